@@ -1,0 +1,60 @@
+"""The conditions every test and every docstring example runs under.
+
+At the root rather than in `tests/`, because it has to come before the first import of geojax,
+and `pytest geojax/scores` would not load `tests/conftest.py`.
+"""
+
+import doctest
+import inspect
+import os
+import sys
+
+import jax
+import jaxtyping
+import pytest
+
+import tests.type_check  # noqa: F401  (the import hook looks it up by name)
+
+os.environ["MPLBACKEND"] = "Agg"
+jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jaxtyping.install_import_hook("geojax", "tests.type_check.check")
+
+
+class NetworkBlocked(RuntimeError):
+    """A test tried to reach another machine."""
+
+
+_LOCAL_HOSTS = {None, "", "localhost", "127.0.0.1", "::1", "0.0.0.0", "::"}
+
+
+def _block_network(event: str, args: tuple) -> None:
+    if event == "socket.getaddrinfo":
+        host = args[0]
+    elif event in ("socket.connect", "socket.sendto") and isinstance(args[1], tuple):
+        host = args[1][0]
+    else:
+        return
+    host = host.decode() if isinstance(host, bytes) else host
+    if host not in _LOCAL_HOSTS:
+        raise NetworkBlocked(f"{event} to {host!r}: tests must not reach a network.")
+
+
+sys.addaudithook(_block_network)
+
+
+def _from_module(self, module, object):
+    return _stdlib_from_module(self, module, inspect.unwrap(object))
+
+
+# Without this doctest passes over every decorated function in silence: it asks in whose globals
+# the function lives, and a run-time type check, `eqx.filter_jit` or `contextmanager` wraps it.
+_stdlib_from_module = doctest.DocTestFinder._from_module  # pyright: ignore
+doctest.DocTestFinder._from_module = _from_module  # pyright: ignore
+
+
+@pytest.fixture(autouse=True)
+def _own_empty_folder(tmp_path, monkeypatch):
+    """Every test and every docstring example may write to the current folder."""
+    monkeypatch.chdir(tmp_path)

@@ -1,0 +1,41 @@
+"""geojax: differentiable Riemannian geometry of diffusion models, in JAX.
+
+The flat public API, in the order of the pipeline: scores, metrics, geodesics, interpolation.
+"""
+
+from . import models as models
+from .geodesics import RESULTS as RESULTS
+from .geodesics import CoarseToFine as CoarseToFine
+from .geodesics import GaussNewton as GaussNewton
+from .geodesics import GeodesicSolution as GeodesicSolution
+from .geodesics import Graph as Graph
+from .geodesics import LambdaContinuation as LambdaContinuation
+from .geodesics import Midpoint as Midpoint
+from .geodesics import PathEnergy as PathEnergy
+from .geodesics import Quadrature as Quadrature
+from .geodesics import distance as distance
+from .geodesics import exponential_map as exponential_map
+from .geodesics import geodesic as geodesic
+from .geodesics import log_map as log_map
+from .interpolation import Geodesic as Geodesic
+from .interpolation import Lerp as Lerp
+from .interpolation import NoiseRoute as NoiseRoute
+from .interpolation import Slerp as Slerp
+from .metrics import DenseMetric as DenseMetric
+from .metrics import Euclidean as Euclidean
+from .metrics import SteinScoreMetric as SteinScoreMetric
+from .scores import EDM as EDM
+from .scores import VE as VE
+from .scores import AbstractScore as AbstractScore
+from .scores import ClassifierFreeGuidance as ClassifierFreeGuidance
+from .scores import DataPrediction as DataPrediction
+from .scores import Empirical as Empirical
+from .scores import GaussianMixture as GaussianMixture
+from .scores import NoisedSphere as NoisedSphere
+from .scores import NoisePrediction as NoisePrediction
+from .scores import ScaledLinear as ScaledLinear
+from .scores import Shell as Shell
+from .scores import VelocityPrediction as VelocityPrediction
+from .scores import VPCosine as VPCosine
+from .scores import VPLinear as VPLinear
+from .scores import from_log_density as from_log_density

@@ -1,0 +1,80 @@
+"""Curves on [0, 1] as diffrax paths, known by their nodes."""
+
+from typing import Any
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Real
+
+
+class Polyline(diffrax.AbstractPath):
+    """Straight pieces between nodes: ``curve.evaluate(t)``, ``curve.ts``, ``curve.xs``."""
+
+    ts: Float[Array, " nodes"]
+    xs: Float[Array, "nodes *shape"]
+
+    @property
+    def t0(self):
+        return self.ts[0]
+
+    @property
+    def t1(self):
+        return self.ts[-1]
+
+    def evaluate(self, t0, t1: Real[Array, ""] | float | None = None, left: bool = True):
+        """The point at ``t0``, or the increment from ``t0`` to ``t1``."""
+        if t1 is not None:
+            return self.evaluate(t1) - self.evaluate(t0)
+        last = len(self.ts) - 2
+        i = jnp.clip(jnp.searchsorted(self.ts, jnp.asarray(t0, self.ts.dtype)) - 1, 0, last)
+        weight = (t0 - self.ts[i]) / (self.ts[i + 1] - self.ts[i])
+        weight = jnp.asarray(weight, self.xs.dtype)
+        return (1 - weight) * self.xs[i] + weight * self.xs[i + 1]
+
+
+class IntegratedCurve(diffrax.AbstractPath):
+    """A geodesic that diffrax integrated, with its dense output."""
+
+    ts: Float[Array, " nodes"]
+    xs: Float[Array, "nodes *shape"]
+    vs: Float[Array, "nodes *shape"]
+    dense: Any
+
+    @property
+    def t0(self):
+        return self.ts[0]
+
+    @property
+    def t1(self):
+        return self.ts[-1]
+
+    def evaluate(self, t0, t1: Real[Array, ""] | float | None = None, left: bool = True):
+        """The point at ``t0``, or the increment from ``t0`` to ``t1``."""
+        if t1 is not None:
+            return self.evaluate(t1) - self.evaluate(t0)
+        return self.dense.evaluate(t0)[0]
+
+    def velocity(self, t):
+        """The velocity at ``t``."""
+        return self.dense.evaluate(t)[1]
+
+
+def resample(
+    xs: Float[Array, "nodes *shape"], num_segments: int
+) -> Float[Array, "new_nodes *shape"]:
+    """The polyline with ``num_segments`` pieces of equal parameter; both ends are kept exactly."""
+    n = len(xs) - 1
+    if n == num_segments:
+        return xs
+    curve = Polyline(jnp.linspace(0, 1, n + 1, dtype=xs.dtype), xs)
+    inner = jnp.arange(1, num_segments, dtype=xs.dtype) / num_segments
+    return jnp.concatenate([xs[:1], eqx.filter_vmap(curve.evaluate)(inner), xs[-1:]])
+
+
+def straight_line(x0, x1, num_segments: int) -> Float[Array, "nodes *shape"]:
+    """The nodes of the straight line, both ends exact."""
+    t = jnp.arange(num_segments + 1, dtype=x0.dtype) / num_segments
+    xs = jax.vmap(lambda w: (1 - w) * x0 + w * x1)(t)
+    return xs.at[-1].set(x1)

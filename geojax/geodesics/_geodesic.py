@@ -1,0 +1,229 @@
+"""The two-point problem: the geodesic between two points."""
+
+from typing import Any
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optimistix as optx
+from jaxtyping import Array, Float
+
+from ..metrics import AbstractLowRankMetric, AbstractMetric
+from ._curve import Polyline, resample, straight_line
+from ._gauss_newton import GaussNewton
+from ._iterate import AbstractSolver
+from ._path_energy import PathEnergy
+from ._problem import TwoPointProblem
+from ._results import RESULTS
+from ._rules import AbstractRule, Midpoint, gauss_points, map_points
+from ._solution import GeodesicSolution
+
+_FINE_ORDER = 5  # Gauss-Legendre points a segment when a path is priced finely
+
+
+def geodesic(
+    metric: AbstractMetric,
+    x0: Float[Array, "*shape"],
+    x1: Float[Array, "*shape"],
+    solver: AbstractSolver | None = None,
+    args: Any = None,
+    *,
+    init: Float[Array, "nodes *shape"] | None = None,
+    num_segments: int = 32,
+    rule: AbstractRule | None = None,
+    max_steps: int = 200,
+    resolution_tolerance: float = 0.05,
+    throw: bool = True,
+    progress_meter: diffrax.AbstractProgressMeter | None = None,
+) -> GeodesicSolution:
+    """The geodesic from ``x0`` to ``x1``: the path of least energy, as a polyline.
+
+    - ``x0``, ``x1``: points of one shape and one floating dtype. Batches: `jax.vmap` with
+      ``throw=False``, results lane by lane.
+    - ``solver``: `GaussNewton` for metrics ``base I + sum lam s s^T`` (the default there), else
+      `PathEnergy` (default with L-BFGS); both can be wrapped in `CoarseToFine` and
+      `LambdaContinuation`.
+    - ``args``: handed to the score (a label, a prompt).
+    - ``init``: nodes of a path to start from; its ends are replaced by x0 and x1 and it is
+      resampled to ``num_segments``. Default: the straight line.
+    - ``rule``: how a segment is priced; default `Midpoint`.
+    - ``max_steps``: iterations at most. With 0 the initial path is priced and judged as it is.
+    - ``resolution_tolerance``: how far the finely priced energy may differ, relatively.
+    - ``throw``: raise when the solve did not succeed; else read ``solution.result``.
+    - ``progress_meter``: a diffrax meter, for example ``diffrax.TextProgressMeter()``.
+
+    **Returns:** a `GeodesicSolution`, with ``stats``:
+
+    - ``num_steps``; ``score_evaluations`` (forward evaluations of a score, those inside a VJP and
+      those of the final check included) and ``score_products`` (JVPs and VJPs);
+    - ``decrement``: estimate of the relative energy still to be gained, by the solver's measure;
+    - ``energy_fine``: the same polyline priced with five Gauss-Legendre points a segment, and
+      ``resolution``: its relative difference from ``energy``;
+    - ``speed_defect``: largest relative deviation of a segment's length from the mean;
+    - ``lower_bound``: the chord in the graph of the log-density,
+      ``sqrt(b |x1 - x0|^2 + sum lam (f(x1) - f(x0))^2)``; no path is shorter if s is a gradient.
+      Where f is unknown it is the line integral of s, the smaller one in size of those along the
+      path and along the straight line. NaN for metrics without such a bound;
+    - ``path_dependence``: how far these two integrals differ, relative to the larger: 0 for a
+      score that is a gradient and resolved by both.
+
+    **Raises:** `ValueError` on mismatched shapes or dtypes or impossible options; a run-time error
+    naming the remedy when the solve did not succeed and ``throw`` is True.
+
+    >>> import jax.numpy as jnp, geojax
+    >>> metric = geojax.SteinScoreMetric(lambda x, args: -x, lam=1.0)
+    >>> solution = geojax.geodesic(metric, jnp.array([1.0, 0.0]), jnp.array([-0.8, 0.6]))
+    >>> print(f"length {solution.length:.3f} >= {solution.stats['lower_bound']:.3f}")
+    length 2.122 >= 1.897
+    """
+    x0, x1 = check_points(metric, x0, x1)
+    if num_segments < 1:
+        raise ValueError(f"num_segments must be at least 1, got {num_segments}.")
+    if max_steps < 0:
+        raise ValueError(f"max_steps must be at least 0, got {max_steps}.")
+    xs = straight_line(x0, x1, num_segments)
+    if init is not None:
+        init = jnp.asarray(init)
+        if init.ndim != x0.ndim + 1 or init.shape[1:] != x0.shape or len(init) < 2:
+            raise ValueError(
+                f"init must hold at least two nodes of shape {x0.shape}, shape (nodes, *shape), "
+                f"got shape {init.shape}."
+            )
+        inner = resample(init.astype(x0.dtype), num_segments)[1:-1]
+        xs = xs.at[1:-1].set(inner)
+    if solver is None:
+        low_rank = isinstance(metric, AbstractLowRankMetric)
+        tol = 1e-10 if x0.dtype == jnp.float64 else 1e-6
+        solver = GaussNewton() if low_rank else PathEnergy(optx.LBFGS(rtol=tol, atol=tol))
+    problem = TwoPointProblem(metric, Midpoint() if rule is None else rule, args)
+    meter = diffrax.NoProgressMeter() if progress_meter is None else progress_meter
+    solution = _solve(problem, xs, solver, max_steps, resolution_tolerance, meter)
+    if throw:
+        failed = solution.result != RESULTS.successful
+        solution = solution.result.error_if(solution, failed)
+    return solution
+
+
+def check_points(metric, x0, x1) -> tuple[Array, Array]:
+    """Both points as arrays, or a `ValueError` that says what is wrong with them."""
+    if not isinstance(metric, AbstractMetric):
+        raise ValueError(
+            f"metric must be a geojax metric, got {type(metric).__name__}. "
+            "Wrap a score: SteinScoreMetric(score, lam)."
+        )
+    x0, x1 = jnp.asarray(x0), jnp.asarray(x1)
+    if x0.shape != x1.shape:
+        raise ValueError(f"x0 and x1 must have one shape, got {x0.shape} and {x1.shape}.")
+    for name, x in (("x0", x0), ("x1", x1)):
+        if not jnp.issubdtype(x.dtype, jnp.floating) or jnp.finfo(x.dtype).bits < 32:
+            raise ValueError(f"{name} must be float32 or float64, got {x.dtype}. Cast it first.")
+    if x0.dtype != x1.dtype:
+        raise ValueError(f"x0 and x1 must have one dtype, got {x0.dtype} and {x1.dtype}.")
+    return x0, x1
+
+
+@eqx.filter_jit
+def _solve(problem, xs, solver, max_steps, resolution_tolerance, meter) -> GeodesicSolution:
+    n = len(xs) - 1
+    output = solver.solve(problem, xs, max_steps, meter)
+    xs, energy = output.xs, output.energy
+    fine, extra = _fine_figures(problem, xs)
+    safe = jnp.where(energy > 0, energy, 1.0)
+    resolution = jnp.abs(fine - energy) / safe
+    resolved = resolution <= resolution_tolerance
+    result = RESULTS.where(
+        (output.result == RESULTS.successful) & ~resolved, RESULTS.under_resolved, output.result
+    )
+    finite = jnp.isfinite(energy) & jnp.isfinite(fine)
+    result = RESULTS.where(finite, result, RESULTS.non_finite)
+    speeds = jnp.sqrt(2 * n * problem.rule.segment_energies(problem.metric, xs, problem.args))
+    length = jnp.mean(speeds)
+    defect = jnp.max(jnp.abs(speeds - length)) / jnp.where(length > 0, length, 1.0)
+    initial, final = _end_velocities(problem, xs)
+    evaluations = output.score_evaluations + extra.pop("score_evaluations")
+    stats = {
+        "num_steps": output.num_steps,
+        "score_evaluations": evaluations,
+        "score_products": output.score_products,
+        "decrement": output.decrement,
+        "energy_fine": fine,
+        "resolution": resolution,
+        "speed_defect": defect,
+        **extra,
+    }
+    ts = jnp.linspace(0, 1, n + 1, dtype=xs.dtype)
+    return GeodesicSolution(Polyline(ts, xs), energy, length, initial, final, result, stats)
+
+
+def _fine_figures(problem: TwoPointProblem, xs) -> tuple[Array, dict[str, Any]]:
+    """The finely priced energy, the lower bound of the length, and how far s is from a gradient."""
+    metric, args, batch_size = problem.metric, problem.args, problem.rule.batch_size
+    n = len(xs) - 1
+    points, quadrature = gauss_points(xs, _FINE_ORDER)
+    deltas = (xs[1:] - xs[:-1]).reshape(n, -1)
+    if not isinstance(metric, AbstractLowRankMetric):
+        repeated = jnp.repeat(xs[1:] - xs[:-1], _FINE_ORDER, axis=0)
+        inner = map_points(
+            lambda x, d: metric.inner(x, d, d, args), points, repeated, batch_size=batch_size
+        )
+        fine = n / 2 * jnp.sum(inner.reshape(n, -1) @ quadrature)
+        nan = jnp.full((), jnp.nan, xs.dtype)
+        extra = {"lower_bound": nan, "path_dependence": nan}
+        return fine, {**extra, "score_evaluations": n * _FINE_ORDER}
+
+    def rates(score, points, deltas):
+        """s . Delta at the fine points, shape (segments, order)."""
+        s = map_points(lambda x: score(x, args), points, batch_size=batch_size)
+        return jnp.einsum("nqd,nd->nq", s.reshape(len(deltas), _FINE_ORDER, -1), deltas)
+
+    line = straight_line(xs[0], xs[-1], n)
+    line_points, _ = gauss_points(line, _FINE_ORDER)
+    line_deltas = (line[1:] - line[:-1]).reshape(n, -1)
+    base, weights, scores, _ = metric.terms()
+    base = jnp.asarray(base, xs.dtype)
+    fine = base * jnp.sum(deltas**2)
+    bound = base * jnp.sum((xs[-1] - xs[0]) ** 2)
+    dependence = jnp.zeros((), xs.dtype)
+    evaluations = 0
+    for weight, score in zip(weights, scores, strict=True):
+        weight = weight.astype(xs.dtype)
+        along = rates(score, points, deltas)
+        fine = fine + weight * jnp.sum(along**2 @ quadrature)
+        by_path = jnp.sum(along @ quadrature)
+        by_line = jnp.sum(rates(score, line_points, line_deltas) @ quadrature)
+        evaluations += 2 * n * _FINE_ORDER
+        larger = jnp.maximum(jnp.abs(by_path), jnp.abs(by_line))
+        gap = jnp.abs(by_path - by_line) / jnp.where(larger > 0, larger, 1.0)
+        dependence = jnp.maximum(dependence, gap)
+        change = jnp.minimum(jnp.abs(by_path), jnp.abs(by_line))
+        if hasattr(score, "log_density"):
+            change = score.log_density(xs[-1], args) - score.log_density(xs[0], args)
+        bound = bound + weight * change**2
+    extra = {"lower_bound": jnp.sqrt(bound), "path_dependence": dependence}
+    return n / 2 * fine, {**extra, "score_evaluations": evaluations}
+
+
+def _end_velocities(problem: TwoPointProblem, xs):
+    """x' at both ends, from the first variation of the energy: ``dE = <x'(1), dx1> - <x'(0), dx0>``.
+
+    Exact momenta of the discrete path, hence second-order accurate velocities.
+    """
+    n, metric, args = len(xs) - 1, problem.metric, problem.args
+
+    def momenta(pair):
+        if not isinstance(metric, AbstractLowRankMetric):
+            energy = lambda p: n * jnp.sum(problem.rule.segment_energies(metric, p, args))  # noqa: E731
+            gradient = jax.grad(energy)(pair)
+            return -gradient[0], gradient[1]
+        base, weights, scores, _ = metric.terms()
+        start = end = jnp.asarray(base, xs.dtype) * (pair[1] - pair[0])
+        for weight, score in zip(weights, scores, strict=True):
+            h, differences, sums = (a[0] for a in problem.rule.linearise(score, pair, args))
+            start = start + weight.astype(xs.dtype) * h * (differences - sums)
+            end = end + weight.astype(xs.dtype) * h * (differences + sums)
+        return n * start, n * end
+
+    initial = metric.sharp(xs[0], momenta(xs[:2])[0], args)
+    final = metric.sharp(xs[-1], momenta(xs[-2:])[1], args)
+    return initial, final

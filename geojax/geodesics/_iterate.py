@@ -1,0 +1,92 @@
+"""The one loop of the iterative solvers: steps, limits, verdicts, progress."""
+
+import abc
+import math
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, PyTree
+
+from ._problem import SolverOutput, TwoPointProblem
+from ._results import RESULTS
+
+
+class AbstractSolver(eqx.Module):
+    """Minimises the energy of a path with fixed ends."""
+
+    @abc.abstractmethod
+    def solve(
+        self,
+        problem: TwoPointProblem,
+        xs: Float[Array, "nodes *shape"],
+        max_steps: int,
+        progress_meter: diffrax.AbstractProgressMeter,
+    ) -> SolverOutput:
+        """Start from the path ``xs`` and return a path with the same ends and as many nodes."""
+
+
+class AbstractIterativeSolver(AbstractSolver):
+    """A solver that is a step to repeat: `solve` is the loop, shared by all.
+
+    A state is a pytree; ``rtol`` bounds the decrement, an estimate of the relative energy still to
+    be gained.
+    """
+
+    rtol: eqx.AbstractVar[float | None]
+
+    @abc.abstractmethod
+    def init(self, problem: TwoPointProblem, xs: Float[Array, "nodes *shape"]) -> PyTree:
+        """The state at the initial path."""
+
+    @abc.abstractmethod
+    def step(self, problem: TwoPointProblem, state: PyTree) -> PyTree:
+        """One iteration."""
+
+    @abc.abstractmethod
+    def read(self, state: PyTree) -> tuple[Array, Array, Array]:
+        """The path to return, its energy, its decrement."""
+
+    def stalled(self, state: PyTree) -> Bool[Array, ""]:
+        """Whether no further step can help."""
+        del state
+        return jnp.asarray(False)
+
+    def solve(self, problem, xs, max_steps, progress_meter):
+        rtol = default_rtol(xs.dtype) if self.rtol is None else self.rtol
+
+        def going(carry):
+            state, steps, _ = carry
+            _, energy, decrement = self.read(state)
+            active = (decrement > rtol) & jnp.isfinite(energy) & ~self.stalled(state)
+            return active & (steps < max_steps)
+
+        def body(carry):
+            state, steps, meter = carry
+            state = self.step(problem, state)
+            _, _, decrement = self.read(state)
+            # Newton-like decrements fall by orders of magnitude: measure progress by digits too.
+            digits = jnp.log10(jnp.clip(decrement, rtol, 1.0)) / math.log10(rtol)
+            done = jnp.maximum((steps + 1) / max_steps, digits)
+            return state, steps + 1, progress_meter.step(meter, done.astype(jnp.float32))
+
+        start = (self.init(problem, xs), jnp.asarray(0), progress_meter.init())
+        state, steps, meter = jax.lax.while_loop(going, body, start)
+        progress_meter.close(meter)
+        xs, energy, decrement = self.read(state)
+        result = RESULTS.where(
+            decrement <= rtol,
+            RESULTS.successful,
+            RESULTS.where(self.stalled(state), RESULTS.stalled, RESULTS.max_steps_reached),
+        )
+        result = RESULTS.where(jnp.isfinite(energy), result, RESULTS.non_finite)
+        evaluations, products = problem.cost(len(xs) - 1)
+        return SolverOutput(
+            xs, energy, decrement, result, steps, (steps + 1) * evaluations, (steps + 1) * products
+        )
+
+
+def default_rtol(dtype) -> float:
+    """1e-10 in float64, 1e-6 in float32: what the energy's rounding error leaves room for."""
+    return 1e-10 if jnp.dtype(dtype) == jnp.float64 else 1e-6

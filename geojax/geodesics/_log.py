@@ -1,0 +1,162 @@
+"""Distance and the logarithmic map, from the two-point problem."""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ..metrics import AbstractLowRankMetric, AbstractMetric
+from ._exponential import exponential_map
+from ._gauss_newton import GaussNewton
+from ._geodesic import check_points, geodesic
+from ._results import RESULTS
+
+
+_MEMORY = 4  # rounds that the corrections of `log_map` look back on
+
+
+class _Correction(NamedTuple):
+    target: Array
+    miss: Array
+    xs: Array
+    targets: Array  # changes of target over the last rounds, latest first
+    misses: Array  # changes of miss, likewise
+    velocity: Array
+    best: Array
+    rounds: Array
+
+
+def distance(
+    metric: AbstractMetric,
+    x0: Float[Array, "*shape"],
+    x1: Float[Array, "*shape"],
+    solver=None,
+    args: Any = None,
+    *,
+    throw: bool = True,
+    **options: Any,
+) -> Float[Array, ""]:
+    """The length of the geodesic that `geodesic` finds, with the options of `geodesic`.
+
+    **Returns:** a scalar. With ``throw=False`` a solve that did not succeed gives NaN, never a
+    number that might be wrong. **Raises:** as `geodesic` does.
+
+    >>> import jax.numpy as jnp, geojax
+    >>> print(geojax.distance(geojax.Euclidean(), jnp.zeros(2), jnp.array([3.0, 4.0])))
+    5.0
+    """
+    solution = geodesic(metric, x0, x1, solver, args, throw=throw, **options)
+    return jnp.where(solution.result == RESULTS.successful, solution.length, jnp.nan)
+
+
+def log_map(
+    metric: AbstractMetric,
+    x0: Float[Array, "*shape"],
+    x1: Float[Array, "*shape"],
+    solver=None,
+    args: Any = None,
+    *,
+    rtol: float | None = None,
+    max_corrections: int = 10,
+    throw: bool = True,
+    **options: Any,
+) -> Float[Array, "*shape"]:
+    """The initial velocity v with ``exponential_map(metric, x0, v)`` ending at ``x1``.
+
+    The two-point solver's velocity is exact to second order in 1 / num_segments. It is then
+    corrected: the two-point problem is solved again for a target moved by the distance by which
+    the integrated geodesic missed (with Anderson acceleration), which contracts the miss by
+    O(1 / num_segments^2) a round. No Jacobian of the exponential map is formed.
+
+    - ``solver``: default `GaussNewton` with a decrement of 1e-13 in float64 (a path is as exact
+      as the root of its decrement), else that of `geodesic`.
+    - ``rtol``: bound on the miss relative to |x1 - x0|; default 1e-6 in float64, 1e-3 in float32.
+    - ``max_corrections``: rounds at most; with 0 the uncorrected velocity is returned.
+    - the other options are those of `geodesic`.
+
+    **Returns:** an array of the shape of ``x0``. With ``throw=False`` a failure gives NaNs.
+    **Raises:** as `geodesic`; a run-time error when the miss stays above ``rtol``.
+
+    >>> import jax.numpy as jnp, geojax
+    >>> metric = geojax.SteinScoreMetric(lambda x, args: -x, lam=1.0)
+    >>> a, b = jnp.array([1.0, 0.0]), jnp.array([-0.8, 0.6])
+    >>> v = geojax.log_map(metric, a, b)
+    >>> end = geojax.exponential_map(metric, a, v).curve.xs[-1]
+    >>> bool(jnp.max(jnp.abs(end - b)) < 1e-3)
+    True
+    """
+    x0, x1 = check_points(metric, x0, x1)
+    if max_corrections < 0:
+        raise ValueError(f"max_corrections must be at least 0, got {max_corrections}.")
+    if rtol is None:
+        rtol = 1e-6 if x0.dtype == jnp.float64 else 1e-3
+    low_rank = isinstance(metric, AbstractLowRankMetric)
+    if solver is None and low_rank and x0.dtype == jnp.float64:
+        solver = GaussNewton(rtol=1e-13)
+    first = geodesic(metric, x0, x1, solver, args, throw=throw, **options)
+    options = {k: v for k, v in options.items() if k not in ("init", "progress_meter")}
+    num_segments = len(first.curve.xs) - 1
+    solved = first.result == RESULTS.successful
+    if max_corrections == 0:
+        return jnp.where(solved, first.initial_velocity, jnp.nan)
+    scale = jnp.linalg.norm((x1 - x0).reshape(-1))
+    integrate = {"rtol": min(1e-2 * rtol, 1e-5), "atol": min(1e-2 * rtol, 1e-5)}
+
+    def miss_of(v):
+        shot = exponential_map(metric, x0, v, args, num_segments=1, throw=False, **integrate)
+        return x1 - shot.curve.xs[-1]
+
+    def going(state):
+        size = jnp.linalg.norm(state.miss.reshape(-1))
+        return (size > rtol * scale) & jnp.isfinite(size) & (state.rounds < max_corrections)
+
+    def correct(state):
+        # Anderson's combination of the last rounds: the plain iteration target + miss converges
+        # slowly along the few directions that the discrete path bends too stiffly in.
+        changes = state.misses.reshape(_MEMORY, -1)
+        weights = jnp.linalg.lstsq(changes.T, state.miss.reshape(-1))[0]
+        mixed = jnp.tensordot(weights, state.targets + state.misses, axes=1)
+        target = state.target + state.miss - mixed
+        again = geodesic(
+            metric,
+            x0,
+            target,
+            solver,
+            args,
+            init=state.xs,
+            **{**options, "num_segments": num_segments},
+            throw=False,
+        )
+        miss = miss_of(again.initial_velocity)
+        size = jnp.linalg.norm(miss.reshape(-1))
+        better = size < state.best
+        return _Correction(
+            target,
+            miss,
+            again.curve.xs,
+            jnp.roll(state.targets, 1, axis=0).at[0].set(target - state.target),
+            jnp.roll(state.misses, 1, axis=0).at[0].set(miss - state.miss),
+            jnp.where(better, again.initial_velocity, state.velocity),
+            jnp.where(better, size, state.best),
+            state.rounds + 1,
+        )
+
+    velocity, miss = first.initial_velocity, miss_of(first.initial_velocity)
+    none = jnp.zeros((_MEMORY, *x0.shape), x0.dtype)
+    start = _Correction(
+        x1, miss, first.curve.xs, none, none, velocity, jnp.linalg.norm(miss.reshape(-1)), jnp.asarray(0)
+    )
+    end = jax.lax.while_loop(going, correct, start)
+    velocity, best = end.velocity, end.best
+    hit = (best <= rtol * scale) & solved
+    velocity = jnp.where(hit, velocity, jnp.nan)
+    if throw:
+        velocity = eqx.error_if(
+            velocity,
+            ~hit,
+            "log_map: the integrated geodesic still misses x1 by more than rtol. Raise "
+            "num_segments, or rtol (float32 may not reach it).",
+        )
+    return velocity

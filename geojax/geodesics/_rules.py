@@ -1,0 +1,167 @@
+"""Quadrature rules: how a segment of a polyline is priced.
+
+For a metric ``base I + sum_k lam_k s_k s_k^T`` the energy of a polyline with N segments is
+``E = N/2 sum_i (base |Delta_i|^2 + sum_k lam_k h_ik^2)``; a rule says what h_i is (the change of
+log-density over segment i) and what its derivatives are:
+
+| rule | h_i | cost a segment |
+|---|---|---|
+| `Midpoint` | s(m_i) . Delta_i | 1 score, 1 VJP |
+| `Graph` | f(x_{i+1}) - f(x_i) | 1 score and 1 log-density |
+| `Quadrature` | Gauss-Legendre integral of s along the segment | order + 1 scores |
+
+The rule that takes the metric at the left end is not offered: a minimiser exploits it by long jumps
+from points where s = 0.
+"""
+
+import abc
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from ..metrics import AbstractLowRankMetric, AbstractMetric
+
+
+class Linearisation(NamedTuple):
+    """h_i and its derivatives, ``sums + differences`` at x_{i+1}, ``sums - differences`` at x_i."""
+
+    increments: Float[Array, " segments"]
+    differences: Float[Array, "segments *shape"]
+    sums: Float[Array, "segments *shape"]
+
+
+def map_points(function: Callable[..., Any], *arrays: Array, batch_size: int | None):
+    """``function`` over the leading axis: all at once, or ``batch_size`` at a time."""
+    if batch_size is None:
+        return jax.vmap(function)(*arrays)
+    return jax.lax.map(lambda a: function(*a), arrays, batch_size=batch_size)
+
+
+class AbstractRule(eqx.Module):
+    """How to price a segment. ``batch_size`` bounds the points that are evaluated at once."""
+
+    batch_size: eqx.AbstractVar[int | None]
+
+    @abc.abstractmethod
+    def increments(self, score, xs: Float[Array, "nodes *shape"], args: Any):
+        """h, shape (N,)."""
+
+    @abc.abstractmethod
+    def linearise(self, score, xs: Float[Array, "nodes *shape"], args: Any) -> Linearisation:
+        """h and its derivatives with respect to the nodes."""
+
+    @abc.abstractmethod
+    def cost(self, num_segments: int) -> tuple[int, int]:
+        """The score evaluations and derivative products (JVP or VJP) of one `linearise`."""
+
+    def segment_energies(self, metric: AbstractMetric, xs, args: Any):
+        """The energy of each segment over [0, 1], shape (N,)."""
+        if not isinstance(metric, AbstractLowRankMetric):
+            raise ValueError(
+                f"rule={type(self).__name__}() needs a metric of the form base I + sum lam s s^T, "
+                f"got {type(metric).__name__}. Use rule=Midpoint()."
+            )
+        n = len(xs) - 1
+        base, weights, scores, _ = metric.terms()
+        deltas = (xs[1:] - xs[:-1]).reshape(n, -1)
+        total = jnp.asarray(base, xs.dtype) * jnp.sum(deltas**2, axis=1)
+        for weight, score in zip(weights, scores, strict=True):
+            total = total + weight.astype(xs.dtype) * self.increments(score, xs, args) ** 2
+        return n / 2 * total
+
+
+class Midpoint(AbstractRule):
+    """``h_i = s(m_i) . Delta_i`` with m_i the middle of the segment. The default; any metric."""
+
+    batch_size: int | None = eqx.field(static=True, default=None)
+
+    def increments(self, score, xs, args):
+        deltas, middles = xs[1:] - xs[:-1], (xs[1:] + xs[:-1]) / 2
+        one = lambda m, d: jnp.vdot(score(m, args), d)  # noqa: E731
+        return map_points(one, middles, deltas, batch_size=self.batch_size)
+
+    def linearise(self, score, xs, args):
+        def one(m, d):
+            s, pull = jax.vjp(lambda y: score(y, args), m)
+            return jnp.vdot(s, d), s, pull(d)[0] / 2
+
+        deltas, middles = xs[1:] - xs[:-1], (xs[1:] + xs[:-1]) / 2
+        return Linearisation(*map_points(one, middles, deltas, batch_size=self.batch_size))
+
+    def cost(self, num_segments):
+        return num_segments, num_segments
+
+    def segment_energies(self, metric, xs, args):
+        if isinstance(metric, AbstractLowRankMetric):
+            return super().segment_energies(metric, xs, args)
+        return metric.segment_energies(xs, args)
+
+
+class Graph(AbstractRule):
+    """``h_i = f(x_{i+1}) - f(x_i)`` for a score with a ``log_density`` f. No derivative of s."""
+
+    batch_size: int | None = eqx.field(static=True, default=None)
+
+    def increments(self, score, xs, args):
+        if not hasattr(score, "log_density"):
+            raise ValueError(
+                "rule=Graph() needs a score with a method log_density(x, args), got "
+                f"{type(score).__name__}. Use from_log_density(...), or rule=Midpoint()."
+            )
+        one = lambda x: score.log_density(x, args)  # noqa: E731
+        return jnp.diff(map_points(one, xs, batch_size=self.batch_size))
+
+    def linearise(self, score, xs, args):
+        s = map_points(lambda x: score(x, args), xs, batch_size=self.batch_size)
+        h = self.increments(score, xs, args)
+        return Linearisation(h, (s[1:] + s[:-1]) / 2, (s[1:] - s[:-1]) / 2)
+
+    def cost(self, num_segments):
+        return num_segments + 1, 0
+
+
+class Quadrature(AbstractRule):
+    """``h_i`` by Gauss-Legendre quadrature of s along the segment. Forward evaluations only.
+
+    For a score that is a gradient, whose derivative is dear or not to be had. ``order`` >= 3.
+    """
+
+    order: int = eqx.field(static=True, default=3)
+    batch_size: int | None = eqx.field(static=True, default=None)
+
+    def __check_init__(self):
+        if self.order < 3:
+            raise ValueError(
+                f"order must be at least 3, got {self.order}: a minimiser exploits a lower one."
+            )
+
+    def increments(self, score, xs, args):
+        points, weights = gauss_points(xs, self.order)
+        deltas = xs[1:] - xs[:-1]
+        s = map_points(lambda x: score(x, args), points, batch_size=self.batch_size)
+        s = s.reshape(len(deltas), self.order, -1)
+        products = jnp.einsum("nqd,nd->nq", s, deltas.reshape(len(deltas), -1))
+        return products @ weights
+
+    def linearise(self, score, xs, args):
+        s = map_points(lambda x: score(x, args), xs, batch_size=self.batch_size)
+        h = self.increments(score, xs, args)
+        return Linearisation(h, (s[1:] + s[:-1]) / 2, (s[1:] - s[:-1]) / 2)
+
+    def cost(self, num_segments):
+        return (self.order + 1) * num_segments + 1, 0
+
+
+def gauss_points(
+    xs: Float[Array, "nodes *shape"], order: int
+) -> tuple[Float[Array, "points *shape"], Float[Array, " order"]]:
+    """The Gauss-Legendre points of every segment (segment by segment) and the weights on [0, 1]."""
+    places, weights = np.polynomial.legendre.leggauss(order)
+    tau = jnp.asarray((places + 1) / 2, xs.dtype)
+    points = jax.vmap(lambda a, b: jax.vmap(lambda w: a + w * (b - a))(tau))(xs[:-1], xs[1:])
+    return points.reshape(-1, *xs.shape[1:]), jnp.asarray(weights / 2, xs.dtype)

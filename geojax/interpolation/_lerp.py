@@ -1,0 +1,19 @@
+"""Linear interpolation."""
+
+import jax
+
+from ._base import AbstractInterpolator
+
+
+class Lerp(AbstractInterpolator):
+    """``(1 - t) x0 + t x1``: the straight line, and its continuation for t > 1.
+
+    >>> import jax.numpy as jnp, geojax
+    >>> ts = jnp.array([0.0, 0.5, 2.0])
+    >>> print(geojax.Lerp()(jnp.array([0.0]), jnp.array([2.0]), ts)[:, 0])
+    [0. 1. 4.]
+    """
+
+    def __call__(self, x0, x1, ts, *, key=None):
+        ts = ts.astype(x0.dtype)
+        return jax.vmap(lambda t: (1 - t) * x0 + t * x1)(ts)

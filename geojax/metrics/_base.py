@@ -1,0 +1,86 @@
+"""Riemannian metrics: a positive-definite linear operator at every point.
+
+A metric is used through matrix-free products (`flat`, `sharp`, `inner`); no array of size D^2 is
+made unless `AbstractMetric.as_matrix` is asked for. Points and vectors have any one shape, the same
+for both; batches are for `jax.vmap`. ``args`` goes to the score untouched (a label, a prompt).
+"""
+
+import abc
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import lineax as lx
+from jaxtyping import Array, Float
+
+
+class AbstractMetric(eqx.Module):
+    """A metric g(x) on R^D.
+
+    A subclass gives `operator`; everything else has a default that holds for any metric and that
+    subclasses with more structure replace by closed forms. Metrics add and scale:
+    ``metric_a + 0.1 * metric_b``.
+    """
+
+    @abc.abstractmethod
+    def operator(self, x: Float[Array, "*shape"], args: Any = None) -> lx.AbstractLinearOperator:
+        """g(x) as a positive-definite lineax operator on arrays of the shape of ``x``."""
+
+    def flat(self, x, v, args: Any = None) -> Float[Array, "*shape"]:
+        """The covector g(x) v."""
+        return self.operator(x, args).mv(v)
+
+    def sharp(self, x, w, args: Any = None) -> Float[Array, "*shape"]:
+        """The vector g(x)^-1 w; by conjugate gradients unless the metric knows better."""
+        tol = 10 * jnp.finfo(w.dtype).eps
+        operator = self.operator(x, args)
+        return lx.linear_solve(operator, w, lx.CG(rtol=float(tol), atol=float(tol))).value
+
+    def inner(self, x, u, v, args: Any = None) -> Float[Array, ""]:
+        """<u, v>_g at ``x``."""
+        return jnp.vdot(u, self.flat(x, v, args))
+
+    def norm(self, x, v, args: Any = None) -> Float[Array, ""]:
+        """The length of ``v`` at ``x``."""
+        return jnp.sqrt(self.inner(x, v, v, args))
+
+    def log_det(self, x, args: Any = None) -> Float[Array, ""]:
+        """log det g(x). The default makes the D x D matrix."""
+        return jnp.linalg.slogdet(self.as_matrix(x, args))[1]
+
+    def as_matrix(self, x, args: Any = None) -> Float[Array, "d d"]:
+        """g(x) as a D x D matrix of the flattened point. For small D only."""
+        basis = jnp.eye(x.size, dtype=x.dtype)
+        return jax.vmap(lambda e: self.flat(x, e.reshape(x.shape), args).reshape(-1))(basis).T
+
+    def acceleration(self, x, v, args: Any = None) -> Float[Array, "*shape"]:
+        """The acceleration of the geodesic through ``x`` with velocity ``v``.
+
+        By Euler-Lagrange on ``L = <v, v>_g / 2``: ``g a = grad_x L - (D_v g) v``. No Christoffel
+        symbols are formed.
+        """
+        _, change = jax.jvp(lambda y: self.flat(y, v, args), (x,), (v,))
+        pull = jax.grad(lambda y: self.inner(y, v, v, args))(x)
+        return self.sharp(x, pull / 2 - change, args)
+
+    def segment_energies(self, xs: Float[Array, "nodes *shape"], args: Any = None):
+        """The energy of each segment of a polyline over [0, 1], by the midpoint rule.
+
+        ``xs`` are N + 1 nodes at equal parameter steps. **Returns:** shape (N,), with sum
+        ``E = N / 2 sum_i <Delta_i, Delta_i>_{g(m_i)}``.
+        """
+        deltas, middles = xs[1:] - xs[:-1], (xs[1:] + xs[:-1]) / 2
+        return len(deltas) / 2 * jax.vmap(lambda m, d: self.inner(m, d, d, args))(middles, deltas)
+
+    def __add__(self, other: "AbstractMetric") -> "AbstractMetric":
+        from ._compose import add
+
+        return add(self, other) if isinstance(other, AbstractMetric) else NotImplemented
+
+    def __mul__(self, factor) -> "AbstractMetric":
+        from ._compose import scale
+
+        return NotImplemented if isinstance(factor, AbstractMetric) else scale(self, factor)
+
+    __rmul__ = __mul__

@@ -1,0 +1,84 @@
+"""Sums and positive multiples of metrics. What is low-rank stays low-rank."""
+
+from typing import Any
+
+import jax.numpy as jnp
+import lineax as lx
+import numpy as np
+from jaxtyping import Array, Float
+
+from ._base import AbstractMetric
+from ._low_rank import AbstractLowRankMetric, LowRankTerms
+
+
+class LowRankSum(AbstractLowRankMetric):
+    """A sum of low-rank metrics: bases add up, scores are collected."""
+
+    parts: tuple[AbstractLowRankMetric, ...]
+
+    def terms(self) -> LowRankTerms:
+        terms = [part.terms() for part in self.parts]
+        return LowRankTerms(
+            sum(t.base for t in terms),
+            sum((t.weights for t in terms), ()),
+            sum((t.scores for t in terms), ()),
+            sum((t.conservative for t in terms), ()),
+        )
+
+
+class LowRankScaled(AbstractLowRankMetric):
+    """A positive multiple of a low-rank metric."""
+
+    part: AbstractLowRankMetric
+    factor: Float[Array, ""]
+
+    def terms(self) -> LowRankTerms:
+        base, weights, scores, conservative = self.part.terms()
+        weights = tuple(self.factor * w for w in weights)
+        return LowRankTerms(self.factor * base, weights, scores, conservative)
+
+
+class SumMetric(AbstractMetric):
+    """A sum of metrics of any kind."""
+
+    parts: tuple[AbstractMetric, ...]
+
+    def operator(self, x, args: Any = None) -> lx.AbstractLinearOperator:
+        operator = self.parts[0].operator(x, args)
+        for part in self.parts[1:]:
+            operator = operator + part.operator(x, args)
+        return lx.TaggedLinearOperator(operator, lx.positive_semidefinite_tag)
+
+
+class ScaledMetric(AbstractMetric):
+    """A positive multiple of a metric of any kind."""
+
+    part: AbstractMetric
+    factor: Float[Array, ""]
+
+    def operator(self, x, args: Any = None) -> lx.AbstractLinearOperator:
+        operator = self.part.operator(x, args) * self.factor.astype(x.dtype)
+        return lx.TaggedLinearOperator(operator, lx.positive_semidefinite_tag)
+
+    def sharp(self, x, w, args: Any = None):
+        return self.part.sharp(x, w, args) / self.factor.astype(x.dtype)
+
+
+def add(left: AbstractMetric, right: AbstractMetric) -> AbstractMetric:
+    """``left + right``."""
+    if isinstance(left, AbstractLowRankMetric) and isinstance(right, AbstractLowRankMetric):
+        return LowRankSum((left, right))
+    return SumMetric((left, right))
+
+
+def scale(metric: AbstractMetric, factor) -> AbstractMetric:
+    """``factor * metric``.
+
+    **Raises:** `ValueError` when ``factor`` is a number that is not finite and positive.
+    """
+    if isinstance(factor, int | float | np.number) and not (factor > 0 and np.isfinite(factor)):
+        raise ValueError(f"a metric can be multiplied by a finite number > 0 only, got {factor}.")
+    factor = jnp.asarray(factor, dtype=jnp.result_type(float))
+    if isinstance(metric, AbstractLowRankMetric):
+        return LowRankScaled(metric, factor)
+    return ScaledMetric(metric, factor)

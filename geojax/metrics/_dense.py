@@ -1,0 +1,61 @@
+"""A metric given as a matrix or an operator by the user."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import lineax as lx
+
+from ._base import AbstractMetric
+
+
+class DenseMetric(AbstractMetric):
+    """A metric from any ``(x, args) -> G``, the D x D matrix of the flattened point.
+
+    ``G`` must be symmetric positive definite; products with its inverse are by Cholesky. This is
+    for charts of model spaces and for small D: everything in geojax that has a matrix-free form
+    avoids it.
+
+    **Raises:** `ValueError` when ``function`` is not callable or G has not the shape (D, D).
+
+    >>> import jax.numpy as jnp, geojax
+    >>> half_plane = geojax.DenseMetric(lambda x, args: jnp.eye(2) / x[1] ** 2)
+    >>> float(half_plane.norm(jnp.array([0.0, 2.0]), jnp.array([0.0, 1.0])))
+    0.5
+    """
+
+    function: Callable[..., Any]
+
+    def __check_init__(self):
+        if not callable(self.function):
+            raise ValueError(
+                "function must be a callable (x, args) -> matrix, got "
+                f"{type(self.function).__name__}."
+            )
+
+    def as_matrix(self, x, args: Any = None):
+        matrix = jnp.asarray(self.function(x, args))
+        if matrix.shape != (x.size, x.size):
+            raise ValueError(
+                f"function must return a matrix of shape ({x.size}, {x.size}) at a point of shape "
+                f"{x.shape}, got {matrix.shape}."
+            )
+        return matrix
+
+    def operator(self, x, args: Any = None) -> lx.AbstractLinearOperator:
+        matrix = self.as_matrix(x, args)
+
+        def product(v):
+            return (matrix @ v.reshape(-1)).reshape(x.shape)
+
+        structure = jax.ShapeDtypeStruct(x.shape, x.dtype)
+        return lx.FunctionLinearOperator(product, structure, lx.positive_semidefinite_tag)
+
+    def sharp(self, x, w, args: Any = None):
+        chol = jnp.linalg.cholesky(self.as_matrix(x, args))
+        return jax.scipy.linalg.cho_solve((chol, True), w.reshape(-1)).reshape(x.shape)
+
+    def log_det(self, x, args: Any = None):
+        chol = jnp.linalg.cholesky(self.as_matrix(x, args))
+        return 2 * jnp.sum(jnp.log(jnp.diagonal(chol)))

@@ -1,0 +1,65 @@
+"""Metrics of the form ``base I + sum_k lam_k s_k s_k^T``: the structure that the solvers exploit.
+
+The penalty is on the change of log-density along the path: ``<s, gamma'> = d/dtau log p(gamma)``
+when s is a gradient. In codimension above one the directions normal to the data but orthogonal to
+every s_k stay free.
+"""
+
+import abc
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ._base import AbstractMetric
+from ._operator import LowRankOperator
+
+
+class LowRankTerms(NamedTuple):
+    """``g = base I + sum_k weights[k] scores[k] scores[k]^T``, each score ``(x, args) -> s``."""
+
+    base: Float[Array, ""] | float
+    weights: tuple[Float[Array, ""], ...]
+    scores: tuple[Callable[..., Any], ...]
+    conservative: tuple[bool, ...]
+
+
+class AbstractLowRankMetric(AbstractMetric):
+    """A multiple of the identity plus weighted outer products of scores."""
+
+    @abc.abstractmethod
+    def terms(self) -> LowRankTerms:
+        """The base, the weights and the scores."""
+
+    def operator(self, x, args: Any = None) -> LowRankOperator:
+        base, weights, scores, _ = self.terms()
+        factors = [jnp.sqrt(w).astype(x.dtype) * s(x, args) for w, s in zip(weights, scores)]
+        stacked = jnp.stack(factors) if factors else jnp.zeros((0, *x.shape), x.dtype)
+        return LowRankOperator(jnp.asarray(base, x.dtype), stacked)
+
+    def sharp(self, x, w, args: Any = None):
+        return self.operator(x, args).inverse_mv(w)
+
+    def log_det(self, x, args: Any = None):
+        return self.operator(x, args).log_det()
+
+    def acceleration(self, x, v, args: Any = None):
+        """One JVP a score where it is conservative, one JVP and one VJP where it may not be.
+
+        ``g a = - sum_k lam_k [(s.v)(J - J^T) v + s (v^T J v)]``; for a conservative score the
+        first term is zero.
+        """
+        base, weights, scores, conservative = self.terms()
+        force, factors = jnp.zeros_like(x), []
+        for weight, score, is_gradient in zip(weights, scores, conservative, strict=True):
+            weight = weight.astype(x.dtype)
+            s, jv = jax.jvp(lambda y, score=score: score(y, args), (x,), (v,))
+            force = force - weight * jnp.vdot(v, jv) * s
+            if not is_gradient:
+                _, pull = jax.vjp(lambda y, score=score: score(y, args), x)
+                force = force - weight * jnp.vdot(s, v) * (jv - pull(v)[0])
+            factors.append(jnp.sqrt(weight) * s)
+        stacked = jnp.stack(factors) if factors else jnp.zeros((0, *x.shape), x.dtype)
+        return LowRankOperator(jnp.asarray(base, x.dtype), stacked).inverse_mv(force)

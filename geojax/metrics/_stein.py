@@ -1,0 +1,65 @@
+"""The Stein score metric ``g(x) = I + lam s(x) s(x)^T``."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from ._low_rank import AbstractLowRankMetric, LowRankTerms
+
+
+class SteinScoreMetric(AbstractLowRankMetric):
+    """``g(x) = I + lam s(x) s(x)^T`` of a score s (Azeglio & Di Bernardo, arXiv 2505.11128).
+
+    For a score that is a gradient, ``s = grad f``, this is the metric of the graph
+    ``x -> (x, sqrt(lam) f(x))`` (the Monge metric of Hartmann, Girolami & Klami 2022), hence
+    ``d(a, b)^2 >= |a - b|^2 + lam (f(a) - f(b))^2``.
+
+    - ``score``: any callable ``(x, args) -> s`` of the shape of ``x``; a noised score at one
+      level is ``score.at(t)``.
+    - ``lam``: a scalar >= 0, in units of squared length when the score is the true one.
+    - ``conservative``: whether s is exactly a gradient. If so the geodesic equation costs one
+      JVP instead of a JVP and a VJP. A network's score is not: leave it False.
+
+    **Raises:** `ValueError` when ``lam`` is negative, not finite or not a scalar, or ``score`` is
+    not callable.
+
+    >>> import jax.numpy as jnp, geojax
+    >>> metric = geojax.SteinScoreMetric(lambda x, args: -x, lam=2.0)
+    >>> x, v = jnp.array([1.0, 0.0]), jnp.array([1.0, 1.0])
+    >>> print(metric.flat(x, v), metric.sharp(x, metric.flat(x, v)))
+    [3. 1.] [1. 1.]
+    """
+
+    score: Callable[..., Any]
+    lam: Float[Array, ""]
+    conservative: bool = eqx.field(static=True)
+
+    def __init__(
+        self,
+        score: Callable[..., Any],
+        lam: Float[Array, ""] | float | int = 1.0,
+        *,
+        conservative: bool = False,
+    ):
+        if not callable(score):
+            raise ValueError(
+                f"score must be a callable (x, args) -> s, got {type(score).__name__}. For a score "
+                "that depends on time pass score.at(t)."
+            )
+        if isinstance(lam, int | float | np.number) and not (lam >= 0 and np.isfinite(lam)):
+            raise ValueError(f"lam must be a finite number >= 0, got {lam}.")
+        self.score = score
+        self.lam = jnp.asarray(lam, dtype=jnp.result_type(float))
+        self.conservative = conservative
+        if self.lam.ndim:
+            raise ValueError(
+                f"lam must be a scalar, got shape {self.lam.shape}. For several values use "
+                "jax.vmap over metrics."
+            )
+
+    def terms(self) -> LowRankTerms:
+        return LowRankTerms(1.0, (self.lam,), (self.score,), (self.conservative,))

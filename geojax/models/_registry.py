@@ -1,0 +1,80 @@
+"""The model zoo: trained scores by name."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from ..scores import AbstractScore
+from ._checkpoint import load_checkpoint, read_config
+
+
+def zoo_folder() -> Path:
+    """The folder of the bundled models, one sub-folder each, with ``registry.toml``.
+
+    An installed wheel carries it inside the package; an editable install and the repository itself
+    use the repository's ``models/``. **Raises:** `FileNotFoundError` when neither is there.
+
+    >>> from geojax.models import zoo_folder
+    >>> (zoo_folder() / "registry.toml").is_file()
+    True
+    """
+    here = Path(__file__).resolve().parent
+    candidates = [here / "zoo", here.parents[1] / "models"]
+    for folder in candidates:
+        if (folder / "registry.toml").is_file():
+            return folder
+    raise FileNotFoundError(
+        f"no model zoo: registry.toml is in neither {candidates[0]} nor {candidates[1]}. "
+        "Reinstall geojax."
+    )
+
+
+def available() -> dict[str, str]:
+    """The names of the bundled models, each with its one-line description.
+
+    >>> from geojax.models import available
+    >>> list(available())
+    ['rotated_mnist']
+    """
+    return {name: entry["description"] for name, entry in _registry().items()}
+
+
+def load(name_or_folder: str | Path) -> AbstractScore:
+    """A trained score, by its name in the zoo or from a checkpoint folder (see `train`).
+
+    ``args`` of the score is what the model is conditioned on: for ``rotated_mnist`` a digit 0 to 9,
+    or None for the unconditional score. `describe` gives the shape of a point.
+
+    **Raises:** `ValueError` when it is neither a known name nor a folder, or the checkpoint is
+    damaged; `FileNotFoundError` when the folder holds no checkpoint.
+    """
+    score, _ = load_checkpoint(_folder_of(name_or_folder))
+    return score
+
+
+def describe(name_or_folder: str | Path) -> dict[str, Any]:
+    """The config of a model, as in its ``config.json``.
+
+    ``["shape"]`` is the shape of a point, ``["network"]["num_classes"]`` the number of classes
+    (0 without), ``["data"]`` a sentence on what it was trained on.
+
+    **Raises:** as `load`.
+    """
+    return read_config(_folder_of(name_or_folder))
+
+
+def _registry() -> dict[str, dict[str, str]]:
+    return tomllib.loads((zoo_folder() / "registry.toml").read_text(encoding="utf-8"))
+
+
+def _folder_of(name_or_folder: str | Path) -> Path:
+    # A name wins over a folder of that name in the current directory: write ./name for the folder.
+    registry = _registry()
+    if str(name_or_folder) in registry:
+        return zoo_folder() / str(name_or_folder)
+    if Path(name_or_folder).is_dir():
+        return Path(name_or_folder)
+    raise ValueError(
+        f"unknown model {str(name_or_folder)!r}. Known models: {', '.join(registry)}. "
+        "Or give a folder that holds config.json and model.safetensors."
+    )

@@ -1,0 +1,31 @@
+"""Scores: what we know of a density p (see README.md in this folder)."""
+
+from ._base import AbstractDensity as AbstractDensity
+from ._base import AbstractScore as AbstractScore
+from ._base import DensityAt as DensityAt
+from ._base import ScoreAt as ScoreAt
+from ._empirical import Empirical as Empirical
+from ._flow import SAMPLERS as SAMPLERS
+from ._flow import ddim as ddim
+from ._flow import probability_flow as probability_flow
+from ._flow import sample as sample
+from ._gaussian_mixture import GaussianMixture as GaussianMixture
+from ._guidance import ClassifierFreeGuidance as ClassifierFreeGuidance
+from ._log_density import from_log_density as from_log_density
+from ._manifold import NoisedSphere as NoisedSphere
+from ._manifold import Shell as Shell
+from ._manifold import random_embedding as random_embedding
+from ._prediction import PREDICTIONS as PREDICTIONS
+from ._prediction import DataPrediction as DataPrediction
+from ._prediction import NoisePrediction as NoisePrediction
+from ._prediction import VelocityPrediction as VelocityPrediction
+from ._schedule import EDM as EDM
+from ._schedule import SCHEDULES as SCHEDULES
+from ._schedule import VE as VE
+from ._schedule import AbstractSchedule as AbstractSchedule
+from ._schedule import ScaledLinear as ScaledLinear
+from ._schedule import VPCosine as VPCosine
+from ._schedule import VPLinear as VPLinear
+from ._training import batch_loss as batch_loss
+from ._training import denoising_score_matching_loss as denoising_score_matching_loss
+from ._training import training_step as training_step

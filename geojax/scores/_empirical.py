@@ -1,0 +1,110 @@
+"""A data set as a density: the exact score that a network trained on it would approach."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float, Real
+
+from ._base import AbstractDensity
+from ._schedule import AbstractSchedule, VPLinear, is_noise_free
+
+
+class Empirical(AbstractDensity):
+    """A data set, noised: the mixture of ``N(alpha x_i, sigma^2 I)`` over its points.
+
+    The score is ``E[alpha x_i - x] / sigma^2``, the mean taken over the posterior of the point
+    given ``x`` (Karras et al. 2022, appendix B.3). The data are read once an evaluation, in
+    chunks, under a streaming log-sum-exp. Distances are sums of squared differences, not expanded
+    products, so that float32 keeps its digits; its Jacobian keeps about three where ``x`` lies
+    hundreds of sigma from all data.
+
+    Beside the data, an evaluation holds the work of one chunk, chunk_size x D numbers, times the
+    batch under `jax.vmap`: prefer `jax.lax.map` there, or a smaller chunk. So do forward
+    derivatives of any order, and one reverse pass over or under them; a second reverse pass over
+    the first keeps up to two copies of the data.
+
+    >>> import jax.numpy as jnp
+    >>> from geojax.scores import VE, Empirical
+    >>> density = Empirical(jnp.array([[-1.0], [1.0]]), VE(0.5, 5.0))
+    >>> density(jnp.array([0.0]), 0.0).tolist()
+    [0.0]
+    """
+
+    data: Float[Array, "n *shape"]
+    schedule: AbstractSchedule
+    chunk_size: int = eqx.field(static=True)
+
+    def __init__(
+        self,
+        data: Float[ArrayLike, "n *shape"],
+        schedule: AbstractSchedule | None = None,
+        chunk_size: int = 256,
+    ):
+        """**Arguments:**
+
+        - ``data``: shape (n, \\*shape).
+        - ``schedule``: by default `VPLinear`.
+        - ``chunk_size``: the number of points handled together, not necessarily a divisor of n.
+
+        **Raises:** `ValueError` when there are no data or ``chunk_size`` is below 1.
+        """
+        data = jnp.asarray(data)
+        if data.ndim == 0 or data.shape[0] == 0:
+            raise ValueError(f"data must have shape (n, *shape) with n >= 1, got {data.shape}.")
+        if chunk_size < 1:
+            raise ValueError(f"chunk_size must be at least 1, got {chunk_size}.")
+        self.data = data
+        self.schedule = VPLinear() if schedule is None else schedule
+        self.chunk_size = chunk_size
+
+    def _sums(self, x, t):
+        """With e_i the exponential of minus the squared distance over 2 sigma^2, relative to
+        exp(peak): the peak, the sum of e_i, the sum of e_i (alpha x_i - x), and sigma.
+        """
+        if x.shape != self.data.shape[1:]:
+            raise ValueError(f"x must have shape {self.data.shape[1:]}, got {x.shape}.")
+        if is_noise_free(self.schedule, t):
+            raise ValueError(
+                f"t = {t} has no noise, and a set of points has no density there. Take t > 0, "
+                "or a schedule that starts from sigma > 0, as geojax.VE does."
+            )
+        n = self.data.shape[0]
+        chunk = min(self.chunk_size, n)
+        alpha = self.schedule.alpha(t).astype(x.dtype)
+        sigma = self.schedule.sigma(t).astype(x.dtype)
+
+        def step(sums, start):
+            peak, total, moment = sums
+            # The last chunk starts early, so as to end with the data; what it repeats is masked.
+            first = jnp.minimum(start, n - chunk)
+            points = jax.lax.dynamic_slice_in_dim(self.data, first, chunk)
+            offsets = (alpha * points - x[None]).reshape(chunk, -1)
+            logs = -jnp.sum(offsets**2, axis=1) / (2 * sigma**2)
+            logs = jnp.where(first + jnp.arange(chunk) >= start, logs, -jnp.inf)
+            # The sums do not depend on the peak but for rounding: it needs no derivative.
+            new_peak = jax.lax.stop_gradient(jnp.maximum(peak, jnp.max(logs)))
+            decay, weights = jnp.exp(peak - new_peak), jnp.exp(logs - new_peak)
+            moment = decay * moment + jnp.sum(weights[:, None] * offsets, axis=0)
+            return (new_peak, decay * total + jnp.sum(weights), moment), None
+
+        zero = jnp.zeros((), x.dtype)
+        empty = (jnp.full((), -jnp.inf, x.dtype), zero, jnp.zeros(x.size, x.dtype))
+        # Without the checkpoint, reverse mode would keep the offsets of every chunk.
+        step = jax.checkpoint(step, prevent_cse=False)
+        (peak, total, moment), _ = jax.lax.scan(step, empty, jnp.arange(0, n, chunk))
+        return peak, total, moment.reshape(x.shape), sigma
+
+    def __call__(
+        self, x: Float[Array, "*shape"], t: Real[Array, ""] | float, args: Any = None
+    ) -> Float[Array, "*shape"]:
+        _, total, moment, sigma = self._sums(x, t)
+        return moment / (total * sigma**2)
+
+    def log_density(
+        self, x: Float[Array, "*shape"], t: Real[Array, ""] | float, args: Any = None
+    ) -> Float[Array, ""]:
+        peak, total, _, sigma = self._sums(x, t)
+        n = self.data.shape[0]
+        return peak + jnp.log(total / n) - x.size * jnp.log(2 * jnp.pi * sigma**2) / 2

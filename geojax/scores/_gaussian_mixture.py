@@ -1,0 +1,147 @@
+"""A mixture of Gaussians: every noised score and density in closed form."""
+
+import math
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float, Key, Real
+
+from ._base import AbstractDensity
+from ._schedule import AbstractSchedule, VPLinear
+
+
+class GaussianMixture(AbstractDensity):
+    """A mixture of Gaussians, noised exactly.
+
+    Component k at time t is ``N(alpha m_k, alpha^2 Sigma_k + sigma^2 I)``, with
+    ``Sigma_k = diag(scale_k^2) + F_k^T F_k``. Score and density are closed forms, finite down to
+    t = 0 where every scale is positive. The low-rank part is inverted by Woodbury's identity:
+    nothing of size D^2 is made.
+
+    >>> import jax.numpy as jnp
+    >>> from geojax.scores import GaussianMixture
+    >>> density = GaussianMixture(jnp.array([[-1.0, 0.0], [1.0, 0.0]]), scales=0.5)
+    >>> density(jnp.array([0.0, 1.0]), 0.0).tolist()
+    [0.0, -4.0]
+    """
+
+    means: Float[Array, "components *shape"]
+    scales: Float[Array, "components *shape_or_ones"]
+    factors: Float[Array, "components rank *shape"] | None
+    logits: Float[Array, " components"]
+    schedule: AbstractSchedule
+
+    def __init__(
+        self,
+        means: Float[ArrayLike, "components *shape"],
+        scales: Float[ArrayLike, "..."] = 1.0,
+        factors: Float[ArrayLike, "components rank *shape"] | None = None,
+        weights: Float[ArrayLike, " components"] | None = None,
+        schedule: AbstractSchedule | None = None,
+    ):
+        """**Arguments:**
+
+        - ``means``: shape (K, \\*shape).
+        - ``scales``: standard deviations of shape (), (K,), \\*shape or (K, \\*shape); of the first
+            two, isotropic. A shape that is both (K,) and \\*shape counts as (K,).
+        - ``factors``: shape (K, rank, \\*shape), or None.
+        - ``weights``: shape (K,), not negative, of any positive sum; None for equal ones.
+        - ``schedule``: by default `VPLinear`.
+
+        **Raises:** `ValueError` when the shapes do not fit; `RuntimeError` on bad weights.
+        """
+        means = jnp.asarray(means)
+        if means.ndim == 0 or means.shape[0] == 0:
+            raise ValueError(f"means must have shape (K, *shape) with K >= 1, got {means.shape}.")
+        count, shape = means.shape[0], means.shape[1:]
+        self.means = means
+        self.scales = _component_scales(jnp.asarray(scales, dtype=means.dtype), count, shape)
+        self.factors = None if factors is None else jnp.asarray(factors, dtype=means.dtype)
+        if self.factors is not None and (
+            self.factors.ndim < 2 or (self.factors.shape[0], *self.factors.shape[2:]) != means.shape
+        ):
+            raise ValueError(
+                f"factors must have shape (K, rank, *shape) with K, *shape = {means.shape}, got "
+                f"{self.factors.shape}."
+            )
+        if weights is None:
+            weights = jnp.ones(count, dtype=means.dtype)
+        weights = jnp.asarray(weights, dtype=means.dtype)
+        if weights.shape != (count,):
+            raise ValueError(f"weights must have shape {(count,)}, got {weights.shape}.")
+        bad = ~(jnp.all(weights >= 0) & (jnp.sum(weights) > 0))
+        message = "weights must not be negative and must have a positive sum."
+        self.logits = jnp.log(eqx.error_if(weights, bad, message))
+        self.schedule = VPLinear() if schedule is None else schedule
+
+    def _components(self, x, t):
+        """log of weight times density of each component at ``x``, and each component's score."""
+        if x.shape != self.means.shape[1:]:
+            raise ValueError(f"x must have shape {self.means.shape[1:]}, got {x.shape}.")
+        alpha = self.schedule.alpha(t).astype(x.dtype)
+        sigma = self.schedule.sigma(t).astype(x.dtype)
+
+        def one(mean, scale, factors):
+            base = jnp.sqrt((alpha * scale) ** 2 + sigma**2)
+            white = (x - alpha * mean) / base
+            square, log_root = 0.0, jnp.sum(jnp.log(jnp.broadcast_to(base, x.shape)))
+            if factors is not None:
+                # The ridge regression of white on the factors: y^T (I + B^T B)^-1 y is the
+                # minimum of |y - B^T w|^2 + |w|^2, a sum of squares in which nothing cancels.
+                white, square, log_det_root = _ridge(alpha * factors / base[None], white)
+                log_root = log_root + log_det_root
+            return -(jnp.sum(white**2) + square) / 2 - log_root, -white / base
+
+        logs, scores = jax.vmap(one)(self.means, self.scales, self.factors)
+        return jax.nn.log_softmax(self.logits) + logs, scores
+
+    def __call__(
+        self, x: Float[Array, "*shape"], t: Real[Array, ""] | float, args: Any = None
+    ) -> Float[Array, "*shape"]:
+        logs, scores = self._components(x, t)
+        return jnp.tensordot(jax.nn.softmax(logs), scores, axes=1, precision="highest")
+
+    def log_density(
+        self, x: Float[Array, "*shape"], t: Real[Array, ""] | float, args: Any = None
+    ) -> Float[Array, ""]:
+        logs, _ = self._components(x, t)
+        return jax.nn.logsumexp(logs) - x.size * math.log(2 * math.pi) / 2
+
+    def sample(self, t: Real[Array, ""] | float = 0.0, *, key: Key[Array, ""]) -> Array:
+        """One point of the density at time ``t``, of shape \\*shape."""
+        pick_key, scale_key, factor_key, noise_key = jax.random.split(key, 4)
+        k = jax.random.categorical(pick_key, self.logits)
+        dtype, shape = self.means.dtype, self.means.shape[1:]
+        x = self.means[k] + self.scales[k] * jax.random.normal(scale_key, shape, dtype)
+        if self.factors is not None:
+            codes = jax.random.normal(factor_key, self.factors.shape[1:2], dtype)
+            x = x + jnp.tensordot(codes, self.factors[k], axes=1, precision="highest")
+        return self.schedule.add_noise(x, jax.random.normal(noise_key, shape, dtype), t)
+
+
+def _component_scales(scales: Array, count: int, shape: tuple[int, ...]) -> Array:
+    """``scales`` as (K, \\*shape), or (K, 1, ..., 1) where isotropic."""
+    ones = (1,) * len(shape)
+    if scales.shape in ((), (count,)):
+        return jnp.broadcast_to(scales, (count,)).reshape(count, *ones)
+    if scales.shape == shape:
+        return jnp.broadcast_to(scales[None], (count, *shape))
+    if scales.shape == (count, *shape):
+        return scales
+    raise ValueError(
+        f"scales must have shape (), (K,), *shape or (K, *shape) with K, *shape = "
+        f"{(count, *shape)}, got {scales.shape}."
+    )
+
+
+def _ridge(factors: Array, y: Array) -> tuple[Array, Array, Array]:
+    """``(I + B^T B)^-1 y``, the square of the codes, and half the log-determinant."""
+    rows = factors.reshape(factors.shape[0], -1)
+    gram = jnp.matmul(rows, rows.T, precision="highest")
+    root = jnp.linalg.cholesky(gram + jnp.eye(len(rows), dtype=y.dtype))
+    projected = jnp.matmul(rows, y.ravel(), precision="highest")
+    codes = jax.scipy.linalg.cho_solve((root, True), projected)
+    rest = y - jnp.matmul(codes, rows, precision="highest").reshape(y.shape)
+    return rest, jnp.sum(codes**2), jnp.sum(jnp.log(jnp.diagonal(root)))

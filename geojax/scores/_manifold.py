@@ -1,0 +1,198 @@
+"""Densities that live near a sphere in a subspace: truths for every dimension and codimension.
+
+The subspace is spanned by the first ``dim`` coordinates, or by the rows of an ``embedding``. Points
+of any shape are flattened. Nothing of size D^2 is made.
+"""
+
+import functools
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key, Real
+
+from ._base import AbstractDensity
+from ._bessel import bessel_ratio, log_scaled_bessel
+from ._schedule import AbstractSchedule, VPLinear, is_noise_free
+
+
+def random_embedding(
+    dim: int, ambient_dim: int, *, key: Key[Array, ""]
+) -> Float[Array, "dim ambient_dim"]:
+    """Orthonormal rows that span a uniformly random subspace, of shape (dim, ambient_dim).
+
+    **Raises:** `ValueError` unless ``1 <= dim <= ambient_dim``.
+
+    >>> import jax
+    >>> from geojax.scores import random_embedding
+    >>> random_embedding(2, 50, key=jax.random.key(0)).shape
+    (2, 50)
+    """
+    if not 1 <= dim <= ambient_dim:
+        raise ValueError(
+            f"dim must lie between 1 and ambient_dim, got dim={dim}, ambient_dim={ambient_dim}."
+        )
+    columns, triangle = jnp.linalg.qr(jax.random.normal(key, (ambient_dim, dim)))
+    # The signs of the diagonal make the law uniform, whatever convention the QR follows.
+    return (columns * jnp.sign(jnp.diagonal(triangle))[None]).T
+
+
+class NoisedSphere(AbstractDensity):
+    """The uniform law on a sphere in a subspace, noised exactly.
+
+    The sphere S^(dim-1) of the given radius (``dim=2``: a ring), convolved with a Gaussian of
+    standard deviation ``width`` in every direction of the space and then noised. With y the
+    component of x in the subspace, ``s^2 = sigma^2 + alpha^2 width^2``, ``nu = dim / 2 - 1`` and
+    ``z = alpha radius |y| / s^2``, the density is proportional to
+    ``exp(-(|x|^2 + alpha^2 radius^2) / 2 s^2) z^-nu I_nu(z)``, and it is normalised. The score is
+    smooth everywhere, at the centre too.
+
+    **Raises:** `ValueError` when the shapes do not fit, or at a ``t`` without noise when
+    ``width`` is zero.
+
+    >>> import jax.numpy as jnp
+    >>> from geojax.scores import NoisedSphere
+    >>> ring = NoisedSphere(2.0, width=0.25)
+    >>> ring(jnp.array([0.0, 0.0, 1.0]), 0.0).tolist()
+    [0.0, 0.0, -16.0]
+    """
+
+    radius: Real[Array, ""] | float
+    dim: int = eqx.field(static=True, default=2)
+    embedding: Float[Array, "dim ambient_dim"] | None = None
+    width: Real[Array, ""] | float = 0.0
+    schedule: AbstractSchedule = eqx.field(default_factory=VPLinear)
+
+    def __check_init__(self):
+        _check_sphere(self.radius, self.dim, self.embedding)
+        if isinstance(self.width, (int, float)) and self.width < 0:
+            raise ValueError(f"width must not be negative, got {self.width}.")
+
+    def _parts(self, x, t):
+        """The component of ``x`` in the subspace, its square, alpha^2 radius^2 and s^2."""
+        if (
+            isinstance(self.width, (int, float))
+            and self.width == 0
+            and is_noise_free(self.schedule, t)
+        ):
+            raise ValueError(
+                f"t = {t} has no noise, and a sphere of width 0 has no density there. Take t > 0 "
+                "or a positive width."
+            )
+        alpha = self.schedule.alpha(t).astype(x.dtype)
+        sigma = self.schedule.sigma(t).astype(x.dtype)
+        inside = _projected(x, self.dim, self.embedding)
+        reach2 = (alpha * self.radius) ** 2
+        return inside, jnp.sum(inside**2), reach2, sigma**2 + (alpha * self.width) ** 2
+
+    def __call__(
+        self, x: Float[Array, "*shape"], t: Real[Array, ""] | float, args: Any = None
+    ) -> Float[Array, "*shape"]:
+        inside, r2, reach2, variance = self._parts(x, t)
+        ratio = bessel_ratio(self.dim / 2 - 1, r2 * reach2 / variance**2)
+        return (reach2 / variance * ratio * inside - x) / variance
+
+    def log_density(
+        self, x: Float[Array, "*shape"], t: Real[Array, ""] | float, args: Any = None
+    ) -> Float[Array, ""]:
+        inside, r2, reach2, variance = self._parts(x, t)
+        rest2 = jnp.sum((x - inside) ** 2)
+        normaliser = x.size * jnp.log(2 * jnp.pi * variance) / 2
+        radial = _log_radial(self.dim / 2 - 1, r2, reach2, variance)
+        return radial - rest2 / (2 * variance) - normaliser
+
+
+class Shell(eqx.Module):
+    """A clean, unnormalised density around a sphere in a subspace.
+
+    ``log p = -((r - radius)^2 + |rest|^2) / (2 width^2)``, with r the norm of the component of x
+    in the subspace and rest what is orthogonal to it. It has no noise level: it is a callable
+    ``(x, args) -> s`` with ``log_density(x, args)``, as metrics take it. At the centre of the
+    sphere, where the density has a cusp, the score has no component in the subspace.
+
+    **Raises:** `ValueError` when the shapes do not fit.
+
+    >>> import jax.numpy as jnp
+    >>> from geojax.scores import Shell
+    >>> ring = Shell(radius=2.0, width=0.25)
+    >>> ring(jnp.array([0.0, 1.5, 0.0])).tolist()
+    [0.0, 8.0, 0.0]
+    """
+
+    radius: Real[Array, ""] | float
+    width: Real[Array, ""] | float
+    dim: int = eqx.field(static=True, default=2)
+    embedding: Float[Array, "dim ambient_dim"] | None = None
+
+    def __check_init__(self):
+        _check_sphere(self.radius, self.dim, self.embedding)
+        if isinstance(self.width, (int, float)) and self.width <= 0:
+            raise ValueError(f"width must be positive, got {self.width}.")
+
+    def __call__(self, x: Float[Array, "*shape"], args: Any = None) -> Float[Array, "*shape"]:
+        inside = _projected(x, self.dim, self.embedding)
+        r = _norm(inside)
+        nearest = jnp.where(r > 0, self.radius / jnp.where(r > 0, r, 1), 1) * inside
+        return (nearest - x) / self.width**2
+
+    def log_density(self, x: Float[Array, "*shape"], args: Any = None) -> Float[Array, ""]:
+        inside = _projected(x, self.dim, self.embedding)
+        square = (_norm(inside) - self.radius) ** 2 + jnp.sum((x - inside) ** 2)
+        return -square / (2 * self.width**2)
+
+
+def _check_sphere(radius, dim: int, embedding: Array | None) -> None:
+    if isinstance(radius, (int, float)) and radius <= 0:
+        raise ValueError(f"radius must be positive, got {radius}.")
+    if dim < 1:
+        raise ValueError(f"dim must be at least 1, got {dim}.")
+    if embedding is not None and (
+        embedding.ndim != 2 or embedding.shape[0] != dim or embedding.shape[1] < dim
+    ):
+        raise ValueError(
+            f"embedding must have shape (dim, D) with dim = {dim} <= D, got {embedding.shape}. "
+            "geojax.random_embedding makes one."
+        )
+
+
+def _projected(x: Array, dim: int, embedding: Array | None) -> Array:
+    """The component of ``x`` in the subspace, of the shape of ``x``."""
+    ambient = dim if embedding is None else embedding.shape[1]
+    if x.size < ambient or (embedding is not None and x.size != ambient):
+        need = f"at least dim = {dim}" if embedding is None else f"the embedding's {ambient}"
+        raise ValueError(f"x must have {need} entries, got shape {x.shape}.")
+    if embedding is None:
+        return jnp.where(jnp.arange(x.size) < dim, x.ravel(), 0).reshape(x.shape)
+    coordinates = jnp.matmul(embedding, x.ravel(), precision="highest")
+    return jnp.matmul(coordinates, embedding, precision="highest").reshape(x.shape)
+
+
+def _norm(x: Array) -> Array:
+    """|x|, with the derivative zero at zero."""
+    square = jnp.sum(x**2)
+    return jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1)), 0)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _log_radial(order: float, r2: Array, reach2: Array, variance: Array) -> Array:
+    """``-(r - reach)^2 / (2 variance)`` plus the scaled Bessel term at r reach / variance.
+
+    The value is computed from r and reach, which keeps the digits of a large z; the derivative
+    from their squares, which is smooth at r = 0.
+    """
+    r, reach = jnp.sqrt(r2), jnp.sqrt(reach2)
+    gap = -((r - reach) ** 2) / (2 * variance)
+    return gap + log_scaled_bessel(order, r * reach / variance)
+
+
+@_log_radial.defjvp
+def _log_radial_jvp(order, primals, tangents):
+    r2, reach2, variance = primals
+    r2_dot, reach2_dot, variance_dot = tangents
+    ratio = bessel_ratio(order, r2 * reach2 / variance**2)
+    by_r2 = (reach2 * ratio / variance - 1) / (2 * variance)
+    by_reach2 = (r2 * ratio / variance - 1) / (2 * variance)
+    by_variance = ((r2 + reach2) / 2 - r2 * reach2 * ratio / variance) / variance**2
+    slope = by_r2 * r2_dot + by_reach2 * reach2_dot + by_variance * variance_dot
+    return _log_radial(order, r2, reach2, variance), slope

@@ -1,0 +1,22 @@
+"""Fixtures. What every test runs under is in the root's `conftest.py`."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def data_file():
+    """The path of a file below ``$GEOJAX_DATA_DIR``; the test is skipped where it is absent."""
+
+    def find(name: str) -> Path:
+        folder = os.environ.get("GEOJAX_DATA_DIR")
+        if not folder:
+            pytest.skip(f"needs {name}: GEOJAX_DATA_DIR is not set")
+        path = Path(folder) / name
+        if not path.exists():
+            pytest.skip(f"needs {name}, which is not in GEOJAX_DATA_DIR ({folder})")
+        return path
+
+    return find

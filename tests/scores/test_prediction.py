@@ -1,0 +1,118 @@
+"""Every parameterisation of a network gives the same, true score."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from geojax.scores import (
+    EDM,
+    PREDICTIONS,
+    VE,
+    DataPrediction,
+    GaussianMixture,
+    NoisePrediction,
+    ScaledLinear,
+    VelocityPrediction,
+    VPCosine,
+    VPLinear,
+)
+
+SCHEDULES = [VPLinear(), ScaledLinear(), VPCosine(), VE(), EDM()]
+each_schedule = pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda s: type(s).__name__)
+
+
+def truth(schedule, shape, dtype=jnp.float64):
+    keys = jax.random.split(jax.random.key(0), 2)
+    means = jax.random.normal(keys[0], (3, *shape), dtype)
+    scales = jnp.asarray([0.3, 0.6, 1.0], dtype)
+    return GaussianMixture(means, scales, schedule=schedule), jax.random.normal(
+        keys[1], shape, dtype
+    )
+
+
+def predictions(density):
+    """What perfect networks of the three kinds would predict, from the true score."""
+
+    def noise(x, t, args):
+        return -density.schedule.sigma(t) * density(x, t)
+
+    def data(x, t, args):
+        sigma = density.schedule.sigma(t)
+        return (x + sigma**2 * density(x, t)) / density.schedule.alpha(t)
+
+    def velocity(x, t, args):
+        alpha, sigma = density.schedule.alpha(t), density.schedule.sigma(t)
+        return alpha * noise(x, t, args) - sigma * data(x, t, args)
+
+    return {"noise": noise, "data": data, "velocity": velocity}
+
+
+@each_schedule
+@pytest.mark.parametrize("shape", [(3,), (1, 4, 4)], ids=str)
+def test_all_parameterisations_agree_with_the_truth(schedule, shape):
+    density, x = truth(schedule, shape)
+    networks = predictions(density)
+    scores = {name: PREDICTIONS[name](networks[name], schedule) for name in PREDICTIONS}
+
+    @jax.jit
+    def evaluate(t):
+        return density(x, t), [(score(x, t), score.at(t)(x)) for score in scores.values()]
+
+    for t in (0.05, 0.4, 0.8):
+        expected, found = evaluate(t)
+        for score in jax.tree.leaves(found):
+            np.testing.assert_allclose(score, expected, rtol=1e-10, atol=1e-10)
+
+
+def test_a_network_gives_no_log_density():
+    network = predictions(truth(VPLinear(), (3,))[0])["noise"]
+    assert not hasattr(NoisePrediction(network, VPLinear()).at(0.4), "log_density")
+
+
+@each_schedule
+def test_noise_and_denoised_undo_the_noise(schedule):
+    """One Gaussian: the posterior mean and the mean noise are known."""
+    mean, scale, t = jnp.asarray([1.0, -2.0, 0.5]), 0.4, 0.4
+    density = GaussianMixture(mean[None], scale, schedule=schedule)
+    x = jnp.asarray([0.3, 0.1, -0.7])
+    alpha, sigma = schedule.alpha(t), schedule.sigma(t)
+    gain = alpha * scale**2 / (alpha**2 * scale**2 + sigma**2)
+    denoised = mean + gain * (x - alpha * mean)
+    found, noise = jax.jit(lambda x: (density.denoised(x, t), density.noise(x, t)))(x)
+    np.testing.assert_allclose(found, denoised, rtol=1e-9)
+    np.testing.assert_allclose(noise, (x - alpha * denoised) / sigma, rtol=1e-9)
+    np.testing.assert_allclose(schedule.add_noise(found, noise, t), x, rtol=1e-12)
+
+
+@pytest.mark.parametrize("adapter", [NoisePrediction, DataPrediction, VelocityPrediction])
+def test_network_is_given_the_point_the_time_and_the_condition(adapter):
+    seen = []
+
+    def network(x, t, args):
+        seen.append((x.shape, t, args))
+        return x
+
+    adapter(network, VPLinear()).at(0.25)(jnp.ones((1, 4, 4)), {"label": 7})
+    assert seen == [((1, 4, 4), 0.25, {"label": 7})]
+
+
+@pytest.mark.parametrize("adapter", [NoisePrediction, DataPrediction, VelocityPrediction])
+def test_a_float32_point_has_a_float32_score(adapter):
+    score = adapter(lambda x, t, args: jnp.sin(x), VPLinear())
+    x = jnp.asarray([0.1, -0.4, 2.0])
+    single = score(x.astype(jnp.float32), 0.4)
+    assert single.dtype == jnp.float32
+    assert score.denoised(x.astype(jnp.float32), 0.4).dtype == jnp.float32
+    np.testing.assert_allclose(single, score(x, 0.4), rtol=1e-5)
+
+
+def test_an_integer_time_is_a_time():
+    score = NoisePrediction(lambda x, t, args: x * t, VPLinear())
+    np.testing.assert_array_equal(score.at(1)(jnp.ones(3)), score.at(1.0)(jnp.ones(3)))
+
+
+def test_times_may_be_mapped_over():
+    score, x = NoisePrediction(lambda x, t, args: x * t, VPLinear()), jnp.ones(3)
+    batch = jax.vmap(lambda t: score.at(t)(x))(jnp.asarray([0.1, 0.5]))
+    np.testing.assert_allclose(batch, [score(x, 0.1), score(x, 0.5)], rtol=1e-12)

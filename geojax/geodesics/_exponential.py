@@ -38,8 +38,9 @@ def exponential_map(
     - ``x0``, ``v0``: of one shape and one floating dtype.
     - ``num_segments``: how many pieces the reported nodes cut the curve into; the accuracy does
       not depend on it (``curve.evaluate`` uses the dense output).
-    - ``solver``: an explicit Runge-Kutta method of diffrax, default ``Tsit5()``; ``rtol``, ``atol``: default 1e-8 and 1e-8 in
-      float64, 1e-5 and 1e-5 in float32; ``max_steps``: integration steps at most.
+    - ``solver``: an explicit Runge-Kutta method of diffrax, default ``Tsit5()``.
+    - ``rtol``, ``atol``: default 1e-8 in float64, 1e-5 in float32.
+    - ``max_steps``: integration steps at most.
     - ``drift_tolerance``: how far g(x', x'), constant along a geodesic, may drift relatively.
 
     **Returns:** a `GeodesicSolution`, with ``stats``: ``num_steps`` (accepted and rejected),
@@ -99,6 +100,7 @@ def _integrate(
         throw=False,
         progress_meter=meter,
     )
+    assert out.ys is not None
     xs, vs = out.ys
     squared = jax.vmap(lambda x, v: metric.inner(x, v, v, args))(xs, vs)
     start = jnp.where(squared[0] > 0, squared[0], 1.0)

@@ -65,8 +65,8 @@ def geodesic(
       ``sqrt(b |x1 - x0|^2 + sum lam (f(x1) - f(x0))^2)``; no path is shorter if s is a gradient.
       Where f is unknown it is the line integral of s, the smaller one in size of those along the
       path and along the straight line. NaN for metrics without such a bound;
-    - ``path_dependence``: how far these two integrals differ, relative to the larger: 0 for a
-      score that is a gradient and resolved by both.
+    - ``path_dependence``: how far these two integrals differ, relative to the larger of the total
+      variations ``integral |s . x'|``: 0 for a score that is a gradient and resolved by both.
 
     **Raises:** `ValueError` on mismatched shapes or dtypes or impossible options; a run-time error
     naming the remedy when the solve did not succeed and ``throw`` is True.
@@ -95,7 +95,7 @@ def geodesic(
     if solver is None:
         low_rank = isinstance(metric, AbstractLowRankMetric)
         tol = 1e-10 if x0.dtype == jnp.float64 else 1e-6
-        solver = GaussNewton() if low_rank else PathEnergy(optx.LBFGS(rtol=tol, atol=tol))
+        solver = GaussNewton() if low_rank else PathEnergy(optimiser=optx.LBFGS(rtol=tol, atol=tol))
     problem = TwoPointProblem(metric, Midpoint() if rule is None else rule, args)
     meter = diffrax.NoProgressMeter() if progress_meter is None else progress_meter
     solution = _solve(problem, xs, solver, max_steps, resolution_tolerance, meter)
@@ -135,17 +135,19 @@ def _solve(problem, xs, solver, max_steps, resolution_tolerance, meter) -> Geode
     result = RESULTS.where(
         (output.result == RESULTS.successful) & ~resolved, RESULTS.under_resolved, output.result
     )
+    initial, final, at_ends = _end_velocities(problem, xs)
     finite = jnp.isfinite(energy) & jnp.isfinite(fine)
+    finite &= jnp.all(jnp.isfinite(initial)) & jnp.all(jnp.isfinite(final))
     result = RESULTS.where(finite, result, RESULTS.non_finite)
-    speeds = jnp.sqrt(2 * n * problem.rule.segment_energies(problem.metric, xs, problem.args))
+    speeds = jnp.sqrt(2 * n * problem.segment_energies(xs))
     length = jnp.mean(speeds)
     defect = jnp.max(jnp.abs(speeds - length)) / jnp.where(length > 0, length, 1.0)
-    initial, final = _end_velocities(problem, xs)
     evaluations = output.score_evaluations + extra.pop("score_evaluations")
+    evaluations = evaluations + problem.energy_cost(n) + at_ends[0]
     stats = {
         "num_steps": output.num_steps,
         "score_evaluations": evaluations,
-        "score_products": output.score_products,
+        "score_products": output.score_products + at_ends[1],
         "decrement": output.decrement,
         "energy_fine": fine,
         "resolution": resolution,
@@ -191,9 +193,10 @@ def _fine_figures(problem: TwoPointProblem, xs) -> tuple[Array, dict[str, Any]]:
         along = rates(score, points, deltas)
         fine = fine + weight * jnp.sum(along**2 @ quadrature)
         by_path = jnp.sum(along @ quadrature)
-        by_line = jnp.sum(rates(score, line_points, line_deltas) @ quadrature)
+        across = rates(score, line_points, line_deltas)
+        by_line = jnp.sum(across @ quadrature)
         evaluations += 2 * n * _FINE_ORDER
-        larger = jnp.maximum(jnp.abs(by_path), jnp.abs(by_line))
+        larger = jnp.maximum(*(jnp.sum(jnp.abs(r) @ quadrature) for r in (along, across)))
         gap = jnp.abs(by_path - by_line) / jnp.where(larger > 0, larger, 1.0)
         dependence = jnp.maximum(dependence, gap)
         change = jnp.minimum(jnp.abs(by_path), jnp.abs(by_line))
@@ -205,9 +208,10 @@ def _fine_figures(problem: TwoPointProblem, xs) -> tuple[Array, dict[str, Any]]:
 
 
 def _end_velocities(problem: TwoPointProblem, xs):
-    """x' at both ends, from the first variation of the energy: ``dE = <x'(1), dx1> - <x'(0), dx0>``.
+    """x' at both ends, and what that cost in score evaluations and derivative products.
 
-    Exact momenta of the discrete path, hence second-order accurate velocities.
+    From the first variation of the energy, ``dE = <x'(1), dx1> - <x'(0), dx0>``: exact momenta of
+    the discrete path, hence second-order accurate velocities.
     """
     n, metric, args = len(xs) - 1, problem.metric, problem.args
 
@@ -226,4 +230,6 @@ def _end_velocities(problem: TwoPointProblem, xs):
 
     initial = metric.sharp(xs[0], momenta(xs[:2])[0], args)
     final = metric.sharp(xs[-1], momenta(xs[-2:])[1], args)
-    return initial, final
+    low_rank = isinstance(metric, AbstractLowRankMetric)
+    evaluations, products = problem.cost(1) if low_rank else problem.gradient_cost(1)
+    return initial, final, (2 * (evaluations + problem.rank), 2 * products)

@@ -31,7 +31,7 @@ class AbstractIterativeSolver(AbstractSolver):
     """A solver that is a step to repeat: `solve` is the loop, shared by all.
 
     A state is a pytree; ``rtol`` bounds the decrement, an estimate of the relative energy still to
-    be gained.
+    be gained. A decrement of NaN says that the derivative of the energy is not defined.
     """
 
     rtol: eqx.AbstractVar[float | None]
@@ -52,6 +52,10 @@ class AbstractIterativeSolver(AbstractSolver):
         """Whether no further step can help."""
         del state
         return jnp.asarray(False)
+
+    def cost(self, problem: TwoPointProblem, num_segments: int) -> tuple[int, int]:
+        """Score evaluations and derivative products of `init`, and of each `step`."""
+        return problem.cost(num_segments)
 
     def solve(self, problem, xs, max_steps, progress_meter):
         rtol = default_rtol(xs.dtype) if self.rtol is None else self.rtol
@@ -80,8 +84,9 @@ class AbstractIterativeSolver(AbstractSolver):
             RESULTS.successful,
             RESULTS.where(self.stalled(state), RESULTS.stalled, RESULTS.max_steps_reached),
         )
-        result = RESULTS.where(jnp.isfinite(energy), result, RESULTS.non_finite)
-        evaluations, products = problem.cost(len(xs) - 1)
+        defined = jnp.isfinite(energy) & ~jnp.isnan(decrement)
+        result = RESULTS.where(defined, result, RESULTS.non_finite)
+        evaluations, products = self.cost(problem, len(xs) - 1)
         return SolverOutput(
             xs, energy, decrement, result, steps, (steps + 1) * evaluations, (steps + 1) * products
         )

@@ -13,7 +13,6 @@ from ._gauss_newton import GaussNewton
 from ._geodesic import check_points, geodesic
 from ._results import RESULTS
 
-
 _MEMORY = 4  # rounds that the corrections of `log_map` look back on
 
 
@@ -101,11 +100,31 @@ def log_map(
     solved = first.result == RESULTS.successful
     if max_corrections == 0:
         return jnp.where(solved, first.initial_velocity, jnp.nan)
+    velocity, miss, scale = _corrected(
+        metric, x0, x1, solver, args, first, rtol, max_corrections, num_segments, options
+    )
+    hit = (miss <= rtol * scale) & solved
+    velocity = jnp.where(hit, velocity, jnp.nan)
+    if throw:
+        velocity = eqx.error_if(
+            velocity,
+            ~hit,
+            "log_map: the integrated geodesic still misses x1 by more than rtol. Raise "
+            "num_segments, or rtol (float32 may not reach it).",
+        )
+    return velocity
+
+
+@eqx.filter_jit
+def _corrected(
+    metric, x0, x1, solver, args, first, rtol, max_corrections, num_segments, options
+) -> tuple[Array, Array, Array]:
+    """The best velocity met, the norm of its miss, and that of x1 - x0."""
     scale = jnp.linalg.norm((x1 - x0).reshape(-1))
-    integrate = {"rtol": min(1e-2 * rtol, 1e-5), "atol": min(1e-2 * rtol, 1e-5)}
+    tol = min(1e-2 * rtol, 1e-5)
 
     def miss_of(v):
-        shot = exponential_map(metric, x0, v, args, num_segments=1, throw=False, **integrate)
+        shot = exponential_map(metric, x0, v, args, num_segments=1, throw=False, rtol=tol, atol=tol)
         return x1 - shot.curve.xs[-1]
 
     def going(state):
@@ -145,18 +164,9 @@ def log_map(
 
     velocity, miss = first.initial_velocity, miss_of(first.initial_velocity)
     none = jnp.zeros((_MEMORY, *x0.shape), x0.dtype)
+    size = jnp.linalg.norm(miss.reshape(-1))
     start = _Correction(
-        x1, miss, first.curve.xs, none, none, velocity, jnp.linalg.norm(miss.reshape(-1)), jnp.asarray(0)
+        x1, miss, first.curve.xs, none, none, velocity, size, jnp.zeros((), jnp.int32)
     )
     end = jax.lax.while_loop(going, correct, start)
-    velocity, best = end.velocity, end.best
-    hit = (best <= rtol * scale) & solved
-    velocity = jnp.where(hit, velocity, jnp.nan)
-    if throw:
-        velocity = eqx.error_if(
-            velocity,
-            ~hit,
-            "log_map: the integrated geodesic still misses x1 by more than rtol. Raise "
-            "num_segments, or rtol (float32 may not reach it).",
-        )
-    return velocity
+    return end.velocity, end.best, scale

@@ -32,7 +32,8 @@ class PathEnergy(AbstractIterativeSolver):
       optax run returns the path of the lowest energy that it met; an optimistix minimiser stops
       by its own tolerances.
     - ``rtol``: bound on the decrement, which is here ``g^T (N b L)^-1 g / E``: the squared H^1
-      dual norm of the gradient, which bounds the Newton decrement of a low-rank metric from above.
+      dual norm of the gradient, which bounds the Newton decrement of a low-rank metric from above
+      (b its base; for any other metric the least ``<Delta, Delta>_g / |Delta|^2`` of a segment).
 
     The decrement of a first-order run seldom meets a strict ``rtol``: then the result says so and
     the energy is what it is.
@@ -50,8 +51,7 @@ class PathEnergy(AbstractIterativeSolver):
     rtol: float | None = eqx.field(static=True, default=None)
 
     def init(self, problem, xs):
-        energy, gradient = _energy_and_gradient(problem, xs)
-        decrement = sobolev_decrement(problem, gradient, energy)
+        energy, gradient, decrement = _gradient_at(problem, xs)
         return _State(xs, gradient, self.optimiser.init(xs[1:-1]), xs, energy, decrement)
 
     def step(self, problem, state):
@@ -61,8 +61,7 @@ class PathEnergy(AbstractIterativeSolver):
             updates, optimiser = self.optimiser.update(state.gradient, state.optimiser, inner)
             inner = optax.apply_updates(inner, updates)
         xs = state.xs.at[1:-1].set(inner)
-        energy, gradient = _energy_and_gradient(problem, xs)
-        decrement = sobolev_decrement(problem, gradient, energy)
+        energy, gradient, decrement = _gradient_at(problem, xs)
         # `not >` so that a non-finite energy is passed on and ends the loop with its verdict.
         better = ~(energy > state.best_energy)
         pick = lambda new, old: jnp.where(better, new, old)  # noqa: E731
@@ -71,6 +70,9 @@ class PathEnergy(AbstractIterativeSolver):
 
     def read(self, state):
         return state.best, state.best_energy, state.best_decrement
+
+    def cost(self, problem, num_segments):
+        return problem.gradient_cost(num_segments)
 
     def solve(self, problem, xs, max_steps, progress_meter):
         if not isinstance(self.optimiser, optx.AbstractMinimiser):
@@ -81,17 +83,21 @@ class PathEnergy(AbstractIterativeSolver):
         def whole(inner):
             return xs.at[1:-1].set(inner)
 
+        # In units of the least energy that there can be: minimisers have absolute tolerances too.
+        n, low_rank = len(xs) - 1, isinstance(problem.metric, AbstractLowRankMetric)
+        base = _base(problem, xs, None if low_rank else problem.segment_energies(xs))
+        least = base * jnp.sum((xs[-1] - xs[0]) ** 2) / 2
+        unit = jnp.where(least > 0, least, 1.0)
         with jax.numpy_dtype_promotion("standard"):
             found = optx.minimise(
-                lambda inner, _: problem.energy(whole(inner)),
+                lambda inner, _: problem.energy(whole(inner)) / unit,
                 self.optimiser,
                 xs[1:-1],
                 max_steps=max_steps,
                 throw=False,
             )
         path = whole(found.value)
-        energy, gradient = _energy_and_gradient(problem, path)
-        decrement = sobolev_decrement(problem, gradient, energy)
+        energy, _, decrement = _gradient_at(problem, path)
         rtol = default_rtol(xs.dtype) if self.rtol is None else self.rtol
         result = RESULTS.where(
             decrement <= rtol,
@@ -102,29 +108,45 @@ class PathEnergy(AbstractIterativeSolver):
                 RESULTS.stalled,
             ),
         )
-        result = RESULTS.where(jnp.isfinite(energy), result, RESULTS.non_finite)
-        # Each optimistix step evaluates the energy once (a refused step of a line search too).
+        defined = jnp.isfinite(energy) & ~jnp.isnan(decrement)
+        result = RESULTS.where(defined, result, RESULTS.non_finite)
+        # Each step evaluates the energy once, and a quasi-Newton method differentiates it only
+        # where the step is accepted; the verdict takes one more of each.
         steps = jnp.asarray(found.stats["num_steps"])
-        evaluations, products = problem.cost(len(xs) - 1)
-        counts = (steps + 1) * evaluations, (steps + 1) * products
+        differentiated = getattr(found.state, "num_accepted_steps", steps) + 1
+        evaluations, products = problem.gradient_cost(n)
+        for_unit = 0 if low_rank else problem.energy_cost(n)
+        counts = (steps + 1) * evaluations + for_unit, differentiated * products
         return SolverOutput(path, energy, decrement, result, steps, *counts)
 
 
-def _energy_and_gradient(problem: TwoPointProblem, xs):
+def _gradient_at(problem: TwoPointProblem, xs):
+    """The energy, its gradient by the interior nodes, and `sobolev_decrement`."""
+
     def energy(inner):
-        return problem.energy(xs.at[1:-1].set(inner))
+        energies = problem.segment_energies(xs.at[1:-1].set(inner))
+        return jnp.sum(energies), energies
 
-    return jax.value_and_grad(energy)(xs[1:-1])
+    (total, energies), gradient = jax.value_and_grad(energy, has_aux=True)(xs[1:-1])
+    base = _base(problem, xs, energies)
+    return total, gradient, sobolev_decrement(gradient, base, total)
 
 
-def sobolev_decrement(problem: TwoPointProblem, gradient, energy) -> Float[Array, ""]:
-    """``g^T (N b L)^-1 g / E``, b the base of a low-rank metric, 1 for any other."""
-    n = len(gradient) + 1
-    base = 1.0
+def _base(problem: TwoPointProblem, xs, energies) -> Float[Array, ""]:
+    """The base b of a low-rank metric; else the least ``<Delta, Delta>_g / |Delta|^2``."""
     if isinstance(problem.metric, AbstractLowRankMetric):
-        base = problem.metric.terms().base
+        return jnp.asarray(problem.metric.terms().base, xs.dtype)
+    n = len(energies)
+    flat = n / 2 * jnp.sum((xs[1:] - xs[:-1]).reshape(n, -1) ** 2, axis=1)
+    ratios = jnp.where(flat > 0, energies / jnp.where(flat > 0, flat, 1.0), jnp.inf)
+    least = jnp.min(ratios)
+    return jnp.where(jnp.isposinf(least), 1.0, least)
+
+
+def sobolev_decrement(gradient, base, energy) -> Float[Array, ""]:
+    """``g^T (N b L)^-1 g / E``: in units of the energy and of the mesh, whatever they are."""
+    n = len(gradient) + 1
     running = jnp.cumsum(gradient, axis=0)
     w = jnp.concatenate([jnp.zeros((1, *gradient.shape[1:]), gradient.dtype), running])
     w = w - jnp.mean(w, axis=0, keepdims=True)
-    bound = jnp.sum(w**2) / (n * jnp.asarray(base, w.dtype))
-    return bound / jnp.where(energy > 0, energy, 1.0)
+    return jnp.sum(w**2) / (n * base) / jnp.where(energy > 0, energy, 1.0)

@@ -20,18 +20,34 @@ class TwoPointProblem(NamedTuple):
 
     def energy(self, xs: Float[Array, "nodes *shape"]) -> Float[Array, ""]:
         """The discrete energy, an approximation of ``1/2 integral g(x', x')`` over [0, 1]."""
-        return jnp.sum(self.rule.segment_energies(self.metric, xs, self.args))
+        return jnp.sum(self.segment_energies(xs))
+
+    def segment_energies(self, xs: Float[Array, "nodes *shape"]) -> Float[Array, " segments"]:
+        """The energy of each segment, by the rule."""
+        return self.rule.segment_energies(self.metric, xs, self.args)
+
+    @property
+    def rank(self) -> int:
+        """How many scores the metric is made of.
+
+        A metric that is not made of scores counts as one: what is counted are its evaluations.
+        """
+        metric = self.metric
+        return len(metric.terms().scores) if isinstance(metric, AbstractLowRankMetric) else 1
 
     def cost(self, num_segments: int) -> tuple[int, int]:
-        """Score evaluations and derivative products of one energy with its gradient.
-
-        For a metric that is not made of scores, metric evaluations.
-        """
+        """Score evaluations and derivative products of one linearisation by the rule."""
         evaluations, products = self.rule.cost(num_segments)
-        rank = 1
-        if isinstance(self.metric, AbstractLowRankMetric):
-            rank = len(self.metric.terms().scores)
-        return rank * evaluations, rank * products
+        return self.rank * evaluations, self.rank * products
+
+    def energy_cost(self, num_segments: int) -> int:
+        """Score evaluations of one `energy`."""
+        return self.rank * self.rule.increments_cost(num_segments)
+
+    def gradient_cost(self, num_segments: int) -> tuple[int, int]:
+        """Score evaluations and derivative products of one `energy` differentiated in reverse."""
+        evaluations, products = self.rule.gradient_cost(num_segments)
+        return self.rank * evaluations, self.rank * products
 
 
 class SolverOutput(eqx.Module):

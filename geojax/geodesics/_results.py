@@ -29,8 +29,8 @@ class RESULTS(eqx.Enumeration):
         "nodes. Raise num_segments, or lower lam."
     )
     non_finite = (
-        "The metric, and so the energy of the path, is not finite. Check the score at the "
-        "end-points and along the initial path (solution.curve.xs)."
+        "The metric or its derivative, and so the energy of the path or its velocity, is not "
+        "finite. Check the score at the end-points and along the path (solution.curve.xs)."
     )
     energy_drift = (
         "g(v, v) is not constant along the integrated geodesic: lower rtol and atol, use float64, "

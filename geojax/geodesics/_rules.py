@@ -48,7 +48,9 @@ class AbstractRule(eqx.Module):
     batch_size: eqx.AbstractVar[int | None]
 
     @abc.abstractmethod
-    def increments(self, score, xs: Float[Array, "nodes *shape"], args: Any):
+    def increments(
+        self, score, xs: Float[Array, "nodes *shape"], args: Any
+    ) -> Float[Array, " segments"]:
         """h, shape (N,)."""
 
     @abc.abstractmethod
@@ -58,6 +60,15 @@ class AbstractRule(eqx.Module):
     @abc.abstractmethod
     def cost(self, num_segments: int) -> tuple[int, int]:
         """The score evaluations and derivative products (JVP or VJP) of one `linearise`."""
+
+    @abc.abstractmethod
+    def increments_cost(self, num_segments: int) -> int:
+        """The score evaluations of one `increments`."""
+
+    def gradient_cost(self, num_segments: int) -> tuple[int, int]:
+        """The cost of one `increments` differentiated in reverse, as for `cost`."""
+        evaluations = self.increments_cost(num_segments)
+        return evaluations, evaluations
 
     def segment_energies(self, metric: AbstractMetric, xs, args: Any):
         """The energy of each segment over [0, 1], shape (N,)."""
@@ -96,6 +107,9 @@ class Midpoint(AbstractRule):
     def cost(self, num_segments):
         return num_segments, num_segments
 
+    def increments_cost(self, num_segments):
+        return num_segments
+
     def segment_energies(self, metric, xs, args):
         if isinstance(metric, AbstractLowRankMetric):
             return super().segment_energies(metric, xs, args)
@@ -124,11 +138,19 @@ class Graph(AbstractRule):
     def cost(self, num_segments):
         return num_segments + 1, 0
 
+    def increments_cost(self, num_segments):
+        return 0
+
+    def gradient_cost(self, num_segments):
+        """The gradient of a log-density counts as one evaluation of the score."""
+        return num_segments + 1, 0
+
 
 class Quadrature(AbstractRule):
     """``h_i`` by Gauss-Legendre quadrature of s along the segment. Forward evaluations only.
 
     For a score that is a gradient, whose derivative is dear or not to be had. ``order`` >= 3.
+    (`PathEnergy` differentiates the energy itself, which takes a VJP at each of its points.)
     """
 
     order: int = eqx.field(static=True, default=3)
@@ -155,6 +177,9 @@ class Quadrature(AbstractRule):
 
     def cost(self, num_segments):
         return (self.order + 1) * num_segments + 1, 0
+
+    def increments_cost(self, num_segments):
+        return self.order * num_segments
 
 
 def gauss_points(

@@ -26,14 +26,17 @@ class ExtendedGeodesic(eqx.Module):
     until: float = eqx.field(static=True)
 
     def evaluate(self, ts: Float[Array, " times"]) -> Float[Array, "times *shape"]:
-        """The points at times in [0, until]."""
+        """The points at times in [0, until]. **Raises:** a run-time error at any other time."""
+        outside = (ts < 0) | (ts > self.until)
+        message = f"ts must lie in [0, until] = [0, {self.until}]. Solve with a later until."
+        ts = eqx.error_if(ts, outside, message)
         inside = jax.vmap(self.solution.curve.evaluate)(jnp.clip(ts, 0, 1))
         if self.extension is None:
             return inside
         later = jnp.clip((ts - 1) / (self.until - 1), 0, 1)
         beyond = jax.vmap(self.extension.curve.evaluate)(later)
-        outside = (ts > 1).reshape((-1,) + (1,) * (inside.ndim - 1))
-        return jnp.where(outside, beyond, inside)
+        late = (ts > 1).reshape((-1,) + (1,) * (inside.ndim - 1))
+        return jnp.where(late, beyond, inside)
 
 
 class Geodesic(AbstractInterpolator):

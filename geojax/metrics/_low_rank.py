@@ -35,7 +35,8 @@ class AbstractLowRankMetric(AbstractMetric):
 
     def operator(self, x, args: Any = None) -> LowRankOperator:
         base, weights, scores, _ = self.terms()
-        factors = [jnp.sqrt(w).astype(x.dtype) * s(x, args) for w, s in zip(weights, scores)]
+        pairs = zip(weights, scores, strict=True)
+        factors = [jnp.sqrt(weight).astype(x.dtype) * score(x, args) for weight, score in pairs]
         stacked = jnp.stack(factors) if factors else jnp.zeros((0, *x.shape), x.dtype)
         return LowRankOperator(jnp.asarray(base, x.dtype), stacked)
 

@@ -130,8 +130,9 @@ class ImageUNet(eqx.Module):
 
     **Raises:** `ValueError` on a wrong shape or an integer label out of range.
 
-    >>> import jax, jax.numpy as jnp, geojax
-    >>> unet = geojax.models.ImageUNet(widths=(8, 16), num_blocks=1, key=jax.random.key(0))
+    >>> import jax, jax.numpy as jnp
+    >>> from geojax.models import ImageUNet
+    >>> unet = ImageUNet(widths=(8,), num_middle=1, patch=4, key=jax.random.key(0))
     >>> unet(jnp.zeros((1, 28, 28)), 0.4, 3).shape
     (1, 28, 28)
     """

@@ -1,6 +1,7 @@
 """Training a score on Rotated MNIST: resumable, with an exponential moving average."""
 
 import csv
+import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -131,8 +132,16 @@ def train(
 
 
 def _optimiser(settings, num_steps):
-    decay = max(1, int(settings["decay_fraction"] * num_steps))
-    peak, warmup = settings["learning_rate"], min(settings["warmup_steps"], num_steps - decay)
+    return _cached_optimiser(
+        settings["learning_rate"], settings["warmup_steps"], settings["decay_fraction"], num_steps
+    )
+
+
+# Cached, because a new optimiser object compiles the training step anew.
+@functools.lru_cache
+def _cached_optimiser(peak, warmup, decay_fraction, num_steps):
+    decay = max(1, int(decay_fraction * num_steps))
+    warmup = min(warmup, num_steps - decay)
     rate = optax.join_schedules(
         [
             optax.linear_schedule(0.0, peak, max(warmup, 1)),

@@ -19,12 +19,12 @@ def loss_curve(history: Sequence[tuple[int, float, float]]) -> Figure:
     >>> from geojax.plotting import loss_curve
     >>> figure = loss_curve([(250, 0.45, 0.050), (500, 0.20, 0.035)])
     >>> [axes.get_ylabel() for axes in figure.axes]
-    ['training loss', 'held-out loss']
+    ['loss on training batches', 'loss on held-out data']
     """
     if not history:
         raise ValueError("the history is empty: train until the first save.")
     steps, training, held_out = (np.asarray(column) for column in zip(*history, strict=True))
-    rows = [("training loss", training, "C0"), ("held-out loss", held_out, "C1")]
+    rows = [("loss on training batches", training, "C0"), ("loss on held-out data", held_out, "C1")]
     rows = [row for row in rows if np.any(np.isfinite(row[1]))]
     figure = Figure(figsize=(7, 1.2 + 2 * len(rows)), layout="constrained")
     panels = figure.subplots(len(rows), 1, sharex=True, squeeze=False)[:, 0]
@@ -36,8 +36,11 @@ def loss_curve(history: Sequence[tuple[int, float, float]]) -> Figure:
         )
         axes.set_yscale("log")
         axes.set_ylabel(name)
+        # Plain numbers: a loss seldom spans the decade that a log axis labels.
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter("{x:g}")
         axes.grid(True, which="both", alpha=0.25)
-        axes.margins(x=0.08)
+        axes.margins(x=0.12)
     panels[-1].set_xlabel("training step")
     return figure
 
@@ -71,7 +74,8 @@ def sample_sheet(
     inch = 9.0 / max(sum(widths), 300)
     wide, high = inch * sum(widths) + 0.15 * len(tiles), inch * height + 0.4
     figure = Figure(figsize=(wide + 0.3, high + (0.4 if title else 0.0)), layout="constrained")
-    panels = figure.subplots(1, len(tiles), width_ratios=widths, squeeze=False)[0]
+    gaps = {"wspace": 0.04}
+    panels = figure.subplots(1, len(tiles), width_ratios=widths, squeeze=False, gridspec_kw=gaps)[0]
     for axes, (heading, tile) in zip(panels, tiles.items(), strict=True):
         axes.imshow(tile, cmap="gray", vmin=-1, vmax=1, interpolation="nearest")
         axes.set_title(heading, fontsize=10)

@@ -1,19 +1,20 @@
 """Modified Bessel functions of the first kind, for the densities of spheres.
 
-Both functions take ``w = z^2``, in which they are analytic, so that nothing is singular at
-z = 0, and any real order of at least -1/2, as a Python number. The order is raised to ``_START``
-or more, where the uniform expansion in ``1 / sqrt(mu^2 + z^2)`` holds for every z, and brought
-down by the backward recurrence, a sum of positive terms: values and derivatives keep their
-digits for tiny and huge z, in float32 as in float64.
+The ratio is taken at ``w = z^2``, in which it is analytic, so that nothing is singular at z = 0.
+The order is any Python number of at least -1/2. It is raised to ``_START`` or more, where the
+uniform expansion in ``1 / sqrt(mu^2 + z^2)`` holds for every z, and brought down by the backward
+recurrence, a sum of positive terms: values and derivatives keep their digits for tiny and huge z,
+in float32 as in float64.
 """
 
 import functools
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 from numpy.polynomial import Polynomial
 
-_START = 20.0
+_START = 16.0
 _TERMS = 12
 
 
@@ -36,8 +37,8 @@ def _expansion() -> list[Polynomial]:
 
 @functools.cache
 def _integrated_expansion() -> list[Polynomial]:
-    """Polynomials Q_k, k >= 2, with ``z d/dz [q^(1-k) Q_k] = q^(1-k) P_k``."""
-    integrals = []
+    """Polynomials Q_k with ``z d/dz [q^(1-k) Q_k] = q^(1-k) P_k`` for k >= 2, zero below."""
+    integrals = [Polynomial([0.0]), Polynomial([0.0])]
     for k, term in list(enumerate(_expansion()))[2:]:
         # P_k has the factor 1 - x, because F = mu at z = 0 for every mu.
         quotient = term // Polynomial([1.0, -1.0])
@@ -45,47 +46,55 @@ def _integrated_expansion() -> list[Polynomial]:
     return integrals
 
 
-def _polynomial(coefficients, x):
-    total = jnp.zeros_like(x)
-    for c in reversed(coefficients):
-        total = total * x + float(c)
+def _series(terms: list[Polynomial], q: Array, x: Array) -> Array:
+    """``sum_k terms_k(x) / q^k``."""
+    total = jnp.zeros_like(q)
+    for term in reversed(terms):
+        value = jnp.zeros_like(x)
+        for coefficient in reversed(term.coef.tolist()):
+            value = value * x + coefficient
+        total = total / q + value
     return total
 
 
 def _raised(order: float) -> tuple[int, float]:
+    """How many orders to go up, and the order reached."""
     steps = max(1, round(_START - order))
     return steps, order + steps
 
 
-def _ratios(order: float, w: Array) -> list[Array]:
-    """``I_{m+1}(z) / (z I_m(z))`` for m from the raised order minus one down to ``order``."""
+def _ratios(order: float, w: Array) -> tuple[Array, Array, Array]:
+    """``h_m = I_{m+1}(z) / (z I_m(z))``: the first, at the raised order minus one; the last, at
+    ``order``; and those after the first, in descending order.
+    """
     steps, mu = _raised(order)
     q = jnp.sqrt(mu**2 + w)
-    x = mu**2 / q**2
-    series = jnp.zeros_like(w)
-    for term in reversed(_expansion()):
-        series = series / q + _polynomial(term.coef, x)
-    ratios = [1 / (mu + q * series)]
-    for j in range(1, steps):
-        ratios.append(1 / (2 * (mu - j) + w * ratios[-1]))
-    return ratios
+    first = 1 / (mu + q * _series(_expansion(), q, (mu / q) ** 2))
+
+    def step(ratio, m):
+        ratio = 1 / (2 * m + w * ratio)
+        return ratio, ratio
+
+    last, rest = jax.lax.scan(step, first, mu - jnp.arange(1, steps, dtype=w.dtype))
+    return first, last, rest
 
 
 def bessel_ratio(order: float, w: Float[Array, ""]) -> Float[Array, ""]:
     """``I_{order+1}(z) / (z I_order(z))`` at ``w = z^2``; 1 / (2 order + 2) at zero."""
-    return _ratios(order, w)[-1]
+    _, last, _ = _ratios(order, w)
+    return last
 
 
 def log_scaled_bessel(order: float, z: Float[Array, ""]) -> Float[Array, ""]:
     """``log[Gamma(order+1) (2/z)^order I_order(z) exp(-z)]`` for ``z >= 0``; zero at zero."""
-    _, mu = _raised(order)
-    w = z**2
-    q = jnp.sqrt(mu**2 + w)
+    steps, mu = _raised(order)
+    q = jnp.sqrt(mu**2 + z**2)
     # q - mu - z, without the cancellation.
     total = mu**2 / (q + z) - mu - mu * jnp.log((mu + q) / (2 * mu)) - jnp.log(q / mu) / 2
-    x = mu**2 / q**2
-    for k, term in enumerate(_integrated_expansion(), start=2):
-        total = total + q ** (1 - k) * _polynomial(term.coef, x) - mu ** (1 - k) * float(term(1.0))
-    for j, ratio in enumerate(_ratios(order, w)):
-        total = total - jnp.log(2 * (mu - j) * ratio)
-    return total
+    terms = _integrated_expansion()
+    total = total + q * _series(terms, q, (mu / q) ** 2)
+    total = total - sum(mu ** (1 - k) * float(term(1.0)) for k, term in enumerate(terms))
+    # Down to the order: each step divides by 2 m h_{m-1}, which is 1 at z = 0.
+    first, _, rest = _ratios(order, z**2)
+    orders = mu - jnp.arange(1, steps, dtype=z.dtype)
+    return total - jnp.log(2 * mu * first) - jnp.sum(jnp.log(2 * orders * rest))

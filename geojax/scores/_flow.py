@@ -69,7 +69,7 @@ def _ddim(score, x, t_from, t_to, args, num_steps):
     ts = jnp.linspace(jnp.minimum(t_from, top), jnp.minimum(t_to, top), num_steps + 1)
 
     def step(x, times):
-        return _ddim_step(score, x, *times, args), None
+        return _ddim_step(score, x, times[0], times[1], args), None
 
     x, _ = jax.lax.scan(step, x, (ts[:-1], ts[1:]))
     return x

@@ -66,14 +66,7 @@ class GaussianMixture(AbstractDensity):
                 f"factors must have shape (K, rank, *shape) with K, *shape = {means.shape}, got "
                 f"{self.factors.shape}."
             )
-        if weights is None:
-            weights = jnp.ones(count, dtype=means.dtype)
-        weights = jnp.asarray(weights, dtype=means.dtype)
-        if weights.shape != (count,):
-            raise ValueError(f"weights must have shape {(count,)}, got {weights.shape}.")
-        bad = ~(jnp.all(weights >= 0) & (jnp.sum(weights) > 0))
-        message = "weights must not be negative and must have a positive sum."
-        self.logits = jnp.log(eqx.error_if(weights, bad, message))
+        self.logits = _logits(weights, count, means.dtype)
         self.schedule = VPLinear() if schedule is None else schedule
 
     def _components(self, x, t):
@@ -134,6 +127,18 @@ def _component_scales(scales: Array, count: int, shape: tuple[int, ...]) -> Arra
         f"scales must have shape (), (K,), *shape or (K, *shape) with K, *shape = "
         f"{(count, *shape)}, got {scales.shape}."
     )
+
+
+def _logits(weights: ArrayLike | None, count: int, dtype: Any) -> Array:
+    """The logarithms of the weights, zero where all are equal."""
+    if weights is None:
+        return jnp.zeros(count, dtype)
+    weights = jnp.asarray(weights, dtype=dtype)
+    if weights.shape != (count,):
+        raise ValueError(f"weights must have shape {(count,)}, got {weights.shape}.")
+    bad = ~(jnp.all(weights >= 0) & (jnp.sum(weights) > 0))
+    message = "weights must not be negative and must have a positive sum."
+    return jnp.log(eqx.error_if(weights, bad, message))
 
 
 def _ridge(factors: Array, y: Array) -> tuple[Array, Array, Array]:

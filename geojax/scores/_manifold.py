@@ -38,6 +38,14 @@ def random_embedding(
     return (columns * jnp.sign(jnp.diagonal(triangle))[None]).T
 
 
+def _orthonormal(rows: Array | None) -> Array | None:
+    if rows is None or rows.ndim != 2 or rows.shape[0] > rows.shape[1]:
+        return rows
+    gram = jnp.matmul(rows, rows.T, precision="highest")
+    bad = ~(jnp.max(jnp.abs(gram - jnp.eye(len(rows), dtype=rows.dtype))) < 1e-4)
+    return eqx.error_if(rows, bad, "embedding must have orthonormal rows: take the Q of its QR.")
+
+
 class NoisedSphere(AbstractDensity):
     """The uniform law on a sphere in a subspace, noised exactly.
 
@@ -49,7 +57,7 @@ class NoisedSphere(AbstractDensity):
     smooth everywhere, at the centre too.
 
     **Raises:** `ValueError` when the shapes do not fit, or at a ``t`` without noise when
-    ``width`` is zero.
+    ``width`` is zero; `RuntimeError` when the rows of ``embedding`` are not orthonormal.
 
     >>> import jax.numpy as jnp
     >>> from geojax.scores import NoisedSphere
@@ -60,7 +68,9 @@ class NoisedSphere(AbstractDensity):
 
     radius: Real[Array, ""] | float
     dim: int = eqx.field(static=True, default=2)
-    embedding: Float[Array, "dim ambient_dim"] | None = None
+    embedding: Float[Array, "dim ambient_dim"] | None = eqx.field(
+        default=None, converter=_orthonormal
+    )
     width: Real[Array, ""] | float = 0.0
     schedule: AbstractSchedule = eqx.field(default_factory=VPLinear)
 
@@ -111,7 +121,8 @@ class Shell(eqx.Module):
     ``(x, args) -> s`` with ``log_density(x, args)``, as metrics take it. At the centre of the
     sphere, where the density has a cusp, the score has no component in the subspace.
 
-    **Raises:** `ValueError` when the shapes do not fit.
+    **Raises:** `ValueError` when the shapes do not fit; `RuntimeError` when the rows of
+    ``embedding`` are not orthonormal.
 
     >>> import jax.numpy as jnp
     >>> from geojax.scores import Shell
@@ -123,7 +134,9 @@ class Shell(eqx.Module):
     radius: Real[Array, ""] | float
     width: Real[Array, ""] | float
     dim: int = eqx.field(static=True, default=2)
-    embedding: Float[Array, "dim ambient_dim"] | None = None
+    embedding: Float[Array, "dim ambient_dim"] | None = eqx.field(
+        default=None, converter=_orthonormal
+    )
 
     def __check_init__(self):
         _check_sphere(self.radius, self.dim, self.embedding)
@@ -152,7 +165,7 @@ def _check_sphere(radius, dim: int, embedding: Array | None) -> None:
     ):
         raise ValueError(
             f"embedding must have shape (dim, D) with dim = {dim} <= D, got {embedding.shape}. "
-            "geojax.random_embedding makes one."
+            "geojax.scores.random_embedding makes one."
         )
 
 

@@ -3,6 +3,9 @@
 import copy
 from typing import Any
 
+import equinox as eqx
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from geojax.models import ROTATED_MNIST_CONFIG
@@ -12,9 +15,10 @@ TINY |= {"num_classes": 10, "patch": 4, "heads": 2, "frequencies": 4}
 
 
 def tiny_config(**training) -> dict[str, Any]:
-    """The bundled model's config with a network of a few thousand weights."""
+    """The bundled model's config with a network of a thousand weights, quick to compile."""
     config = copy.deepcopy(ROTATED_MNIST_CONFIG)
-    config["network"] = {"name": "image_unet", **TINY}
+    config["network"] = {"name": "image_unet", **TINY, "widths": [4]}
+    config["schedule"] = {"name": "vp_cosine"}
     config["shape"] = [1, 16, 16]
     config["training"] |= {"batch_size": 8, "warmup_steps": 2} | training
     return config
@@ -27,3 +31,16 @@ def blobs(n: int) -> tuple[np.ndarray, np.ndarray]:
     for image, label in zip(images, labels, strict=True):
         image[label : label + 4, 6:10] = 255
     return images, labels
+
+
+def random_weights(build, *args, **kwargs):
+    """What ``build`` returns, with weights drawn by NumPy: JAX would compile a draw per shape."""
+    like = eqx.filter_eval_shape(build, *args, key=jax.random.key(0), **kwargs)
+    rng = np.random.default_rng(0)
+
+    def draw(leaf):
+        if not isinstance(leaf, jax.ShapeDtypeStruct):
+            return leaf
+        return jnp.asarray(0.3 * rng.standard_normal(leaf.shape), leaf.dtype)
+
+    return jax.tree.map(draw, like)

@@ -3,17 +3,17 @@
 import json
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from geojax.models import build_score, load_checkpoint, save_checkpoint
+from geojax.scores import SCHEDULES
 
-from .networks import tiny_config
+from .networks import random_weights, tiny_config
 
 X = jax.random.normal(jax.random.key(1), (1, 16, 16))
 CONFIG = tiny_config()
-SCORE = build_score(CONFIG, key=jax.random.key(0))
+SCORE = random_weights(build_score, CONFIG)
 
 
 @pytest.fixture
@@ -35,13 +35,14 @@ def test_round_trip(folder):
 @pytest.mark.parametrize("schedule", ["vp_cosine", "edm"])
 def test_every_prediction_and_schedule_can_be_named(prediction, schedule):
     config = CONFIG | {"prediction": prediction, "schedule": {"name": schedule}}
-    score = build_score(config, key=jax.random.key(0))
-    assert jnp.all(jnp.isfinite(score(X, 0.4, 3)))
+    score = random_weights(build_score, config)
+    assert type(score.schedule) is SCHEDULES[schedule]
+    assert jax.eval_shape(score, X, 0.4, 3).shape == X.shape
 
 
 def test_options_of_the_schedule():
     config = CONFIG | {"schedule": {"name": "vp_linear", "beta_end": 0.03}}
-    assert build_score(config, key=jax.random.key(0)).schedule.beta_end == 0.03
+    assert random_weights(build_score, config).schedule.beta_end == 0.03
 
 
 def rewrite(folder, change):
@@ -85,7 +86,7 @@ def test_weights_of_another_network(folder):
     rewrite(folder, lambda c: c["network"].update(num_middle=2))
     with pytest.raises(ValueError, match=r"does not fit its config: missing \['network.middle.1"):
         load_checkpoint(folder)
-    rewrite(folder, lambda c: c["network"].update(num_middle=1, widths=[4, 16]))
+    rewrite(folder, lambda c: c["network"].update(num_middle=1, widths=[8]))
     with pytest.raises(ValueError, match=r"has shape \(.*\), config.json says \("):
         load_checkpoint(folder)
 

@@ -7,16 +7,16 @@ import pytest
 
 from geojax.models import ImageUNet
 
-from .networks import TINY
+from .networks import TINY, random_weights
 
-UNET = ImageUNet(**TINY, key=jax.random.key(0))
+UNET = random_weights(ImageUNet, **TINY)
 X = jax.random.normal(jax.random.key(1), (1, 16, 16))
 
 
 def test_the_result_has_the_shape_of_the_point():
-    colour = ImageUNet(**TINY | {"channels": 3}, key=jax.random.key(0))
+    colour = random_weights(ImageUNet, **TINY | {"channels": 3})
     x = jnp.zeros((3, 8, 24))
-    assert colour(x, 0.5, 0).shape == x.shape
+    assert jax.eval_shape(colour, x, 0.5, 0).shape == x.shape
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (2, 16, 16), (1, 20, 16), (1, 16, 12), (4, 1, 16, 16)])
@@ -42,9 +42,9 @@ def test_a_traced_label_out_of_range_is_not_another_class():
 
 
 def test_without_classes():
-    unconditional = ImageUNet(**TINY | {"num_classes": 0}, key=jax.random.key(0))
+    unconditional = random_weights(ImageUNet, **TINY | {"num_classes": 0})
     assert unconditional.class_embedding is None
-    assert unconditional(X, 0.4).shape == X.shape
+    assert jax.eval_shape(unconditional, X, 0.4).shape == X.shape
 
 
 def test_time_matters():

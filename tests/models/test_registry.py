@@ -1,5 +1,7 @@
 """The zoo: names, folders, and the bundled weights themselves."""
 
+import hashlib
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,7 +19,7 @@ from geojax.models import (
 )
 from geojax.scores import AbstractScore
 
-from .networks import tiny_config
+from .networks import random_weights, tiny_config
 
 BUNDLED = zoo_folder() / "rotated_mnist" / "model.safetensors"
 needs_weights = pytest.mark.skipif(not BUNDLED.is_file(), reason=f"no weights at {BUNDLED} yet")
@@ -29,7 +31,7 @@ def test_available():
 
 
 def test_a_checkpoint_folder(tmp_path):
-    save_checkpoint(tmp_path, build_score(tiny_config(), key=jax.random.key(0)), tiny_config())
+    save_checkpoint(tmp_path, random_weights(build_score, tiny_config()), tiny_config())
     for folder in (tmp_path, str(tmp_path)):
         assert isinstance(load(folder), AbstractScore)
         assert describe(folder)["shape"] == [1, 16, 16]
@@ -54,6 +56,15 @@ def test_every_bundled_model_is_small_and_loads(name):
         assert s.shape == x.shape
         assert s.dtype == x.dtype
         assert jnp.all(jnp.isfinite(s))
+
+
+@needs_weights
+@pytest.mark.parametrize("name", available())
+def test_the_card_is_of_the_bundled_weights(name):
+    """Its figures were measured on these weights: after training, run ``make_card.py`` again."""
+    folder = zoo_folder() / name
+    sha = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    assert sha[:16] in (folder / "README.md").read_text(encoding="utf-8")
 
 
 @needs_weights

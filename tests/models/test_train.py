@@ -4,13 +4,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from geojax.models import load_checkpoint, loss_history, train
 
 from .networks import blobs, tiny_config
 
 IMAGES, LABELS = blobs(40)
-CONFIG = tiny_config()
+CONFIG = tiny_config(learning_rate=1e-2)
+OPTIONS = {"num_steps": 50, "save_every": 20, "held_out": blobs(10)}
 
 
 class Stopped(Exception):
@@ -30,50 +32,70 @@ def same(a, b):
     return all(np.array_equal(x, y) for x, y in leaves)
 
 
-def test_an_interrupted_run_goes_on_as_if_nothing_had_been(tmp_path):
-    options = {"num_steps": 6, "save_every": 2, "held_out": blobs(10)}
-    whole = train(CONFIG, IMAGES, LABELS, tmp_path / "a", **options)
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """An uninterrupted run: its folder, its result and its losses step by step."""
+    folder, losses = tmp_path_factory.mktemp("whole"), []
+    score = train(
+        CONFIG, IMAGES, LABELS, folder, callback=lambda _, loss: losses.append(loss), **OPTIONS
+    )
+    return folder, score, losses
+
+
+def test_it_learns(whole):
+    _, _, losses = whole
+    assert len(losses) == 50
+    assert np.mean(losses[-10:]) < 0.85 * np.mean(losses[:3])
+
+
+def test_what_it_leaves(whole):
+    folder, score, losses = whole
+    loaded, config = load_checkpoint(folder)
+    assert same(loaded, score)
+    assert config == CONFIG
+    history = loss_history(folder)
+    assert [row[0] for row in history] == [20, 40, 50]
+    np.testing.assert_allclose(history[0][1], np.mean(losses[:20]), rtol=1e-5)
+    assert history[-1][2] < history[0][2]
+    assert {leaf.dtype for leaf in jax.tree.leaves(score)} == {jnp.dtype(jnp.float32)}
+
+
+def test_an_interrupted_run_goes_on_as_if_nothing_had_been(whole, tmp_path):
+    folder, score, losses = whole
     with pytest.raises(Stopped):
-        train(CONFIG, IMAGES, LABELS, tmp_path / "b", callback=stop_after(5), **options)
-    assert [row[0] for row in loss_history(tmp_path / "b")] == [2, 4]
+        train(CONFIG, IMAGES, LABELS, tmp_path, callback=stop_after(35), **OPTIONS)
+    assert [row[0] for row in loss_history(tmp_path)] == [20]
     seen = []
     resumed = train(
-        CONFIG, IMAGES, LABELS, tmp_path / "b", callback=lambda k, _: seen.append(k), **options
+        CONFIG, IMAGES, LABELS, tmp_path, callback=lambda *row: seen.append(row), **OPTIONS
     )
-    assert seen == [5, 6]
-    assert same(whole, resumed)
-    assert loss_history(tmp_path / "a") == loss_history(tmp_path / "b")
-    loaded, config = load_checkpoint(tmp_path / "b")
-    assert same(loaded, resumed)
-    assert config == CONFIG
+    assert seen == [(k + 1, losses[k]) for k in range(20, 50)]
+    assert same(score, resumed)
+    assert loss_history(tmp_path) == loss_history(folder)
 
 
-def test_a_finished_run_is_not_trained_again(tmp_path):
-    first = train(CONFIG, IMAGES, LABELS, tmp_path, num_steps=2)
-    assert same(first, train(CONFIG, IMAGES, LABELS, tmp_path, num_steps=2, callback=stop_after(1)))
+def test_a_finished_run_is_not_trained_again(whole):
+    folder, score, _ = whole
+    again = train(CONFIG, IMAGES, LABELS, folder, callback=stop_after(1), **OPTIONS)
+    assert same(score, again)
 
 
-def test_it_learns(tmp_path):
-    losses = []
-    settings = tiny_config(learning_rate=1e-2, batch_size=16)
-    train(settings, IMAGES, LABELS, tmp_path, num_steps=60, callback=lambda _, x: losses.append(x))
-    assert np.mean(losses[-10:]) < 0.5 * np.mean(losses[:3])
-
-
-def test_another_config_is_refused(tmp_path):
-    train(CONFIG, IMAGES, LABELS, tmp_path, num_steps=1)
+def test_another_config_is_refused(whole):
+    folder, _, _ = whole
     with pytest.raises(ValueError, match="holds a training run of another config"):
-        train(tiny_config(seed=1), IMAGES, LABELS, tmp_path, num_steps=2)
+        train(tiny_config(seed=1), IMAGES, LABELS, folder, num_steps=60)
 
 
 def test_a_loss_that_is_not_finite_keeps_the_last_save(tmp_path):
-    # The rate warms up from 0: the first step is harmless, later ones are not.
-    settings = tiny_config(learning_rate=1e30)
-    with pytest.raises(FloatingPointError, match=r"the loss is (nan|inf) at step"):
-        train(settings, IMAGES, LABELS, tmp_path, num_steps=20, save_every=1)
-    score, _ = load_checkpoint(tmp_path)
-    assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(score))
-    assert np.all(np.isfinite([row[1] for row in loss_history(tmp_path)]))
+    with pytest.raises(Stopped):
+        train(CONFIG, IMAGES, LABELS, tmp_path, callback=stop_after(25), **OPTIONS)
+    saved = tmp_path / "training.safetensors"
+    state = load_file(saved)
+    save_file(state | {"score.network.head.bias": np.full((16,), np.nan, np.float32)}, saved)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(FloatingPointError, match=r"the loss is nan at step 21.* is intact"):
+        train(CONFIG, IMAGES, LABELS, tmp_path, **OPTIONS)
+    assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
 
 def test_no_steps():
@@ -83,8 +105,3 @@ def test_no_steps():
 
 def test_a_folder_without_a_history(tmp_path):
     assert loss_history(tmp_path) == []
-
-
-def test_weights_stay_float32(tmp_path):
-    score = train(CONFIG, IMAGES, LABELS, tmp_path, num_steps=1)
-    assert {leaf.dtype for leaf in jax.tree.leaves(score)} == {jnp.dtype(jnp.float32)}

@@ -20,7 +20,7 @@ def test_loss_curve_shows_both_losses():
 
 def test_loss_curve_without_held_out_digits():
     (axes,) = loss_curve([(250, 0.45, float("nan")), (500, 0.20, float("nan"))]).axes
-    assert axes.get_ylabel() == "training loss"
+    assert axes.get_ylabel() == "loss on training batches"
 
 
 def test_loss_curve_of_nothing():

@@ -6,11 +6,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from geojax.scores import VE, Empirical, GaussianMixture
+from geojax.scores import VE, Empirical, GaussianMixture, VPCosine
 
 
 def points(count, shape, dtype=jnp.float64):
-    return jax.random.normal(jax.random.key(0), (count, *shape), dtype)
+    return jnp.asarray(np.random.default_rng(0).normal(size=(count, *shape)), dtype)
 
 
 @eqx.filter_jit
@@ -18,21 +18,24 @@ def evaluate(density, x, t):
     return density(x, t), density.log_density(x, t)
 
 
-@pytest.mark.parametrize("shape", [(3,), (1, 4, 4)], ids=str)
-def test_equals_the_mixture_of_its_points_in_any_chunks(shape):
+@pytest.mark.parametrize("shape, chunk_sizes", [((3,), [7]), ((1, 4, 4), [1, 7, 1000])], ids=str)
+def test_equals_the_mixture_of_its_points_in_any_chunks(shape, chunk_sizes):
     data = points(20, shape)
     x = 0.8 * data[3] + 0.1
     for t in jnp.asarray([0.05, 0.4, 1.0]):
-        score, log_density = evaluate(GaussianMixture(data, 0.0), x, t)
-        for chunk_size in (1, 7, 20, 1000):
-            found = evaluate(Empirical(data, chunk_size=chunk_size), x, t)
+        score, log_density = evaluate(GaussianMixture(data, 0.0, schedule=VPCosine()), x, t)
+        for chunk_size in chunk_sizes:
+            found = evaluate(Empirical(data, VPCosine(), chunk_size), x, t)
             np.testing.assert_allclose(found[0], score, rtol=1e-10, atol=1e-10)
             np.testing.assert_allclose(found[1], log_density, rtol=1e-12)
 
 
 def test_score_is_the_gradient_and_jacobians_agree_in_both_modes():
     data = points(23, (1, 2, 3))
-    density, mixture = Empirical(data, chunk_size=5).at(0.4), GaussianMixture(data, 0.0).at(0.4)
+    density, mixture = (
+        Empirical(data, VE(), 5).at(0.4),
+        GaussianMixture(data, 0.0, schedule=VE()).at(0.4),
+    )
     x = data[0] / 2
 
     @jax.jit
@@ -65,46 +68,48 @@ def test_third_derivatives_and_derivatives_in_the_data_and_the_time_are_exact():
 
         return jax.jvp(twice, (x,), (v,))[1], jax.grad(log_density, (0, 1))(data, t)
 
-    ours = derivatives(lambda data: Empirical(data, chunk_size=4), data, jnp.asarray(0.3))
-    exact = derivatives(lambda data: GaussianMixture(data, 0.0), data, jnp.asarray(0.3))
+    ours = derivatives(lambda data: Empirical(data, VPCosine(), 4), data, jnp.asarray(0.5))
+    exact = derivatives(
+        lambda data: GaussianMixture(data, 0.0, schedule=VPCosine()), data, jnp.asarray(0.5)
+    )
     for one, other in zip(jax.tree.leaves(ours), jax.tree.leaves(exact), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-11)
 
 
 def test_vmap_is_a_loop():
     data = points(11, (3,))
-    density, xs = Empirical(data, chunk_size=4), points(5, (3,)) / 2
-    batch, _ = jax.vmap(lambda x: evaluate(density, x, 0.2))(xs)
-    np.testing.assert_allclose(batch, [evaluate(density, x, 0.2)[0] for x in xs], rtol=1e-12)
+    density, xs = Empirical(data, VE(), 4), points(5, (3,)) / 2
+    batch, _ = jax.vmap(lambda x: evaluate(density, x, 0.4))(xs)
+    np.testing.assert_allclose(batch, [evaluate(density, x, 0.4)[0] for x in xs], rtol=1e-12)
 
 
 def test_float32_close_to_the_data():
     """Expanded squares would lose the distances, here 1e-5 of the coordinates."""
-    data = points(50, (20,)) + 100
-    x = data[7] + 1e-3 * points(20, ()).reshape(20)
-    x = x.astype(jnp.float32).astype(jnp.float64)
-    data = data.astype(jnp.float32).astype(jnp.float64)
-    double, single = (Empirical(d, VE(1e-3, 1.0), 16) for d in (data, data.astype(jnp.float32)))
-    found = evaluate(single, x.astype(jnp.float32), 0.0)
-    assert {part.dtype for part in found} == {jnp.dtype(jnp.float32)}
-    for ours, exact in zip(found, evaluate(double, x, 0.0), strict=True):
-        np.testing.assert_allclose(ours, exact, rtol=1e-5)
+    data = (np.asarray(points(50, (20,))) + 100).astype(np.float32)
+    x = data[7] + 1e-3 * (data[8] - data[9])
+    found, exact = (
+        evaluate(Empirical(data.astype(dtype), VE(1e-3, 1.0), 16), jnp.asarray(x, dtype), 0.0)
+        for dtype in (np.float32, np.float64)
+    )
+    for ours, theirs in zip(found, exact, strict=True):
+        assert ours.dtype == jnp.float32
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5)
 
 
 def test_a_far_point_underflows_nothing():
     data, x = points(20, (3,)), jnp.full(3, 1e3)
     density = Empirical(data, VE(0.1, 1.0), 6)
-    nearest = data[jnp.argmin(jnp.sum((data - x[None]) ** 2, axis=1))]
+    nearest = data[np.argmin(np.sum((np.asarray(data) - 1e3) ** 2, axis=1))]
     score, log_density = evaluate(density, x, 0.0)
     np.testing.assert_allclose(score, (nearest - x) / 0.01, rtol=1e-6)
-    assert jnp.isfinite(log_density)
+    assert np.isfinite(log_density)
 
 
 def test_a_rotation_of_the_data_rotates_the_score():
-    data, x = points(12, (4,)), jnp.asarray([0.5, 0.0, -0.2, 0.4])
-    rotation, _ = jnp.linalg.qr(jax.random.normal(jax.random.key(1), (4, 4)))
-    score, _ = evaluate(Empirical(data), x, 0.3)
-    turned, _ = evaluate(Empirical(data @ rotation.T), rotation @ x, 0.3)
+    data, x = np.asarray(points(12, (4,))), np.asarray([0.5, 0.0, -0.2, 0.4])
+    rotation, _ = np.linalg.qr(np.random.default_rng(1).normal(size=(4, 4)))
+    score, _ = evaluate(Empirical(data, VE()), jnp.asarray(x), 0.5)
+    turned, _ = evaluate(Empirical(data @ rotation.T, VE()), jnp.asarray(rotation @ x), 0.5)
     np.testing.assert_allclose(turned, rotation @ score, rtol=1e-11)
 
 
@@ -124,7 +129,7 @@ COUNT, SIZE, CHUNK = 4096, 64, 64
 )
 def test_an_evaluation_holds_a_few_chunks_beside_the_data(derivative):
     def evaluate(data, x):
-        return derivative(Empirical(data, chunk_size=CHUNK).at(0.4), x, x)
+        return derivative(Empirical(data, VE(), CHUNK).at(0.4), x, x)
 
     data, x = jnp.zeros((COUNT, SIZE), jnp.float32), jnp.ones(SIZE, jnp.float32)
     memory = jax.jit(evaluate).lower(data, x).compile().memory_analysis()

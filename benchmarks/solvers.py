@@ -1,0 +1,271 @@
+"""Two-point solvers side by side: steps, score evaluations, energy, time and memory.
+
+    python benchmarks/solvers.py                    # everything; hours on two cores
+    python benchmarks/solvers.py exact scaling      # only these sections
+    python benchmarks/solvers.py network --pairs 2  # the bundled network, two pairs of digits
+
+Sections:
+
+- ``exact``: Gaussian and rings, whose geodesics are known, in D = 2 and 50, N = 100, float64;
+- ``empirical``: the exact score of 3,000 MNIST digits (D = 784), N = 16 and 64, float64;
+- ``network``: the bundled network at t = 0.4, lam = 1000, N = 16 and 64, float32, with end-points
+  drawn from the model by class;
+- ``scaling``: Gauss-Newton outside the score: milliseconds and memory an iteration for D up to
+  16,384 and N up to 256, float32.
+
+Every section adds to ``results/solvers.json`` as soon as a row is measured; a section run again
+replaces its rows. Counts are exact; times are medians on a machine that may be shared, to be read
+as ratios within one run. Energies are re-priced by five Gauss-Legendre points a segment.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import optimistix as optx
+from record import ROOT, origin, save
+
+import geojax
+from geojax.geodesics import TwoPointProblem
+from geojax.models import load, load_mnist
+from geojax.scores import sample
+
+RESULTS = ROOT / "benchmarks" / "results" / "solvers.json"
+T, LAM = 0.4, 1000.0
+
+
+class Problem(NamedTuple):
+    """Two points, a score ``(x, args) -> s`` at one noise level, and what is known of the truth."""
+
+    name: str
+    score: Callable[..., Any]
+    lam: float
+    x0: jax.Array
+    x1: jax.Array
+    num_segments: int
+    exact: float | None = None
+
+
+class Contender(NamedTuple):
+    """A solver with the number of steps it is given."""
+
+    name: str
+    solver: Any
+    max_steps: int
+
+
+def contenders() -> dict[str, Contender]:
+    """The default solver and the field's recipes."""
+    cosine = optax.cosine_decay_schedule(1e-3, 500)
+    return {
+        "gauss-newton": Contender("GaussNewton()", geojax.GaussNewton(), 200),
+        "adam-500": Contender(
+            "Adam 1e-3, cosine, 500 steps", geojax.PathEnergy(optax.adam(cosine)), 500
+        ),
+        "adam-2000": Contender("Adam 1e-2, 2,000 steps", geojax.PathEnergy(optax.adam(1e-2)), 2000),
+        "lbfgs": Contender("L-BFGS, 2,000 steps", geojax.PathEnergy(optx.LBFGS(1e-9, 1e-9)), 2000),
+    }
+
+
+@eqx.filter_jit
+def _solve(score, lam, x0, x1, solver, num_segments, max_steps):
+    metric = geojax.SteinScoreMetric(score, lam)
+    options = {"num_segments": num_segments, "max_steps": max_steps, "throw": False}
+    return geojax.geodesic(metric, x0, x1, solver, **options)
+
+
+@eqx.filter_jit
+def _newton_decrement(score, lam, xs):
+    """The same measure of convergence for every solver's path."""
+    metric = geojax.SteinScoreMetric(score, lam)
+    options = {"init": xs, "num_segments": len(xs) - 1, "max_steps": 0, "throw": False}
+    return geojax.geodesic(metric, xs[0], xs[-1], geojax.GaussNewton(damping=0.0), **options)
+
+
+def race(problem: Problem, contender: Contender) -> dict[str, Any]:
+    """One row: a contender on a problem."""
+    lam = jnp.asarray(problem.lam)
+    arguments = (problem.score, lam, problem.x0, problem.x1)
+    arguments += (contender.solver, problem.num_segments, contender.max_steps)
+    start = time.perf_counter()
+    compiled = _solve.lower(*arguments).compile()
+    compile_seconds = time.perf_counter() - start
+    start = time.perf_counter()
+    solution = jax.block_until_ready(compiled(*arguments))
+    seconds = time.perf_counter() - start
+    judged = _newton_decrement(problem.score, lam, solution.curve.xs)
+    stats = {name: value.item() for name, value in solution.stats.items()}
+    row = {
+        "problem": problem.name,
+        "dimension": int(problem.x0.size),
+        "num_segments": problem.num_segments,
+        "lam": problem.lam,
+        "dtype": str(problem.x0.dtype),
+        "solver": contender.name,
+        "verdict": solution.message.split(".")[0],
+        "steps": stats["num_steps"],
+        "score_evaluations": stats["score_evaluations"],
+        "score_products": stats["score_products"],
+        "newton_decrement": judged.stats["decrement"].item(),
+        "energy": solution.energy.item(),
+        "energy_fine": stats["energy_fine"],
+        "length_over_bound": (solution.length / stats["lower_bound"]).item(),
+        "seconds": round(seconds, 3),
+        "compile_seconds": round(compile_seconds, 1),
+    }
+    if problem.exact is not None:
+        row["relative_error"] = row["energy"] / problem.exact - 1
+    return row
+
+
+def exact_problems() -> list[Problem]:
+    """`design` truth: surfaces of revolution, exact by Clairaut's relation."""
+    problems = []
+    for d in (2, 50):
+        embedding = geojax.scores.random_embedding(2, d, key=jax.random.key(d))
+
+        def place(*point, embedding=embedding):
+            return jnp.asarray(point) @ embedding
+
+        def gaussian(x, args):
+            return -x
+
+        c, s = np.cos(2.0), np.sin(2.0)
+        ring = geojax.Shell(2.0, 0.25, dim=2, embedding=embedding)
+        start = place(2.0, 0.0)
+        problems += [
+            Problem(
+                "Gaussian", gaussian, 1.0, place(1.0, 0.0), place(-0.8, 0.6), 100, 2.25186030165255
+            ),
+            Problem("ring", ring, 1.0, start, place(2 * c, 2 * s), 100, 7.241123),
+            Problem("ring, uneven radii", ring, 1.0, start, place(1.5 * c, 1.5 * s), 100, 7.67411),
+            Problem("stiff ring", ring, 10.0, start, place(1.5 * c, 1.5 * s), 100, 25.75529),
+        ]
+    return problems
+
+
+def empirical_problems() -> list[Problem]:
+    """The exact noised score of 3,000 digits, at two noise levels."""
+    images, _ = load_mnist("train")
+    data = jnp.asarray(images[:3000].reshape(3000, 784), jnp.float64) / 127.5 - 1
+    score = geojax.Empirical(data, geojax.VPLinear())
+    eps = jax.random.normal(jax.random.key(0), (784,), jnp.float64)
+    problems = []
+    for t in (0.4, 0.1):
+        x0, x1 = (score.schedule.add_noise(data[i], eps, t) for i in (5, 15))
+        problems += [
+            Problem(f"MNIST, exact score, t = {t}", score.at(t), LAM, x0, x1, n) for n in (16, 64)
+        ]
+    return problems
+
+
+def network_problems(num_pairs: int) -> list[Problem]:
+    """The bundled network; ends drawn from it by class, noised with one noise a pair."""
+    score = load("rotated_mnist")
+    keys = jax.random.split(jax.random.key(0), 3 * num_pairs).reshape(num_pairs, 3)
+    classes = np.random.default_rng(0).integers(0, 10, (num_pairs, 2))
+    problems = []
+    for n in (16, 64):
+        for i in range(num_pairs):
+            draw = eqx.filter_jit(sample)
+            ends = [
+                draw(score, (1, 28, 28), key=keys[i, j], args=jnp.asarray(int(classes[i, j])))
+                for j in (0, 1)
+            ]
+            ends = [jnp.asarray(x, jnp.float32) for x in ends]
+            eps = jax.random.normal(keys[i, 2], (1, 28, 28), jnp.float32)
+            x0, x1 = (score.schedule.add_noise(x, eps, T) for x in ends)
+            level = score.at(jnp.asarray(T, jnp.float32))
+            problems.append(Problem(f"network, pair {i}", level, LAM, x0, x1, n))
+    return problems
+
+
+def scaling_rows(repeats: int = 7) -> list[dict[str, Any]]:
+    """What an iteration of Gauss-Newton costs outside the score."""
+    rows = []
+    for d in (784, 4096, 16384):
+        embedding = jnp.eye(2, d, dtype=jnp.float32)
+        ring = geojax.Shell(2.0, 0.25, dim=2, embedding=embedding)
+        x0 = jnp.zeros(d, jnp.float32).at[0].set(2.0)
+        x1 = jnp.zeros(d, jnp.float32).at[:2].set(jnp.array([-0.8, 1.8], jnp.float32))
+        metric = geojax.SteinScoreMetric(ring, 1.0)
+        problem = TwoPointProblem(metric, geojax.Midpoint(), None)
+        solver = geojax.GaussNewton()
+        for n in (16, 64, 256):
+            weights = jnp.linspace(0, 1, n + 1, dtype=jnp.float32)
+            xs = jax.vmap(lambda w, a=x0, b=x1: (1 - w) * a + w * b)(weights)
+            state = eqx.filter_jit(solver.init)(problem, xs)
+            whole = eqx.filter_jit(lambda s, p=problem, v=solver: v.step(p, s))
+            alone = eqx.filter_jit(lambda x, p=problem, r=ring: p.rule.linearise(r, x, None))
+            memory = jax.jit(whole).lower(state).compile().memory_analysis().temp_size_in_bytes
+            times = [_timed(whole, state) - _timed(alone, xs) for _ in range(repeats)]
+            rows.append(
+                {
+                    "dimension": d,
+                    "num_segments": n,
+                    "milliseconds_outside_score": round(1e3 * statistics.median(times), 2),
+                    "temporary_bytes": memory,
+                    "temporary_bytes_per_node_coordinate": round(memory / (n * d), 1),
+                    "bytes_of_a_dense_metric": 4 * d * d,
+                }
+            )
+            print(rows[-1], flush=True)
+    return rows
+
+
+def _timed(function, argument) -> float:
+    jax.block_until_ready(function(argument))
+    start = time.perf_counter()
+    jax.block_until_ready(function(argument))
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    """Run the sections named on the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    sections = ("exact", "empirical", "network", "scaling")
+    parser.add_argument("sections", nargs="*", help=f"of {', '.join(sections)}; default all")
+    parser.add_argument("--solvers", nargs="*", default=list(contenders()), help="by short name")
+    parser.add_argument("--pairs", type=int, default=10, help="pairs of digits of the network")
+    parser.add_argument("--segments", type=int, nargs="*", help="only these numbers of segments")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    unknown = set(options.sections) - set(sections)
+    if unknown:
+        parser.error(f"unknown section {sorted(unknown)}; choose from {sections}")
+    jax.config.update("jax_enable_x64", True)
+    result = json.loads(options.out.read_text()) if options.out.is_file() else {}
+    problems = {
+        "exact": exact_problems,
+        "empirical": empirical_problems,
+        "network": lambda: network_problems(options.pairs),
+    }
+    for section in options.sections or sections:
+        if section == "scaling":
+            result[section] = {"origin": origin(), "rows": scaling_rows()}
+            save(options.out, result)
+            continue
+        rows = result.get(section, {}).get("rows", [])
+        for short in options.solvers:
+            for problem in problems[section]():
+                if options.segments and problem.num_segments not in options.segments:
+                    continue
+                row = race(problem, contenders()[short])
+                print({k: row[k] for k in list(row)[:3] + list(row)[5:]}, flush=True)
+                same = ("problem", "dimension", "num_segments", "solver")
+                rows = [r for r in rows if any(r[k] != row[k] for k in same)] + [row]
+                result[section] = {"origin": origin(), "rows": rows}
+                save(options.out, result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""The settings that the commands start from, in one place."""
+
+MODEL = "rotated_mnist"
+T = 0.4  # the noise level: step k of T is k / T
+LAM = 10.0
+SEGMENTS = 32
+SEED = 0
+DENOISE_STEPS = 30
+FRAMES = 17  # pictures from A to B
+EXTENT = 0.5  # how far beyond B, as a share of the way from A to B
+
+# By solver: the steps that it may take.
+MAX_STEPS = {
+    "gauss-newton": 200,
+    "adam": 2000,
+    "lbfgs": 500,
+    "coarse-to-fine": 200,
+    "lambda-continuation": 200,
+}
+
+# The demo's end-points, drawn from the model by class.
+LABEL_A = 2
+LABEL_B = 7
+GUIDANCE = 2.0
+DRAW_STEPS = 50
+
+TRAIN_OUT = "geojax-model"
+TRAIN_STEPS = 12_000
+SAVE_EVERY = 250
+HELD_OUT = 512

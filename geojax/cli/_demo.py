@@ -1,0 +1,86 @@
+"""``geojax demo``: a geodesic between two digits that the bundled model draws itself."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import _defaults as defaults
+from ._console import input_checked
+from ._settings import Settings, with_settings
+
+
+@with_settings
+def demo(
+    settings: Settings,
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("geojax-demo"),
+    label_a: Annotated[int, typer.Option(help="Class of A.")] = defaults.LABEL_A,
+    label_b: Annotated[int, typer.Option(help="Class of B.")] = defaults.LABEL_B,
+    guidance: Annotated[
+        float, typer.Option(help="Guidance scale with which both are drawn.")
+    ] = defaults.GUIDANCE,
+    extent: Annotated[
+        float, typer.Option(help="How far beyond B, as a share of the way from A to B.")
+    ] = defaults.EXTENT,
+) -> None:
+    """Two digits drawn from the model, the geodesic between them and on beyond the second."""
+    from ._environment import configure_jax
+    from ._outputs import writable_folder
+    from ._run import as_points, check_label, load_model, run
+
+    with input_checked():
+        settings.check()
+        if not 0 <= extent <= 10:
+            raise ValueError(f"--extent must be in [0, 10], got {extent}.")
+        configure_jax(x64=settings.x64)
+        score, config = load_model(settings.model)
+        check_label(label_a, config, "--label-a")
+        check_label(label_b, config, "--label-b")
+        writable_folder(out)
+
+    def ends():
+        images = _draw(score, tuple(config["shape"]), (label_a, label_b), guidance, settings.seed)
+        return as_points(images[0], x64=settings.x64), as_points(images[1], x64=settings.x64)
+
+    run(
+        "demo",
+        settings,
+        score,
+        ends,
+        out=out,
+        label=None,
+        extent=extent,
+        inputs={
+            "label_a": label_a,
+            "label_b": label_b,
+            "guidance": guidance,
+            "draw_steps": defaults.DRAW_STEPS,
+            "extent": extent,
+        },
+        lead=(
+            f"A digit {label_a} and a digit {label_b}, both drawn from the model {settings.model}; "
+            f"a geodesic between them in its geometry at noise level t = {settings.t:g}, and its "
+            "continuation beyond the second, beside LERP and SLERP."
+        ),
+    )
+
+
+def _draw(score, shape, labels, guidance, seed):
+    """One image of each class."""
+    import equinox as eqx
+    import jax
+    import jax.numpy as jnp
+
+    from ..scores import ClassifierFreeGuidance, sample
+
+    @eqx.filter_jit
+    def draw(guided, keys, labels):
+        def one(key, label):
+            return sample(guided, shape, key=key, args=label, num_steps=defaults.DRAW_STEPS)
+
+        return jax.vmap(one)(keys, labels)
+
+    guided = ClassifierFreeGuidance(score, guidance)  # pyright: ignore[reportCallIssue]
+    root = jax.random.key(seed)
+    keys = jnp.stack([jax.random.fold_in(root, 1), jax.random.fold_in(root, 2)])
+    return draw(guided, keys, jnp.asarray(labels))

@@ -1,0 +1,53 @@
+"""Versions, the machine, and where compiled programs are kept."""
+
+import os
+import platform
+from importlib import metadata
+from typing import Any
+
+PACKAGES = ("jax", "jaxlib", "equinox", "diffrax", "numpy")
+
+
+def version() -> str:
+    """The installed version of geojax, or what stands for it in a bare copy of the sources."""
+    try:
+        return metadata.version("geojax-diffusion")
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def versions() -> dict[str, str]:
+    """Of Python, geojax and the packages that figures may depend on."""
+    return {
+        "python": platform.python_version(),
+        "geojax": version(),
+        **{name: metadata.version(name) for name in PACKAGES},
+    }
+
+
+def machine() -> dict[str, Any]:
+    """What the figures of time depend on."""
+    import jax
+
+    return {
+        "system": platform.system(),
+        "architecture": platform.machine(),
+        "cpu_count": os.cpu_count(),
+        "backend": jax.default_backend(),
+        "device": jax.devices()[0].device_kind,
+    }
+
+
+def configure_jax(*, x64: bool = False) -> None:
+    """Keep compiled programs in the user's cache folder, or where ``JAX_COMPILATION_CACHE_DIR``
+    says; float64 if asked for.
+    """
+    import jax
+    import pooch
+
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        folder = pooch.os_cache("geojax") / "compiled"
+        jax.config.update("jax_compilation_cache_dir", str(folder))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+    if x64:
+        jax.config.update("jax_enable_x64", True)

@@ -1,0 +1,187 @@
+"""The table of figures and the words around it, for the terminal and the report alike."""
+
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+from rich.table import Table
+
+from ..interpolation import Comparison
+from ..plotting import FigureRow
+
+
+def number(value: float | int | None) -> str:
+    """Four digits; thousands are set apart; a dash for what is not known."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    if isinstance(value, int) or abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.4g}"
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.2g} %" if math.isfinite(value) and value < 10 else number(value)
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.1f} s"
+
+
+_ROWS: list[tuple[str, str, Callable[[Any], str], str]] = [
+    (
+        "energy",
+        "Energy",
+        number,
+        "Half the squared speed in the metric, averaged over the way from A to B, as priced by the "
+        "rule of the solve. The geodesic is the path of least energy; length² / 2 at constant "
+        "speed.",
+    ),
+    (
+        "energy_fine",
+        "Energy, priced finely",
+        number,
+        "The same path with five points a segment: what its energy really is.",
+    ),
+    (
+        "resolution",
+        "Resolution",
+        _percent,
+        "The relative difference of these two. Where it is large, motion hides between the nodes, "
+        "and more segments are needed.",
+    ),
+    (
+        "length",
+        "Length",
+        number,
+        "The length in the metric I + λ s sᵀ: the Euclidean way, made longer by every change of "
+        "log-density.",
+    ),
+    (
+        "excess",
+        "Length / lower bound",
+        number,
+        "No path from A to B can be shorter than the bound (if the score is a gradient): 1 would "
+        "be proof that none is better.",
+    ),
+    (
+        "deviation",
+        "Distance from LERP",
+        _percent,
+        "The largest distance from the straight path at the same time, relative to the distance "
+        "from A to B, at the noise level.",
+    ),
+    (
+        "picture_deviation",
+        "Distance of the pictures",
+        _percent,
+        "The same after denoising: how far the pictures differ from LERP's.",
+    ),
+    (
+        "log_density_change",
+        "Log-density, A to B",
+        lambda value: f"{value:+.4g}" if math.isfinite(value) else "–",
+        "The line integral of the score along the path: how much more likely B is than A. It is "
+        "the same for all paths only if the score is a gradient.",
+    ),
+    ("iterations", "Iterations", number, "Of the solver; LERP and SLERP need none."),
+    (
+        "score_evaluations",
+        "Score evaluations",
+        number,
+        "Evaluations of the network to find and check the path.",
+    ),
+    ("seconds", "Seconds", _seconds, "To find the path."),
+    ("compile_seconds", "of these compiling", _seconds, "Saved when compiled before."),
+]
+# What the library's messages call by the names of its own arguments.
+_OPTIONS = {
+    "num_segments": "--segments",
+    "max_steps": "--max-steps",
+    "lower lam": "lower --lam",
+    "raise lam": "raise --lam",
+    "Raise lam": "Raise --lam",
+    "lower t": "lower --t",
+    "raise rtol": "raise --rtol",
+    "use float64": "use --x64",
+    "wrap the solver in CoarseToFine": "use --solver coarse-to-fine",
+    "LambdaContinuation": "--solver lambda-continuation",
+}
+_EXTENSION: list[tuple[str, str, Callable[[Any], str], str]] = [
+    (
+        "energy_drift",
+        "Beyond B: drift",
+        _percent,
+        "How far the squared speed, constant along a true geodesic, drifts in the extrapolation.",
+    ),
+    ("score_evaluations", "Beyond B: score evaluations", number, "To integrate the extrapolation."),
+    ("seconds", "Beyond B: seconds", _seconds, "To integrate the extrapolation."),
+]
+
+
+def figure_rows(result: Comparison) -> list[FigureRow]:
+    """A row a figure, a text a method."""
+    rows = []
+    for key, name, show, meaning in _ROWS:
+        values = []
+        for record in result.records.values():
+            figures = dict(record.figures)
+            bound = figures["lower_bound"]
+            figures["excess"] = figures["length"] / bound if bound else math.nan
+            found = key in ("iterations", "score_evaluations", "seconds", "compile_seconds")
+            values.append("–" if found and not figures["iterations"] else show(figures[key]))
+        rows.append(FigureRow(name, values, meaning))
+    for key, name, show, meaning in _EXTENSION if result.extension is not None else ():
+        empty = ["–"] * (len(result.records) - 1)
+        rows.append(FigureRow(name, [*empty, show(result.extension_figures[key])], meaning))
+    return rows
+
+
+def terminal_table(rows: list[FigureRow], methods: list[str]) -> Table:
+    """The rows without their meanings."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("")
+    for method in methods:
+        table.add_column(method, justify="right")
+    for row in rows:
+        table.add_row(row.name, *row.values)
+    return table
+
+
+def in_options(text: str) -> str:
+    """A message of the library in the words of the command line."""
+    for name, option in _OPTIONS.items():
+        text = re.sub(rf"\b{name}\b", option, text)
+    return text
+
+
+def summary(result: Comparison, t: float) -> list[str]:
+    """What one sees, in a few sentences."""
+    energies = {name: record.figures["energy_fine"] for name, record in result.records.items()}
+    geodesic, lerp = energies["geodesic"], energies["LERP"]
+    beyond = float(result.frame_times[-1]) - 1
+    texts = [
+        "Every row of pictures goes from A to B along a path among images noised to level "
+        f"t = {t:g}, each point of which was then denoised in the same way. LERP is the straight "
+        "line there, SLERP the arc that keeps the norm, and the geodesic the path of least energy: "
+        "it takes the changes of log-density into account that the others ignore."
+    ]
+    if all(map(math.isfinite, energies.values())) and geodesic > 0:
+        texts.append(
+            f"The energy of LERP is {lerp / geodesic:.2g} times the geodesic's and that of SLERP "
+            f"{energies['SLERP'] / geodesic:.2g} times. In the left picture of energies the "
+            "geodesic is the flat line, for its speed in the metric is constant; the others pay in "
+            "peaks, where log-density changes fast."
+        )
+    if result.problems:
+        texts.append(
+            "The path called geodesic is what the solver had when it ended without success, as "
+            "said at the top: its figures are those of that path, not of a geodesic."
+        )
+    if beyond > 0:
+        texts.append(
+            f"Beyond B, in orange, the paths go on by {beyond:.0%} of the way: the straight line "
+            "and the arc as they were, the geodesic by the exponential map, that is with the "
+            "velocity with which it arrives at B and no further aim."
+        )
+    return texts

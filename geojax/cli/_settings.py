@@ -1,0 +1,130 @@
+"""The options that `demo`, `interpolate` and `extrapolate` share."""
+
+import dataclasses
+import functools
+import inspect
+import math
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from . import _defaults as defaults
+
+
+class Solver(StrEnum):
+    """The two-point solvers by name."""
+
+    GAUSS_NEWTON = "gauss-newton"
+    ADAM = "adam"
+    LBFGS = "lbfgs"
+    COARSE_TO_FINE = "coarse-to-fine"
+    LAMBDA_CONTINUATION = "lambda-continuation"
+
+
+class Rule(StrEnum):
+    """The rules that price a segment."""
+
+    MIDPOINT = "midpoint"
+    GRAPH = "graph"
+    QUADRATURE = "quadrature"
+
+
+class Noising(StrEnum):
+    """How images come to the noise level."""
+
+    SHARED = "shared"
+    INVERSION = "inversion"
+
+
+class Denoising(StrEnum):
+    """How points at the noise level become images."""
+
+    DDIM = "ddim"
+    PROBABILITY_FLOW = "probability_flow"
+
+
+def _option(text: str, *names: str) -> Any:
+    return typer.Option(*names, help=text)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a run of the three commands depends on, besides its two images."""
+
+    model: Annotated[str, _option("A name from `geojax models`, or a checkpoint folder.")] = (
+        defaults.MODEL
+    )
+    t: Annotated[float, _option("Noise level in (0, 1] at which the geometry is taken.")] = (
+        defaults.T
+    )
+    lam: Annotated[float, _option("Weight of the score in the metric I + lam s s^T.")] = (
+        defaults.LAM
+    )
+    segments: Annotated[int, _option("Segments of the path from A to B.")] = defaults.SEGMENTS
+    solver: Annotated[Solver, _option("How the geodesic is found.")] = Solver.GAUSS_NEWTON
+    rule: Annotated[Rule, _option("How a segment is priced.")] = Rule.MIDPOINT
+    max_steps: Annotated[
+        int | None,
+        _option("Iterations at most. Default: 200; adam 2000, lbfgs 500.", "--max-steps"),
+    ] = None
+    rtol: Annotated[
+        float | None,
+        _option("Relative energy that may still be to gain. Default: the solver's."),
+    ] = None
+    noising: Annotated[
+        Noising, _option("One noise for both images, or the probability flow backwards.")
+    ] = Noising.SHARED
+    denoising: Annotated[Denoising, _option("How the path becomes images.")] = Denoising.DDIM
+    denoise_steps: Annotated[int, _option("Steps of DDIM.", "--denoise-steps")] = (
+        defaults.DENOISE_STEPS
+    )
+    frames: Annotated[int, _option("Pictures from A to B.")] = defaults.FRAMES
+    seed: Annotated[int, _option("Seed of everything random.")] = defaults.SEED
+    x64: Annotated[bool, _option("Compute in float64.", "--x64")] = False
+
+    def check(self) -> None:
+        """**Raises:** `ValueError` on a number out of its range, with the option's name."""
+        rules: list[tuple[bool, str, str]] = [
+            (0 < self.t <= 1, "--t", "in (0, 1]; step k of T is t = k / T"),
+            (0 <= self.lam < math.inf, "--lam", "a finite number >= 0"),
+            (self.segments >= 2, "--segments", "at least 2"),
+            (self.steps >= 1, "--max-steps", "at least 1"),
+            (self.rtol is None or self.rtol > 0, "--rtol", "above 0"),
+            (self.denoise_steps >= 1, "--denoise-steps", "at least 1"),
+            (self.frames >= 2, "--frames", "at least 2"),
+            (0 <= self.seed < 2**32, "--seed", "in 0 ... 2^32 - 1"),
+        ]
+        for good, name, wanted in rules:
+            if not good:
+                value = getattr(self, name.removeprefix("--").replace("-", "_"))
+                raise ValueError(f"{name} must be {wanted}, got {value}.")
+
+    @property
+    def steps(self) -> int:
+        """``max_steps``, or the solver's default."""
+        return defaults.MAX_STEPS[self.solver] if self.max_steps is None else self.max_steps
+
+
+def with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command one option for every field of `Settings` instead of ``settings`` itself."""
+    fields = {field.name: field for field in dataclasses.fields(Settings)}
+    signature = inspect.signature(command, eval_str=True)
+    own = [p for p in signature.parameters.values() if p.name != "settings"]
+    shared = [
+        inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=field.type
+        )
+        for name, field in fields.items()
+    ]
+
+    @functools.wraps(command)
+    def wrapper(**options: Any) -> None:
+        chosen = {name: options.pop(name) for name in fields}
+        command(settings=Settings(**chosen), **options)
+
+    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + shared
+    wrapper.__signature__ = signature.replace(parameters=parameters)  # pyright: ignore
+    wrapper.__annotations__ = {p.name: p.annotation for p in parameters}
+    return wrapper

@@ -1,0 +1,166 @@
+"""``geojax train``: a score of Rotated MNIST, resumable."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from . import _defaults as defaults
+from ._console import fail, input_checked, say, tell
+
+INTERRUPTED = 130
+_SAMPLES = 8  # images a class in the sheet
+
+
+def train(
+    out: Annotated[
+        Path, typer.Option(help="Folder of the checkpoint; a run in it is taken up again.")
+    ] = Path(defaults.TRAIN_OUT),
+    steps: Annotated[int, typer.Option(help="Training steps in all.")] = defaults.TRAIN_STEPS,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="A config.json of network and training. Default: the bundled model's."),
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option("--batch-size", help="Digits a step.")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option("--learning-rate", help="Of Adam, after the warm-up.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
+    save_every: Annotated[
+        int, typer.Option("--save-every", help="Steps between saves.")
+    ] = defaults.SAVE_EVERY,
+) -> None:
+    """Train a score on Rotated MNIST, from GEOJAX_DATA_DIR/mnist or downloaded.
+
+    Interrupt it at will: the same command goes on from the last save. At the end loss.png and
+    samples.png show how it went.
+    """
+    from .. import models
+    from ._environment import configure_jax
+    from ._outputs import writable_folder
+
+    with input_checked():
+        if steps < 1 or save_every < 1:
+            raise ValueError("--steps and --save-every must be at least 1.")
+        chosen = _config(models.ROTATED_MNIST_CONFIG, config)
+        changes = {"batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
+        changes = {name: value for name, value in changes.items() if value is not None}
+        if changes.get("batch_size", 1) < 1 or not changes.get("learning_rate", 1) > 0:
+            raise ValueError("--batch-size must be at least 1 and --learning-rate above 0.")
+        chosen["training"] |= changes
+        writable_folder(out)
+        configure_jax()
+        tell("data", "reading MNIST")
+        images, labels = models.load_mnist("train")
+        test_images, test_labels = models.load_mnist("test")
+        held_out = (test_images[: defaults.HELD_OUT], test_labels[: defaults.HELD_OUT])
+    with _bar() as progress:
+        task = progress.add_task("", total=steps)
+
+        def show(step: int, loss: float) -> None:
+            progress.update(task, completed=step, description=f"loss {loss:.4f}")
+
+        try:
+            with input_checked():
+                score = models.train(
+                    chosen,
+                    images,
+                    labels,
+                    out,
+                    num_steps=steps,
+                    held_out=held_out,
+                    save_every=save_every,
+                    callback=show,
+                )
+        except KeyboardInterrupt:
+            progress.stop()
+            tell("interrupted", f"the same command goes on from the last save in {out}.")
+            raise typer.Exit(INTERRUPTED) from None
+        except FloatingPointError as error:
+            progress.stop()
+            fail(str(error))
+    with input_checked():
+        files = _pictures(out, score, chosen, images, labels)
+    say(f"Written: {', '.join(str(path) for path in [out / 'model.safetensors', *files])}")
+    say(f"Try it: geojax demo --model {out}")
+
+
+def _config(default: dict[str, Any], path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return copy.deepcopy(default)
+    if not path.is_file():
+        raise ValueError(f"no config file {path}.")
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not valid JSON: {error}") from None
+    missing = [part for part in default if part not in config and part != "data"]
+    missing += [f"training.{key}" for key in default["training"] if not _has(config, key)]
+    if missing:
+        raise ValueError(f"{path} lacks {', '.join(missing)}.")
+    return config
+
+
+def _has(config: dict[str, Any], key: str) -> bool:
+    return isinstance(config.get("training"), dict) and key in config["training"]
+
+
+def _bar() -> Progress:
+    return Progress(
+        TextColumn("training"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+
+
+def _pictures(out: Path, score, config: dict[str, Any], images, labels) -> list[Path]:
+    """The loss curve, and samples of every class beside training digits."""
+    import equinox as eqx
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    from ..models import loss_history, rotated_batch
+    from ..plotting import loss_curve, sample_sheet, save_figure
+    from ..scores import sample
+
+    save_figure(loss_curve(loss_history(out)), out / "loss.png")
+    classes = config["network"]["num_classes"]
+    shape = tuple(config["shape"])
+
+    @eqx.filter_jit
+    def draw(score, keys, labels):
+        return jax.vmap(lambda k, c: sample(score, shape, key=k, args=c))(keys, labels)
+
+    tell("samples", "drawing a sheet from the trained model")
+    number = max(classes, 1) * _SAMPLES
+    wanted = jnp.arange(number) // _SAMPLES if classes else jnp.zeros(number, jnp.int32)
+    drawn = np.asarray(draw(score, jax.random.split(jax.random.key(0), number), wanted))
+    shown = [np.flatnonzero(labels == c)[:_SAMPLES] for c in range(max(classes, 1))]
+    if any(len(index) < _SAMPLES for index in shown):
+        shown = []
+    blocks = {"drawn from the model": drawn[:, 0].reshape(-1, _SAMPLES, *shape[1:])}
+    if shown:
+        index = np.concatenate(shown)
+        angles = jax.random.uniform(jax.random.key(1), (number,), maxval=2 * jnp.pi)
+        turned = np.asarray(rotated_batch(jnp.asarray(images[index]), angles))
+        blocks["training digits"] = turned[:, 0].reshape(-1, _SAMPLES, *turned.shape[2:])
+    rows = [str(c) for c in range(classes)]
+    save_figure(sample_sheet(blocks, row_labels=rows), out / "samples.png")
+    return [out / "loss.png", out / "samples.png"]

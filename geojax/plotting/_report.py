@@ -1,0 +1,190 @@
+"""The report: one self-contained page that opens from disk, without a network.
+
+`report.html` beside this file is the page with its style and script; here are the parts that fill
+it. Everything is escaped, every picture is inlined.
+"""
+
+import base64
+import html
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from string import Template
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Array, Real
+from matplotlib.figure import Figure
+from PIL import Image
+
+from .._files import written_whole
+from ._style import pixels
+
+Images = Real[Array | np.ndarray, "_ channels height width"]
+
+
+class FigureRow(NamedTuple):
+    """A row of the table of figures: its name, a text a method, and what it means."""
+
+    name: str
+    values: Sequence[str]
+    meaning: str
+
+
+def html_report(
+    *,
+    title: str,
+    lead: str,
+    summary: Sequence[str],
+    images: Mapping[str, Images],
+    times: Real[Array | np.ndarray, " _"],
+    given: Real[Array | np.ndarray, "2 channels height width"],
+    rows: Sequence[FigureRow],
+    settings: Mapping[str, str],
+    pictures: Mapping[str, Figure],
+    problems: Sequence[str] = (),
+    notes: Sequence[str] = (),
+    success: str = "Every solve succeeded.",
+) -> str:
+    """The page, as text.
+
+    - ``title``, ``lead``: the heading and the sentence below it.
+    - ``problems``, ``notes``: at the top, in red and in yellow; ``success`` where there is no
+      problem.
+    - ``images``, ``times``, ``given``: as for `paths_figure`; they go under a slider that moves
+      all methods together.
+    - ``summary``: paragraphs that say what one sees.
+    - ``rows``: the table of figures, one value for each of ``images``.
+    - ``settings``: by name.
+    - ``pictures``: matplotlib figures by caption.
+
+    **Returns:** HTML. **Raises:** `ValueError` when the numbers of images or values do not fit.
+
+    >>> import numpy as np
+    >>> from geojax.plotting import FigureRow, html_report
+    >>> page = html_report(
+    ...     title="A path", lead="", summary=["It moves."], images={"LERP": np.zeros((3, 1, 8, 8))},
+    ...     times=np.array([0.0, 0.5, 1.0]), given=np.zeros((2, 1, 8, 8)),
+    ...     rows=[FigureRow("Length", ["1.0"], "How long.")], settings={"t": "0.4"}, pictures={},
+    ... )
+    >>> "http" in page
+    False
+    """
+    times = np.asarray(times, dtype=np.float64)
+    if not images or any(len(row) != len(times) for row in images.values()):
+        lengths = sorted({len(row) for row in images.values()})
+        raise ValueError(f"images must have rows of {len(times)} frames, got {lengths}.")
+    if any(len(row.values) != len(images) for row in rows):
+        raise ValueError(f"every row of figures needs {len(images)} values, one a method.")
+    tiles = {name: [_tile(tile) for tile in pixels(row)] for name, row in images.items()}
+    height, width = np.asarray(given).shape[-2:]
+    names = list(tiles)
+    parts = {
+        "title": _safe(title),
+        "lead": _safe(lead),
+        "verdict": _verdict(problems, notes, success),
+        "columns": str(len(names)),
+        "aspect": f"{width} / {height}",
+        "given": "\n".join(
+            _labelled(f"{label}, as given", _tile(tile))
+            for label, tile in zip("AB", pixels(given), strict=True)
+        ),
+        "tiles": "\n".join(
+            _labelled(name, tiles[name][0], f"path-{k}") for k, name in enumerate(names)
+        ),
+        "last": str(len(times) - 1),
+        "scale": _scale(times),
+        "summary": "\n".join(f"<p>{_safe(text)}</p>" for text in summary),
+        "pictures": "\n".join(_picture(*item) for item in pictures.items()),
+        "methods": "".join(f'<th scope="col" class="number">{_safe(name)}</th>' for name in names),
+        "rows": "\n".join(_row(row, names) for row in rows),
+        "settings": "\n".join(
+            f'<tr><th scope="row">{_safe(name)}</th><td>{_safe(value)}</td></tr>'
+            for name, value in settings.items()
+        ),
+        "frames": _script(list(tiles.values())),
+        "times": _script([round(float(time), 6) for time in times]),
+    }
+    page = Path(__file__).with_name("report.html").read_text(encoding="utf-8")
+    return Template(page).substitute(parts)
+
+
+def save_report(page: str, path: Path | str) -> None:
+    """Write a page whole or not at all.
+
+    >>> from geojax.plotting import save_report
+    >>> save_report("<!DOCTYPE html>", "report.html")
+    """
+    with written_whole(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def _safe(text: str) -> str:
+    return html.escape(text, quote=True)
+
+
+def _script(value) -> str:
+    """JSON that cannot end the script it stands in."""
+    return json.dumps(value, separators=(",", ":")).replace("</", "<\\/")
+
+
+def _uri(content: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(content).decode("ascii")
+
+
+def _tile(tile: np.ndarray) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(tile).save(buffer, "PNG", optimize=True)
+    return _uri(buffer.getvalue())
+
+
+def _labelled(label: str, uri: str, name: str = "") -> str:
+    name = f' id="{name}"' if name else ""
+    return (
+        f"<figure><figcaption>{_safe(label)}</figcaption>"
+        f'<img{name} src="{uri}" alt="{_safe(label)}"></figure>'
+    )
+
+
+def _verdict(problems: Sequence[str], notes: Sequence[str], success: str) -> str:
+    items = [("bad", "Not successful.", text) for text in problems]
+    items = items or [("good", "Successful.", success)]
+    items += [("note", "Note.", text) for text in notes]
+    return "\n".join(
+        f'<li class="{kind}"><b>{word}</b>{_safe(text)}</li>' for kind, word, text in items
+    )
+
+
+def _scale(times: np.ndarray) -> str:
+    """The words under the slider, at their places."""
+    end = int(np.argmin(np.abs(times - 1)))
+    last = max(len(times) - 1, 1)
+    marks = [("A", 0.0, ""), ("B", end / last, "")]
+    if end < len(times) - 1:
+        marks.append(("beyond B", (end + last) / 2 / last, "past"))
+    return "".join(
+        f'<span class="{kind}" style="left: {100 * place:.2f}%">{text}</span>'
+        for text, place, kind in marks
+    )
+
+
+def _picture(caption: str, figure: Figure) -> str:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=130)
+    uri = _uri(buffer.getvalue())
+    return (
+        f"<h2>{_safe(caption)}</h2>\n"
+        f'<div class="picture picture-scroll"><img src="{uri}" alt="{_safe(caption)}"></div>'
+    )
+
+
+def _row(row: FigureRow, names: Sequence[str]) -> str:
+    cells = "".join(
+        f'<td class="number" data-method="{_safe(name)}">{_safe(value)}</td>'
+        for name, value in zip(names, row.values, strict=True)
+    )
+    return (
+        f'<tr><th scope="row">{_safe(row.name)}</th>{cells}'
+        f'<td class="means">{_safe(row.meaning)}</td></tr>'
+    )

@@ -1,0 +1,160 @@
+"""`demo`, `interpolate`, `extrapolate`: the files, the table, the verdict."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from .conftest import QUICK
+
+METHODS = ["LERP", "SLERP", "geodesic"]
+FIGURES = {
+    "energy",
+    "energy_fine",
+    "resolution",
+    "length",
+    "lower_bound",
+    "deviation",
+    "picture_deviation",
+    "log_density_change",
+    "iterations",
+    "score_evaluations",
+    "seconds",
+    "compile_seconds",
+    "result",
+}
+
+
+def without_seconds(value):
+    """The same JSON without the figures that no two runs share."""
+    if isinstance(value, dict):
+        return {k: without_seconds(v) for k, v in value.items() if "seconds" not in k}
+    return value
+
+
+def metrics_of(folder):
+    return json.loads((folder / "metrics.json").read_text(), parse_constant=pytest.fail)
+
+
+def test_demo_writes_everything_and_the_same_again(geojax_command, checkpoint, tmp_path):
+    """One run is dear to compile, so that all that can be said of it is said here."""
+    options = ["demo", "--model", checkpoint, *QUICK]
+    result = geojax_command(*options, "--out", tmp_path / "one")
+    out = tmp_path / "one"
+    assert result.exit_code == 0, result.output
+    for word in ["Energy", "Length / lower bound", "Score evaluations", "report.html", *METHODS]:
+        assert word in result.stdout
+    assert "Traceback" not in result.output
+
+    metrics = metrics_of(out)
+    assert set(metrics) == {
+        "command",
+        "settings",
+        "versions",
+        "machine",
+        "methods",
+        "extension",
+        "successful",
+        "problems",
+        "notes",
+        "seconds",
+    }
+    assert metrics["successful"] is True
+    assert metrics["problems"] == []
+    assert {"python", "geojax", "jax", "equinox", "diffrax"} <= set(metrics["versions"])
+    assert {"cpu_count", "backend"} <= set(metrics["machine"])
+    assert metrics["settings"]["segments"] == 4
+    assert metrics["settings"]["max_steps"] == 200
+    assert list(metrics["methods"]) == METHODS
+    for method in METHODS:
+        assert set(metrics["methods"][method]) >= FIGURES
+    assert metrics["methods"]["geodesic"]["energy"] <= metrics["methods"]["LERP"]["energy"]
+    assert metrics["methods"]["geodesic"]["result"] == "successful"
+    assert metrics["extension"]["result"] == "successful"
+
+    for name in ("paths.png", "energy.png"):
+        with Image.open(out / name) as image:
+            image.load()
+            assert min(image.size) > 200
+    with Image.open(out / "path.gif") as gif:
+        assert gif.n_frames == 2 * 4 - 2
+    with Image.open(out / "frames" / "a.png") as image:
+        assert (image.mode, image.size) == ("L", (8, 8))
+    assert len(list((out / "frames").glob("geodesic_*.png"))) == 4
+    page = (out / "report.html").read_text()
+    assert not re.findall(r"(?:src|href)=[\"']?(?!data:)", page)
+    assert page.count("data:image/png;base64,") >= 2 + 3 + 3 * 4 + 2
+    for word in ["Successful.", "score evaluations", "t = 0.2", "What it means"]:
+        assert word in page
+    assert not list(out.glob(".*"))
+
+    again = geojax_command(*options, "--out", tmp_path / "two")
+    assert again.exit_code == 0
+    assert without_seconds(metrics_of(tmp_path / "two")) == without_seconds(metrics)
+    for file in sorted((out / "frames").iterdir()):
+        assert file.read_bytes() == (tmp_path / "two" / "frames" / file.name).read_bytes()
+
+
+def test_a_failed_solve_writes_what_it_has_and_exits_with_1(
+    geojax_command, checkpoint, pictures, tmp_path
+):
+    """Seen on `interpolate`, whose pictures are converted on the way."""
+    large = tmp_path / "large.png"
+    colours = np.zeros((20, 10, 3), np.uint8)
+    colours[5:9, 2:6] = [255, 80, 0]
+    Image.fromarray(colours).save(large)
+    out = tmp_path / "out"
+    result = geojax_command(
+        "interpolate",
+        large,
+        pictures[1],
+        "--model",
+        checkpoint,
+        *QUICK,
+        "--lam",
+        "20",
+        "--max-steps",
+        "1",
+        "--label",
+        "3",
+        "--out",
+        out,
+    )
+    assert result.exit_code == 1, result.output
+    lines = result.stderr.splitlines()
+    assert "notice: large.png: colour made grey, 10 x 20 resized to 8 x 8." in lines
+    assert [line for line in lines if line.startswith("failed: The geodesic: ")]
+    assert "Raise --max-steps" in result.stderr
+    metrics = metrics_of(out)
+    assert metrics["successful"] is False
+    assert "used up its steps" in metrics["problems"][0]
+    assert metrics["extension"] is None
+    assert metrics["settings"]["label"] == 3
+    page = (out / "report.html").read_text()
+    assert "Not successful." in page
+    assert "beyond B</span>" not in page
+    for name in ("paths.png", "path.gif", "energy.png"):
+        assert (out / name).is_file()
+
+
+def test_extrapolate_with_another_solver_and_inversion(
+    geojax_command, checkpoint, pictures, tmp_path
+):
+    result = geojax_command(
+        "extrapolate",
+        *pictures,
+        "--model",
+        checkpoint,
+        *QUICK,
+        *["--extent", "0.25", "--solver", "coarse-to-fine", "--rule", "quadrature"],
+        *["--noising", "inversion", "--out", tmp_path / "out"],
+    )
+    assert result.exit_code == 0, result.output
+    metrics = metrics_of(tmp_path / "out")
+    assert metrics["settings"]["extent"] == 0.25
+    assert metrics["extension"]["steps"] > 0
+    assert sorted(p.name for p in (tmp_path / "out" / "frames").iterdir())[-1] == (
+        "geodesic_1.2500.png"
+    )

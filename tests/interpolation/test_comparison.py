@@ -1,0 +1,138 @@
+"""Three paths side by side: their figures are those of `geodesic`, and failures are said."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import geojax
+from geojax.interpolation import METHODS, compare
+from geojax.interpolation._comparison import _verdict
+from geojax.interpolation._seconds import _covered
+
+SCORE = geojax.GaussianMixture(jnp.array([[2.0, 0.0], [-2.0, 0.5]]), scales=0.7)
+T, LAM, SEGMENTS = 0.2, 3.0, 12
+ROUTE = geojax.NoiseRoute(SCORE, t=T, num_steps=4)
+A, B = jnp.array([1.5, 0.3]), jnp.array([-1.0, 1.0])
+
+
+def metric(lam=LAM):
+    return geojax.SteinScoreMetric(SCORE.at(T), jnp.asarray(lam))
+
+
+def run(options=None, *, lam=LAM, **arguments):
+    options = {"num_segments": SEGMENTS, "resolution_tolerance": 1.0} | (options or {})
+    path = geojax.Geodesic(metric(lam), options=options)
+    arguments = {"key": jax.random.key(0), "until": 1.5, "frames": 5} | arguments
+    return compare(ROUTE, path, A, B, **arguments)
+
+
+def test_figures_are_those_of_geodesic():
+    result = run()
+    z0, z1 = ROUTE.noise(A, B, key=jax.random.key(0))
+    ts = jnp.linspace(0, 1, SEGMENTS + 1)
+    for name, interpolator in (("LERP", geojax.Lerp()), ("SLERP", geojax.Slerp())):
+        priced = geojax.geodesic(
+            metric(),
+            z0,
+            z1,
+            init=interpolator(z0, z1, ts),
+            num_segments=SEGMENTS,
+            max_steps=0,
+            throw=False,
+        )
+        figures = result.records[name].figures
+        np.testing.assert_allclose(figures["energy"], priced.energy, rtol=1e-10)
+        np.testing.assert_allclose(figures["length"], priced.length, rtol=1e-10)
+        np.testing.assert_allclose(figures["energy_fine"], priced.stats["energy_fine"], rtol=1e-10)
+        np.testing.assert_allclose(figures["resolution"], priced.stats["resolution"], rtol=1e-8)
+    found, solution = result.records["geodesic"].figures, result.solution
+    np.testing.assert_allclose(found["energy"], solution.energy, rtol=1e-10)
+    np.testing.assert_allclose(found["energy_fine"], solution.stats["energy_fine"], rtol=1e-10)
+    np.testing.assert_allclose(found["length"], solution.length, rtol=1e-10)
+    assert found["iterations"] == solution.stats["num_steps"]
+    assert not result.problems
+
+
+def test_log_density_is_the_line_integral_of_the_score():
+    result = run()
+    z0, _ = ROUTE.noise(A, B, key=jax.random.key(0))
+    for record in result.records.values():
+        expected = SCORE.log_density(jnp.asarray(record.points[-1]), T) - SCORE.log_density(z0, T)
+        np.testing.assert_allclose(record.log_density[-1], expected, atol=2e-3)
+        assert record.log_density[0] == 0
+
+
+def test_times_reach_beyond_b():
+    result = run()
+    np.testing.assert_allclose(result.frame_times, [0, 0.25, 0.5, 0.75, 1, 1.25, 1.5])
+    assert len(result.node_times) == SEGMENTS + 6 + 1
+    assert list(result.records) == list(METHODS)
+    for record in result.records.values():
+        assert record.images.shape == record.points.shape == (7, 2)
+        assert record.energy_density.shape == (18,)
+    lerp = result.records["LERP"].points
+    np.testing.assert_allclose(lerp[6] - lerp[4], (lerp[4] - lerp[0]) / 2)
+    drift = result.extension_figures["energy_drift"]
+    density = result.records["geodesic"].energy_density
+    np.testing.assert_allclose(density[SEGMENTS:], density[SEGMENTS - 1], rtol=0.05 + drift)
+
+
+def test_without_extrapolation_it_ends_at_b():
+    result = run(until=1.0)
+    assert result.extension is None
+    assert result.extension_figures == {}
+    np.testing.assert_allclose(result.frame_times, [0, 0.25, 0.5, 0.75, 1])
+    for record in result.records.values():
+        np.testing.assert_allclose(record.points[[0, -1]], result.records["LERP"].points[[0, -1]])
+
+
+def test_stages_are_announced_in_order():
+    stages = []
+    run(on_stage=stages.append)
+    assert stages == ["noise", "geodesic", "extension", "figures", "images"]
+
+
+def test_a_solve_that_fails_is_a_problem_not_an_exception():
+    result = run({"max_steps": 1})
+    assert len(result.problems) == 1
+    assert "used up its steps" in result.problems[0]
+
+
+def test_a_metric_that_is_not_finite_is_a_problem_not_an_exception():
+    result = run(lam=jnp.nan)
+    assert len(result.problems) == 2
+    assert all("not finite" in problem for problem in result.problems)
+
+
+def test_a_geodesic_that_is_lerp_is_said_to_be():
+    assert any("indistinguishable from LERP" in note for note in run(lam=0.0).notes)
+    assert not any("indistinguishable" in note for note in run().notes)
+
+
+def test_a_score_that_is_no_gradient_and_a_path_that_is_too_dear_are_noted():
+    result = run()
+    stats = result.solution.stats | {"path_dependence": jnp.asarray(0.4)}
+    solution = eqx.tree_at(lambda s: s.stats, result.solution, stats)
+    records = dict(result.records)
+    dear = records["geodesic"].figures | {"energy_fine": 1e9}
+    records["geodesic"] = records["geodesic"]._replace(figures=dear)
+    problems, notes = _verdict(records, solution, result.extension)
+    assert not problems
+    assert any("not exactly a gradient" in note and "40%" in note for note in notes)
+    assert any("straight line has less energy" in note for note in notes)
+
+
+def test_seconds_count_compilation_once():
+    figures = run().records["geodesic"].figures
+    assert 0 <= figures["compile_seconds"] <= figures["seconds"]
+    assert _covered([(0.0, 4.0), (1.0, 2.0), (3.0, 5.0), (7.0, 8.0)]) == 6.0
+    assert _covered([]) == 0.0
+
+
+def test_impossible_arguments():
+    with pytest.raises(ValueError, match=r"until must be at least 1, the time of B, got 0\.5"):
+        run(until=0.5)
+    with pytest.raises(ValueError, match="frames must be at least 2, got 1"):
+        run(frames=1)

@@ -11,6 +11,7 @@ from geojax._files import written_whole
 from geojax.cli._environment import machine, versions
 
 ROOT = Path(__file__).resolve().parent.parent
+SOURCES = ("geojax", "benchmarks/*.py", "models/*/model.safetensors")
 
 
 def origin() -> dict[str, Any]:
@@ -19,7 +20,9 @@ def origin() -> dict[str, Any]:
         "machine": {"processor": _processor(), **machine()},
         "versions": versions(),
         "commit": _git("rev-parse", "--short=12", "HEAD"),
-        "uncommitted_changes": bool(_git("status", "--porcelain", "--", "geojax", "models/*/*.*s*")),
+        "uncommitted_changes": bool(
+            _git("status", "--porcelain", "--", "geojax", "models/*/*.*s*")
+        ),
         "date": datetime.date.today().isoformat(),
     }
 

@@ -77,15 +77,20 @@ class GaussNewton(AbstractIterativeSolver):
                 "GaussNewton needs a metric of the form base I + sum lam s s^T, got "
                 f"{type(problem.metric).__name__}. Use solver=PathEnergy()."
             )
-        model = _model(problem, xs)
-        return _propose(xs, model, _gram(model), jnp.asarray(self.damping, xs.dtype))
+        shapes = jax.eval_shape(lambda: _model(problem, xs))
+        blank = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shapes)
+        blank = blank._replace(energy=jnp.asarray(jnp.inf, xs.dtype))
+        gram = jnp.zeros((len(blank.h), len(blank.h)), xs.dtype)
+        damping, step = jnp.asarray(self.damping, xs.dtype), jnp.zeros_like(blank.deltas[1:])
+        return _State(xs, blank, gram, damping, step, blank.energy, blank.energy)
 
     def step(self, problem, state):
         xs = state.xs.at[1:-1].add(state.step.reshape(state.xs[1:-1].shape))
         model = _model(problem, xs)
         slack = 32 * jnp.finfo(xs.dtype).eps * state.model.energy
         gain = state.model.energy - model.energy
-        accept = jnp.isfinite(model.energy) & (gain >= -slack) & (state.predicted > 0)
+        first = jnp.isinf(state.model.energy)
+        accept = _defined(model) & (first | (gain >= -slack) & (state.predicted > 0))
         # Damping falls as far as the model was right (Nielsen 1999). A gain below half of the
         # prediction means a true curvature well above the model's: more damping then converges
         # faster. Within the rounding error of the energy the ratio says nothing, and the damping
@@ -93,7 +98,7 @@ class GaussNewton(AbstractIterativeSolver):
         ratio = gain / state.predicted
         shrink = jnp.maximum(0.2, 1 - (2 * ratio - 1) ** 3)
         factor = jnp.where(ratio < 0.5, 2.0, shrink)
-        factor = jnp.where(state.predicted > slack, factor, 1.0)
+        factor = jnp.where(~first & (state.predicted > slack), factor, 1.0)
         damping = state.damping * jnp.where(accept, factor, 4.0)
         pick = lambda new, old: jnp.where(accept, new, old)  # noqa: E731
         model = jax.tree.map(pick, model, state.model)
@@ -193,8 +198,9 @@ def _propose(xs, model: _Model, gram, damping) -> _State:
         by_s = jnp.einsum("knd,nd->kn", s, differences, precision=_HIGHEST)
         return (by_s + jnp.einsum("knd,nd->kn", r, sums, precision=_HIGHEST)).reshape(m)
 
-    # With z of the formula above, y = h - z solves (I + c A L^-1 A^T) y = h - c A L^-1 D^T b Delta.
-    # At a minimum y is smaller than h by a factor lam |s|^2: as a difference it would have no digits.
+    # With z of the formula above, y = h - z solves
+    #     (I + c A L^-1 A^T) y = h - c A L^-1 D^T b Delta.
+    # Where y is smaller than h by a factor lam |s|^2 a difference would lose all digits in float32.
     pull = model.base * (model.deltas - jnp.mean(model.deltas, axis=0, keepdims=True))
     y = _solve(gram, c, model.h - c * rows(pull, _neighbour_sums(_inner_nodes(pull))))
     by_s, by_r = spread(y)

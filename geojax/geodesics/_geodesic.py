@@ -174,14 +174,16 @@ def _fine_figures(problem: TwoPointProblem, xs) -> tuple[Array, dict[str, Any]]:
         extra = {"lower_bound": nan, "path_dependence": nan}
         return fine, {**extra, "score_evaluations": n * _FINE_ORDER}
 
-    def rates(score, points, deltas):
-        """s . Delta at the fine points, shape (segments, order)."""
-        s = map_points(lambda x: score(x, args), points, batch_size=batch_size)
-        return jnp.einsum("nqd,nd->nq", s.reshape(len(deltas), _FINE_ORDER, -1), deltas)
+    def rates(score):
+        """s . Delta at the fine points of the path and of the straight line."""
+        size = batch_size or n * _FINE_ORDER
+        s = map_points(lambda x: score(x, args), points, batch_size=size)
+        return jnp.einsum("nqd,nd->nq", s.reshape(2 * n, _FINE_ORDER, -1), both)
 
+    # The straight line after the path, so that the score stands in the program once.
     line = straight_line(xs[0], xs[-1], n)
-    line_points, _ = gauss_points(line, _FINE_ORDER)
-    line_deltas = (line[1:] - line[:-1]).reshape(n, -1)
+    points = jnp.concatenate([points, gauss_points(line, _FINE_ORDER)[0]])
+    both = jnp.concatenate([deltas, (line[1:] - line[:-1]).reshape(n, -1)])
     base, weights, scores, _ = metric.terms()
     base = jnp.asarray(base, xs.dtype)
     fine = base * jnp.sum(deltas**2)
@@ -190,10 +192,9 @@ def _fine_figures(problem: TwoPointProblem, xs) -> tuple[Array, dict[str, Any]]:
     evaluations = 0
     for weight, score in zip(weights, scores, strict=True):
         weight = weight.astype(xs.dtype)
-        along = rates(score, points, deltas)
+        along, across = jnp.split(rates(score), 2)
         fine = fine + weight * jnp.sum(along**2 @ quadrature)
         by_path = jnp.sum(along @ quadrature)
-        across = rates(score, line_points, line_deltas)
         by_line = jnp.sum(across @ quadrature)
         evaluations += 2 * n * _FINE_ORDER
         larger = jnp.maximum(*(jnp.sum(jnp.abs(r) @ quadrature) for r in (along, across)))
@@ -228,8 +229,12 @@ def _end_velocities(problem: TwoPointProblem, xs):
             end = end + weight.astype(xs.dtype) * h * (differences + sums)
         return n * start, n * end
 
-    initial = metric.sharp(xs[0], momenta(xs[:2])[0], args)
-    final = metric.sharp(xs[-1], momenta(xs[-2:])[1], args)
+    # Both ends at once, so that the score stands in the program once.
+    starts, ends = jax.vmap(momenta)(jnp.stack([xs[:2], xs[-2:]]))
+    outward = jnp.stack([starts[0], ends[1]])
+    initial, final = jax.vmap(lambda x, w: metric.sharp(x, w, args))(
+        xs[jnp.array([0, -1])], outward
+    )
     low_rank = isinstance(metric, AbstractLowRankMetric)
     evaluations, products = problem.cost(1) if low_rank else problem.gradient_cost(1)
     return initial, final, (2 * (evaluations + problem.rank), 2 * products)

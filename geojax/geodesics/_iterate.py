@@ -30,7 +30,9 @@ class AbstractSolver(eqx.Module):
 class AbstractIterativeSolver(AbstractSolver):
     """A solver that is a step to repeat: `solve` is the loop, shared by all.
 
-    A state is a pytree; ``rtol`` bounds the decrement, an estimate of the relative energy still to
+    A state is a pytree that holds a path not yet evaluated; a step evaluates it, judges it and puts
+    the next one in its place. So the score stands in the program once, which halves the time to
+    compile a network's. ``rtol`` bounds the decrement, an estimate of the relative energy still to
     be gained. A decrement of NaN says that the derivative of the energy is not defined.
     """
 
@@ -38,11 +40,11 @@ class AbstractIterativeSolver(AbstractSolver):
 
     @abc.abstractmethod
     def init(self, problem: TwoPointProblem, xs: Float[Array, "nodes *shape"]) -> PyTree:
-        """The state at the initial path."""
+        """The state before the initial path is evaluated, with an energy of inf."""
 
     @abc.abstractmethod
     def step(self, problem: TwoPointProblem, state: PyTree) -> PyTree:
-        """One iteration."""
+        """Evaluate the path in the state, and propose the next."""
 
     @abc.abstractmethod
     def read(self, state: PyTree) -> tuple[Array, Array, Array]:
@@ -54,29 +56,29 @@ class AbstractIterativeSolver(AbstractSolver):
         return jnp.asarray(False)
 
     def cost(self, problem: TwoPointProblem, num_segments: int) -> tuple[int, int]:
-        """Score evaluations and derivative products of `init`, and of each `step`."""
+        """Score evaluations and derivative products of a `step`."""
         return problem.cost(num_segments)
 
     def solve(self, problem, xs, max_steps, progress_meter):
         rtol = default_rtol(xs.dtype) if self.rtol is None else self.rtol
 
         def going(carry):
-            state, steps, _ = carry
+            state, evaluated, _ = carry
             _, energy, decrement = self.read(state)
             active = (decrement > rtol) & jnp.isfinite(energy) & ~self.stalled(state)
-            return active & (steps < max_steps)
+            return (evaluated == 0) | active & (evaluated <= max_steps)
 
         def body(carry):
-            state, steps, meter = carry
+            state, evaluated, meter = carry
             state = self.step(problem, state)
             _, _, decrement = self.read(state)
             # Newton-like decrements fall by orders of magnitude: measure progress by digits too.
             digits = jnp.log10(jnp.clip(decrement, rtol, 1.0)) / math.log10(rtol)
-            done = jnp.maximum((steps + 1) / max_steps, digits)
-            return state, steps + 1, progress_meter.step(meter, done.astype(jnp.float32))
+            done = jnp.maximum(evaluated / max(max_steps, 1), digits)
+            return state, evaluated + 1, progress_meter.step(meter, done.astype(jnp.float32))
 
         start = (self.init(problem, xs), jnp.asarray(0), progress_meter.init())
-        state, steps, meter = jax.lax.while_loop(going, body, start)
+        state, evaluated, meter = jax.lax.while_loop(going, body, start)
         progress_meter.close(meter)
         xs, energy, decrement = self.read(state)
         result = RESULTS.where(
@@ -87,9 +89,8 @@ class AbstractIterativeSolver(AbstractSolver):
         defined = jnp.isfinite(energy) & ~jnp.isnan(decrement)
         result = RESULTS.where(defined, result, RESULTS.non_finite)
         evaluations, products = self.cost(problem, len(xs) - 1)
-        return SolverOutput(
-            xs, energy, decrement, result, steps, (steps + 1) * evaluations, (steps + 1) * products
-        )
+        counts = evaluated * evaluations, evaluated * products
+        return SolverOutput(xs, energy, decrement, result, evaluated - 1, *counts)
 
 
 def default_rtol(dtype) -> float:

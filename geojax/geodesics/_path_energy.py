@@ -17,7 +17,6 @@ from ._results import RESULTS
 
 class _State(NamedTuple):
     xs: Float[Array, "nodes *shape"]
-    gradient: Float[Array, "inner *shape"]
     optimiser: Any
     best: Float[Array, "nodes *shape"]
     best_energy: Float[Array, ""]
@@ -51,22 +50,23 @@ class PathEnergy(AbstractIterativeSolver):
     rtol: float | None = eqx.field(static=True, default=None)
 
     def init(self, problem, xs):
-        energy, gradient, decrement = _gradient_at(problem, xs)
-        return _State(xs, gradient, self.optimiser.init(xs[1:-1]), xs, energy, decrement)
+        unknown = jnp.asarray(jnp.inf, xs.dtype)
+        return _State(xs, self.optimiser.init(xs[1:-1]), xs, unknown, unknown)
 
     def step(self, problem, state):
-        inner = state.xs[1:-1]
-        # optax and optimistix rely on implicit promotion; a user's strict setting is not theirs.
-        with jax.numpy_dtype_promotion("standard"):
-            updates, optimiser = self.optimiser.update(state.gradient, state.optimiser, inner)
-            inner = optax.apply_updates(inner, updates)
-        xs = state.xs.at[1:-1].set(inner)
+        xs = state.xs
         energy, gradient, decrement = _gradient_at(problem, xs)
         # `not >` so that a non-finite energy is passed on and ends the loop with its verdict.
         better = ~(energy > state.best_energy)
         pick = lambda new, old: jnp.where(better, new, old)  # noqa: E731
         best = pick(xs, state.best), pick(energy, state.best_energy)
-        return _State(xs, gradient, optimiser, *best, pick(decrement, state.best_decrement))
+        best = *best, pick(decrement, state.best_decrement)
+        inner = xs[1:-1]
+        # optax and optimistix rely on implicit promotion; a user's strict setting is not theirs.
+        with jax.numpy_dtype_promotion("standard"):
+            updates, optimiser = self.optimiser.update(gradient, state.optimiser, inner)
+            inner = optax.apply_updates(inner, updates)
+        return _State(xs.at[1:-1].set(inner), optimiser, *best)
 
     def read(self, state):
         return state.best, state.best_energy, state.best_decrement

@@ -141,7 +141,7 @@ class ScaledLinear(_DiscreteVP):
 
     >>> from geojax.scores import ScaledLinear
     >>> round(float(ScaledLinear().noise_to_signal(0.4)), 2)
-    1.25
+    1.16
     """
 
     num_steps: int = eqx.field(static=True, default=1000)

@@ -148,7 +148,8 @@ def _report(result: Comparison, files: list[Path], seconds: float) -> None:
     Console().print(terminal_table(figure_rows(result), list(result.records)))
     for note in result.notes:
         tell("note", note)
-    say(f"\nWritten in {seconds:.0f} s: {', '.join(str(path) for path in files)}")
+    names = ", ".join(path.name for path in files)
+    say(f"\nWritten to {files[0].parent} in {seconds:.0f} s: {names}")
     for problem in result.problems:
         tell("failed", problem)
     if result.problems:

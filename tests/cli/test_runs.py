@@ -3,9 +3,17 @@
 import json
 import re
 
+import jax.numpy as jnp
 import numpy as np
+import optax
+import optimistix
 import pytest
 from PIL import Image
+
+import geojax
+from geojax.cli import _defaults as defaults
+from geojax.cli._run import make_rule, make_solver
+from geojax.cli._settings import Rule, Solver
 
 from .conftest import QUICK
 
@@ -86,7 +94,7 @@ def test_demo_writes_everything_and_the_same_again(geojax_command, checkpoint, t
     page = (out / "report.html").read_text()
     assert not re.findall(r"(?:src|href)=(?![\"']data:)", page)
     assert page.count("data:image/png;base64,") >= 2 + 3 + 3 * 4 + 2
-    for word in ["Successful.", "score evaluations", "t = 0.2", "What it means"]:
+    for word in ["Successful.", "score evaluations", f"t = {defaults.T:g}", "What it means"]:
         assert word in page
     assert not list(out.glob(".*"))
 
@@ -139,17 +147,14 @@ def test_a_failed_solve_writes_what_it_has_and_exits_with_1(
         assert (out / name).is_file()
 
 
-def test_extrapolate_with_another_solver_and_inversion(
-    geojax_command, checkpoint, pictures, tmp_path
-):
+def test_extrapolate_with_inversion(geojax_command, checkpoint, pictures, tmp_path):
     result = geojax_command(
         "extrapolate",
         *pictures,
         "--model",
         checkpoint,
         *QUICK,
-        *["--extent", "0.25", "--solver", "coarse-to-fine", "--rule", "quadrature"],
-        *["--noising", "inversion", "--out", tmp_path / "out"],
+        *["--lam", "0.01", "--extent", "0.25", "--noising", "inversion", "--out", tmp_path / "out"],
     )
     assert result.exit_code == 0, result.output
     metrics = metrics_of(tmp_path / "out")
@@ -158,3 +163,16 @@ def test_extrapolate_with_another_solver_and_inversion(
     assert sorted(p.name for p in (tmp_path / "out" / "frames").iterdir())[-1] == (
         "geodesic_1.2500.png"
     )
+
+
+def test_every_solver_and_rule_can_be_named():
+    solvers = {name: make_solver(name, 1e-3) for name in Solver}
+    assert isinstance(solvers[Solver.GAUSS_NEWTON], geojax.GaussNewton)
+    assert isinstance(solvers[Solver.ADAM].optimiser, optax.GradientTransformation)
+    assert isinstance(solvers[Solver.LBFGS].optimiser, optimistix.AbstractMinimiser)
+    assert isinstance(solvers[Solver.COARSE_TO_FINE], geojax.CoarseToFine)
+    assert isinstance(solvers[Solver.LAMBDA_CONTINUATION], geojax.LambdaContinuation)
+    assert {getattr(s, "solver", s).rtol for s in solvers.values()} == {1e-3}
+    known = geojax.GaussianMixture(jnp.zeros((1, 2)), scales=1.0)
+    kinds = [type(make_rule(name, known)) for name in Rule]
+    assert kinds == [geojax.Midpoint, geojax.Graph, geojax.Quadrature]

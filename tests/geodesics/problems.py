@@ -36,7 +36,7 @@ class Blobs(eqx.Module):
     widths: Float[Array, " k"]
 
     def _parts(self, x):
-        rest = x - self.centres
+        rest = x[None] - self.centres
         axes = tuple(range(1, rest.ndim))
         r = jnp.sqrt(jnp.sum(rest**2, axis=axes) + 1e-30)
         logs = -((r - self.radii) ** 2) / (2 * self.widths**2)

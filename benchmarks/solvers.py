@@ -171,18 +171,18 @@ def empirical_problems() -> list[Problem]:
 def network_problems(num_pairs: int) -> list[Problem]:
     """The bundled network; ends drawn from it by class, noised with one noise a pair."""
     score = load("rotated_mnist")
-    keys = jax.random.split(jax.random.key(0), 3 * num_pairs).reshape(num_pairs, 3)
+    keys = [jax.random.split(jax.random.fold_in(jax.random.key(0), i), 3) for i in range(num_pairs)]
     classes = np.random.default_rng(0).integers(0, 10, (num_pairs, 2))
     problems = []
+    draw = eqx.filter_jit(sample)
     for n in (16, 64):
         for i in range(num_pairs):
-            draw = eqx.filter_jit(sample)
             ends = [
-                draw(score, (1, 28, 28), key=keys[i, j], args=jnp.asarray(int(classes[i, j])))
+                draw(score, (1, 28, 28), key=keys[i][j], args=jnp.asarray(int(classes[i, j])))
                 for j in (0, 1)
             ]
             ends = [jnp.asarray(x, jnp.float32) for x in ends]
-            eps = jax.random.normal(keys[i, 2], (1, 28, 28), jnp.float32)
+            eps = jax.random.normal(keys[i][2], (1, 28, 28), jnp.float32)
             x0, x1 = (score.schedule.add_noise(x, eps, T) for x in ends)
             level = score.at(jnp.asarray(T, jnp.float32))
             problems.append(Problem(f"network, pair {i}", level, LAM, x0, x1, n))

@@ -1,7 +1,6 @@
 """The table of figures and the words around it, for the terminal and the report alike."""
 
 import math
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -98,6 +97,7 @@ _ROWS: list[tuple[str, str, Callable[[Any], str], str]] = [
 _OPTIONS = {
     "num_segments": "--segments",
     "max_steps": "--max-steps",
+    ", start from a better path (init=...), or": " or",
     "lower lam": "lower --lam",
     "raise lam": "raise --lam",
     "Raise lam": "Raise --lam",
@@ -150,8 +150,8 @@ def terminal_table(rows: list[FigureRow], methods: list[str]) -> Table:
 
 def in_options(text: str) -> str:
     """A message of the library in the words of the command line."""
-    for name, option in _OPTIONS.items():
-        text = re.sub(rf"\b{name}\b", option, text)
+    for words, option in _OPTIONS.items():
+        text = text.replace(words, option)
     return text
 
 
@@ -164,7 +164,9 @@ def summary(result: Comparison, t: float) -> list[str]:
         "Every row of pictures goes from A to B along a path among images noised to level "
         f"t = {t:g}, each point of which was then denoised in the same way. LERP is the straight "
         "line there, SLERP the arc that keeps the norm, and the geodesic the path of least energy: "
-        "it takes the changes of log-density into account that the others ignore."
+        "it takes the changes of log-density into account that the others ignore. The pictures at "
+        "A and B are the given images noised and denoised; the higher t, the more they differ from "
+        "what was given."
     ]
     if all(map(math.isfinite, energies.values())) and geodesic > 0:
         texts.append(

@@ -14,6 +14,8 @@ from ._geodesic import check_points
 from ._results import RESULTS
 from ._solution import GeodesicSolution
 
+_FIRST_STEP = 0.01  # of 1; the controller adapts it
+
 
 def exponential_map(
     metric: AbstractMetric,
@@ -91,7 +93,7 @@ def _integrate(
         solver,
         t0=0.0,
         t1=1.0,
-        dt0=None,
+        dt0=_FIRST_STEP,
         y0=(x0, v0),
         args=args,
         saveat=diffrax.SaveAt(ts=ts, dense=True),
@@ -112,14 +114,14 @@ def _integrate(
     result = RESULTS.where(ended, result, RESULTS.integration_stopped)
     defined = jnp.all(jnp.isfinite(metric.acceleration(x0, v0, args))) & jnp.isfinite(squared[0])
     result = RESULTS.where(defined, result, RESULTS.non_finite)
-    # Two evaluations choose the first step; a first-same-as-last method starts with one more.
-    tableau = solver.tableau
+    # A first-same-as-last method starts with one more; one is the check above.
+    first_same_as_last = int(solver.tableau.fsal)
     steps = out.stats["num_steps"]
-    stages = (tableau.num_stages - int(tableau.fsal)) * steps + 2 + int(tableau.fsal) + 1
-    evaluations, products = _cost(metric)
+    stages = (solver.tableau.num_stages - first_same_as_last) * steps + first_same_as_last + 1
+    evaluations, products, for_inner = _cost(metric)
     stats = {
         "num_steps": steps,
-        "score_evaluations": evaluations * (stages + num_segments + 1),
+        "score_evaluations": evaluations * stages + for_inner * (num_segments + 1),
         "score_products": products * stages,
         "energy_drift": drift,
         "speed_defect": defect,
@@ -129,13 +131,14 @@ def _integrate(
     return GeodesicSolution(curve, squared[0] / 2, length, v0, vs[-1], result, stats)
 
 
-def _cost(metric: AbstractMetric) -> tuple[int, int]:
-    """Score evaluations and derivative products of one acceleration.
+def _cost(metric: AbstractMetric) -> tuple[int, int, int]:
+    """Score evaluations and derivative products of one acceleration, evaluations of one `inner`.
 
     A score inside a JVP and again inside a VJP is counted as two evaluations. A metric that is not
     made of scores counts its own evaluations.
     """
     if not isinstance(metric, AbstractLowRankMetric):
-        return 3, 2
+        return 3, 2, 1
     conservative = metric.terms().conservative
-    return sum(1 if c else 2 for c in conservative), sum(1 if c else 2 for c in conservative)
+    each = sum(1 if c else 2 for c in conservative)
+    return each, each, len(conservative)

@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optimistix as optx
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from ..metrics import AbstractLowRankMetric, AbstractMetric
 from ._curve import Polyline, resample, straight_line
@@ -24,12 +24,12 @@ _FINE_ORDER = 5  # Gauss-Legendre points a segment when a path is priced finely
 
 def geodesic(
     metric: AbstractMetric,
-    x0: Float[Array, "*shape"],
-    x1: Float[Array, "*shape"],
+    x0: Array,
+    x1: Array,
     solver: AbstractSolver | None = None,
     args: Any = None,
     *,
-    init: Float[Array, "nodes *shape"] | None = None,
+    init: Array | None = None,
     num_segments: int = 32,
     rule: AbstractRule | None = None,
     max_steps: int = 200,
@@ -39,7 +39,7 @@ def geodesic(
 ) -> GeodesicSolution:
     """The geodesic from ``x0`` to ``x1``: the path of least energy, as a polyline.
 
-    - ``x0``, ``x1``: points of one shape and one floating dtype. Batches: `jax.vmap` with
+    - ``x0``, ``x1``: points of one shape (any) and one floating dtype. Batches: `jax.vmap` with
       ``throw=False``, results lane by lane.
     - ``solver``: `GaussNewton` for metrics ``base I + sum lam s s^T`` (the default there), else
       `PathEnergy` (default with L-BFGS); both can be wrapped in `CoarseToFine` and

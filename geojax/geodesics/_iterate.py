@@ -75,7 +75,11 @@ class AbstractIterativeSolver(AbstractSolver):
             # Newton-like decrements fall by orders of magnitude: measure progress by digits too.
             digits = jnp.log10(jnp.clip(decrement, rtol, 1.0)) / math.log10(rtol)
             done = jnp.maximum(evaluated / max(max_steps, 1), digits)
-            return state, evaluated + 1, progress_meter.step(meter, done.astype(jnp.float32))
+            return (
+                state,
+                evaluated + 1,
+                progress_meter.step(meter, done.astype(jnp.result_type(float))),
+            )
 
         start = (self.init(problem, xs), jnp.asarray(0), progress_meter.init())
         state, evaluated, meter = jax.lax.while_loop(going, body, start)

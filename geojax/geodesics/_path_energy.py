@@ -35,7 +35,8 @@ class PathEnergy(AbstractIterativeSolver):
       (b its base; for any other metric the least ``<Delta, Delta>_g / |Delta|^2`` of a segment).
 
     The decrement of a first-order run seldom meets a strict ``rtol``: then the result says so and
-    the energy is what it is.
+    the energy is what it is. Counts of evaluations are exact for optax and for BFGS and LBFGS; any
+    other minimiser is taken to evaluate the energy and its gradient once a step.
 
     >>> import jax.numpy as jnp, optax, geojax
     >>> metric = geojax.SteinScoreMetric(lambda x, args: -x, lam=1.0)

@@ -33,8 +33,8 @@ class RESULTS(eqx.Enumeration):
         "finite. Check the score at the end-points and along the path (solution.curve.xs)."
     )
     energy_drift = (
-        "g(v, v) is not constant along the integrated geodesic: lower rtol and atol, use float64, "
-        "or, if the score is not exactly a gradient, set conservative=False."
+        "g(v, v) is not constant along the integrated geodesic: lower rtol and atol, or use "
+        "float64."
     )
     integration_stopped = (
         "The integration used up its steps before the end. The geodesic is stiff or leaves the "

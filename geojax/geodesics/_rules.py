@@ -87,7 +87,15 @@ class AbstractRule(eqx.Module):
 
 
 class Midpoint(AbstractRule):
-    """``h_i = s(m_i) . Delta_i`` with m_i the middle of the segment. The default; any metric."""
+    """``h_i = s(m_i) . Delta_i`` with m_i the middle of the segment. The default; any metric.
+
+    >>> import jax.numpy as jnp, geojax
+    >>> ring = geojax.Shell(radius=2.0, width=0.25)
+    >>> metric = geojax.SteinScoreMetric(ring, lam=1.0)
+    >>> a, b = jnp.array([2.0, 0.0]), jnp.array([0.0, 2.0])
+    >>> print(f"{geojax.geodesic(metric, a, b, rule=geojax.Midpoint()).length:.2f}")
+    3.02
+    """
 
     batch_size: int | None = eqx.field(static=True, default=None)
 
@@ -117,7 +125,15 @@ class Midpoint(AbstractRule):
 
 
 class Graph(AbstractRule):
-    """``h_i = f(x_{i+1}) - f(x_i)`` for a score with a ``log_density`` f. No derivative of s."""
+    """``h_i = f(x_{i+1}) - f(x_i)`` for a score with a ``log_density`` f. No derivative of s.
+
+    >>> import jax.numpy as jnp, geojax
+    >>> ring = geojax.Shell(radius=2.0, width=0.25)
+    >>> metric = geojax.SteinScoreMetric(ring, lam=1.0)
+    >>> a, b = jnp.array([2.0, 0.0]), jnp.array([0.0, 2.0])
+    >>> print(f"{geojax.geodesic(metric, a, b, rule=geojax.Graph()).length:.2f}")
+    3.02
+    """
 
     batch_size: int | None = eqx.field(static=True, default=None)
 
@@ -151,6 +167,13 @@ class Quadrature(AbstractRule):
 
     For a score that is a gradient, whose derivative is dear or not to be had. ``order`` >= 3.
     (`PathEnergy` differentiates the energy itself, which takes a VJP at each of its points.)
+
+    >>> import jax.numpy as jnp, geojax
+    >>> ring = geojax.Shell(radius=2.0, width=0.25)
+    >>> metric = geojax.SteinScoreMetric(ring, lam=1.0)
+    >>> a, b = jnp.array([2.0, 0.0]), jnp.array([0.0, 2.0])
+    >>> print(f"{geojax.geodesic(metric, a, b, rule=geojax.Quadrature()).length:.2f}")
+    3.02
     """
 
     order: int = eqx.field(static=True, default=3)

@@ -79,8 +79,8 @@ def test_derivatives_agree_in_both_modes(kind):
     np.testing.assert_allclose(forward, forward.T, atol=1e-10)
 
 
-@pytest.mark.parametrize("kind", ["isotropic", "diagonal-low-rank"])
-def test_float32_keeps_its_digits(kind):
+def test_float32_keeps_its_digits():
+    kind = "diagonal-low-rank"
     x = jnp.asarray(0.7 * normal(1, 4, 4, seed=5))
     single, double = mixture(kind, x.shape, dtype=jnp.float32), mixture(kind, x.shape)
     for t in jnp.asarray([0.0, 0.4]):

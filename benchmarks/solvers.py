@@ -19,6 +19,7 @@ as ratios within one run. Energies are re-priced by five Gauss-Legendre points a
 """
 
 import argparse
+import functools
 import json
 import statistics
 import time
@@ -204,9 +205,9 @@ def scaling_rows(repeats: int = 7) -> list[dict[str, Any]]:
             weights = jnp.linspace(0, 1, n + 1, dtype=jnp.float32)
             xs = jax.vmap(lambda w, a=x0, b=x1: (1 - w) * a + w * b)(weights)
             state = eqx.filter_jit(solver.init)(problem, xs)
-            whole = eqx.filter_jit(lambda s, p=problem, v=solver: v.step(p, s))
-            alone = eqx.filter_jit(lambda x, p=problem, r=ring: p.rule.linearise(r, x, None))
-            memory = jax.jit(whole).lower(state).compile().memory_analysis().temp_size_in_bytes
+            whole = jax.jit(functools.partial(_step, solver, problem))
+            alone = jax.jit(functools.partial(_score_part, problem, ring))
+            memory = whole.lower(state).compile().memory_analysis().temp_size_in_bytes
             times = [_timed(whole, state) - _timed(alone, xs) for _ in range(repeats)]
             rows.append(
                 {
@@ -220,6 +221,14 @@ def scaling_rows(repeats: int = 7) -> list[dict[str, Any]]:
             )
             print(rows[-1], flush=True)
     return rows
+
+
+def _step(solver, problem, state):
+    return solver.step(problem, state)
+
+
+def _score_part(problem, score, xs):
+    return problem.rule.linearise(score, xs, None)
 
 
 def _timed(function, argument) -> float:

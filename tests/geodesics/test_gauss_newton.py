@@ -1,0 +1,119 @@
+"""The structured algebra of Gauss-Newton against dense matrices, and its digits in float32."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import geojax
+from geojax.geodesics import TwoPointProblem
+from geojax.geodesics._gauss_newton import _gram, _model, _propose
+from tests.metrics.fields import gradient, whirl
+
+N, D = 6, 3
+METRIC = 0.7 * geojax.SteinScoreMetric(gradient, 0.9) + geojax.SteinScoreMetric(whirl, 0.4)
+BASE = 1.7
+PATH = jax.random.normal(jax.random.key(0), (N + 1, D)) / 2
+PROBLEM = TwoPointProblem(METRIC, geojax.Midpoint(), None)
+
+
+@jax.jit
+def proposal(xs, damping):
+    model = _model(PROBLEM, xs)
+    return model, _propose(xs, model, _gram(model), damping)
+
+
+@jax.jit
+def derivatives(xs):
+    """The increments sqrt(lam) h, their Jacobian by the inner nodes, the energy's gradient."""
+
+    def increments(inner):
+        path = xs.at[1:-1].set(inner)
+        _, weights, scores, _ = METRIC.terms()
+        pairs = zip(weights, scores, strict=True)
+        return jnp.concatenate(
+            [jnp.sqrt(w) * PROBLEM.rule.increments(s, path, None) for w, s in pairs]
+        )
+
+    inner = xs[1:-1]
+    jacobian = jax.jacrev(increments)(inner).reshape(2 * N, -1)
+    gradient = jax.grad(lambda inner: PROBLEM.energy(xs.at[1:-1].set(inner)))(inner)
+    return increments(inner), jacobian, gradient.reshape(-1)
+
+
+@pytest.mark.parametrize("damping", [0.0, 0.3, 100.0])
+def test_the_step_is_that_of_the_dense_system(damping):
+    """``(N (b (1 + mu) L + A^T A)) d = -gradient``, with all figures that follow from it."""
+    model, state = proposal(PATH, damping)
+    h, a, gradient = (np.asarray(part) for part in derivatives(PATH))
+    laplacian = np.kron(2 * np.eye(N - 1) - np.eye(N - 1, k=1) - np.eye(N - 1, k=-1), np.eye(D))
+    hessian = N * (BASE * laplacian + a.T @ a)
+    damped = hessian + N * BASE * damping * laplacian
+    step = np.linalg.solve(damped, -gradient)
+
+    np.testing.assert_allclose(model.h, h, rtol=1e-12)
+    np.testing.assert_allclose(model.energy, PROBLEM.energy(PATH), rtol=1e-12)
+    np.testing.assert_allclose(_gram(model), a @ np.linalg.solve(laplacian, a.T), atol=1e-10)
+    np.testing.assert_allclose(state.step.reshape(-1), step, rtol=1e-10, atol=1e-12)
+    gain = -gradient @ step - step @ hessian @ step / 2
+    np.testing.assert_allclose(state.predicted, gain, rtol=1e-10)
+    decrement = -gradient @ step / model.energy
+    np.testing.assert_allclose(state.decrement, (1 + damping) * decrement, rtol=1e-8)
+    undamped = gradient @ np.linalg.solve(hessian, gradient) / model.energy
+    assert state.decrement >= undamped * (1 - 1e-10)
+
+
+def big_score(x, args):
+    return -x - jnp.sin(x)
+
+
+def test_float32_in_many_dimensions():
+    """D = 16,384, N = 128, lam |s|^2 of 1e8: no negative decrement, and the digits of float64."""
+    x0, x1 = jax.random.normal(jax.random.key(3), (2, 16384))
+    metric = geojax.SteinScoreMetric(big_score, 1e4)
+    found = [
+        geojax.geodesic(metric, *(x.astype(dtype) for x in (x0, x1)), num_segments=128, throw=False)
+        for dtype in (jnp.float32, jnp.float64)
+    ]
+    single, double = found
+    assert single.energy.dtype == single.stats["decrement"].dtype == jnp.float32
+    assert double.result == geojax.RESULTS.successful
+    assert single.result == geojax.RESULTS.successful
+    assert 0 <= single.stats["decrement"] <= 1e-6
+    np.testing.assert_allclose(single.energy, double.energy, rtol=1e-4)
+
+
+def largest(jaxpr):
+    """The size of the largest array in a program, sub-programs included."""
+    sizes = [0]
+    for equation in jaxpr.eqns:
+        sizes += [getattr(out.aval, "size", 0) for out in equation.outvars]
+        for value in equation.params.values():
+            for inner in value if isinstance(value, tuple | list) else [value]:
+                inner = getattr(inner, "jaxpr", inner)
+                if hasattr(inner, "eqns"):
+                    sizes.append(largest(inner))
+    return max(sizes)
+
+
+def test_nothing_of_size_d_squared_is_made():
+    shape, n = (1, 30, 40), 8
+    size = 1200
+    metric = geojax.SteinScoreMetric(whirl, 1.0) + geojax.SteinScoreMetric(gradient, 0.5)
+    points = jnp.ones(shape), jnp.zeros(shape)
+    programs = {
+        "flat": lambda x, v: metric.flat(x, v),
+        "sharp": lambda x, v: metric.sharp(x, v),
+        "inner": lambda x, v: metric.inner(x, v, v),
+        "log_det": lambda x, v: metric.log_det(x),
+        "acceleration": lambda x, v: metric.acceleration(x, v),
+        "geodesic": lambda x, v: geojax.geodesic(metric, x, v, num_segments=n, throw=False).energy,
+        "Adam": lambda x, v: (
+            geojax.geodesic(metric, x, v, geojax.PathEnergy(), num_segments=n, throw=False).energy
+        ),
+    }
+    for name, program in programs.items():
+        most = 4 * size if name not in ("geodesic", "Adam") else 12 * n * size
+        found = largest(jax.make_jaxpr(program)(*points).jaxpr)
+        assert size <= found <= most or name == "log_det", (name, found)
+    assert largest(jax.make_jaxpr(lambda x, v: metric.as_matrix(x))(*points).jaxpr) >= size**2

@@ -69,6 +69,7 @@ def contenders() -> dict[str, Contender]:
     cosine = optax.cosine_decay_schedule(1e-3, 500)
     return {
         "gauss-newton": Contender("GaussNewton()", geojax.GaussNewton(), 200),
+        "gauss-newton-40": Contender("GaussNewton(), 40 steps", geojax.GaussNewton(), 40),
         "adam-500": Contender(
             "Adam 1e-3, cosine, 500 steps", geojax.PathEnergy(optax.adam(cosine)), 500
         ),

@@ -115,10 +115,11 @@ class PathEnergy(AbstractIterativeSolver):
         # where the step is accepted; the verdict takes one more of each.
         steps = jnp.asarray(found.stats["num_steps"])
         differentiated = getattr(found.state, "num_accepted_steps", steps) + 1
-        evaluations, products = problem.gradient_cost(n)
-        for_unit = 0 if low_rank else problem.energy_cost(n)
-        counts = (steps + 1) * evaluations + for_unit, differentiated * products
-        return SolverOutput(path, energy, decrement, result, steps, *counts)
+        forward, (evaluations, products) = problem.energy_cost(n), problem.gradient_cost(n)
+        for_unit = 0 if low_rank else forward
+        evaluations = (steps + 1) * forward + differentiated * (evaluations - forward) + for_unit
+        products = differentiated * products
+        return SolverOutput(path, energy, decrement, result, steps, evaluations, products)
 
 
 def _gradient_at(problem: TwoPointProblem, xs):

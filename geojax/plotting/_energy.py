@@ -112,15 +112,16 @@ def _mark_times(axes: Axes, times: np.ndarray) -> None:
     axes.grid(True, axis="y", alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     if times[-1] > 1:
-        axes.axvspan(1, float(times[-1]), color=BEYOND, alpha=0.13, lw=0)
+        axes.axvspan(1, float(times[-1]), color=BEYOND, alpha=0.13, lw=0, zorder=0)
         axes.text(
             (1 + float(times[-1])) / 2,
-            0.02,
+            0.98,
             "beyond B",
             ha="center",
-            va="bottom",
+            va="top",
             color=BEYOND,
             fontsize=9,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5, "alpha": 0.8},
             transform=axes.get_xaxis_transform(),
         )
 

@@ -27,7 +27,8 @@ class ExtendedGeodesic(eqx.Module):
 
     def evaluate(self, ts: Float[Array, " times"]) -> Float[Array, "times *shape"]:
         """The points at times in [0, until]. **Raises:** a run-time error at any other time."""
-        outside = (ts < 0) | (ts > self.until)
+        slack = 8 * float(jnp.finfo(ts.dtype).eps) * self.until
+        outside = (ts < -slack) | (ts > self.until + slack)
         message = f"ts must lie in [0, until] = [0, {self.until}]. Solve with a later until."
         ts = eqx.error_if(ts, outside, message)
         inside = jax.vmap(self.solution.curve.evaluate)(jnp.clip(ts, 0, 1))

@@ -21,11 +21,13 @@ class Slerp(AbstractInterpolator):
 
     def __call__(self, x0, x1, ts, *, key=None):
         ts = ts.astype(x0.dtype)
-        norms = jnp.linalg.norm(x0.reshape(-1)) * jnp.linalg.norm(x1.reshape(-1))
-        cosine = jnp.clip(jnp.vdot(x0, x1) / jnp.where(norms > 0, norms, 1.0), -1.0, 1.0)
-        angle = jnp.arccos(cosine)
+        norms = [jnp.linalg.norm(x.reshape(-1)) for x in (x0, x1)]
+        u0, u1 = (x / jnp.where(n > 0, n, 1.0) for x, n in zip((x0, x1), norms, strict=True))
+        # Not by the arccosine, which loses half of the digits where the points align.
+        apart, together = (jnp.linalg.norm(u.reshape(-1)) for u in (u0 - u1, u0 + u1))
+        angle = 2 * jnp.arctan2(apart, together)
         tiny = jnp.finfo(x0.dtype).eps ** 0.5
-        parallel = (angle < tiny) | (norms == 0)
+        parallel = (angle < tiny) | (norms[0] == 0) | (norms[1] == 0)
         safe = jnp.where(parallel, 1.0, angle)
         sine = jnp.where(jnp.pi - angle < tiny, jnp.nan, jnp.sin(safe))
 

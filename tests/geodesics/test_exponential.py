@@ -1,0 +1,130 @@
+"""The exponential and logarithmic maps: invariants, each other, and Clairaut's relation."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import geojax
+from geojax import RESULTS
+from tests.geodesics.problems import clairaut_length, climb, metric, on_circle, shell
+from tests.metrics.fields import whirl
+
+START, VELOCITY = jnp.asarray([2.0, 0.0]), jnp.asarray([-0.4, 3.0])
+
+
+def shoot(stein, x0=START, v0=VELOCITY, **options):
+    return geojax.exponential_map(stein, x0, v0, num_segments=16, **options)
+
+
+def test_speed_and_angular_momentum_stay_constant():
+    stein = metric(2, 0.25, 1)
+    solution = shoot(stein)
+    assert solution.result == RESULTS.successful
+    assert solution.stats["energy_drift"] < 1e-4 and solution.stats["speed_defect"] < 1e-4
+    xs, vs = solution.curve.xs, solution.curve.vs
+    squared = jax.vmap(lambda x, v: stein.inner(x, v, v))(xs, vs)
+    np.testing.assert_allclose(squared, squared[0], rtol=1e-4)
+    momenta = xs[:, 0] * vs[:, 1] - xs[:, 1] * vs[:, 0]
+    np.testing.assert_allclose(momenta, momenta[0], rtol=1e-4)
+    np.testing.assert_allclose(solution.energy, squared[0] / 2, rtol=1e-12)
+    np.testing.assert_allclose(solution.length, jnp.sqrt(squared[0]), rtol=1e-12)
+    np.testing.assert_array_equal(xs[0], START)
+    np.testing.assert_array_equal(solution.initial_velocity, VELOCITY)
+    # The dense output meets the nodes and has their velocities as its derivative.
+    curve = solution.curve
+    np.testing.assert_allclose(curve.evaluate(curve.ts[5]), xs[5], atol=1e-10)
+    np.testing.assert_allclose(curve.velocity(curve.ts[5]), vs[5], atol=1e-10)
+    increment = (curve.evaluate(0.3, 0.3 + 1e-5)) / 1e-5
+    np.testing.assert_allclose(increment, curve.velocity(0.3), rtol=1e-2)
+
+
+def test_the_end_lies_where_clairaut_says():
+    """Its distance from the start is the length of the initial velocity."""
+    end = shoot(metric(2, 0.25, 1), v0=VELOCITY / 2).curve.xs[-1]
+    angle = float(jnp.arctan2(end[1], end[0]))
+    exact = clairaut_length(2, 0.25, 1, 2, float(jnp.linalg.norm(end)), angle)
+    length = metric(2, 0.25, 1).norm(START, VELOCITY / 2)
+    assert float(length) == pytest.approx(exact, rel=1e-5)
+
+
+def test_a_radial_geodesic_stays_radial_and_is_as_long_as_its_climb():
+    solution = shoot(metric(2, 0.25, 1), v0=jnp.asarray([-0.6, 0.0]))
+    np.testing.assert_array_equal(solution.curve.xs[:, 1], 0)
+    end = float(solution.curve.xs[-1, 0])
+    assert float(solution.length) == pytest.approx(climb(2, 0.25, 1, 2, end), rel=1e-5)
+
+
+def test_without_lam_it_is_the_straight_line_and_without_velocity_the_point():
+    line = shoot(metric(2, 0.25, 0))
+    np.testing.assert_allclose(line.curve.xs[-1], START + VELOCITY, rtol=1e-12)
+    still = shoot(metric(2, 0.25, 1), v0=0 * VELOCITY)
+    assert still.result == RESULTS.successful and float(still.length) == 0
+    np.testing.assert_array_equal(still.curve.xs, np.tile(START, (17, 1)))
+
+
+def test_a_score_that_is_no_gradient_must_not_be_called_one():
+    """The short form of the geodesic equation conserves g(v, v) along any field, but its curve is
+    then no geodesic: another path between its ends is shorter.
+    """
+    x0, v0 = jnp.asarray([0.5, -0.2]), jnp.asarray([1.0, 1.5])
+    right = geojax.SteinScoreMetric(whirl, 10.0)
+    wrong = geojax.SteinScoreMetric(whirl, 10.0, conservative=True)
+    ends, excesses = [], []
+    for stein in (right, wrong):
+        shot = shoot(stein, x0, v0)
+        assert shot.stats["energy_drift"] < 1e-5
+        shortest = geojax.geodesic(right, x0, shot.curve.xs[-1], num_segments=64, throw=False)
+        assert shortest.result == RESULTS.successful
+        ends.append(shot.curve.xs[-1])
+        excesses.append(float(shot.length / shortest.length) - 1)
+    assert float(jnp.max(jnp.abs(ends[0] - ends[1]))) > 0.05
+    assert abs(excesses[0]) < 1e-5 and excesses[1] > 5e-4
+
+
+def test_a_careless_integration_drifts_and_says_so():
+    loose = {"rtol": 0.3, "atol": 0.3, "drift_tolerance": 1e-4}
+    assert shoot(metric(2, 0.25, 1), throw=False, **loose).result == RESULTS.energy_drift
+    with pytest.raises(RuntimeError, match="lower rtol and atol"):
+        shoot(metric(2, 0.25, 1), **loose)
+
+
+def test_failures_are_results():
+    undefined = geojax.SteinScoreMetric(shell(2, jnp.nan), jnp.asarray(1.0))
+    assert shoot(undefined, throw=False).result == RESULTS.non_finite
+    with pytest.raises(RuntimeError, match="not finite"):
+        shoot(undefined)
+    stopped = shoot(metric(2, 0.25, 1), max_steps=3, throw=False)
+    assert stopped.result == RESULTS.integration_stopped
+    assert not np.isfinite(stopped.curve.xs[-1]).any()
+
+
+@pytest.mark.parametrize("num_segments", [8, 24])
+def test_exp_undoes_log(num_segments):
+    """At any number of segments: the velocity is corrected until the integrated geodesic hits."""
+    stein = metric(2, 0.5, 1)
+    end = on_circle(1.8, 1.2)
+    velocity = geojax.log_map(stein, START, end, num_segments=num_segments)
+    hit = shoot(stein, v0=velocity).curve.xs[-1]
+    np.testing.assert_allclose(hit, end, atol=5e-6)
+    exact = clairaut_length(2, 0.5, 1, 2, 1.8, 1.2)
+    assert float(stein.norm(START, velocity)) == pytest.approx(exact, rel=1e-5)
+    if num_segments == 8:
+        broken = geojax.SteinScoreMetric(shell(2, jnp.nan), jnp.asarray(1.0))
+        lost = geojax.log_map(broken, START, end, num_segments=num_segments, throw=False)
+        assert np.isnan(lost).all()
+        same = geojax.log_map(stein, START, START, num_segments=num_segments)
+        np.testing.assert_array_equal(same, 0)
+
+
+def test_a_batch_is_a_loop():
+    stein = metric(2, 0.25, 1)
+    v0s = jnp.stack([VELOCITY, 0.3 * VELOCITY, -VELOCITY])
+    batch = eqx.filter_vmap(lambda v: shoot(stein, v0=v, throw=False))(v0s)
+    np.testing.assert_array_equal(batch.result == RESULTS.successful, True)
+    for lane, v0 in enumerate(v0s):
+        alone = shoot(stein, v0=v0)
+        np.testing.assert_allclose(batch.curve.xs[lane], alone.curve.xs, atol=1e-7)
+        assert int(batch.stats["num_steps"][lane]) == int(alone.stats["num_steps"])
+    assert str(batch) == "3 geodesics, 3 successful"

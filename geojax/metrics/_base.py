@@ -37,14 +37,7 @@ class AbstractMetric(eqx.Module):
         NaN where these end with a residual above the square root of the rounding error: a result
         for a solver to report, not an exception.
         """
-        eps = float(jnp.finfo(w.dtype).eps)
-        operator = self.operator(x, args)
-        size = jnp.max(jnp.abs(w))
-        unit = jnp.where(size > 0, size, 1.0)
-        solver = lx.CG(rtol=10 * eps, atol=10 * eps)
-        value = unit * lx.linear_solve(operator, w / unit, solver, throw=False).value
-        residual = jnp.max(jnp.abs(operator.mv(value) - w))
-        return jnp.where(residual <= eps**0.5 * unit, value, jnp.nan)
+        return solve(self.operator(x, args), w)
 
     def inner(self, x, u, v, args: Any = None) -> Float[Array, ""]:
         """<u, v>_g at ``x``."""
@@ -73,6 +66,24 @@ class AbstractMetric(eqx.Module):
         pull = jax.grad(lambda y: self.inner(y, v, v, args))(x)
         return self.sharp(x, pull / 2 - change, args)
 
+    def christoffel_first(self, x, v, w, args: Any = None) -> Float[Array, "*shape"]:
+        """The covector ``g Gamma(v, w)``: the Christoffel symbols of the first kind, contracted.
+
+        ``2 g Gamma(v, w) = (D_v g) w + (D_w g) v - grad_x <v, w>_g``: two JVPs and one gradient of
+        products with g. Symmetric in ``v`` and ``w``.
+        """
+        _, by_v = jax.jvp(lambda y: self.flat(y, w, args), (x,), (v,))
+        _, by_w = jax.jvp(lambda y: self.flat(y, v, args), (x,), (w,))
+        pull = jax.grad(lambda y: self.inner(y, v, w, args))(x)
+        return (by_v + by_w - pull) / 2
+
+    def christoffel(self, x, v, w, args: Any = None) -> Float[Array, "*shape"]:
+        """The vector ``Gamma(v, w)``, with ``Gamma(v, v) = -acceleration(x, v)``.
+
+        Along a curve of velocity v a parallel vector w changes by ``w' = -Gamma(v, w)``.
+        """
+        return self.sharp(x, self.christoffel_first(x, v, w, args), args)
+
     def segment_energies(self, xs: Float[Array, "nodes *shape"], args: Any = None):
         """The energy of each segment of a polyline over [0, 1], by the midpoint rule.
 
@@ -93,3 +104,16 @@ class AbstractMetric(eqx.Module):
         return NotImplemented if isinstance(factor, AbstractMetric) else scale(self, factor)
 
     __rmul__ = __mul__
+
+
+def solve(operator: lx.AbstractLinearOperator, w: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """``operator^-1 w`` by conjugate gradients, NaN where they end far from it."""
+    eps = float(jnp.finfo(w.dtype).eps)
+    # A metric is positive definite: its author need not tell lineax so.
+    operator = lx.TaggedLinearOperator(operator, lx.positive_semidefinite_tag)
+    size = jnp.max(jnp.abs(w))
+    unit = jnp.where(size > 0, size, 1.0)
+    solver = lx.CG(rtol=10 * eps, atol=10 * eps)
+    value = unit * lx.linear_solve(operator, w / unit, solver, throw=False).value
+    residual = jnp.max(jnp.abs(operator.mv(value) - w))
+    return jnp.where(residual <= eps**0.5 * unit, value, jnp.nan)

@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ._base import AbstractMetric
 from ._operator import LowRankOperator
+from ._sum_of_squares import AbstractSumOfSquaresMetric
 
 
 class LowRankTerms(NamedTuple):
@@ -26,7 +26,7 @@ class LowRankTerms(NamedTuple):
     conservative: tuple[bool, ...]
 
 
-class AbstractLowRankMetric(AbstractMetric):
+class AbstractLowRankMetric(AbstractSumOfSquaresMetric):
     """A multiple of the identity plus weighted outer products of scores."""
 
     @abc.abstractmethod
@@ -46,6 +46,16 @@ class AbstractLowRankMetric(AbstractMetric):
     def log_det(self, x, args: Any = None):
         return self.operator(x, args).log_det()
 
+    def displacement(self, start, end, args: Any = None):
+        """``sqrt(base) Delta`` and, for each score at the middle, ``sqrt(lam) s . Delta``."""
+        base, weights, scores, _ = self.terms()
+        middle, delta = (start + end) / 2, end - start
+        changes = (
+            jnp.sqrt(weight).astype(delta.dtype) * jnp.vdot(score(middle, args), delta)
+            for weight, score in zip(weights, scores, strict=True)
+        )
+        return jnp.sqrt(jnp.asarray(base, delta.dtype)) * delta, *changes
+
     def acceleration(self, x, v, args: Any = None):
         """One JVP a score where it is conservative, one JVP and one VJP where it may not be.
 
@@ -64,3 +74,23 @@ class AbstractLowRankMetric(AbstractMetric):
             factors.append(jnp.sqrt(weight) * s)
         stacked = jnp.stack(factors) if factors else jnp.zeros((0, *x.shape), x.dtype)
         return LowRankOperator(jnp.asarray(base, x.dtype), stacked).inverse_mv(force)
+
+    def christoffel_first(self, x, v, w, args: Any = None):
+        """Two JVPs a score where it is conservative, one VJP more where it may not be.
+
+        ``2 g Gamma(v, w) = sum_k lam_k [s (v^T J w + w^T J v) + (J - J^T) u]`` with
+        ``u = (s.v) w + (s.w) v``; for a conservative score the last term is zero.
+        """
+        _, weights, scores, conservative = self.terms()
+        first = jnp.zeros_like(x)
+        for weight, score, is_gradient in zip(weights, scores, conservative, strict=True):
+            at = lambda y, score=score: score(y, args)  # noqa: E731
+            s, jv = jax.jvp(at, (x,), (v,))
+            _, jw = jax.jvp(at, (x,), (w,))
+            term = (jnp.vdot(v, jw) + jnp.vdot(w, jv)) * s
+            if not is_gradient:
+                sv, sw = jnp.vdot(s, v), jnp.vdot(s, w)
+                _, pull = jax.vjp(at, x)
+                term = term + sv * jw + sw * jv - pull(sv * w + sw * v)[0]
+            first = first + weight.astype(x.dtype) / 2 * term
+        return first

@@ -60,6 +60,10 @@ def figures(metric, x, u, v):
         "acceleration": metric.acceleration(x, v),
         "acceleration in general": AbstractMetric.acceleration(metric, x, v),
         "acceleration of the matrix": DenseMetric(metric.as_matrix).acceleration(x, v),
+        "christoffel": metric.christoffel_first(x, u, v),
+        "christoffel in general": AbstractMetric.christoffel_first(metric, x, u, v),
+        "christoffel, exchanged": metric.christoffel_first(x, v, u),
+        "christoffel of one vector": -metric.christoffel(x, v, v),
         "segment energies": metric.segment_energies(xs),
         "squared norms": jax.vmap(lambda m, d: metric.inner(m, d, d))(middles, deltas),
     }
@@ -105,6 +109,10 @@ def test_every_metric_is_one(metric, shape, dtype, tol):
     scale = 10 * np.abs(got["acceleration in general"]).max()
     close("acceleration", got["acceleration in general"], scale)
     close("acceleration of the matrix", got["acceleration in general"], scale)
+    close("christoffel of one vector", got["acceleration in general"], scale)
+    scale = 10 * np.abs(got["christoffel in general"]).max()
+    close("christoffel", got["christoffel in general"], scale)
+    close("christoffel, exchanged", got["christoffel in general"], scale)
 
 
 @pytest.mark.parametrize("name", ["Stein of any score", "low-rank sum", "nested with dense"])

@@ -23,6 +23,7 @@ from .interpolation import NoiseRoute as NoiseRoute
 from .interpolation import Slerp as Slerp
 from .metrics import DenseMetric as DenseMetric
 from .metrics import Euclidean as Euclidean
+from .metrics import JacobianMetric as JacobianMetric
 from .metrics import SteinScoreMetric as SteinScoreMetric
 from .scores import EDM as EDM
 from .scores import VE as VE

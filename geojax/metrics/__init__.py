@@ -5,9 +5,14 @@ from ._compose import LowRankScaled as LowRankScaled
 from ._compose import LowRankSum as LowRankSum
 from ._compose import ScaledMetric as ScaledMetric
 from ._compose import SumMetric as SumMetric
+from ._compose import SumOfSquaresScaled as SumOfSquaresScaled
+from ._compose import SumOfSquaresSum as SumOfSquaresSum
 from ._dense import DenseMetric as DenseMetric
 from ._euclidean import Euclidean as Euclidean
+from ._jacobian import JacobianMetric as JacobianMetric
 from ._low_rank import AbstractLowRankMetric as AbstractLowRankMetric
 from ._low_rank import LowRankTerms as LowRankTerms
 from ._operator import LowRankOperator as LowRankOperator
+from ._pullback import AbstractPullbackMetric as AbstractPullbackMetric
 from ._stein import SteinScoreMetric as SteinScoreMetric
+from ._sum_of_squares import AbstractSumOfSquaresMetric as AbstractSumOfSquaresMetric

@@ -1,4 +1,4 @@
-"""Sums and positive multiples of metrics. What is low-rank stays low-rank."""
+"""Sums and positive multiples of metrics. What is low-rank, or a sum of squares, stays so."""
 
 from typing import Any
 
@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 
 from ._base import AbstractMetric
 from ._low_rank import AbstractLowRankMetric, LowRankTerms
+from ._sum_of_squares import AbstractSumOfSquaresMetric
 
 
 class LowRankSum(AbstractLowRankMetric):
@@ -38,16 +39,58 @@ class LowRankScaled(AbstractLowRankMetric):
         return LowRankTerms(self.factor * base, weights, scores, conservative)
 
 
+class SumOfSquaresSum(AbstractSumOfSquaresMetric):
+    """A sum of sums of squares: displacements are collected."""
+
+    parts: tuple[AbstractSumOfSquaresMetric, ...]
+
+    def operator(self, x, args: Any = None) -> lx.AbstractLinearOperator:
+        return _sum(self.parts, x, args)
+
+    def displacement(self, start, end, args: Any = None):
+        return sum((part.displacement(start, end, args) for part in self.parts), ())
+
+    def displacements(self, xs, args: Any = None):
+        return sum((part.displacements(xs, args) for part in self.parts), ())
+
+    def segment_energies(self, xs, args: Any = None):
+        return sum(part.segment_energies(xs, args) for part in self.parts)
+
+
+class SumOfSquaresScaled(AbstractSumOfSquaresMetric):
+    """A positive multiple of a sum of squares."""
+
+    part: AbstractSumOfSquaresMetric
+    factor: Float[Array, ""]
+
+    def operator(self, x, args: Any = None) -> lx.AbstractLinearOperator:
+        return _multiple(self.part, self.factor, x, args)
+
+    def sharp(self, x, w, args: Any = None):
+        return self.part.sharp(x, w, args) / self.factor.astype(x.dtype)
+
+    def displacement(self, start, end, args: Any = None):
+        root = jnp.sqrt(self.factor).astype(start.dtype)
+        return tuple(root * each for each in self.part.displacement(start, end, args))
+
+    def displacements(self, xs, args: Any = None):
+        root = jnp.sqrt(self.factor).astype(xs.dtype)
+        return tuple(root * each for each in self.part.displacements(xs, args))
+
+    def segment_energies(self, xs, args: Any = None):
+        return self.factor.astype(xs.dtype) * self.part.segment_energies(xs, args)
+
+
 class SumMetric(AbstractMetric):
     """A sum of metrics of any kind."""
 
     parts: tuple[AbstractMetric, ...]
 
     def operator(self, x, args: Any = None) -> lx.AbstractLinearOperator:
-        operator = self.parts[0].operator(x, args)
-        for part in self.parts[1:]:
-            operator = operator + part.operator(x, args)
-        return lx.TaggedLinearOperator(operator, lx.positive_semidefinite_tag)
+        return _sum(self.parts, x, args)
+
+    def segment_energies(self, xs, args: Any = None):
+        return sum(part.segment_energies(xs, args) for part in self.parts)
 
 
 class ScaledMetric(AbstractMetric):
@@ -57,17 +100,34 @@ class ScaledMetric(AbstractMetric):
     factor: Float[Array, ""]
 
     def operator(self, x, args: Any = None) -> lx.AbstractLinearOperator:
-        operator = self.part.operator(x, args) * self.factor.astype(x.dtype)
-        return lx.TaggedLinearOperator(operator, lx.positive_semidefinite_tag)
+        return _multiple(self.part, self.factor, x, args)
 
     def sharp(self, x, w, args: Any = None):
         return self.part.sharp(x, w, args) / self.factor.astype(x.dtype)
+
+    def segment_energies(self, xs, args: Any = None):
+        return self.factor.astype(xs.dtype) * self.part.segment_energies(xs, args)
+
+
+def _sum(parts: tuple[AbstractMetric, ...], x, args) -> lx.AbstractLinearOperator:
+    operator = parts[0].operator(x, args)
+    for part in parts[1:]:
+        operator = operator + part.operator(x, args)
+    return lx.TaggedLinearOperator(operator, lx.positive_semidefinite_tag)
+
+
+def _multiple(part: AbstractMetric, factor, x, args) -> lx.AbstractLinearOperator:
+    operator = part.operator(x, args) * factor.astype(x.dtype)
+    return lx.TaggedLinearOperator(operator, lx.positive_semidefinite_tag)
 
 
 def add(left: AbstractMetric, right: AbstractMetric) -> AbstractMetric:
     """``left + right``."""
     if isinstance(left, AbstractLowRankMetric) and isinstance(right, AbstractLowRankMetric):
         return LowRankSum((left, right))
+    squares = AbstractSumOfSquaresMetric
+    if isinstance(left, squares) and isinstance(right, squares):
+        return SumOfSquaresSum((left, right))
     return SumMetric((left, right))
 
 
@@ -81,4 +141,6 @@ def scale(metric: AbstractMetric, factor) -> AbstractMetric:
     factor = jnp.asarray(factor, dtype=jnp.result_type(float))
     if isinstance(metric, AbstractLowRankMetric):
         return LowRankScaled(metric, factor)
+    if isinstance(metric, AbstractSumOfSquaresMetric):
+        return SumOfSquaresScaled(metric, factor)
     return ScaledMetric(metric, factor)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import lineax as lx
 
 from ._base import AbstractMetric
+from ._checks import check_callable
 
 
 class DenseMetric(AbstractMetric):
@@ -27,12 +28,9 @@ class DenseMetric(AbstractMetric):
 
     function: Callable[..., Any]
 
-    def __check_init__(self):
-        if not callable(self.function):
-            raise ValueError(
-                "function must be a callable (x, args) -> matrix, got "
-                f"{type(self.function).__name__}."
-            )
+    def __init__(self, function: Any):
+        check_callable("function", function, "(x, args) -> matrix")
+        self.function = function
 
     def as_matrix(self, x, args: Any = None):
         matrix = jnp.asarray(self.function(x, args))

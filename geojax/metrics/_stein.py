@@ -4,10 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
-import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
+from ._checks import check_score, scalar
 from ._low_rank import AbstractLowRankMetric, LowRankTerms
 
 
@@ -38,28 +37,11 @@ class SteinScoreMetric(AbstractLowRankMetric):
     lam: Float[Array, ""]
     conservative: bool = eqx.field(static=True)
 
-    def __init__(
-        self,
-        score: Callable[..., Any],
-        lam: Float[Array, ""] | float | int = 1.0,
-        *,
-        conservative: bool = False,
-    ):
-        if not callable(score):
-            raise ValueError(
-                f"score must be a callable (x, args) -> s, got {type(score).__name__}. For a score "
-                "that depends on time pass score.at(t)."
-            )
-        if isinstance(lam, int | float | np.number) and not (lam >= 0 and np.isfinite(lam)):
-            raise ValueError(f"lam must be a finite number >= 0, got {lam}.")
+    def __init__(self, score: Any, lam: Any = 1.0, *, conservative: bool = False):
+        check_score(score)
         self.score = score
-        self.lam = jnp.asarray(lam, dtype=jnp.result_type(float))
+        self.lam = scalar("lam", lam)
         self.conservative = conservative
-        if self.lam.ndim:
-            raise ValueError(
-                f"lam must be a scalar, got shape {self.lam.shape}. For several values use "
-                "jax.vmap over metrics."
-            )
 
     def terms(self) -> LowRankTerms:
         return LowRankTerms(1.0, (self.lam,), (self.score,), (self.conservative,))

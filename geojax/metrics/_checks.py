@@ -1,0 +1,42 @@
+"""Checks of what users hand to metrics, with the remedy in the message."""
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+
+def scalar(name: str, value: Any, *, positive: bool = False) -> Float[Array, ""]:
+    """``value`` as a scalar array of the default floating dtype.
+
+    A traced value cannot be judged: it is taken as it is.
+
+    **Raises:** `ValueError` when it is not a scalar, or a number that is not finite, negative, or
+    zero although it must be ``positive``.
+    """
+    bound = "> 0" if positive else ">= 0"
+    if isinstance(value, int | float | np.number):
+        allowed = value > 0 if positive else value >= 0
+        if not (allowed and np.isfinite(value)):
+            raise ValueError(f"{name} must be a finite number {bound}, got {value}.")
+    array = jnp.asarray(value, dtype=jnp.result_type(float))
+    if array.ndim:
+        raise ValueError(
+            f"{name} must be a scalar, got shape {array.shape}. For several values use jax.vmap "
+            "over metrics."
+        )
+    return array
+
+
+def check_callable(name: str, value: Any, signature: str, remedy: str = "") -> None:
+    """**Raises:** `ValueError` when ``value`` cannot be called."""
+    if not callable(value):
+        message = f"{name} must be a callable {signature}, got {type(value).__name__}."
+        raise ValueError(f"{message} {remedy}".rstrip())
+
+
+def check_score(score: Any) -> None:
+    """**Raises:** `ValueError` when ``score`` cannot be called."""
+    remedy = "For a score that depends on time pass score.at(t)."
+    check_callable("score", score, "(x, args) -> s", remedy)

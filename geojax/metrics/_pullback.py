@@ -1,0 +1,90 @@
+"""Metrics of the form ``base I + weight J^T J``, J the Jacobian of a map.
+
+That is the metric which R^D inherits from the graph ``x -> (sqrt(base) x, sqrt(weight) f(x))``: the
+length of a short segment is the distance of its images, so path energies need no derivative of f.
+"""
+
+import abc
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import lineax as lx
+from jaxtyping import Array, Float
+
+from ._base import solve
+from ._sum_of_squares import AbstractSumOfSquaresMetric
+
+
+class AbstractPullbackMetric(AbstractSumOfSquaresMetric):
+    """A multiple of the identity plus what a map pulls back from its image."""
+
+    @abc.abstractmethod
+    def parts(self) -> tuple[Float[Array, ""], Float[Array, ""], Callable[..., Any]]:
+        """The base, the weight, and the map ``(x, args) -> y``, y one array of any shape."""
+
+    def _at(self, x, args):
+        base, weight, function = self.parts()
+        # The image may come from a network of lower precision; the geometry keeps the point's.
+        image = lambda y: function(y, args).astype(x.dtype)  # noqa: E731
+        return base.astype(x.dtype), weight.astype(x.dtype), image
+
+    def _linearised(self, x, args):
+        """g(x) and J^T, of one linearisation of the map."""
+        base, weight, image = self._at(x, args)
+        _, push = jax.linearize(image, x)
+        pull = jax.linear_transpose(push, x)
+
+        def product(v):
+            return base * v + weight * pull(push(v))[0]
+
+        structure = jax.ShapeDtypeStruct(x.shape, x.dtype)
+        tag = lx.positive_semidefinite_tag
+        return lx.FunctionLinearOperator(product, structure, tag), lambda y: pull(weight * y)[0]
+
+    def operator(self, x, args: Any = None) -> lx.AbstractLinearOperator:
+        return self._linearised(x, args)[0]
+
+    def inner(self, x, u, v, args: Any = None):
+        """<u, v>_g at ``x``: two JVPs and no VJP."""
+        base, weight, image = self._at(x, args)
+        _, push = jax.linearize(image, x)
+        return base * jnp.vdot(u, v) + weight * jnp.vdot(push(u), push(v))
+
+    def christoffel_first(self, x, v, w, args: Any = None):
+        """``weight J^T D^2 f(v, w)``: one second-order product and one VJP."""
+        _, _, image = self._at(x, args)
+        _, pull = self._linearised(x, args)
+        return pull(_bend(image, x, v, w))
+
+    def acceleration(self, x, v, args: Any = None):
+        """``g a = -weight J^T D^2 f(v, v)``: the geodesic's image bends along no tangent."""
+        _, _, image = self._at(x, args)
+        operator, pull = self._linearised(x, args)
+        return solve(operator, -pull(_bend(image, x, v, v)))
+
+    def displacement(self, start, end, args: Any = None):
+        return tuple(part[0] for part in self.displacements(jnp.stack([start, end]), args))
+
+    def displacements(self, xs, args: Any = None):
+        base, weight, image = self._at(xs, args)
+        return jnp.sqrt(base) * jnp.diff(xs, axis=0), jnp.sqrt(weight) * _changes(image, xs)
+
+    def segment_energies(self, xs, args: Any = None):
+        # The weights outside the squares: a square root has no derivative at weight 0.
+        base, weight, image = self._at(xs, args)
+        n = len(xs) - 1
+        squares = lambda changes: jnp.sum(changes.reshape(n, -1) ** 2, axis=1)  # noqa: E731
+        total = base * squares(jnp.diff(xs, axis=0)) + weight * squares(_changes(image, xs))
+        return n / 2 * total
+
+
+def _changes(image, xs):
+    """``f(x_{i+1}) - f(x_i)``, f evaluated once a node."""
+    return jnp.diff(jax.vmap(image)(xs), axis=0)
+
+
+def _bend(image, x, v, w):
+    """``D^2 f(v, w)``, the second derivative of the map along two directions."""
+    return jax.jvp(lambda y: jax.jvp(image, (y,), (v,))[1], (x,), (w,))[1]

@@ -1,0 +1,46 @@
+"""Metrics whose path energy is a sum of squares: what Gauss-Newton needs."""
+
+import abc
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ._base import AbstractMetric
+
+
+class AbstractSumOfSquaresMetric(AbstractMetric):
+    """A metric that prices a short straight segment by squares of differentiable functions.
+
+    With N segments at equal parameter steps the energy of a polyline is
+    ``E = N / 2 sum_i |displacement(x_i, x_{i+1})|^2``, a non-linear least-squares problem. Sums
+    and multiples of such metrics are such metrics.
+    """
+
+    @abc.abstractmethod
+    def displacement(
+        self, start: Float[Array, "*shape"], end: Float[Array, "*shape"], args: Any = None
+    ) -> tuple[Array, ...]:
+        """Arrays of any shapes whose squares add up to the squared length of the segment.
+
+        They do so to second order: with ``m`` the middle and ``Delta = end - start`` the sum is
+        ``<Delta, Delta>_{g(m)} (1 + O(|Delta|^2))``. Exchanging the ends changes signs only.
+        """
+
+    def displacements(self, xs: Float[Array, "nodes *shape"], args: Any = None):
+        """`displacement` of each of the N segments between N + 1 nodes, along leading axes.
+
+        The same values as one segment at a time; metrics that price a segment by what they find
+        at its two ends evaluate that once a node.
+        """
+        return jax.vmap(lambda a, b: self.displacement(a, b, args))(xs[:-1], xs[1:])
+
+    def segment_energies(self, xs: Float[Array, "nodes *shape"], args: Any = None):
+        """The energy of each segment of a polyline over [0, 1], by `displacement`.
+
+        ``xs`` are N + 1 nodes at equal parameter steps. **Returns:** shape (N,).
+        """
+        n = len(xs) - 1
+        squares = (jnp.sum(p.reshape(n, -1) ** 2, axis=1) for p in self.displacements(xs, args))
+        return n / 2 * sum(squares)

@@ -21,9 +21,14 @@ from .interpolation import Geodesic as Geodesic
 from .interpolation import Lerp as Lerp
 from .interpolation import NoiseRoute as NoiseRoute
 from .interpolation import Slerp as Slerp
+from .metrics import ConformalMetric as ConformalMetric
 from .metrics import DenseMetric as DenseMetric
 from .metrics import Euclidean as Euclidean
 from .metrics import JacobianMetric as JacobianMetric
+from .metrics import OperatorMetric as OperatorMetric
+from .metrics import PullbackMetric as PullbackMetric
+from .metrics import ScoreNormMetric as ScoreNormMetric
+from .metrics import SmoothedSteinScoreMetric as SmoothedSteinScoreMetric
 from .metrics import SteinScoreMetric as SteinScoreMetric
 from .scores import EDM as EDM
 from .scores import VE as VE
@@ -40,3 +45,4 @@ from .scores import VelocityPrediction as VelocityPrediction
 from .scores import VPCosine as VPCosine
 from .scores import VPLinear as VPLinear
 from .scores import from_log_density as from_log_density
+from .scores import probe_averaged as probe_averaged

@@ -14,6 +14,8 @@ import jax.numpy as jnp
 import lineax as lx
 from jaxtyping import Array, Float
 
+from ._operator import LowRankOperator
+
 
 class AbstractMetric(eqx.Module):
     """A metric g(x) on R^D.
@@ -32,10 +34,11 @@ class AbstractMetric(eqx.Module):
         return self.operator(x, args).mv(v)
 
     def sharp(self, x, w, args: Any = None) -> Float[Array, "*shape"]:
-        """The vector g(x)^-1 w; by conjugate gradients unless the metric knows better.
+        """The vector g(x)^-1 w.
 
-        NaN where these end with a residual above the square root of the rounding error: a result
-        for a solver to report, not an exception.
+        In closed form where the operator is a `LowRankOperator` or diagonal, else by conjugate
+        gradients: NaN where these end with a residual above the square root of the rounding error,
+        a result for a solver to report, not an exception.
         """
         return solve(self.operator(x, args), w)
 
@@ -48,7 +51,16 @@ class AbstractMetric(eqx.Module):
         return jnp.sqrt(self.inner(x, v, v, args))
 
     def log_det(self, x, args: Any = None) -> Float[Array, ""]:
-        """log det g(x). The default makes the D x D matrix."""
+        """log det g(x).
+
+        In closed form where the operator is a `LowRankOperator` or diagonal; else this makes the
+        D x D matrix.
+        """
+        operator = self.operator(x, args)
+        if isinstance(operator, LowRankOperator):
+            return operator.log_det()
+        if lx.is_diagonal(operator):
+            return jnp.sum(jnp.log(lx.diagonal(operator)))
         return jnp.linalg.slogdet(self.as_matrix(x, args))[1]
 
     def as_matrix(self, x, args: Any = None) -> Float[Array, "d d"]:
@@ -106,14 +118,24 @@ class AbstractMetric(eqx.Module):
     __rmul__ = __mul__
 
 
+def positive(operator: lx.AbstractLinearOperator) -> lx.AbstractLinearOperator:
+    """``operator`` as one that lineax knows to be positive definite: a metric always is."""
+    if lx.is_symmetric(operator) and lx.is_positive_semidefinite(operator):
+        return operator
+    tags = frozenset({lx.symmetric_tag, lx.positive_semidefinite_tag})
+    return lx.TaggedLinearOperator(operator, tags)
+
+
 def solve(operator: lx.AbstractLinearOperator, w: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """``operator^-1 w`` by conjugate gradients, NaN where they end far from it."""
+    """``operator^-1 w``, of a positive-definite operator; NaN where conjugate gradients fail."""
+    if isinstance(operator, LowRankOperator):
+        return operator.inverse_mv(w)
+    if lx.is_diagonal(operator):
+        return w / lx.diagonal(operator).reshape(w.shape)
     eps = float(jnp.finfo(w.dtype).eps)
-    # A metric is positive definite: its author need not tell lineax so.
-    operator = lx.TaggedLinearOperator(operator, lx.positive_semidefinite_tag)
     size = jnp.max(jnp.abs(w))
     unit = jnp.where(size > 0, size, 1.0)
     solver = lx.CG(rtol=10 * eps, atol=10 * eps)
-    value = unit * lx.linear_solve(operator, w / unit, solver, throw=False).value
+    value = unit * lx.linear_solve(positive(operator), w / unit, solver, throw=False).value
     residual = jnp.max(jnp.abs(operator.mv(value) - w))
     return jnp.where(residual <= eps**0.5 * unit, value, jnp.nan)

@@ -7,8 +7,9 @@ import lineax as lx
 import numpy as np
 from jaxtyping import Array, Float
 
-from ._base import AbstractMetric
+from ._base import AbstractMetric, positive
 from ._low_rank import AbstractLowRankMetric, LowRankTerms
+from ._operator import LowRankOperator
 from ._sum_of_squares import AbstractSumOfSquaresMetric
 
 
@@ -69,6 +70,9 @@ class SumOfSquaresScaled(AbstractSumOfSquaresMetric):
     def sharp(self, x, w, args: Any = None):
         return self.part.sharp(x, w, args) / self.factor.astype(x.dtype)
 
+    def log_det(self, x, args: Any = None):
+        return self.part.log_det(x, args) + x.size * jnp.log(self.factor.astype(x.dtype))
+
     def displacement(self, start, end, args: Any = None):
         root = jnp.sqrt(self.factor).astype(start.dtype)
         return tuple(root * each for each in self.part.displacement(start, end, args))
@@ -105,6 +109,9 @@ class ScaledMetric(AbstractMetric):
     def sharp(self, x, w, args: Any = None):
         return self.part.sharp(x, w, args) / self.factor.astype(x.dtype)
 
+    def log_det(self, x, args: Any = None):
+        return self.part.log_det(x, args) + x.size * jnp.log(self.factor.astype(x.dtype))
+
     def segment_energies(self, xs, args: Any = None):
         return self.factor.astype(xs.dtype) * self.part.segment_energies(xs, args)
 
@@ -113,12 +120,14 @@ def _sum(parts: tuple[AbstractMetric, ...], x, args) -> lx.AbstractLinearOperato
     operator = parts[0].operator(x, args)
     for part in parts[1:]:
         operator = operator + part.operator(x, args)
-    return lx.TaggedLinearOperator(operator, lx.positive_semidefinite_tag)
+    return positive(operator)
 
 
 def _multiple(part: AbstractMetric, factor, x, args) -> lx.AbstractLinearOperator:
-    operator = part.operator(x, args) * factor.astype(x.dtype)
-    return lx.TaggedLinearOperator(operator, lx.positive_semidefinite_tag)
+    operator, factor = part.operator(x, args), factor.astype(x.dtype)
+    if isinstance(operator, LowRankOperator):
+        return operator.scaled(factor)
+    return positive(operator * factor)
 
 
 def add(left: AbstractMetric, right: AbstractMetric) -> AbstractMetric:

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ._operator import LowRankOperator
+from ._shifted import is_same_score, shifted
 from ._sum_of_squares import AbstractSumOfSquaresMetric
 
 
@@ -25,6 +26,35 @@ class LowRankTerms(NamedTuple):
     scores: tuple[Callable[..., Any], ...]
     conservative: tuple[bool, ...]
 
+    def each(self, function: Callable[[Array, Callable[..., Any], bool], Any]) -> Any:
+        """``function(weight, score, conservative)`` of every score, stacked on a leading axis.
+
+        Neighbours that are one score at several shifts are mapped together, so that a network
+        stands in the program once. **Returns:** a pytree as ``function`` returns it, every array
+        with an axis of length K in front; None where there is no score.
+        """
+        runs: list[list[tuple[Array, Any, bool]]] = []
+        for term in zip(self.weights, self.scores, self.conservative, strict=True):
+            if runs and is_same_score(runs[-1][0][1], term[1]) and runs[-1][0][2] == term[2]:
+                runs[-1].append(term)
+            else:
+                runs.append([term])
+        if not runs:
+            return None
+        parts = [_of_run(function, run) for run in runs]
+        return jax.tree.map(lambda *arrays: jnp.concatenate(arrays), *parts)
+
+
+def _of_run(function, run):
+    """`LowRankTerms.each` for the shifts of one score."""
+    _, score, conservative = run[0]
+    if len(run) == 1:
+        return jax.tree.map(lambda a: a[None], function(*run[0]))
+    weights = jnp.stack([weight for weight, _, _ in run])
+    shifts = jnp.stack([score.shift for _, score, _ in run])
+    one = lambda weight, shift: function(weight, shifted(score.score, shift), conservative)  # noqa: E731
+    return jax.vmap(one)(weights, shifts)
+
 
 class AbstractLowRankMetric(AbstractSumOfSquaresMetric):
     """A multiple of the identity plus weighted outer products of scores."""
@@ -34,27 +64,24 @@ class AbstractLowRankMetric(AbstractSumOfSquaresMetric):
         """The base, the weights and the scores."""
 
     def operator(self, x, args: Any = None) -> LowRankOperator:
-        base, weights, scores, _ = self.terms()
-        pairs = zip(weights, scores, strict=True)
-        factors = [jnp.sqrt(weight).astype(x.dtype) * score(x, args) for weight, score in pairs]
-        stacked = jnp.stack(factors) if factors else jnp.zeros((0, *x.shape), x.dtype)
-        return LowRankOperator(jnp.asarray(base, x.dtype), stacked)
+        terms = self.terms()
 
-    def sharp(self, x, w, args: Any = None):
-        return self.operator(x, args).inverse_mv(w)
+        def factor(weight, score, _):
+            return jnp.sqrt(weight).astype(x.dtype) * score(x, args)
 
-    def log_det(self, x, args: Any = None):
-        return self.operator(x, args).log_det()
+        return _operator(terms.base, terms.each(factor), x)
 
     def displacement(self, start, end, args: Any = None):
         """``sqrt(base) Delta`` and, for each score at the middle, ``sqrt(lam) s . Delta``."""
-        base, weights, scores, _ = self.terms()
+        terms = self.terms()
         middle, delta = (start + end) / 2, end - start
-        changes = (
-            jnp.sqrt(weight).astype(delta.dtype) * jnp.vdot(score(middle, args), delta)
-            for weight, score in zip(weights, scores, strict=True)
-        )
-        return jnp.sqrt(jnp.asarray(base, delta.dtype)) * delta, *changes
+
+        def change(weight, score, _):
+            return jnp.sqrt(weight).astype(delta.dtype) * jnp.vdot(score(middle, args), delta)
+
+        changes = terms.each(change)
+        straight = jnp.sqrt(jnp.asarray(terms.base, delta.dtype)) * delta
+        return (straight,) if changes is None else (straight, changes)
 
     def acceleration(self, x, v, args: Any = None):
         """One JVP a score where it is conservative, one JVP and one VJP where it may not be.
@@ -62,18 +89,22 @@ class AbstractLowRankMetric(AbstractSumOfSquaresMetric):
         ``g a = - sum_k lam_k [(s.v)(J - J^T) v + s (v^T J v)]``; for a conservative score the
         first term is zero.
         """
-        base, weights, scores, conservative = self.terms()
-        force, factors = jnp.zeros_like(x), []
-        for weight, score, is_gradient in zip(weights, scores, conservative, strict=True):
-            weight = weight.astype(x.dtype)
-            s, jv = jax.jvp(lambda y, score=score: score(y, args), (x,), (v,))
-            force = force - weight * jnp.vdot(v, jv) * s
+        terms = self.terms()
+
+        def of_score(weight, score, is_gradient):
+            weight, at = weight.astype(x.dtype), lambda y: score(y, args)
+            s, jv = jax.jvp(at, (x,), (v,))
+            force = jnp.vdot(v, jv) * s
             if not is_gradient:
-                _, pull = jax.vjp(lambda y, score=score: score(y, args), x)
-                force = force - weight * jnp.vdot(s, v) * (jv - pull(v)[0])
-            factors.append(jnp.sqrt(weight) * s)
-        stacked = jnp.stack(factors) if factors else jnp.zeros((0, *x.shape), x.dtype)
-        return LowRankOperator(jnp.asarray(base, x.dtype), stacked).inverse_mv(force)
+                _, pull = jax.vjp(at, x)
+                force = force + jnp.vdot(s, v) * (jv - pull(v)[0])
+            return -weight * force, jnp.sqrt(weight) * s
+
+        parts = terms.each(of_score)
+        if parts is None:
+            return jnp.zeros_like(x)
+        forces, factors = parts
+        return _operator(terms.base, factors, x).inverse_mv(jnp.sum(forces, axis=0))
 
     def christoffel_first(self, x, v, w, args: Any = None):
         """Two JVPs a score where it is conservative, one VJP more where it may not be.
@@ -81,10 +112,9 @@ class AbstractLowRankMetric(AbstractSumOfSquaresMetric):
         ``2 g Gamma(v, w) = sum_k lam_k [s (v^T J w + w^T J v) + (J - J^T) u]`` with
         ``u = (s.v) w + (s.w) v``; for a conservative score the last term is zero.
         """
-        _, weights, scores, conservative = self.terms()
-        first = jnp.zeros_like(x)
-        for weight, score, is_gradient in zip(weights, scores, conservative, strict=True):
-            at = lambda y, score=score: score(y, args)  # noqa: E731
+
+        def of_score(weight, score, is_gradient):
+            at = lambda y: score(y, args)  # noqa: E731
             s, jv = jax.jvp(at, (x,), (v,))
             _, jw = jax.jvp(at, (x,), (w,))
             term = (jnp.vdot(v, jw) + jnp.vdot(w, jv)) * s
@@ -92,5 +122,12 @@ class AbstractLowRankMetric(AbstractSumOfSquaresMetric):
                 sv, sw = jnp.vdot(s, v), jnp.vdot(s, w)
                 _, pull = jax.vjp(at, x)
                 term = term + sv * jw + sw * jv - pull(sv * w + sw * v)[0]
-            first = first + weight.astype(x.dtype) / 2 * term
-        return first
+            return weight.astype(x.dtype) / 2 * term
+
+        parts = self.terms().each(of_score)
+        return jnp.zeros_like(x) if parts is None else jnp.sum(parts, axis=0)
+
+
+def _operator(base, factors, x) -> LowRankOperator:
+    factors = jnp.zeros((0, *x.shape), x.dtype) if factors is None else factors
+    return LowRankOperator(jnp.asarray(base, x.dtype), factors)

@@ -10,7 +10,7 @@ class LowRankOperator(lx.AbstractLinearOperator):
     """``base I + sum_k f_k f_k^T`` on arrays of one shape; inverse and determinant closed form.
 
     The inverse is Woodbury's formula with a K x K matrix. For K = 1 that is the Sherman-Morrison
-    ``(w - f <f, w> / (base + |f|^2)) / base``.
+    ``(w - f <f, w> / (base + |f|^2)) / base``. Sums of such operators are such operators.
     """
 
     base: Float[Array, ""]
@@ -18,6 +18,16 @@ class LowRankOperator(lx.AbstractLinearOperator):
 
     def mv(self, vector):
         return self.base * vector + self._combine(self._products(vector))
+
+    def __add__(self, other):
+        if not isinstance(other, LowRankOperator):
+            return super().__add__(other)
+        factors = jnp.concatenate([self.factors, other.factors])
+        return LowRankOperator(self.base + other.base, factors)
+
+    def scaled(self, factor: Float[Array, ""]) -> "LowRankOperator":
+        """A positive multiple."""
+        return LowRankOperator(factor * self.base, jnp.sqrt(factor) * self.factors)
 
     def inverse_mv(self, vector):
         """``operator^-1 vector``."""

@@ -1,5 +1,8 @@
 """Scores: what we know of a density p (see README.md in this folder)."""
 
+from ._averaged import ProbeAveragedDensity as ProbeAveragedDensity
+from ._averaged import ProbeAveragedScore as ProbeAveragedScore
+from ._averaged import probe_averaged as probe_averaged
 from ._base import AbstractDensity as AbstractDensity
 from ._base import AbstractScore as AbstractScore
 from ._base import DensityAt as DensityAt

@@ -7,120 +7,195 @@ import lineax as lx
 import numpy as np
 import pytest
 
-from geojax.metrics import AbstractMetric, DenseMetric, Euclidean, SteinScoreMetric
-from geojax.scores import GaussianMixture
-from tests.metrics.fields import gradient, matrix, points, whirl
+import geojax
+from geojax import (
+    ConformalMetric,
+    DenseMetric,
+    Euclidean,
+    JacobianMetric,
+    OperatorMetric,
+    PullbackMetric,
+    ScoreNormMetric,
+    SmoothedSteinScoreMetric,
+    SteinScoreMetric,
+)
+from geojax.metrics import (
+    AbstractMetric,
+    AbstractSumOfSquaresMetric,
+    PoincareBall,
+    StereographicSphere,
+)
+from tests.metrics.fields import (
+    banded,
+    decoder,
+    gradient,
+    matrix,
+    points,
+    potential,
+    swirl,
+    whirl,
+)
+from tests.programs import largest_array
 
 
-def mixture(x, args=None):
-    means = jnp.stack([jnp.full(x.shape, -0.5), jnp.full(x.shape, 0.7)]).astype(x.dtype)
-    return GaussianMixture(means, scales=0.8)(x, 0.1, args)
+def centre(shape):
+    return jnp.full(shape, 0.1)
+
+
+def smoothed(shape):
+    key = jax.random.key(0)
+    return SmoothedSteinScoreMetric.draw(swirl, shape, 3, delta=0.3, lam=0.5, key=key)
 
 
 STEIN = SteinScoreMetric(gradient, 0.7, conservative=True)
+DENSITY = geojax.from_log_density(potential)
+
+# Each from the shape of a point: some hold points.
 METRICS = {
-    "Euclidean": Euclidean(),
-    "Stein of a gradient": STEIN,
-    "Stein of any score": SteinScoreMetric(whirl, 1.3),
-    "Stein of a mixture": SteinScoreMetric(mixture, 0.5, conservative=True),
-    "Stein with lam 0": SteinScoreMetric(whirl, 0.0),
-    "Dense": DenseMetric(matrix),
-    "low-rank sum": STEIN + 0.2 * SteinScoreMetric(whirl, 2.0),
-    "low-rank nested": 0.5 * (2.0 * (STEIN + Euclidean()) + 3 * STEIN),
-    "nested with dense": 0.1 * (2.0 * DenseMetric(matrix) + 0.7 * STEIN),
+    "Euclidean": lambda _: Euclidean(),
+    "Stein of a gradient": lambda _: STEIN,
+    "Stein of any score": lambda _: SteinScoreMetric(whirl, 1.3),
+    "Stein with lam 0": lambda _: SteinScoreMetric(whirl, 0.0),
+    "smoothed Stein": smoothed,
+    "Jacobian": lambda _: JacobianMetric(swirl, 0.4, mu=0.8),
+    "pullback": lambda _: PullbackMetric(decoder, eps=0.1),
+    "score norm": lambda _: ScoreNormMetric(whirl, 0.02, power=1.5),
+    "density": lambda shape: ConformalMetric(DENSITY, 0.05, centre(shape)),
+    "density by line integrals": lambda shape: ConformalMetric(swirl, 0.05, centre(shape), order=4),
+    "sphere": lambda _: StereographicSphere(3.0),
+    "hyperbolic space": lambda _: PoincareBall(15.0),
+    "operator": lambda _: OperatorMetric(banded),
+    "diagonal operator": lambda _: OperatorMetric(lambda x, _: lx.DiagonalLinearOperator(1 + x**2)),
+    "dense": lambda _: DenseMetric(matrix),
+    "low-rank, nested": lambda _: 0.5 * (2.0 * (STEIN + Euclidean()) + 3 * STEIN),
+    "conformal and low-rank": lambda _: ScoreNormMetric(swirl, 0.1) + 0.5 * STEIN,
+    "Jacobian and Stein": lambda _: 2.0 * (JacobianMetric(swirl, 0.2) + SteinScoreMetric(swirl)),
+    "dense and low-rank": lambda _: 0.1 * (2.0 * DenseMetric(matrix) + 0.7 * STEIN),
 }
-
-each_metric = pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS.keys())
-each_place = pytest.mark.parametrize(
-    "shape, dtype, tol",
-    [((1, 4, 4), jnp.float64, 1e-8), ((3,), jnp.float32, 1e-4)],
-    ids=["1x4x4-float64", "3-float32"],
-)
+each_metric = pytest.mark.parametrize("make", METRICS.values(), ids=METRICS.keys())
+each_shape = pytest.mark.parametrize("shape", [(3,), (1, 4, 4), (2, 8, 8)], ids=str)
+each_dtype = pytest.mark.parametrize("dtype, tol", [("float64", 1e-8), ("float32", 3e-4)])
 
 
-def figures(metric, x, u, v):
-    """Everything that a metric can do, by name."""
-    flat, operator = metric.flat(x, v), metric.operator(x)
-    xs = jnp.stack([x, u, v])
+def products(metric, x, u, v):
+    """What solvers ask of a metric, by name."""
+    flat, xs = metric.flat(x, v), jnp.stack([x, u, v])
+    return {
+        "flat": flat,
+        "flat, exchanged": metric.flat(x, u),
+        "inner": metric.inner(x, u, v),
+        "sharp of flat": metric.sharp(x, flat),
+        "segment energies": metric.segment_energies(xs),
+        "squared steps": squared_steps(metric, xs),
+    }
+
+
+def squared_steps(metric, xs):
+    """What the energies of two segments are made of."""
+    if isinstance(metric, AbstractSumOfSquaresMetric):
+        return sum(jnp.sum(part.reshape(2, -1) ** 2, axis=1) for part in metric.displacements(xs))
     middles, deltas = (xs[1:] + xs[:-1]) / 2, xs[1:] - xs[:-1]
+    return jax.vmap(lambda m, d: metric.inner(m, d, d))(middles, deltas)
+
+
+def geometry(metric, x, u, v):
+    """The rest, at a small point."""
+    operator, short = metric.operator(x), 1e-3 * v
     return {
         "matrix": metric.as_matrix(x),
-        "flat": flat,
-        "inner": metric.inner(x, u, v),
-        "inner, exchanged": metric.inner(x, v, u),
-        "norm": metric.norm(x, v),
-        "sharp of flat": metric.sharp(x, flat),
-        "flat of sharp": metric.flat(x, metric.sharp(x, v)),
-        "log_det": metric.log_det(x),
         "matrix of the operator": operator.as_matrix(),
         "product of the operator": operator.mv(v),
         "product of its transpose": operator.T.mv(v),
         "its diagonal": lx.diagonal(operator),
-        "solved with the operator": lx.linear_solve(operator, flat, throw=False).value,
+        "norm": metric.norm(x, v),
+        "log_det": metric.log_det(x),
         "acceleration": metric.acceleration(x, v),
+        "christoffel": -metric.christoffel(x, v, v),
         "acceleration in general": AbstractMetric.acceleration(metric, x, v),
-        "acceleration of the matrix": DenseMetric(metric.as_matrix).acceleration(x, v),
-        "christoffel": metric.christoffel_first(x, u, v),
-        "christoffel in general": AbstractMetric.christoffel_first(metric, x, u, v),
-        "christoffel, exchanged": metric.christoffel_first(x, v, u),
-        "christoffel of one vector": -metric.christoffel(x, v, v),
-        "segment energies": metric.segment_energies(xs),
-        "squared norms": jax.vmap(lambda m, d: metric.inner(m, d, d))(middles, deltas),
+        "christoffel_first": metric.christoffel_first(x, u, v),
+        "christoffel_first in general": AbstractMetric.christoffel_first(metric, x, u, v),
+        "short segment": metric.segment_energies(jnp.stack([x - short / 2, x + short / 2])),
     }
 
 
-jitted = eqx.filter_jit(figures)
+jitted_products, jitted_geometry = eqx.filter_jit(products), eqx.filter_jit(geometry)
 
 
-@each_place
+@each_dtype
+@each_shape
 @each_metric
-def test_every_metric_is_one(metric, shape, dtype, tol):
+def test_every_metric_has_consistent_products(make, shape, dtype, tol):
     x, u, v = points(shape, dtype)
-    got = jitted(metric, x, u, v)
+    got = jitted_products(make(shape), x, u, v)
     assert {value.dtype for value in got.values()} == {jnp.dtype(dtype)}
-    dense = np.asarray(got["matrix"])
-    assert dense.shape == (x.size, x.size)
 
-    def close(name, desired, scale=1.0):
+    def close(name, desired, scale):
         np.testing.assert_allclose(got[name], desired, rtol=tol, atol=tol * scale, err_msg=name)
 
-    size = np.abs(dense).max()
-    close("matrix", dense.T, size)
-    assert np.linalg.eigvalsh(dense).min() > 0
-    close("flat", (dense @ np.ravel(v)).reshape(shape), size)
+    size = float(jnp.linalg.norm(u.ravel()) * jnp.linalg.norm(got["flat"].ravel()))
+    close("sharp of flat", v, 1)
     close("inner", jnp.vdot(u, got["flat"]), size)
-    close("inner, exchanged", got["inner"], size)
-    close("norm", jnp.sqrt(jnp.vdot(v, got["flat"])), size)
-    close("sharp of flat", v)
-    close("flat of sharp", v)
-    close("log_det", np.linalg.slogdet(dense)[1])
-    close("segment energies", got["squared norms"], size)
+    close("inner", jnp.vdot(v, got["flat, exchanged"]), size)
+    close("segment energies", got["squared steps"], 0)
 
-    close("matrix of the operator", dense, size)
-    close("product of the operator", got["flat"], size)
-    close("product of its transpose", got["flat"], size)
-    close("its diagonal", np.diagonal(dense), size)
-    close("solved with the operator", v)
+
+@each_metric
+def test_every_metric_is_one(make):
+    metric, (x, u, v) = make((3,)), points((3,), jnp.float64)
+    got = jitted_geometry(metric, x, u, v)
+    dense = np.asarray(got["matrix"])
+
+    def close(name, desired, rtol=1e-8):
+        scale = np.abs(desired).max()
+        np.testing.assert_allclose(got[name], desired, rtol, rtol * scale, err_msg=name)
+
+    assert dense.shape == (3, 3)
+    close("matrix", dense.T)
+    assert np.linalg.eigvalsh(dense).min() > 0
+    close("norm", np.sqrt(v @ dense @ v))
+    close("log_det", np.linalg.slogdet(dense)[1])
+    close("matrix of the operator", dense)
+    for name in ("product of the operator", "product of its transpose"):
+        close(name, dense @ v)
+    close("its diagonal", np.diagonal(dense))
     operator = metric.operator(x)
     assert lx.is_symmetric(operator) and lx.is_positive_semidefinite(operator)
-    assert operator.in_structure() == operator.out_structure() == jax.ShapeDtypeStruct(shape, dtype)
+    assert operator.in_structure() == operator.out_structure()
+    assert operator.in_structure() == jax.ShapeDtypeStruct((3,), jnp.float64)
 
-    # The metric's short form, Euler-Lagrange in general, Euler-Lagrange of the matrix.
-    scale = 10 * np.abs(got["acceleration in general"]).max()
-    close("acceleration", got["acceleration in general"], scale)
-    close("acceleration of the matrix", got["acceleration in general"], scale)
-    close("christoffel of one vector", got["acceleration in general"], scale)
-    scale = 10 * np.abs(got["christoffel in general"]).max()
-    close("christoffel", got["christoffel in general"], scale)
-    close("christoffel, exchanged", got["christoffel in general"], scale)
+    # The short forms against Euler-Lagrange.
+    close("acceleration", got["acceleration in general"])
+    close("christoffel", got["acceleration in general"])
+    close("christoffel_first", got["christoffel_first in general"])
+    close("short segment", np.atleast_1d(1e-6 * v @ dense @ v / 2), rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["Stein of any score", "low-rank sum", "nested with dense"])
+@pytest.mark.parametrize("name", ["dense and low-rank", "Jacobian and Stein"])
 def test_a_batch_is_a_loop_and_jit_changes_nothing(name):
-    metric = METRICS[name]
+    metric = METRICS[name]((3,))
     batch = tuple(jnp.stack(points((3,), jnp.float64, 9)[i::3]) for i in range(3))
-    batched = eqx.filter_jit(eqx.filter_vmap(figures, in_axes=(None, 0, 0, 0)))(metric, *batch)
+    batched = eqx.filter_jit(eqx.filter_vmap(products, in_axes=(None, 0, 0, 0)))(metric, *batch)
     for lane in range(3):
-        each = (figures if lane == 0 else jitted)(metric, *(part[lane] for part in batch))
+        each = (products if lane == 0 else jitted_products)(metric, *(part[lane] for part in batch))
         for key, value in each.items():
             np.testing.assert_allclose(batched[key][lane], value, 1e-9, 1e-11, err_msg=key)
+
+
+@pytest.mark.parametrize("name", [name for name in METRICS if "dense" not in name])
+def test_nothing_of_size_d_squared_is_made(name):
+    shape = (1, 64, 64)
+    metric, size = METRICS[name](shape), 64**2
+
+    def everything(x, u, v):
+        return products(metric, x, u, v), metric.acceleration(x, v), metric.christoffel(x, u, v)
+
+    point = jax.ShapeDtypeStruct(shape, jnp.float64)
+    program = jax.make_jaxpr(everything)(point, point, point)
+    assert size <= largest_array(program.jaxpr) < 100 * size
+
+
+def test_a_dense_metric_is_seen_to_make_a_matrix():
+    """So that the test above can fail."""
+    point = jax.ShapeDtypeStruct((64,), jnp.float64)
+    program = jax.make_jaxpr(METRICS["dense"]((64,)).sharp)(point, point)
+    assert largest_array(program.jaxpr) >= 64**2

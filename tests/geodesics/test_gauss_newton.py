@@ -9,6 +9,7 @@ import geojax
 from geojax.geodesics import TwoPointProblem
 from geojax.geodesics._gauss_newton import _gram, _model, _propose
 from tests.metrics.fields import gradient, whirl
+from tests.programs import largest_array
 
 N, D = 6, 3
 METRIC = 0.7 * geojax.SteinScoreMetric(gradient, 0.9) + geojax.SteinScoreMetric(whirl, 0.4)
@@ -82,19 +83,6 @@ def test_many_dimensions_and_a_stiff_metric(dtype):
         assert found.stats["decrement"] <= (1e-6 if dtype == jnp.float32 else 1e-10)
 
 
-def largest(jaxpr):
-    """The size of the largest array in a program, sub-programs included."""
-    sizes = [0]
-    for equation in jaxpr.eqns:
-        sizes += [getattr(out.aval, "size", 0) for out in equation.outvars]
-        for value in equation.params.values():
-            for inner in value if isinstance(value, tuple | list) else [value]:
-                inner = getattr(inner, "jaxpr", inner)
-                if hasattr(inner, "eqns"):
-                    sizes.append(largest(inner))
-    return max(sizes)
-
-
 def test_nothing_of_size_d_squared_is_made():
     shape, n = (1, 30, 40), 8
     size = 1200
@@ -113,6 +101,6 @@ def test_nothing_of_size_d_squared_is_made():
     }
     for name, program in programs.items():
         most = 4 * size if name not in ("geodesic", "Adam") else 12 * n * size
-        found = largest(jax.make_jaxpr(program)(*points).jaxpr)
+        found = largest_array(jax.make_jaxpr(program)(*points).jaxpr)
         assert size <= found <= most or name == "log_det", (name, found)
-    assert largest(jax.make_jaxpr(lambda x, v: metric.as_matrix(x))(*points).jaxpr) >= size**2
+    assert largest_array(jax.make_jaxpr(lambda x, v: metric.as_matrix(x))(*points).jaxpr) >= size**2

@@ -2,6 +2,13 @@
 
 import jax
 import jax.numpy as jnp
+import lineax as lx
+
+
+def potential(x, args=None):
+    """The log-density that `gradient` is the gradient of."""
+    del args
+    return -jnp.sum(x**2) / 2 - jnp.sum(x) ** 4 / 40 + jnp.sum(jnp.cos(2 * x)) / 2
 
 
 def gradient(x, args=None):
@@ -13,6 +20,29 @@ def gradient(x, args=None):
 def whirl(x, args=None):
     """A field that is no gradient: its Jacobian is not symmetric."""
     return gradient(x, args) + jnp.roll(x, 1) * x / 2
+
+
+def swirl(x, args=None):
+    """No gradient either; its Jacobian stays small in many dimensions."""
+    del args
+    return -x - jnp.sin(2 * x) / 2 + jnp.roll(x, 1) * x / 2
+
+
+def decoder(x, args=None):
+    """A map to twice as many dimensions."""
+    return jnp.stack([jnp.sin(x), swirl(x, args)])
+
+
+def banded(x, args=None):
+    """A lineax operator that couples neighbours, not tagged as positive definite."""
+    del args
+
+    def product(v):
+        flat = v.reshape(-1)
+        near = (jnp.roll(flat, 1) + jnp.roll(flat, -1)).reshape(v.shape)
+        return (2 + x**2) * v + near / 2
+
+    return lx.FunctionLinearOperator(product, jax.ShapeDtypeStruct(x.shape, x.dtype))
 
 
 def matrix(x, args=None):

@@ -1,0 +1,50 @@
+"""Metrics of the form ``c(x) I``: angles are Euclidean, lengths are scaled.
+
+With ``p = grad log c`` the geodesic equation is ``a = |v|^2 p / 2 - (p . v) v``: the factor itself
+is not needed, so that a density metric can be integrated where p^(-2 beta) would overflow.
+"""
+
+import abc
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ._operator import LowRankOperator
+from ._sum_of_squares import AbstractSumOfSquaresMetric
+
+
+class AbstractConformalMetric(AbstractSumOfSquaresMetric):
+    """A positive function of the point times the identity; everything in closed form."""
+
+    @abc.abstractmethod
+    def log_factor(self, x: Float[Array, "*shape"], args: Any = None) -> Float[Array, ""]:
+        """log c at ``x``."""
+
+    def log_factor_gradient(self, x, args: Any = None) -> Float[Array, "*shape"]:
+        """The gradient of log c at ``x``."""
+        return jax.grad(self.log_factor)(x, args)
+
+    def operator(self, x, args: Any = None) -> LowRankOperator:
+        none = jnp.zeros((0, *x.shape), x.dtype)
+        return LowRankOperator(jnp.exp(self.log_factor(x, args)), none)
+
+    def log_det(self, x, args: Any = None):
+        return x.size * self.log_factor(x, args)
+
+    def christoffel(self, x, v, w, args: Any = None):
+        p = self.log_factor_gradient(x, args)
+        return (jnp.vdot(p, v) * w + jnp.vdot(p, w) * v - jnp.vdot(v, w) * p) / 2
+
+    def christoffel_first(self, x, v, w, args: Any = None):
+        return self.flat(x, self.christoffel(x, v, w, args), args)
+
+    def acceleration(self, x, v, args: Any = None):
+        """``|v|^2 p / 2 - (p . v) v`` with ``p = grad log c``: c itself is not evaluated."""
+        return -self.christoffel(x, v, v, args)
+
+    def displacement(self, start, end, args: Any = None):
+        """``sqrt(c) (end - start)``, c at the middle."""
+        middle, delta = (start + end) / 2, end - start
+        return (jnp.exp(self.log_factor(middle, args) / 2) * delta,)

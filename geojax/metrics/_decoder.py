@@ -1,0 +1,46 @@
+"""The metric that a decoder pulls back to its latent space."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ._checks import check_callable, scalar
+from ._pullback import AbstractPullbackMetric
+
+
+class PullbackMetric(AbstractPullbackMetric):
+    """``g(x) = J^T J + eps I`` with J the Jacobian of a decoder ``(x, args) -> y``.
+
+    The length of a path in the latent space is the length of its image (Arvanitidis, Hansen &
+    Hauberg, ICLR 2018). The length of a segment is had from the images of its ends: path energies
+    take forward evaluations only, one a node.
+
+    - ``decoder``: its image is one array of any shape, at least as large as ``x`` and of full rank
+      unless ``eps`` is positive: elsewhere `sharp` and `acceleration` are NaN.
+    - ``eps``: a scalar >= 0.
+
+    `flat` costs one JVP and one VJP of the decoder; `sharp` and `acceleration` solve with such
+    products by conjugate gradients.
+
+    **Raises:** `ValueError` when ``eps`` is out of range or not a scalar, or ``decoder`` is not
+    callable.
+
+    >>> import jax.numpy as jnp, geojax
+    >>> cylinder = lambda x, args: jnp.stack([jnp.cos(x[0]), jnp.sin(x[0]), 2 * x[1]])
+    >>> metric = geojax.PullbackMetric(cylinder)
+    >>> print(metric.flat(jnp.zeros(2), jnp.array([1.0, 1.0])))
+    [1. 4.]
+    """
+
+    decoder: Callable[..., Any]
+    eps: Float[Array, ""]
+
+    def __init__(self, decoder: Any, eps: Any = 0.0):
+        check_callable("decoder", decoder, "(x, args) -> y")
+        self.decoder = decoder
+        self.eps = scalar("eps", eps)
+
+    def parts(self):
+        return self.eps, jnp.ones_like(self.eps), self.decoder

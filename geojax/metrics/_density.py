@@ -1,0 +1,108 @@
+"""The density metric ``g(x) = p(x)^(-2 beta) I``."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from ._checks import check_score, scalar
+from ._conformal import AbstractConformalMetric
+
+
+class ConformalMetric(AbstractConformalMetric):
+    """``g(x) = p(x)^(-2 beta) I``: length is dear where density is low (Yu et al., CVPR 2025).
+
+    Steep factors draw a geodesic through the modes of p, which for images are smooth and faint: the
+    terms of `SteinScoreMetric`, which price changes of log-density, are the counterweight.
+
+    - ``score``: a callable ``(x, args) -> s``. One with a method ``log_density(x, args)`` gives the
+      density itself: ``score.at(t)`` of an exact density, or ``from_log_density(f)``.
+    - ``beta``: a scalar >= 0.
+    - ``reference``: a point, of the shape of x, where the factor is 1. Without it the density must
+      be known, and log-densities of many dimensions may overflow the factor.
+    - ``conservative``: whether s is exactly a gradient; only asked where the density is unknown.
+    - ``order``: Gauss-Legendre points of a line integral.
+
+    Where the density is unknown, ``log p(x) - log p(reference)`` is the integral of s along the
+    straight line from the reference: ``order`` scores a factor. For a score that is not exactly a
+    gradient this depends on the reference; the geodesic equation then differentiates the integral
+    (``order`` scores and VJPs). With ``conservative=True``, as with a known density, it takes one
+    score and no derivative.
+
+    **Raises:** `ValueError` when ``beta`` is out of range or not a scalar, ``score`` is not
+    callable, there is neither a log-density nor a reference, the reference has another shape than
+    x, or ``order`` is below 1.
+
+    >>> import jax.numpy as jnp, geojax
+    >>> density = geojax.from_log_density(lambda x, args: -jnp.sum(x**2) / 2)
+    >>> metric = geojax.ConformalMetric(density, beta=0.5, reference=jnp.zeros(2))
+    >>> x, v = jnp.array([2.0, 0.0]), jnp.array([0.0, 1.0])
+    >>> print(f"{metric.norm(x, v):.3f}")  # e^1
+    2.718
+    >>> same = geojax.ConformalMetric(lambda x, args: -x, beta=0.5, reference=jnp.zeros(2))
+    >>> print(f"{same.norm(x, v):.3f}")
+    2.718
+    """
+
+    score: Any  # (x, args) -> s, perhaps with log_density
+    beta: Float[Array, ""]
+    reference: Float[Array, "*shape"] | None
+    conservative: bool = eqx.field(static=True)
+    order: int = eqx.field(static=True)
+
+    def __init__(
+        self,
+        score: Any,
+        beta: Any = 1.0,
+        reference: Any = None,
+        *,
+        conservative: bool = False,
+        order: int = 8,
+    ):
+        check_score(score)
+        if reference is None and not hasattr(score, "log_density"):
+            raise ValueError(
+                "reference must be a point, got None: log p is known up to a constant only from a "
+                "score without a method log_density(x, args). Give one, or wrap a log-density: "
+                "from_log_density(...)."
+            )
+        if order < 1:
+            raise ValueError(f"order must be at least 1, got {order}.")
+        self.score = score
+        self.beta = scalar("beta", beta)
+        self.reference = None if reference is None else jnp.asarray(reference)
+        self.conservative = conservative
+        self.order = order
+
+    @property
+    def _knows_density(self) -> bool:
+        return hasattr(self.score, "log_density")
+
+    def log_density(self, x: Float[Array, "*shape"], args: Any = None) -> Float[Array, ""]:
+        """log p at ``x``, less its value at the reference where there is one."""
+        if self.reference is None:
+            return self.score.log_density(x, args)
+        if self.reference.shape != x.shape:
+            raise ValueError(
+                f"reference must have the shape of the point, {x.shape}, got "
+                f"{self.reference.shape}."
+            )
+        reference = self.reference.astype(x.dtype)
+        if self._knows_density:
+            return self.score.log_density(x, args) - self.score.log_density(reference, args)
+        places, weights = np.polynomial.legendre.leggauss(self.order)
+        tau = jnp.asarray((places + 1) / 2, x.dtype)
+        delta = x - reference
+        rates = jax.vmap(lambda u: jnp.vdot(self.score(reference + u * delta, args), delta))(tau)
+        return jnp.vdot(jnp.asarray(weights / 2, x.dtype), rates)
+
+    def log_factor(self, x, args: Any = None):
+        return -2 * self.beta.astype(x.dtype) * self.log_density(x, args)
+
+    def log_factor_gradient(self, x, args: Any = None):
+        if not (self._knows_density or self.conservative):
+            return super().log_factor_gradient(x, args)
+        return -2 * self.beta.astype(x.dtype) * self.score(x, args)

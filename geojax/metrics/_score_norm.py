@@ -1,0 +1,48 @@
+"""The score norm metric ``g(x) = (1 + lam |s(x)|^2)^power I``."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ._checks import check_score, scalar
+from ._conformal import AbstractConformalMetric
+
+
+class ScoreNormMetric(AbstractConformalMetric):
+    """``g(x) = (1 + lam |s|^2)^power I``: being off the data costs length, in every direction.
+
+    A rank-one metric leaves the directions orthogonal to s free; this one prices the distance from
+    the data itself, of which |s| is the measure: sigma^2 |s| is that of x from its denoised point.
+    Motion along the data follows it only if the factor exceeds the squared ratio of the detour to
+    the chord; ``power`` makes it steeper.
+
+    - ``score``: any callable ``(x, args) -> s`` of the shape of ``x``; need not be a gradient.
+    - ``lam``: a scalar >= 0, in units of squared length when the score is the true one.
+    - ``power``: a scalar > 0.
+
+    `flat` costs one score, `acceleration` one score and one VJP.
+
+    **Raises:** `ValueError` when ``lam`` or ``power`` is out of range or not a scalar, or ``score``
+    is not callable.
+
+    >>> import jax.numpy as jnp, geojax
+    >>> metric = geojax.ScoreNormMetric(lambda x, args: -x, lam=2.0)
+    >>> print(metric.norm(jnp.array([2.0, 0.0]), jnp.array([0.0, 1.0])))
+    3.0
+    """
+
+    score: Callable[..., Any]
+    lam: Float[Array, ""]
+    power: Float[Array, ""]
+
+    def __init__(self, score: Any, lam: Any = 1.0, power: Any = 1.0):
+        check_score(score)
+        self.score = score
+        self.lam = scalar("lam", lam)
+        self.power = scalar("power", power, positive=True)
+
+    def log_factor(self, x, args: Any = None):
+        square = jnp.sum(self.score(x, args) ** 2)
+        return self.power.astype(x.dtype) * jnp.log1p(self.lam.astype(x.dtype) * square)

@@ -1,0 +1,90 @@
+"""The smoothed Stein metric: its limits, its solver, and one network in the program."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import geojax
+from geojax import SmoothedSteinScoreMetric, SteinScoreMetric
+from tests.metrics.fields import gradient, points, whirl
+
+X, V, W = points((4,), jnp.float64)
+KEY = jax.random.key(0)
+
+
+@pytest.fixture(scope="module")
+def metric():
+    return SmoothedSteinScoreMetric.draw(whirl, (4,), 3, delta=0.2, lam=0.6, key=KEY)
+
+
+def test_it_is_the_mean_over_its_probes(metric):
+    rows = jax.vmap(whirl)(X[None] + 0.2 * metric.probes)
+    np.testing.assert_allclose(
+        metric.as_matrix(X), np.eye(4) + 0.2 * rows.T @ rows, rtol=1e-12, atol=1e-14
+    )
+    base, weights, scores, conservative = metric.terms()
+    assert base == 1 and len(weights) == len(scores) == 3 and conservative == (False,) * 3
+
+
+def test_one_probe_at_no_distance_is_the_stein_metric():
+    metric = SmoothedSteinScoreMetric(whirl, jnp.ones((1, 4)), 0.0, 0.6)
+    stein = SteinScoreMetric(whirl, 0.6)
+    for name in ("flat", "sharp", "acceleration"):
+        np.testing.assert_allclose(getattr(metric, name)(X, V), getattr(stein, name)(X, V))
+
+
+def test_probes_of_unit_covariance_add_the_jacobians_part():
+    """For a linear score the mean is s s^T + delta^2 J J^T exactly."""
+    rows = jax.random.normal(KEY, (4, 4)) / 2
+    probes = 2 * jnp.concatenate([jnp.eye(4), -jnp.eye(4)])
+    metric = SmoothedSteinScoreMetric(lambda x, args: rows @ x, probes, 0.7, 0.6)
+    s = rows @ X
+    expected = np.eye(4) + 0.6 * (np.outer(s, s) + 0.7**2 * rows @ rows.T)
+    np.testing.assert_allclose(metric.as_matrix(X), expected, rtol=1e-12, atol=1e-14)
+
+
+def test_a_known_density_moves_with_the_score():
+    density = geojax.from_log_density(lambda x, args: -jnp.sum(x**4) / 4)
+    metric = SmoothedSteinScoreMetric.draw(density, (4,), 2, delta=0.3, key=KEY, conservative=True)
+    for score in metric.terms().scores:
+        np.testing.assert_allclose(jax.grad(score.log_density)(X), score(X), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "use, evaluations",
+    [
+        (lambda g: g.flat(X, V), 1),
+        (lambda g: g.sharp(X, V), 1),
+        (lambda g: g.displacement(X, V), 1),
+        (lambda g: g.acceleration(X, V), 2),
+        (lambda g: (g + SteinScoreMetric(gradient)).flat(X, V), 1),
+        (lambda g: (0.5 * g).displacements(jnp.stack([X, V, W])), 1),
+    ],
+)
+def test_the_score_stands_in_the_program_once(use, evaluations):
+    """As often as for one probe, not K times."""
+    calls = []
+
+    def score(x, args):
+        calls.append(x)
+        return whirl(x)
+
+    metric = SmoothedSteinScoreMetric.draw(score, (4,), 5, delta=0.3, key=KEY)
+    jax.make_jaxpr(lambda: use(metric))()
+    assert len(calls) == evaluations
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: SmoothedSteinScoreMetric(None, X[None], 0.1), "score must be a callable"),
+        (lambda: SmoothedSteinScoreMetric(whirl, X[None], -0.1), "delta must be a finite"),
+        (lambda: SmoothedSteinScoreMetric(whirl, X[None], 0.1, -1), "lam must be a finite"),
+        (lambda: SmoothedSteinScoreMetric(whirl, X[:0, None], 0.1), "probes must have shape"),
+        (lambda: SmoothedSteinScoreMetric(whirl, V, 0.1).flat(X, V), "shape of a probe"),
+    ],
+)
+def test_bad_settings_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

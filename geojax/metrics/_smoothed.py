@@ -28,7 +28,8 @@ class SmoothedSteinScoreMetric(AbstractLowRankMetric):
     - ``lam``: a scalar >= 0, in units of squared length when the score is the true one.
     - ``conservative``: whether s is exactly a gradient.
 
-    `flat` costs K scores, in one batch.
+    `flat` costs K scores, in one batch; where a rule bounds its batches, each of their points
+    stands for K.
 
     **Raises:** `ValueError` when ``lam`` or ``delta`` is out of range or not a scalar, there is no
     probe, the probes have another shape than x, or ``score`` is not callable.

@@ -75,6 +75,44 @@ def test_the_score_stands_in_the_program_once(use, evaluations):
     assert len(calls) == evaluations
 
 
+def solve(metric):
+    return geojax.geodesic(metric, X, V, num_segments=6, throw=False, resolution_tolerance=1.0)
+
+
+def test_a_geodesic_has_the_score_in_its_program_as_often_as_for_one_probe():
+    def evaluations(count):
+        calls = []
+
+        def score(x, args):
+            calls.append(x)
+            return gradient(x)
+
+        metric = SmoothedSteinScoreMetric.draw(score, (4,), count, delta=0.3, key=KEY)
+        jax.eval_shape(lambda: solve(metric).energy)
+        return len(calls)
+
+    assert 0 < evaluations(4) == evaluations(1)
+
+
+def test_gauss_newton_solves_it(metric):
+    """Its path is stationary for the energy written out."""
+    found = solve(metric)
+    assert found.result == geojax.RESULTS.successful
+
+    def energy(inner):
+        xs = found.curve.xs.at[1:-1].set(inner)
+        middles, deltas = (xs[1:] + xs[:-1]) / 2, xs[1:] - xs[:-1]
+        total = jnp.sum(deltas**2)
+        for eps in metric.probes:
+            scores = jax.vmap(lambda m, eps=eps: whirl(m + 0.2 * eps))(middles)
+            total = total + 0.2 * jnp.sum(jnp.sum(scores * deltas, axis=1) ** 2)
+        return 3 * total
+
+    value, gradient = jax.jit(jax.value_and_grad(energy))(found.curve.xs[1:-1])
+    np.testing.assert_allclose(found.energy, value, rtol=1e-12)
+    assert float(jnp.max(jnp.abs(gradient))) < 1e-4 * value
+
+
 @pytest.mark.parametrize(
     "make, message",
     [

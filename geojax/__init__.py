@@ -1,9 +1,22 @@
 """geojax: differentiable Riemannian geometry of diffusion models, in JAX.
 
-The flat public API, in the order of the pipeline: scores, metrics, geodesics, interpolation.
+The flat public API, in the order of the pipeline: scores, metrics, geodesics, curvature,
+interpolation.
 """
 
 from . import models as models
+from .curvature import PoleLadder as PoleLadder
+from .curvature import exponential_derivative as exponential_derivative
+from .curvature import intrinsic_dimension as intrinsic_dimension
+from .curvature import jacobi_field as jacobi_field
+from .curvature import log_volume_element as log_volume_element
+from .curvature import parallel_transport as parallel_transport
+from .curvature import ricci_curvature as ricci_curvature
+from .curvature import riemann_curvature as riemann_curvature
+from .curvature import riemannian_gradient_descent as riemannian_gradient_descent
+from .curvature import scalar_curvature as scalar_curvature
+from .curvature import sectional_curvature as sectional_curvature
+from .curvature import volume_element as volume_element
 from .geodesics import RESULTS as RESULTS
 from .geodesics import CoarseToFine as CoarseToFine
 from .geodesics import GaussNewton as GaussNewton

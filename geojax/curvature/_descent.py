@@ -1,0 +1,143 @@
+"""Gradient descent in a metric."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ..geodesics import RESULTS
+from ..metrics import AbstractMetric
+
+_ARMIJO = 1e-4  # of the decrease that the gradient promises
+_HALVINGS = 40  # of a step at most
+
+
+class DescentSolution(eqx.Module):
+    """The iterates of a descent, and the verdict on it.
+
+    - ``xs``: the iterates, shape (num_steps + 1, *shape); ``x`` is the last one.
+    - ``values``: the objective there, shape (num_steps + 1,).
+    - ``gradient_norms``: |grad f| in the metric there, of that shape.
+    - ``step_sizes``: shape (num_steps,); 0 where the descent had ended.
+    - ``result``: a member of `RESULTS`.
+    """
+
+    xs: Float[Array, "nodes *shape"]
+    values: Float[Array, " nodes"]
+    gradient_norms: Float[Array, " nodes"]
+    step_sizes: Float[Array, " steps"]
+    result: RESULTS
+
+    @property
+    def x(self) -> Float[Array, "*shape"]:
+        """The last iterate."""
+        return self.xs[-1]
+
+
+def riemannian_gradient_descent(
+    metric: AbstractMetric,
+    objective: Callable[[Array], Array],
+    x0: Float[Array, "*shape"],
+    args: Any = None,
+    *,
+    learning_rate: float,
+    num_steps: int = 100,
+    gtol: float = 0.0,
+    retraction: Callable[[Array, Array], Array] | None = None,
+    throw: bool = True,
+) -> DescentSolution:
+    """Descent of an objective along its Riemannian gradient ``g(x)^-1 df(x)``.
+
+    In the metric ``I + lam s s^T`` the component of the gradient along s is divided by
+    ``1 + lam |s|^2``: the descent is held back from leaving the region where the density is high,
+    as if it were projected to it. It is held back, not kept: s vanishes on a ridge of the density,
+    so that it first drifts off to where ``lam |s|^2`` is large; what is orthogonal to s is free;
+    and where df = 0 does not depend on the metric.
+
+    - ``objective``: a scalar function of a point.
+    - ``learning_rate``: the first step size that each step tries; it is halved until the objective
+      falls by Armijo's rule.
+    - ``num_steps``: steps at most.
+    - ``gtol``: when |grad f|_g is at most this the descent has ended. With the default 0 all steps
+      are made, and making them is success.
+    - ``retraction``: ``(x, v) -> point``, default ``x + v``; to descend along geodesics, the end of
+      `exponential_map`.
+
+    **Returns:** a `DescentSolution`. **Raises:** `ValueError` when ``learning_rate`` or
+    ``num_steps`` is not positive; a run-time error naming the remedy when the descent did not
+    succeed and ``throw`` is True.
+
+    >>> import jax.numpy as jnp, geojax
+    >>> ring = geojax.Shell(radius=1.0, width=0.1)
+    >>> metric = geojax.SteinScoreMetric(ring, lam=100.0)
+    >>> aim = lambda x: jnp.sum((x - jnp.array([3.0, 0.0])) ** 2) / 2
+    >>> path = geojax.riemannian_gradient_descent(
+    ...     metric, aim, jnp.array([0.0, 1.0]), learning_rate=0.02, num_steps=100
+    ... )
+    >>> bool(jnp.max(jnp.abs(jnp.linalg.norm(path.xs, axis=1) - 1)) < 0.1)  # stays by the ring
+    True
+    """
+    if not learning_rate > 0:
+        raise ValueError(f"learning_rate must be above 0, got {learning_rate}.")
+    if num_steps < 1:
+        raise ValueError(f"num_steps must be at least 1, got {num_steps}.")
+    if gtol < 0:
+        raise ValueError(f"gtol must not be negative, got {gtol}.")
+    solution = _descend(
+        metric, objective, jnp.asarray(x0), args, learning_rate, num_steps, gtol, retraction
+    )
+    if throw:
+        solution = solution.result.error_if(solution, solution.result != RESULTS.successful)
+    return solution
+
+
+@eqx.filter_jit
+def _descend(
+    metric, objective, x0, args, learning_rate, num_steps, gtol, retraction
+) -> DescentSolution:
+    move = retraction or (lambda x, v: x + v)
+
+    def gradient_at(x):
+        value, covector = jax.value_and_grad(objective)(x)
+        gradient = metric.sharp(x, covector, args)
+        return value, gradient, jnp.vdot(covector, gradient)
+
+    def step(carry, _):
+        x, value, gradient, slope, stuck = carry
+
+        def too_long(state):
+            size, _, new, halvings = state
+            falls = new <= value - _ARMIJO * size * slope
+            return ~falls & (halvings < _HALVINGS)
+
+        def halve(state):
+            size, _, _, halvings = state
+            target = move(x, -size / 2 * gradient)
+            return size / 2, target, objective(target), halvings + 1
+
+        size = jnp.asarray(learning_rate, x.dtype)
+        target = move(x, -size * gradient)
+        trial = (size, target, objective(target), jnp.zeros((), jnp.int32))
+        size, target, new, _ = jax.lax.while_loop(too_long, halve, trial)
+        at_rest = jnp.sqrt(slope) <= gtol
+        failed = ~at_rest & ~(new <= value - _ARMIJO * size * slope)
+        going = ~at_rest & ~failed & ~stuck
+        size = jnp.where(going, size, 0.0)
+        x = jnp.where(going, target, x)
+        carry = (x, *gradient_at(x), stuck | failed)
+        return carry, (x, carry[1], jnp.sqrt(carry[3]), size)
+
+    start = (x0, *gradient_at(x0), jnp.zeros((), bool))
+    end, (xs, values, norms, sizes) = jax.lax.scan(step, start, length=num_steps)
+    xs = jnp.concatenate([x0[None], xs])
+    values = jnp.concatenate([start[1][None], values])
+    norms = jnp.concatenate([jnp.sqrt(start[3])[None], norms])
+    result = RESULTS.where(end[4], RESULTS.no_descent, RESULTS.successful)
+    short = (gtol > 0) & ~(norms[-1] <= gtol)
+    result = RESULTS.where(short & ~end[4], RESULTS.not_converged, result)
+    finite = jnp.all(jnp.isfinite(values)) & jnp.all(jnp.isfinite(norms))
+    result = RESULTS.where(finite, result, RESULTS.non_finite)
+    return DescentSolution(xs, values, norms, sizes, result)

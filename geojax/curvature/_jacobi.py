@@ -1,0 +1,187 @@
+"""Jacobi fields: how a geodesic moves when its start moves. The derivative of exp."""
+
+from typing import Any
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ..geodesics import RESULTS
+from ..metrics import AbstractMetric
+
+_FIRST_STEP = 0.01  # of 1; the controller adapts it
+
+
+class JacobiField(eqx.Module):
+    """A Jacobi field along a geodesic on [0, 1], and the verdict on it.
+
+    - ``ts``: shape (num_segments + 1,).
+    - ``xs``, ``vs``: the geodesic and its velocity at these times, (num_segments + 1, *shape).
+    - ``fields``, ``derivatives``: J and its covariant derivative DJ/dt there, of that shape.
+    - ``result``: a member of `RESULTS`.
+    - ``stats``: ``num_steps``; ``energy_drift``, the largest relative deviation of g(x', x') from
+      its initial value; ``gauss_defect``, the same of <J, x'>_g from its exact value, which is
+    X
+    """
+
+    ts: Float[Array, " nodes"]
+    xs: Float[Array, "nodes *shape"]
+    vs: Float[Array, "nodes *shape"]
+    fields: Float[Array, "nodes *shape"]
+    derivatives: Float[Array, "nodes *shape"]
+    result: RESULTS
+    stats: dict[str, Any]
+
+
+def jacobi_field(
+    metric: AbstractMetric,
+    x0: Float[Array, "*shape"],
+    v0: Float[Array, "*shape"],
+    field: Float[Array, "*shape"],
+    derivative: Float[Array, "*shape"],
+    args: Any = None,
+    *,
+    num_segments: int = 32,
+    solver: diffrax.AbstractERK | None = None,
+    rtol: float | None = None,
+    atol: float | None = None,
+    max_steps: int = 4096,
+    drift_tolerance: float = 1e-2,
+    adjoint: diffrax.AbstractAdjoint | None = None,
+    throw: bool = True,
+) -> JacobiField:
+    """The solution of ``D^2 J / dt^2 = -R(J, x') x'`` along the geodesic from ``x0`` by ``v0``.
+
+    It is the variation of a family of geodesics, and is computed as that: the geodesic equation
+    and its linearisation by one JVP are integrated together. No curvature tensor is formed.
+
+    - ``x0``, ``v0``: as for `exponential_map`.
+    - ``field``, ``derivative``: J and its covariant derivative DJ/dt at t = 0.
+    - ``num_segments``: how many pieces the reported times cut [0, 1] into.
+    - ``solver``, ``rtol``, ``atol``, ``max_steps``: as for `exponential_map`.
+    - ``drift_tolerance``: bound on ``energy_drift`` and ``gauss_defect``.
+    - ``adjoint``: how diffrax differentiates through it; default reverse mode.
+
+    **Returns:** a `JacobiField`. **Raises:** `ValueError` on mismatched shapes or dtypes; a
+    run-time error naming the remedy when the integration did not succeed and ``throw`` is True.
+
+    >>> import jax.numpy as jnp, geojax
+    >>> x0, v0, up = jnp.zeros(2), jnp.array([1.0, 0.0]), jnp.array([0.0, 1.0])
+    >>> flat = geojax.jacobi_field(geojax.Euclidean(), x0, v0, 0 * up, up, num_segments=2)
+    >>> flat.fields[:, 1].round(6).tolist()  # grows linearly where there is no curvature
+    [0.0, 0.5, 1.0]
+    """
+    arrays = {"x0": x0, "v0": v0, "field": field, "derivative": derivative}
+    arrays = {name: jnp.asarray(array) for name, array in arrays.items()}
+    x0, v0, field, derivative = arrays.values()
+    for name, array in arrays.items():
+        if array.shape != x0.shape or array.dtype != x0.dtype:
+            raise ValueError(
+                f"{name} must be {x0.dtype} of shape {x0.shape} as x0 is, got {array.dtype} of "
+                f"shape {array.shape}."
+            )
+    if num_segments < 1:
+        raise ValueError(f"num_segments must be at least 1, got {num_segments}.")
+    default = 1e-8 if x0.dtype == jnp.float64 else 1e-5
+    controller = diffrax.PIDController(rtol=rtol or default, atol=atol or default)
+    solver = diffrax.Tsit5() if solver is None else solver
+    adjoint = diffrax.RecursiveCheckpointAdjoint() if adjoint is None else adjoint
+    solution = _integrate(
+        metric, x0, v0, field, derivative, args, num_segments, solver, controller, max_steps,
+        adjoint, drift_tolerance,
+    )  # fmt: skip
+    if throw:
+        solution = solution.result.error_if(solution, solution.result != RESULTS.successful)
+    return solution
+
+
+@eqx.filter_jit
+def _integrate(
+    metric, x0, v0, field, derivative, args, num_segments, solver, controller, max_steps, adjoint,
+    drift_tolerance,
+) -> JacobiField:  # fmt: skip
+    def rate(t, state, args):
+        del t
+        at = lambda x, v: (v, metric.acceleration(x, v, args))  # noqa: E731
+        motion, variation = jax.jvp(at, state[:2], state[2:])
+        return *motion, *variation
+
+    # The state holds the variation of the coordinates of x', which is no vector.
+    variation = derivative - metric.christoffel(x0, v0, field, args)
+    ts = jnp.linspace(0, 1, num_segments + 1, dtype=x0.dtype)
+    out = diffrax.diffeqsolve(
+        diffrax.ODETerm(rate),
+        solver,
+        t0=0.0,
+        t1=1.0,
+        dt0=_FIRST_STEP,
+        y0=(x0, v0, field, variation),
+        args=args,
+        saveat=diffrax.SaveAt(ts=ts),
+        stepsize_controller=controller,
+        max_steps=max_steps,
+        adjoint=adjoint,
+        throw=False,
+    )
+    assert out.ys is not None
+    xs, vs, fields, variations = out.ys
+    covariant = lambda x, v, j, dv: dv + metric.christoffel(x, v, j, args)  # noqa: E731
+    derivatives = jax.vmap(covariant)(xs, vs, fields, variations)
+    inner = jax.vmap(lambda x, u, v: metric.inner(x, u, v, args))
+    squared, along = inner(xs, vs, vs), inner(xs, fields, vs)
+    sizes = inner(xs, fields, fields) + inner(xs, derivatives, derivatives)
+    energy_drift = _relative(squared - squared[0], squared[0])
+    exact = along[0] + ts * metric.inner(x0, derivative, v0, args)
+    gauss_defect = _relative(along - exact, jnp.sqrt(jnp.max(sizes) * squared[0]))
+    kept = jnp.maximum(energy_drift, gauss_defect) <= drift_tolerance
+    result = RESULTS.where(kept, RESULTS.successful, RESULTS.energy_drift)
+    ended = out.result == diffrax.RESULTS.successful
+    result = RESULTS.where(ended, result, RESULTS.integration_stopped)
+    start = jax.tree.leaves((rate(0.0, (x0, v0, field, variation), args), squared[0]))
+    defined = jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in start]))
+    result = RESULTS.where(defined, result, RESULTS.non_finite)
+    stats = {
+        "num_steps": out.stats["num_steps"],
+        "energy_drift": energy_drift,
+        "gauss_defect": gauss_defect,
+    }
+    return JacobiField(ts, xs, vs, fields, derivatives, result, stats)
+
+
+def _relative(deviation: Array, size: Array) -> Array:
+    return jnp.max(jnp.abs(deviation)) / jnp.where(size > 0, size, 1.0)
+
+
+def exponential_derivative(
+    metric: AbstractMetric,
+    x0: Float[Array, "*shape"],
+    v0: Float[Array, "*shape"],
+    w: Float[Array, "*shape"],
+    args: Any = None,
+    **options: Any,
+) -> Float[Array, "*shape"]:
+    """The derivative of ``v -> exp_x0(v)`` at ``v0`` in the direction ``w``, at ``exp_x0(v0)``.
+
+    It is the end J(1) of the Jacobi field with J(0) = 0 and DJ/dt(0) = w. Where it maps some w to
+    zero, exp_x0(v0) is conjugate to x0: beyond it the geodesic is not the shortest any more.
+
+    - the options are those of `jacobi_field`.
+
+    **Returns:** an array of the shape of ``x0``; with ``throw=False`` a failure gives NaNs.
+    **Raises:** as `jacobi_field`.
+
+    >>> import jax.numpy as jnp, geojax
+    >>> metric = geojax.SteinScoreMetric(lambda x, args: -x)
+    >>> x0, v0, w = jnp.array([1.0, 0.0]), jnp.array([0.0, 1.0]), jnp.array([0.5, 0.0])
+    >>> exact = geojax.exponential_derivative(metric, x0, v0, w)
+    >>> end = lambda v: geojax.exponential_map(metric, x0, v, rtol=1e-8, atol=1e-8).curve.xs[-1]
+    >>> bool(jnp.allclose(exact, (end(v0 + 1e-3 * w) - end(v0 - 1e-3 * w)) / 2e-3, atol=1e-3))
+    True
+    """
+    solution = jacobi_field(
+        metric, x0, v0, jnp.zeros_like(x0), w, args, **{"num_segments": 1, **options}
+    )
+    good = solution.result == RESULTS.successful
+    return jnp.where(good, solution.fields[-1], jnp.nan)

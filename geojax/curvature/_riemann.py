@@ -1,0 +1,123 @@
+"""Riemannian and sectional curvature, matrix-free."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ..metrics import AbstractLowRankMetric, AbstractMetric
+
+
+def riemann_curvature(
+    metric: AbstractMetric,
+    x: Float[Array, "*shape"],
+    u: Float[Array, "*shape"],
+    v: Float[Array, "*shape"],
+    w: Float[Array, "*shape"],
+    args: Any = None,
+) -> Float[Array, "*shape"]:
+    """``R(u, v) w = D_u D_v w - D_v D_u w - D_[u, v] w`` (do Carmo's sign is the opposite).
+
+    With this sign ``<R(u, v) v, u>_g`` is positive on a sphere.
+
+    Low-rank metrics ``b I + sum_k lam_k s_k s_k^T`` whose scores are all gradients,
+    ``s_k = grad f_k``, are those of the graph ``x -> (sqrt(b) x, sqrt(lam_k) f_k(x))``, and Gauss'
+    equation gives R from its second fundamental form: two JVPs a score, whatever D. For any other
+    metric R comes from JVPs of products with its Christoffel symbols, which takes second
+    derivatives of the score. Nothing of size D^2 is made either way.
+
+    - ``x``: a point of any shape; ``u``, ``v``, ``w``: vectors of that shape.
+    - ``args``: handed to the score.
+
+    **Returns:** an array of the shape of ``x``, in units of w / length^2. NaN where the metric is.
+
+    >>> import jax.numpy as jnp, geojax
+    >>> half_plane = geojax.DenseMetric(lambda x, args: jnp.eye(2) / x[1] ** 2)  # K = -1
+    >>> x, u, v = jnp.array([0.0, 2.0]), jnp.array([2.0, 0.0]), jnp.array([0.0, 2.0])
+    >>> geojax.riemann_curvature(half_plane, x, u, v, v).round(6).tolist()
+    [-2.0, 0.0]
+    """
+    return metric.sharp(x, lowered(metric, x, u, v, w, args), args)
+
+
+def sectional_curvature(
+    metric: AbstractMetric,
+    x: Float[Array, "*shape"],
+    u: Float[Array, "*shape"],
+    v: Float[Array, "*shape"],
+    args: Any = None,
+) -> Float[Array, ""]:
+    """The Gaussian curvature of the surface of geodesics tangent to ``u`` and ``v``.
+
+    ``K = <R(u, v) v, u>_g / (g(u, u) g(v, v) - g(u, v)^2)``, at the cost of `riemann_curvature`.
+    Positive where geodesics converge, negative where they spread.
+
+    **Returns:** a scalar, in 1 / length^2. NaN when u and v are parallel to within the square root
+    of the rounding error: they span no plane.
+
+    >>> import jax.numpy as jnp, geojax
+    >>> metric = geojax.SteinScoreMetric(lambda x, args: -x, lam=4.0, conservative=True)
+    >>> u, v = jnp.array([1.0, 0.0]), jnp.array([1.0, 1.0])
+    >>> print(geojax.sectional_curvature(metric, jnp.zeros(2), u, v))  # a paraboloid at its top
+    4.0
+    """
+    norm = metric.inner(x, u, u, args)
+    safe = jnp.where(norm > 0, norm, 1.0)
+    across = v - metric.inner(x, u, v, args) / safe * u
+    height = metric.inner(x, across, across, args)
+    eps = float(jnp.finfo(x.dtype).eps)
+    plane = (norm > 0) & (height > eps * metric.inner(x, v, v, args))
+    bent = jnp.vdot(lowered(metric, x, u, across, across, args), u)
+    return jnp.where(plane, bent / jnp.where(plane, norm * height, 1.0), jnp.nan)
+
+
+def lowered(metric: AbstractMetric, x, u, v, w, args: Any) -> Float[Array, "*shape"]:
+    """The covector ``g R(u, v) w``."""
+    if isinstance(metric, AbstractLowRankMetric) and all(metric.terms().conservative):
+        return _by_gauss(metric, x, u, v, w, args)
+    return _by_christoffel(metric, x, u, v, w, args)
+
+
+def _by_gauss(metric: AbstractLowRankMetric, x, u, v, w, args):
+    """``<R(u, v) w, z> = II(v, w).II(u, z) - II(u, w).II(v, z)``, II the second fundamental form.
+
+    ``II(u, v).II(w, z) = B(u, v)^T M B(w, z)`` with ``B_k(u, v) = sqrt(lam_k) u^T J_k v`` and M
+    the inverse of ``I + F F^T / b``, where F stacks ``sqrt(lam_k) s_k``: the inner product of the
+    graph's normal space.
+    """
+    base, weights, scores, _ = metric.terms()
+    if not scores:
+        return jnp.zeros_like(x)
+    factors, along_u, along_v = [], [], []
+    for weight, score in zip(weights, scores, strict=True):
+        root = jnp.sqrt(weight).astype(x.dtype)
+        at = lambda y, score=score: score(y, args)  # noqa: E731
+        s, ju = jax.jvp(at, (x,), (u,))
+        _, jv = jax.jvp(at, (x,), (v,))
+        factors.append((root * s).reshape(-1))
+        along_u.append((root * ju).reshape(-1))
+        along_v.append((root * jv).reshape(-1))
+    stacked, ju, jv = jnp.stack(factors), jnp.stack(along_u), jnp.stack(along_v)
+    gram = jnp.matmul(stacked, stacked.T, precision=jax.lax.Precision.HIGHEST)
+    normal = jnp.eye(len(scores), dtype=x.dtype) + gram / jnp.asarray(base, x.dtype)
+    bends = jnp.stack([jv @ w.reshape(-1), ju @ w.reshape(-1)], axis=1)
+    by_v, by_u = jnp.linalg.solve(normal, bends).T
+    return (by_v @ ju - by_u @ jv).reshape(x.shape)
+
+
+def _by_christoffel(metric: AbstractMetric, x, u, v, w, args):
+    """``g R(u, v) w`` from ``R(u, v) w = D_u Gamma(v, w) + Gamma(u, Gamma(v, w)) - (u <-> v)``.
+
+    ``g D_u Gamma = D_u (g Gamma) - (D_u g) Gamma``, so that g^-1 is applied but never
+    differentiated.
+    """
+
+    def half(u, v):
+        first = lambda y: metric.christoffel_first(y, v, w, args)  # noqa: E731
+        value, slope = jax.jvp(first, (x,), (u,))
+        gamma = metric.sharp(x, value, args)
+        _, change = jax.jvp(lambda y: metric.flat(y, gamma, args), (x,), (u,))
+        return slope - change + metric.christoffel_first(x, u, gamma, args)
+
+    return half(u, v) - half(v, u)

@@ -1,0 +1,188 @@
+"""Parallel transport along a curve."""
+
+import abc
+from typing import Any
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ..geodesics import RESULTS, GeodesicSolution, Polyline
+from ..metrics import AbstractMetric
+
+_TIMES = 33  # where a curve without nodes of its own is reported
+
+
+class TransportSolution(eqx.Module):
+    """A vector carried along a curve, and the verdict on it.
+
+    - ``ts``: the times reported, shape (nodes,); ``xs``: the curve there, (nodes, *shape).
+    - ``vectors``: the parallel vectors there, (nodes, *shape); `vector` is the last one.
+    - ``result``: a member of `RESULTS`.
+    - ``stats``: ``norm_drift``, the largest relative deviation of the vector's length in the
+      metric, which transport keeps; ``num_steps``; for `PoleLadder` also ``log_miss``.
+    """
+
+    ts: Float[Array, " nodes"]
+    xs: Float[Array, "nodes *shape"]
+    vectors: Float[Array, "nodes *shape"]
+    result: RESULTS
+    stats: dict[str, Any]
+
+    @property
+    def vector(self) -> Float[Array, "*shape"]:
+        """The vector at the curve's end."""
+        return self.vectors[-1]
+
+
+class AbstractTransport(eqx.Module):
+    """How a vector is carried along a curve."""
+
+    @abc.abstractmethod
+    def carry(
+        self,
+        metric: AbstractMetric,
+        curve: diffrax.AbstractPath,
+        ts: Float[Array, " nodes"],
+        v0: Float[Array, "*shape"],
+        args: Any,
+    ) -> tuple[Float[Array, "nodes *shape"], RESULTS, dict[str, Any]]:
+        """The vectors at ``ts``, how the computation ended, and figures."""
+
+
+class TransportODE(AbstractTransport):
+    """The definition: ``v' = -Gamma(x', v)``, integrated adaptively by diffrax.
+
+    Along a polyline the integration restarts at every node, where x' jumps.
+
+    - ``solver``: an explicit Runge-Kutta method of diffrax.
+    - ``rtol``, ``atol``: default 1e-8 in float64, 1e-5 in float32, relative to the entries of v.
+    - ``max_steps``: integration steps at most.
+    - ``adjoint``: how diffrax differentiates through it; for forward mode
+      ``diffrax.ForwardMode()``.
+
+    >>> from geojax.curvature import TransportODE
+    >>> TransportODE(rtol=1e-10).max_steps
+    4096
+    """
+
+    solver: diffrax.AbstractERK = eqx.field(default_factory=diffrax.Tsit5)
+    rtol: float | None = None
+    atol: float | None = None
+    max_steps: int = 4096
+    adjoint: diffrax.AbstractAdjoint = eqx.field(default_factory=diffrax.RecursiveCheckpointAdjoint)
+
+    def carry(self, metric, curve, ts, v0, args):
+        velocity = getattr(curve, "velocity", curve.derivative)
+
+        def field(t, v, args):
+            return -metric.christoffel(curve.evaluate(t), velocity(t), v, args)
+
+        default = 1e-8 if v0.dtype == jnp.float64 else 1e-5
+        controller = diffrax.PIDController(rtol=self.rtol or default, atol=self.atol or default)
+        if isinstance(curve, Polyline):
+            controller = diffrax.ClipStepSizeController(controller, jump_ts=curve.ts[1:-1])
+        size = jnp.max(jnp.abs(v0))  # so that atol is relative too: transport is linear in v
+        unit = jnp.where(size > 0, size, 1.0)
+        out = diffrax.diffeqsolve(
+            diffrax.ODETerm(field),
+            self.solver,
+            t0=ts[0],
+            t1=ts[-1],
+            dt0=(ts[-1] - ts[0]) / 100,
+            y0=v0 / unit,
+            args=args,
+            saveat=diffrax.SaveAt(ts=ts),
+            stepsize_controller=controller,
+            adjoint=self.adjoint,
+            max_steps=self.max_steps,
+            throw=False,
+        )
+        assert out.ys is not None
+        ended = out.result == diffrax.RESULTS.successful
+        result = RESULTS.where(ended, RESULTS.successful, RESULTS.integration_stopped)
+        return (unit * out.ys).at[0].set(v0), result, {"num_steps": out.stats["num_steps"]}
+
+
+def parallel_transport(
+    metric: AbstractMetric,
+    curve: Any,
+    v0: Float[Array, "*shape"],
+    args: Any = None,
+    *,
+    method: AbstractTransport | None = None,
+    ts: Float[Array, " nodes"] | None = None,
+    drift_tolerance: float = 1e-3,
+    throw: bool = True,
+) -> TransportSolution:
+    """The vector that ``v0`` becomes when it is carried along a curve without turning.
+
+    It keeps lengths and angles in the metric, and the velocity of a geodesic is carried to the
+    velocity. Around a loop a vector comes back turned: the holonomy, on a surface the integral of
+    the curvature over the loop's inside.
+
+    - ``curve``: a solution of `geodesic` or `exponential_map`, or any diffrax path, a loop for
+      instance. The nodes of a two-point solution make a polyline, along which transport is exact;
+      it differs from that along the smooth geodesic by O(1 / num_segments^2).
+    - ``v0``: a vector at the curve's start, of the shape of a point.
+    - ``method``: `TransportODE` (default) or `PoleLadder`.
+    - ``ts``: times at which the vectors are reported, from where to where the curve is followed;
+      they may run backwards. Default: the curve's nodes, else 33 equally spaced times.
+    - ``drift_tolerance``: how far the vector's length may drift, relatively.
+
+    **Returns:** a `TransportSolution`; its ``vector`` is the one at the end. The verdict on a
+    solution that did not succeed is also the verdict on a transport along it.
+
+    **Raises:** `ValueError` when ``v0`` has not the shape and dtype of the curve's points; a
+    run-time error naming the remedy when it did not succeed and ``throw`` is True.
+
+    >>> import jax.numpy as jnp, geojax
+    >>> metric = geojax.SteinScoreMetric(lambda x, args: -x)
+    >>> solution = geojax.exponential_map(metric, jnp.array([1.0, 0.0]), jnp.array([0.0, 1.0]))
+    >>> carried = geojax.parallel_transport(metric, solution, solution.initial_velocity)
+    >>> bool(jnp.allclose(carried.vector, solution.final_velocity, atol=1e-5))
+    True
+    """
+    v0 = jnp.asarray(v0)
+    path = curve.curve if isinstance(curve, GeodesicSolution) else curve
+    if not isinstance(path, diffrax.AbstractPath):
+        raise ValueError(
+            f"curve must be a GeodesicSolution or a diffrax path, got {type(curve).__name__}. "
+            "For nodes xs at times ts: geojax.geodesics.Polyline(ts, xs)."
+        )
+    point = jax.eval_shape(path.evaluate, path.t0)
+    if (point.shape, point.dtype) != (v0.shape, v0.dtype):
+        raise ValueError(
+            f"v0 must be a vector like the curve's points, {point.dtype} of shape {point.shape}, "
+            f"got {v0.dtype} of shape {v0.shape}."
+        )
+    if ts is None:
+        ts = getattr(path, "ts", None)
+    ts = jnp.linspace(path.t0, path.t1, _TIMES, dtype=v0.dtype) if ts is None else jnp.asarray(ts)
+    if len(ts) < 2:
+        raise ValueError(f"ts must hold at least two times, got {len(ts)}.")
+    method = TransportODE() if method is None else method
+    solution = _transport(metric, path, ts.astype(v0.dtype), v0, args, method, drift_tolerance)
+    if isinstance(curve, GeodesicSolution):
+        good = curve.result == RESULTS.successful
+        verdict = RESULTS.where(good, solution.result, curve.result)
+        solution = eqx.tree_at(lambda s: s.result, solution, verdict)
+    if throw:
+        solution = solution.result.error_if(solution, solution.result != RESULTS.successful)
+    return solution
+
+
+@eqx.filter_jit
+def _transport(metric, curve, ts, v0, args, method, drift_tolerance) -> TransportSolution:
+    vectors, result, stats = method.carry(metric, curve, ts, v0, args)
+    xs = jax.vmap(curve.evaluate)(ts)
+    squared = jax.vmap(lambda x, v: metric.inner(x, v, v, args))(xs, vectors)
+    norms = jnp.sqrt(squared)
+    drift = jnp.max(jnp.abs(norms - norms[0])) / jnp.where(norms[0] > 0, norms[0], 1.0)
+    kept = drift <= drift_tolerance
+    result = RESULTS.where((result == RESULTS.successful) & ~kept, RESULTS.transport_drift, result)
+    defined = jnp.isfinite(squared[0]) & jnp.all(jnp.isfinite(xs))
+    result = RESULTS.where(defined, result, RESULTS.non_finite)
+    return TransportSolution(ts, xs, vectors, result, {"norm_drift": drift, **stats})

@@ -95,6 +95,19 @@ def test_energies_have_derivatives_at_weight_zero(metric):
     np.testing.assert_allclose(jax.grad(energy)(0.0), expected, rtol=1e-10)
 
 
+def test_the_inverse_by_conjugate_gradients_has_derivatives():
+    """In both modes, as finite differences have it."""
+    x, v, w = points((3,), jnp.float64)
+
+    @jax.jit
+    def value(lam):
+        return jnp.vdot(w, JacobianMetric(whirl, lam).sharp(x, v))
+
+    finite = (value(0.5 + 1e-5) - value(0.5 - 1e-5)) / 2e-5
+    np.testing.assert_allclose(jax.grad(value)(0.5), finite, rtol=1e-6)
+    np.testing.assert_allclose(jax.jvp(value, (0.5,), (1.0,))[1], finite, rtol=1e-6)
+
+
 def test_sums_and_multiples_of_sums_of_squares_are_such():
     assert isinstance(STEIN + JACOBIAN, SumOfSquaresSum)
     assert isinstance(JACOBIAN + STEIN, SumOfSquaresSum)

@@ -30,6 +30,10 @@ class CoarseToFine(AbstractSolver):
     solver: AbstractSolver
     levels: int = eqx.field(static=True, default=3)
 
+    @property
+    def certifies(self) -> bool:
+        return self.solver.certifies
+
     def __check_init__(self):
         if self.levels < 1:
             raise ValueError(f"levels must be at least 1, got {self.levels}.")
@@ -63,6 +67,10 @@ class LambdaContinuation(AbstractSolver):
     solver: AbstractSolver
     weights: tuple[float, ...] = eqx.field(static=True, default=(1e-3, 1e-2, 1e-1))
 
+    @property
+    def certifies(self) -> bool:
+        return self.solver.certifies
+
     def __check_init__(self):
         rising = all(a < b for a, b in zip(self.weights, self.weights[1:], strict=False))
         if not rising or not all(0 < w < 1 for w in self.weights):
@@ -88,10 +96,12 @@ def _in_stages(
     """Each stage starts from the path of the one before, unless that one is not finite."""
     steps = evaluations = products = jnp.asarray(0)
     output = None
+    x1 = xs[-1]
     for problem, size in stages:
-        output = solver.solve(problem, resample(xs, size), max_steps, progress_meter)
+        start = resample(xs, size).at[-1].set(x1)  # which `Shooting` meets only nearly
+        output = solver.solve(problem.resampled(size), start, max_steps, progress_meter)
         finite = jnp.all(jnp.isfinite(output.xs)) & jnp.isfinite(output.energy)
-        xs = jnp.where(finite, output.xs, resample(xs, size))
+        xs = jnp.where(finite, output.xs, start)
         steps = steps + output.num_steps
         evaluations = evaluations + output.score_evaluations
         products = products + output.score_products

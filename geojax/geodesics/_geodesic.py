@@ -1,5 +1,6 @@
 """The two-point problem: the geodesic between two points."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import diffrax
@@ -17,6 +18,8 @@ from ._path_energy import PathEnergy
 from ._problem import TwoPointProblem
 from ._results import RESULTS
 from ._rules import AbstractRule, Midpoint, gauss_points, map_points
+from ._second_order import attach, envelope, held, path, preparing
+from ._second_order import certify as _certify
 from ._solution import GeodesicSolution
 
 _FINE_ORDER = 5  # Gauss-Legendre points a segment when a path is priced finely
@@ -29,11 +32,13 @@ def geodesic(
     solver: AbstractSolver | None = None,
     args: Any = None,
     *,
-    init: Array | None = None,
+    init: Array | Sequence[Array] | None = None,
     num_segments: int = 32,
+    ts: Array | None = None,
     rule: AbstractRule | None = None,
     max_steps: int = 200,
     resolution_tolerance: float = 0.05,
+    certify: bool = True,
     throw: bool = True,
     progress_meter: diffrax.AbstractProgressMeter | None = None,
 ) -> GeodesicSolution:
@@ -46,10 +51,17 @@ def geodesic(
       `LambdaContinuation`.
     - ``args``: handed to the score (a label, a prompt).
     - ``init``: nodes of a path to start from; its ends are replaced by x0 and x1 and it is
-      resampled to ``num_segments``. Default: the straight line.
+      resampled to ``num_segments``. Default: the straight line. A list of such paths: every one is
+      started from, and what has the lowest finely priced energy is returned (``stats`` then hold
+      ``start``, which one that was, and ``start_energies``; counts are sums over all).
+    - ``ts``: parameters of the nodes, rising from 0 to 1, shape (num_segments + 1,); default equal
+      steps. A geodesic has constant speed, so short steps put nodes close together:
+      `robust_geodesic` finds where that is needed.
     - ``rule``: how a segment is priced; default `Midpoint`.
     - ``max_steps``: iterations at most. With 0 the initial path is priced and judged as it is.
     - ``resolution_tolerance``: how far the finely priced energy may differ, relatively.
+    - ``certify``: tell minima from saddles by products with the exact Hessian, forward over
+      reverse. `GaussNewton` does so itself, and moves on from a saddle.
     - ``throw``: raise when the solve did not succeed; else read ``solution.result``.
     - ``progress_meter``: a diffrax meter, for example ``diffrax.TextProgressMeter()``.
 
@@ -68,6 +80,11 @@ def geodesic(
     - ``path_dependence``: how far these two integrals differ, relative to the larger of the total
       variations ``integral |s . x'|``: 0 for a score that is a gradient and resolved by both.
 
+    Energy, length, velocities and nodes can be differentiated, forward and reverse, by the
+    end-points, ``args`` and every number in the metric and its score: by the implicit function
+    theorem at the path found, whatever the solver did. The energy's gradient takes no linear
+    solve (envelope theorem). ``stats`` and ``ts`` are constants.
+
     **Raises:** `ValueError` on mismatched shapes or dtypes or impossible options; a run-time error
     naming the remedy when the solve did not succeed and ``throw`` is True.
 
@@ -82,27 +99,74 @@ def geodesic(
         raise ValueError(f"num_segments must be at least 1, got {num_segments}.")
     if max_steps < 0:
         raise ValueError(f"max_steps must be at least 0, got {max_steps}.")
-    xs = straight_line(x0, x1, num_segments)
-    if init is not None:
-        init = jnp.asarray(init)
-        if init.ndim != x0.ndim + 1 or init.shape[1:] != x0.shape or len(init) < 2:
-            raise ValueError(
-                f"init must hold at least two nodes of shape {x0.shape}, shape (nodes, *shape), "
-                f"got shape {init.shape}."
-            )
-        inner = resample(init.astype(x0.dtype), num_segments)[1:-1]
-        xs = xs.at[1:-1].set(inner)
-    if solver is None:
-        low_rank = isinstance(metric, AbstractLowRankMetric)
-        tol = 1e-10 if x0.dtype == jnp.float64 else 1e-6
-        solver = GaussNewton() if low_rank else PathEnergy(optimiser=optx.LBFGS(rtol=tol, atol=tol))
-    problem = TwoPointProblem(metric, Midpoint() if rule is None else rule, args)
+    starts = [init] if init is None or hasattr(init, "ndim") else list(init)
+    if not starts:
+        raise ValueError("init must hold at least one path to start from, got an empty list.")
+    paths = [_start(x0, x1, start, num_segments) for start in starts]
+    solver = default_solver(metric, x0.dtype) if solver is None else solver
+    rule = Midpoint() if rule is None else rule
+    problem = TwoPointProblem(metric, rule, args, _check_mesh(ts, num_segments, x0.dtype))
     meter = diffrax.NoProgressMeter() if progress_meter is None else progress_meter
-    solution = _solve(problem, xs, solver, max_steps, resolution_tolerance, meter)
+    settings = solver, max_steps, resolution_tolerance, certify, meter
+    if len(paths) == 1:
+        solution = _solve(problem, paths[0], *settings)
+    else:
+        solution = _best(problem, jnp.stack(paths), settings)
     if throw:
         failed = solution.result != RESULTS.successful
         solution = solution.result.error_if(solution, failed)
     return solution
+
+
+def _start(x0, x1, init, num_segments: int):
+    """The nodes of a path to start from, between the given ends."""
+    xs = straight_line(x0, x1, num_segments)
+    if init is None:
+        return xs
+    init = jnp.asarray(init)
+    if init.ndim != x0.ndim + 1 or init.shape[1:] != x0.shape or len(init) < 2:
+        raise ValueError(
+            f"init must hold at least two nodes of shape {x0.shape}, shape (nodes, *shape), "
+            f"got shape {init.shape}."
+        )
+    return xs.at[1:-1].set(resample(init.astype(x0.dtype), num_segments)[1:-1])
+
+
+def _check_mesh(ts, num_segments: int, dtype):
+    if ts is None:
+        return None
+    ts = jnp.asarray(ts, dtype)
+    if ts.shape != (num_segments + 1,):
+        raise ValueError(
+            f"ts must hold the parameters of the num_segments + 1 = {num_segments + 1} nodes, got "
+            f"shape {ts.shape}."
+        )
+    eps = float(jnp.finfo(dtype).eps)
+    bad = (ts[0] != 0) | (jnp.abs(ts[-1] - 1) > 8 * eps) | ~jnp.all(jnp.diff(ts) > 0)
+    return eqx.error_if(ts, bad, "ts must rise from 0 to 1.")
+
+
+@eqx.filter_jit
+def _best(problem, paths, settings) -> GeodesicSolution:
+    """One solution a start, one after the other; the one of the lowest finely priced energy."""
+    all_of_them = jax.lax.map(lambda xs: _solve(problem, xs, *settings), paths)
+    fine = all_of_them.stats["energy_fine"]
+    best = jnp.argmin(jnp.where(jnp.isfinite(fine), fine, jnp.inf))
+    solution = jax.tree.map(lambda leaf: leaf[best], all_of_them)
+    totals = {
+        name: jnp.sum(all_of_them.stats[name])
+        for name in ("num_steps", "score_evaluations", "score_products")
+    }
+    stats = {**solution.stats, **totals, "start": best, "start_energies": fine}
+    return eqx.tree_at(lambda s: s.stats, solution, stats)
+
+
+def default_solver(metric: AbstractMetric, dtype) -> AbstractSolver:
+    """The solver of `geodesic` where none is given."""
+    if isinstance(metric, AbstractLowRankMetric):
+        return GaussNewton()
+    tol = 1e-10 if dtype == jnp.float64 else 1e-6
+    return PathEnergy(optimiser=optx.LBFGS(rtol=tol, atol=tol))
 
 
 def check_points(metric, x0, x1) -> tuple[Array, Array]:
@@ -124,38 +188,64 @@ def check_points(metric, x0, x1) -> tuple[Array, Array]:
 
 
 @eqx.filter_jit
-def _solve(problem, xs, solver, max_steps, resolution_tolerance, meter) -> GeodesicSolution:
+def _solve(
+    problem, xs, solver, max_steps, resolution_tolerance, certified, meter
+) -> GeodesicSolution:
     n = len(xs) - 1
-    output = solver.solve(problem, xs, max_steps, meter)
-    xs, energy = output.xs, output.energy
-    fine, extra = _fine_figures(problem, xs)
+    output = solver.solve(held(problem), held(xs), max_steps, meter)
+    result, evaluations, products = output.result, output.score_evaluations, output.score_products
+    if certified and not solver.certifies:
+        saddle, count = _certify(held(problem), output.xs, result == RESULTS.successful)
+        result = RESULTS.where(saddle, RESULTS.saddle_point, result)
+        evaluations, products = (
+            sofar + once + count * each
+            for sofar, once, each in zip(
+                (evaluations, products),
+                preparing(problem, n),
+                problem.curvature_cost(n),
+                strict=True,
+            )
+        )
+    # `Shooting` ends near x1, not at it: what it misses by stays in the path.
+    ends = xs[0], xs[-1] + held(output.xs[-1] - xs[-1])
+    inner = attach(output.xs[1:-1], problem, ends)
+    energy = envelope(output.energy, output.xs[1:-1], problem, ends)
+    xs, taus = path(inner, ends), problem.taus(xs)
+    fine, extra = _fine_figures(held(problem), held(xs))
     safe = jnp.where(energy > 0, energy, 1.0)
     resolution = jnp.abs(fine - energy) / safe
-    resolved = resolution <= resolution_tolerance
     result = RESULTS.where(
-        (output.result == RESULTS.successful) & ~resolved, RESULTS.under_resolved, output.result
+        (result == RESULTS.successful) & ~(resolution <= resolution_tolerance),
+        RESULTS.under_resolved,
+        result,
     )
     initial, final, at_ends = _end_velocities(problem, xs)
     finite = jnp.isfinite(energy) & jnp.isfinite(fine)
     finite &= jnp.all(jnp.isfinite(initial)) & jnp.all(jnp.isfinite(final))
     result = RESULTS.where(finite, result, RESULTS.non_finite)
-    speeds = jnp.sqrt(2 * n * problem.segment_energies(xs))
-    length = jnp.mean(speeds)
-    defect = jnp.max(jnp.abs(speeds - length)) / jnp.where(length > 0, length, 1.0)
-    evaluations = output.score_evaluations + extra.pop("score_evaluations")
+    length, defect = _speed(problem.segment_energies(xs), taus)
+    evaluations = evaluations + extra.pop("score_evaluations")
     evaluations = evaluations + problem.energy_cost(n) + at_ends[0]
     stats = {
         "num_steps": output.num_steps,
         "score_evaluations": evaluations,
-        "score_products": output.score_products + at_ends[1],
+        "score_products": products + at_ends[1],
         "decrement": output.decrement,
         "energy_fine": fine,
         "resolution": resolution,
         "speed_defect": defect,
         **extra,
     }
-    ts = jnp.linspace(0, 1, n + 1, dtype=xs.dtype)
-    return GeodesicSolution(Polyline(ts, xs), energy, length, initial, final, result, stats)
+    curve = Polyline(held(problem.mesh(xs)), xs)
+    return GeodesicSolution(curve, energy, length, initial, final, result, held(stats))
+
+
+def _speed(energies, taus):
+    """The length, and the largest relative deviation of a segment's speed from it."""
+    moving = energies > 0  # the root has no derivative at 0
+    speeds = jnp.where(moving, jnp.sqrt(2 * jnp.where(moving, energies, 1.0) / taus), 0.0)
+    length = jnp.sum(taus * speeds)
+    return length, jnp.max(jnp.abs(speeds - length)) / jnp.where(length > 0, length, 1.0)
 
 
 def _fine_figures(problem: TwoPointProblem, xs) -> tuple[Array, dict[str, Any]]:
@@ -163,13 +253,13 @@ def _fine_figures(problem: TwoPointProblem, xs) -> tuple[Array, dict[str, Any]]:
     metric, args, batch_size = problem.metric, problem.args, problem.rule.batch_size
     n = len(xs) - 1
     points, quadrature = gauss_points(xs, _FINE_ORDER)
-    deltas = (xs[1:] - xs[:-1]).reshape(n, -1)
+    deltas, taus = (xs[1:] - xs[:-1]).reshape(n, -1), problem.taus(xs)
     if not isinstance(metric, AbstractLowRankMetric):
         repeated = jnp.repeat(xs[1:] - xs[:-1], _FINE_ORDER, axis=0)
         inner = map_points(
             lambda x, d: metric.inner(x, d, d, args), points, repeated, batch_size=batch_size
         )
-        fine = n / 2 * jnp.sum(inner.reshape(n, -1) @ quadrature)
+        fine = jnp.sum(inner.reshape(n, -1) @ quadrature / taus) / 2
         nan = jnp.full((), jnp.nan, xs.dtype)
         extra = {"lower_bound": nan, "path_dependence": nan}
         return fine, {**extra, "score_evaluations": n * _FINE_ORDER}
@@ -184,28 +274,32 @@ def _fine_figures(problem: TwoPointProblem, xs) -> tuple[Array, dict[str, Any]]:
     line = straight_line(xs[0], xs[-1], n)
     points = jnp.concatenate([points, gauss_points(line, _FINE_ORDER)[0]])
     both = jnp.concatenate([deltas, (line[1:] - line[:-1]).reshape(n, -1)])
-    base, weights, scores, _ = metric.terms()
-    base = jnp.asarray(base, xs.dtype)
-    fine = base * jnp.sum(deltas**2)
-    bound = base * jnp.sum((xs[-1] - xs[0]) ** 2)
-    dependence = jnp.zeros((), xs.dtype)
-    evaluations = 0
-    for weight, score in zip(weights, scores, strict=True):
+
+    def of_score(weight, score, _):
+        """What it adds to the fine energy and to the squared bound, and its path dependence."""
         weight = weight.astype(xs.dtype)
         along, across = jnp.split(rates(score), 2)
-        fine = fine + weight * jnp.sum(along**2 @ quadrature)
         by_path = jnp.sum(along @ quadrature)
         by_line = jnp.sum(across @ quadrature)
-        evaluations += 2 * n * _FINE_ORDER
         larger = jnp.maximum(*(jnp.sum(jnp.abs(r) @ quadrature) for r in (along, across)))
         gap = jnp.abs(by_path - by_line) / jnp.where(larger > 0, larger, 1.0)
-        dependence = jnp.maximum(dependence, gap)
         change = jnp.minimum(jnp.abs(by_path), jnp.abs(by_line))
         if hasattr(score, "log_density"):
             change = score.log_density(xs[-1], args) - score.log_density(xs[0], args)
-        bound = bound + weight * change**2
+        return weight * jnp.sum(along**2 @ quadrature / taus), weight * change**2, gap
+
+    terms = metric.terms()
+    base = jnp.asarray(terms.base, xs.dtype)
+    fine = base * jnp.sum(deltas**2 / taus[:, None])
+    bound = base * jnp.sum((xs[-1] - xs[0]) ** 2)
+    dependence = jnp.zeros((), xs.dtype)
+    parts = terms.each(of_score)
+    if parts is not None:
+        fine, bound = fine + jnp.sum(parts[0]), bound + jnp.sum(parts[1])
+        dependence = jnp.max(parts[2])
+    evaluations = len(terms.scores) * 2 * n * _FINE_ORDER
     extra = {"lower_bound": jnp.sqrt(bound), "path_dependence": dependence}
-    return n / 2 * fine, {**extra, "score_evaluations": evaluations}
+    return fine / 2, {**extra, "score_evaluations": evaluations}
 
 
 def _end_velocities(problem: TwoPointProblem, xs):
@@ -214,24 +308,30 @@ def _end_velocities(problem: TwoPointProblem, xs):
     From the first variation of the energy, ``dE = <x'(1), dx1> - <x'(0), dx0>``: exact momenta of
     the discrete path, hence second-order accurate velocities.
     """
-    n, metric, args = len(xs) - 1, problem.metric, problem.args
+    metric, args = problem.metric, problem.args
+    one_segment = problem._replace(ts=None)
 
     def momenta(pair):
         if not isinstance(metric, AbstractLowRankMetric):
-            energy = lambda p: n * jnp.sum(problem.rule.segment_energies(metric, p, args))  # noqa: E731
-            gradient = jax.grad(energy)(pair)
+            gradient = jax.grad(one_segment.energy)(pair)
             return -gradient[0], gradient[1]
-        base, weights, scores, _ = metric.terms()
-        start = end = jnp.asarray(base, xs.dtype) * (pair[1] - pair[0])
-        for weight, score in zip(weights, scores, strict=True):
+        terms = metric.terms()
+        start = end = jnp.asarray(terms.base, xs.dtype) * (pair[1] - pair[0])
+
+        def of_score(weight, score, _):
             h, differences, sums = (a[0] for a in problem.rule.linearise(score, pair, args))
-            start = start + weight.astype(xs.dtype) * h * (differences - sums)
-            end = end + weight.astype(xs.dtype) * h * (differences + sums)
-        return n * start, n * end
+            momentum = weight.astype(xs.dtype) * h
+            return momentum * (differences - sums), momentum * (differences + sums)
+
+        parts = terms.each(of_score)
+        if parts is not None:
+            start, end = start + jnp.sum(parts[0], axis=0), end + jnp.sum(parts[1], axis=0)
+        return start, end
 
     # Both ends at once, so that the score stands in the program once.
     starts, ends = jax.vmap(momenta)(jnp.stack([xs[:2], xs[-2:]]))
-    outward = jnp.stack([starts[0], ends[1]])
+    taus = problem.taus(xs)
+    outward = jnp.stack([starts[0] / taus[0], ends[1] / taus[-1]])
     initial, final = jax.vmap(lambda x, w: metric.sharp(x, w, args))(
         xs[jnp.array([0, -1])], outward
     )

@@ -80,6 +80,12 @@ class PathEnergy(AbstractIterativeSolver):
             return super().solve(problem, xs, max_steps, progress_meter)
         return self._minimise(problem, xs, max_steps)
 
+    def solve_many(self, problem_of, xs, max_steps, batch_size, progress_meter):
+        # An optimistix minimiser has its own loop, which no queue can step through.
+        by_steps = not isinstance(self.optimiser, optx.AbstractMinimiser)
+        base = super() if by_steps else super(AbstractIterativeSolver, self)
+        return base.solve_many(problem_of, xs, max_steps, batch_size, progress_meter)
+
     def _minimise(self, problem, xs, max_steps) -> SolverOutput:
         def whole(inner):
             return xs.at[1:-1].set(inner)
@@ -131,24 +137,23 @@ def _gradient_at(problem: TwoPointProblem, xs):
 
     (total, energies), gradient = jax.value_and_grad(energy, has_aux=True)(xs[1:-1])
     base = _base(problem, xs, energies)
-    return total, gradient, sobolev_decrement(gradient, base, total)
+    return total, gradient, sobolev_decrement(gradient, problem.taus(xs), base, total)
 
 
 def _base(problem: TwoPointProblem, xs, energies) -> Float[Array, ""]:
     """The base b of a low-rank metric; else the least ``<Delta, Delta>_g / |Delta|^2``."""
     if isinstance(problem.metric, AbstractLowRankMetric):
         return jnp.asarray(problem.metric.terms().base, xs.dtype)
-    n = len(energies)
-    flat = n / 2 * jnp.sum((xs[1:] - xs[:-1]).reshape(n, -1) ** 2, axis=1)
+    squares = jnp.sum((xs[1:] - xs[:-1]).reshape(len(energies), -1) ** 2, axis=1)
+    flat = squares / (2 * problem.taus(xs))
     ratios = jnp.where(flat > 0, energies / jnp.where(flat > 0, flat, 1.0), jnp.inf)
     least = jnp.min(ratios)
     return jnp.where(jnp.isposinf(least), 1.0, least)
 
 
-def sobolev_decrement(gradient, base, energy) -> Float[Array, ""]:
-    """``g^T (N b L)^-1 g / E``: in units of the energy and of the mesh, whatever they are."""
-    n = len(gradient) + 1
-    running = jnp.cumsum(gradient, axis=0)
-    w = jnp.concatenate([jnp.zeros((1, *gradient.shape[1:]), gradient.dtype), running])
-    w = w - jnp.mean(w, axis=0, keepdims=True)
-    return jnp.sum(w**2) / (n * base) / jnp.where(energy > 0, energy, 1.0)
+def sobolev_decrement(gradient, taus, base, energy) -> Float[Array, ""]:
+    """``g^T (b L)^-1 g / E``: in units of the energy and of the mesh, whatever they are."""
+    running = jnp.cumsum(gradient.reshape(len(gradient), -1), axis=0)
+    w = jnp.concatenate([jnp.zeros_like(running[:1]), running])
+    w = w - jnp.sum(taus[:, None] * w, axis=0, keepdims=True)
+    return jnp.sum(taus[:, None] * w**2) / base / jnp.where(energy > 0, energy, 1.0)

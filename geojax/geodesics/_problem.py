@@ -12,11 +12,33 @@ from ._rules import AbstractRule
 
 
 class TwoPointProblem(NamedTuple):
-    """Minimise the energy of a polyline between its fixed ends."""
+    """Minimise the energy of a polyline between its fixed ends.
+
+    ``ts`` are the parameters of the nodes, rising from 0 to 1; None: equal steps. The energy of
+    segment i is ``<Delta_i, Delta_i>_g / (2 tau_i)`` with ``tau_i = ts[i + 1] - ts[i]``.
+    """
 
     metric: AbstractMetric
     rule: AbstractRule
     args: Any
+    ts: Float[Array, " nodes"] | None = None
+
+    def mesh(self, xs: Float[Array, "nodes *shape"]) -> Float[Array, " nodes"]:
+        """The parameters of the nodes of ``xs``."""
+        return jnp.linspace(0, 1, len(xs), dtype=xs.dtype) if self.ts is None else self.ts
+
+    def taus(self, xs: Float[Array, "nodes *shape"]) -> Float[Array, " segments"]:
+        """The parameter steps of the segments of ``xs``."""
+        n = len(xs) - 1
+        return jnp.full(n, 1 / n, xs.dtype) if self.ts is None else jnp.diff(self.ts)
+
+    def resampled(self, num_segments: int) -> "TwoPointProblem":
+        """The problem with another number of segments; a mesh keeps its shape."""
+        if self.ts is None or len(self.ts) == num_segments + 1:
+            return self
+        old = jnp.linspace(0, 1, len(self.ts), dtype=self.ts.dtype)
+        new = jnp.linspace(0, 1, num_segments + 1, dtype=self.ts.dtype)
+        return self._replace(ts=jnp.interp(new, old, self.ts))
 
     def energy(self, xs: Float[Array, "nodes *shape"]) -> Float[Array, ""]:
         """The discrete energy, an approximation of ``1/2 integral g(x', x')`` over [0, 1]."""
@@ -24,7 +46,8 @@ class TwoPointProblem(NamedTuple):
 
     def segment_energies(self, xs: Float[Array, "nodes *shape"]) -> Float[Array, " segments"]:
         """The energy of each segment, by the rule."""
-        return self.rule.segment_energies(self.metric, xs, self.args)
+        energies = self.rule.segment_energies(self.metric, xs, self.args)
+        return energies if self.ts is None else energies / ((len(xs) - 1) * self.taus(xs))
 
     @property
     def rank(self) -> int:
@@ -38,6 +61,11 @@ class TwoPointProblem(NamedTuple):
     def cost(self, num_segments: int) -> tuple[int, int]:
         """Score evaluations and derivative products of one linearisation by the rule."""
         evaluations, products = self.rule.cost(num_segments)
+        return self.rank * evaluations, self.rank * products
+
+    def curvature_cost(self, num_segments: int) -> tuple[int, int]:
+        """Score evaluations and derivative products of one product with the exact Hessian."""
+        evaluations, products = self.rule.curvature_cost(num_segments)
         return self.rank * evaluations, self.rank * products
 
     def energy_cost(self, num_segments: int) -> int:

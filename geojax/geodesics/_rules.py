@@ -70,6 +70,11 @@ class AbstractRule(eqx.Module):
         evaluations = self.increments_cost(num_segments)
         return evaluations, evaluations
 
+    def curvature_cost(self, num_segments: int) -> tuple[int, int]:
+        """The cost of one `linearise` differentiated forward, as for `cost`."""
+        evaluations, products = self.cost(num_segments)
+        return evaluations, evaluations + products
+
     def segment_energies(self, metric: AbstractMetric, xs, args: Any):
         """The energy of each segment over [0, 1], shape (N,)."""
         if not isinstance(metric, AbstractLowRankMetric):
@@ -78,12 +83,15 @@ class AbstractRule(eqx.Module):
                 f"got {type(metric).__name__}. Use rule=Midpoint()."
             )
         n = len(xs) - 1
-        base, weights, scores, _ = metric.terms()
+        terms = metric.terms()
         deltas = (xs[1:] - xs[:-1]).reshape(n, -1)
-        total = jnp.asarray(base, xs.dtype) * jnp.sum(deltas**2, axis=1)
-        for weight, score in zip(weights, scores, strict=True):
-            total = total + weight.astype(xs.dtype) * self.increments(score, xs, args) ** 2
-        return n / 2 * total
+        total = jnp.asarray(terms.base, xs.dtype) * jnp.sum(deltas**2, axis=1)
+
+        def square(weight, score, _):
+            return weight.astype(xs.dtype) * self.increments(score, xs, args) ** 2
+
+        squares = terms.each(square)
+        return n / 2 * (total if squares is None else total + jnp.sum(squares, axis=0))
 
 
 class Midpoint(AbstractRule):

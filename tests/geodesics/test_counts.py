@@ -15,6 +15,7 @@ from geojax import GaussNewton, PathEnergy
 CALLS = collections.Counter()
 A, B = jnp.asarray([1.0, 0.1]), jnp.asarray([-0.8, 0.6])
 LBFGS = optx.LBFGS(rtol=1e-8, atol=1e-8)
+PLAIN = GaussNewton(curvature_steps=0)
 
 
 def note(kind, x):
@@ -103,9 +104,9 @@ def check(solution):
 @pytest.mark.parametrize(
     "solver, rule, max_steps",
     [
-        (GaussNewton(), geojax.Midpoint(batch_size=2), 50),
-        (GaussNewton(), geojax.Quadrature(), 50),
-        (geojax.CoarseToFine(GaussNewton(), levels=2), geojax.Graph(), 50),
+        (PLAIN, geojax.Midpoint(batch_size=2), 50),
+        (PLAIN, geojax.Quadrature(), 50),
+        (geojax.CoarseToFine(PLAIN, levels=2), geojax.Graph(), 50),
         (PathEnergy(optax.adam(0.1)), geojax.Quadrature(), 4),
         (PathEnergy(LBFGS), geojax.Graph(), 50),
         (PathEnergy(LBFGS), geojax.Midpoint(), 50),
@@ -116,16 +117,38 @@ def test_two_point_problems(solver, rule, max_steps):
     CALLS.clear()
     metric = geojax.SteinScoreMetric(Score(), 1.0)
     options = {"num_segments": 4, "rule": rule, "max_steps": max_steps, "throw": False}
+    options["certify"] = False
     counted = check(geojax.geodesic(metric, A, B, solver, **options))
     forward_only = isinstance(solver, GaussNewton) and isinstance(rule, geojax.Quadrature)
     assert not (forward_only and "products" in counted)
+
+
+@pytest.mark.parametrize("certify", [False, True])
+@pytest.mark.parametrize(
+    "solver", [GaussNewton(damping=30.0), PathEnergy(LBFGS)], ids=["GN", "LBFGS"]
+)
+def test_exact_curvature(solver, certify):
+    """A score that is differentiated twice: its evaluations are counted where they happen."""
+    CALLS.clear()
+
+    def score(x, args):
+        note("evaluations", x)
+        return 5 * field(3 * x)
+
+    metric = geojax.SteinScoreMetric(score, 1.0)
+    options = {"num_segments": 4, "certify": certify, "throw": False, "resolution_tolerance": 9.0}
+    solution = geojax.geodesic(metric, A, B, solver, **options)
+    jax.block_until_ready(solution.energy)
+    jax.effects_barrier()
+    assert int(solution.stats["score_evaluations"]) == CALLS["evaluations"]
+    CALLS.clear()
 
 
 def test_a_metric_that_is_not_made_of_scores_counts_itself():
     """Here each of its evaluations holds two of the score; `sharp` is one, by Cholesky."""
     CALLS.clear()
     metric = geojax.DenseMetric(matrix)
-    options = {"num_segments": 4, "max_steps": 50, "throw": False}
+    options = {"num_segments": 4, "max_steps": 50, "certify": False, "throw": False}
     solution = geojax.geodesic(metric, A, B, PathEnergy(LBFGS), **options)
     jax.block_until_ready(solution.energy)
     jax.effects_barrier()
@@ -149,8 +172,8 @@ def test_the_exponential_map(conservative, solver):
 @pytest.mark.parametrize(
     "solve, most",
     [
-        (lambda m: geojax.geodesic(m, A, B), 6),
-        (lambda m: geojax.geodesic(m, A, B, PathEnergy()), 6),
+        (lambda m: geojax.geodesic(m, A, B), 7),
+        (lambda m: geojax.geodesic(m, A, B, PathEnergy()), 7),
         (lambda m: geojax.exponential_map(m, A, B), 12),
     ],
     ids=["GaussNewton", "Adam", "exponential_map"],

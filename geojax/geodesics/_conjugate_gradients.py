@@ -1,0 +1,99 @@
+"""Conjugate gradients that stop where the curvature turns negative (Steihaug 1983)."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+
+class Truncated(NamedTuple):
+    """What conjugate gradients found.
+
+    ``decrease`` is ``right . solution``, as a sum of positive terms; ``direction`` is the last
+    search direction and ``curvature`` its ``p . product(p)``, not positive where ``negative``.
+    """
+
+    solution: Float[Array, "..."]
+    decrease: Float[Array, ""]
+    count: Int[Array, ""]
+    negative: Bool[Array, ""]
+    direction: Float[Array, "..."]
+    curvature: Float[Array, ""]
+
+
+class _State(NamedTuple):
+    solution: Array
+    residual: Array
+    direction: Array
+    size: Array  # r . M r
+    decrease: Array
+    count: Array
+    going: Array
+    negative: Array
+    curvature: Array
+
+
+def truncated_cg(
+    product: Callable[[Array], Array],
+    precondition: Callable[[Array], Array],
+    right: Float[Array, "..."],
+    first: Float[Array, "..."],
+    first_size: Float[Array, ""],
+    *,
+    active: Bool[Array, ""],
+    rtol: Float[Array, ""] | float,
+    max_steps: int,
+) -> Truncated:
+    """Solve ``product(d) = right`` roughly, from d = 0, by at most ``max_steps`` products.
+
+    ``first`` is ``precondition(right)`` and ``first_size`` its product with ``right``, both as
+    exact as the caller can make them. Stops when the residual in the norm of the preconditioner has
+    fallen by ``rtol``, or where a direction has no positive curvature: the solution is then what
+    was found before. Nothing is computed where ``active`` is False.
+    """
+
+    def going(state: _State):
+        return state.going
+
+    def body(state: _State) -> _State:
+        p = state.direction
+        image = product(p)
+        curvature = jnp.vdot(p, image)
+        negative = ~(curvature > 0)
+        rate = jnp.where(negative, 0.0, state.size / jnp.where(negative, 1.0, curvature))
+        residual = state.residual - rate * image
+        z = precondition(residual)
+        size = jnp.vdot(residual, z)
+        lost = ~(size > 0) | ~jnp.isfinite(size)
+        done = negative | lost | (size <= rtol**2 * first_size)
+        count = state.count + 1
+        return _State(
+            state.solution + rate * p,
+            residual,
+            jnp.where(done, p, z + size / state.size * p),
+            jnp.where(done, state.size, size),
+            state.decrease + rate * state.size,
+            count,
+            ~done & (count < max_steps),
+            negative,
+            curvature,
+        )
+
+    zero = jnp.zeros_like(right)
+    start = _State(
+        zero,
+        right,
+        first,
+        first_size,
+        jnp.zeros_like(first_size),
+        jnp.asarray(0),
+        active & (first_size > 0),
+        jnp.asarray(False),
+        jnp.zeros_like(first_size),
+    )
+    end = jax.lax.while_loop(going, body, start)
+    return Truncated(
+        end.solution, end.decrease, end.count, end.negative, end.direction, end.curvature
+    )

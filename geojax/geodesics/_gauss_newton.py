@@ -7,14 +7,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from ..metrics import AbstractLowRankMetric
+from ..metrics import AbstractLowRankMetric, AbstractSumOfSquaresMetric
 from . import _path_hessian as ph
 from ._conjugate_gradients import truncated_cg
+from ._damping import MOST_IDLE, PATIENCE, escape, judge
 from ._iterate import AbstractIterativeSolver
-
-_MOST_IDLE = 10  # steps in a row whose expected gain is below the energy's rounding error
-_PATIENCE = 0.3  # a Gauss-Newton step that leaves a larger share of the decrement is slow
-_ESCAPE = 0.1  # the size of a step away from a saddle, in lengths of the path
+from ._least_squares import LeastSquares
+from ._problem import TwoPointProblem
+from ._rules import Midpoint
 
 
 class _State(NamedTuple):
@@ -31,7 +31,11 @@ class _State(NamedTuple):
 
 
 class GaussNewton(AbstractIterativeSolver):
-    """Gauss-Newton/Levenberg-Marquardt for low-rank metrics, damped in the H^1 norm.
+    """Gauss-Newton/Levenberg-Marquardt for energies that are sums of squares, damped in the H^1
+    norm.
+
+    For low-rank metrics the linear system is solved directly, for all others by conjugate
+    gradients (`AbstractSumOfSquaresMetric`); nothing of size D^2 is made.
 
     The Gauss-Newton Hessian leaves out the curvature of the score. Where that slows it down, a step
     is that of the exact Hessian instead, by conjugate gradients preconditioned with the
@@ -46,9 +50,10 @@ class GaussNewton(AbstractIterativeSolver):
       score, a JVP and a VJP a segment, forward over reverse. 0: Gauss-Newton steps only, and
       saddles are not told from minima.
 
-    One Gauss-Newton iteration costs one score and one VJP a segment (midpoint rule).
+    For a low-rank metric a Gauss-Newton iteration costs one score and one VJP a segment (midpoint
+    rule).
 
-    **Raises:** `ValueError` for a metric that is not low-rank.
+    **Raises:** `ValueError` for a metric that is no sum of squares.
 
     >>> import jax.numpy as jnp, geojax
     >>> metric = geojax.SteinScoreMetric(lambda x, args: -x, lam=1.0)
@@ -70,12 +75,37 @@ class GaussNewton(AbstractIterativeSolver):
     def certifies(self) -> bool:
         return self.curvature_steps > 0
 
-    def init(self, problem, xs):
-        if not isinstance(problem.metric, AbstractLowRankMetric):
+    def solve(self, problem, xs, max_steps, progress_meter):
+        solver = self._for(problem)
+        if solver is self:
+            return super().solve(problem, xs, max_steps, progress_meter)
+        return solver.solve(problem, xs, max_steps, progress_meter)
+
+    def solve_many(self, problem_of, xs, max_steps, batch_size, progress_meter):
+        solver = self._for(problem_of(jnp.asarray(0)))
+        if solver is self:
+            return super().solve_many(problem_of, xs, max_steps, batch_size, progress_meter)
+        return solver.solve_many(problem_of, xs, max_steps, batch_size, progress_meter)
+
+    def _for(self, problem: TwoPointProblem) -> AbstractIterativeSolver:
+        """This, or its form for sums of squares that are not low-rank."""
+        metric = problem.metric
+        if isinstance(metric, AbstractLowRankMetric):
+            return self
+        if not isinstance(metric, AbstractSumOfSquaresMetric):
             raise ValueError(
-                "GaussNewton needs a metric of the form base I + sum lam s s^T, got "
-                f"{type(problem.metric).__name__}. Use solver=PathEnergy()."
+                "GaussNewton needs a metric whose path energy is a sum of squares (an "
+                f"AbstractSumOfSquaresMetric), got {type(metric).__name__}. Use PathEnergy(), "
+                "Georce(dense=True) or Shooting()."
             )
+        if not isinstance(problem.rule, Midpoint):
+            raise ValueError(
+                f"rule={type(problem.rule).__name__}() needs a metric of the form base I + sum "
+                f"lam s s^T, got {type(metric).__name__}. Use rule=Midpoint()."
+            )
+        return LeastSquares(self.rtol, self.damping, self.curvature_steps)
+
+    def init(self, problem, xs):
         shapes = jax.eval_shape(lambda: ph.linearise(problem, xs))
         blank = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shapes)
         unknown = jnp.asarray(jnp.inf, xs.dtype)
@@ -87,35 +117,30 @@ class GaussNewton(AbstractIterativeSolver):
     def step(self, problem, state):
         xs = state.xs.at[1:-1].add(state.step.reshape(state.xs[1:-1].shape))
         model = ph.linearise(problem, xs)
-        slack = ph.rounding_error(state.model)
-        gain = state.model.energy - model.energy
-        first = jnp.isinf(state.model.energy)
-        accept = model.defined & (first | (gain >= -slack) & (state.predicted > 0))
-        # Damping falls as far as the model was right (Nielsen 1999). A gain below half of the
-        # prediction means a true curvature well above the model's: more damping then converges
-        # faster. Within the rounding error of the energy the ratio says nothing, and the damping
-        # that served last stays.
-        ratio = gain / state.predicted
-        shrink = jnp.maximum(0.2, 1 - (2 * ratio - 1) ** 3)
-        factor = jnp.where(ratio < 0.5, 2.0, shrink)
-        audible = ~first & (state.predicted > slack)
-        damping = state.damping * jnp.where(accept, jnp.where(audible, factor, 1.0), 4.0)
-        idle = jnp.where(first | audible, 0, state.idle + 1)
-        fell = model.energy < 0.5 * state.model.energy
+        verdict = judge(
+            model.energy,
+            model.defined,
+            state.model.energy,
+            state.predicted,
+            state.damping,
+            state.idle,
+            ph.rounding_error(state.model),
+        )
+        accept = verdict.accept
         pick = lambda new, old: jnp.where(accept, new, old)  # noqa: E731
         kept = state._replace(
             xs=pick(xs, state.xs),
             model=jax.tree.map(pick, model, state.model),
-            damping=damping,
-            idle=idle,
+            damping=verdict.damping,
+            idle=verdict.idle,
         )
-        factor = ph.factorise(kept.model, ph.gram(kept.model), damping)
+        factor = ph.factorise(kept.model, ph.gram(kept.model), kept.damping)
         new, slope = _propose(kept, factor, accept)
         if self.curvature_steps == 0:
             return new
         # Exact curvature where Gauss-Newton steps are slow, but not while the energy still falls
         # by large factors; a refused step gives the other kind its turn.
-        slow = accept & ~first & ~fell & (new.bound > _PATIENCE * state.bound)
+        slow = verdict.unhurried & (new.bound > PATIENCE * state.bound)
         new = new._replace(exact=jnp.where(accept, state.exact | slow, ~state.exact))
         return self._with_curvature(problem, new, factor, slope)
 
@@ -162,15 +187,11 @@ class GaussNewton(AbstractIterativeSolver):
             state.idle,
             state.products + found.count,
         )
-        size = jnp.sum(model.deltas**2 / model.taus[:, None])
-        spread = ph.h1_square(model.taus, found.direction)
-        reach = _ESCAPE * jnp.sqrt(size / jnp.where(spread > 0, spread, 1.0))
-        # Tried again after a refusal, an escape goes less far.
-        reach = reach / jnp.maximum(state.damping, 1.0)
-        downwards = jnp.vdot(ph.gradient(model), found.direction) <= 0
-        escape = newton._replace(
-            step=jnp.where(downwards, reach, -reach) * found.direction,
-            predicted=jnp.maximum(-found.curvature, 0.0) * reach**2 / 2 + energy * 1e-30,
+        gradient = ph.gradient(model)
+        away, gain = escape(found, gradient, model.deltas, model.taus, state.damping)
+        leaving = newton._replace(
+            step=away,
+            predicted=gain,
             decrement=jnp.asarray(jnp.inf, inner.dtype),
             damping=jnp.maximum(state.damping, 1.0),
         )
@@ -178,7 +199,7 @@ class GaussNewton(AbstractIterativeSolver):
         taken = jax.tree.map(
             lambda a, b: jnp.where(state.exact & (found.decrease > 0), a, b), newton, plain
         )
-        at_end = jax.tree.map(lambda a, b: jnp.where(found.negative, a, b), escape, plain)
+        at_end = jax.tree.map(lambda a, b: jnp.where(found.negative, a, b), leaving, plain)
         return jax.tree.map(lambda a, b: jnp.where(ended, a, b), at_end, taken)
 
     def extra_cost(self, problem, num_segments, state):
@@ -189,7 +210,7 @@ class GaussNewton(AbstractIterativeSolver):
         return state.xs, state.model.energy, state.decrement
 
     def stalled(self, state):
-        return (state.damping > 1e12) | (state.idle >= _MOST_IDLE)
+        return (state.damping > 1e12) | (state.idle >= MOST_IDLE)
 
 
 def _propose(state: _State, factor: ph.Factor, accepted) -> tuple[_State, Array]:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optimistix as optx
 from jaxtyping import Array
 
-from ..metrics import AbstractLowRankMetric, AbstractMetric
+from ..metrics import AbstractLowRankMetric, AbstractMetric, AbstractSumOfSquaresMetric
 from ._curve import Polyline, resample, straight_line
 from ._gauss_newton import GaussNewton
 from ._iterate import AbstractSolver
@@ -46,9 +46,9 @@ def geodesic(
 
     - ``x0``, ``x1``: points of one shape (any) and one floating dtype. Batches: `jax.vmap` with
       ``throw=False``, results lane by lane.
-    - ``solver``: `GaussNewton` for metrics ``base I + sum lam s s^T`` (the default there), else
-      `PathEnergy` (default with L-BFGS); both can be wrapped in `CoarseToFine` and
-      `LambdaContinuation`.
+    - ``solver``: `GaussNewton` for metrics whose energy is a sum of squares (the default there),
+      else `PathEnergy` (default with L-BFGS), `Georce` or `Shooting`; all can be wrapped in
+      `CoarseToFine` and `LambdaContinuation`.
     - ``args``: handed to the score (a label, a prompt).
     - ``init``: nodes of a path to start from; its ends are replaced by x0 and x1 and it is
       resampled to ``num_segments``. Default: the straight line. A list of such paths: every one is
@@ -163,7 +163,7 @@ def _best(problem, paths, settings) -> GeodesicSolution:
 
 def default_solver(metric: AbstractMetric, dtype) -> AbstractSolver:
     """The solver of `geodesic` where none is given."""
-    if isinstance(metric, AbstractLowRankMetric):
+    if isinstance(metric, AbstractSumOfSquaresMetric):
         return GaussNewton()
     tol = 1e-10 if dtype == jnp.float64 else 1e-6
     return PathEnergy(optimiser=optx.LBFGS(rtol=tol, atol=tol))

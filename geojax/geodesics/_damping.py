@@ -1,0 +1,61 @@
+"""What the damped Newton solvers share: judging a step, and leaving a saddle."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from . import _path_hessian as ph
+from ._conjugate_gradients import Truncated
+
+MOST_IDLE = 10  # steps in a row whose expected gain is below the energy's rounding error
+PATIENCE = 0.3  # a Gauss-Newton step that leaves a larger share of the decrement is slow
+_ESCAPE = 0.1  # the size of a step away from a saddle, in lengths of the path
+
+
+class Judgement(NamedTuple):
+    """Whether a step is taken, the damping of the next, and how long gains have been inaudible.
+
+    ``unhurried``: the step was taken, and the energy does not fall by large factors any more.
+    """
+
+    accept: Bool[Array, ""]
+    damping: Float[Array, ""]
+    idle: Int[Array, ""]
+    unhurried: Bool[Array, ""]
+
+
+def judge(energy, defined, before, predicted, damping, idle, slack) -> Judgement:
+    """Judge a step that led from the energy ``before`` (inf: none yet) to ``energy``.
+
+    Damping falls as far as the model was right (Nielsen 1999). A gain below half of the prediction
+    means a true curvature well above the model's: more damping then converges faster. Within the
+    rounding error of the energy (``slack``) the ratio says nothing, and the damping that served
+    last stays.
+    """
+    gain, first = before - energy, jnp.isinf(before)
+    accept = defined & (first | (gain >= -slack) & (predicted > 0))
+    ratio = gain / predicted
+    factor = jnp.where(ratio < 0.5, 2.0, jnp.maximum(0.2, 1 - (2 * ratio - 1) ** 3))
+    audible = ~first & (predicted > slack)
+    return Judgement(
+        accept,
+        damping * jnp.where(accept, jnp.where(audible, factor, 1.0), 4.0),
+        jnp.where(first | audible, 0, idle + 1),
+        accept & ~first & ~(energy < 0.5 * before),
+    )
+
+
+def escape(found: Truncated, gradient, deltas, taus, damping):
+    """A step along a direction of negative curvature and the energy it should gain.
+
+    Tried again after a refusal, with more ``damping``, it goes less far.
+    """
+    size = jnp.sum(deltas**2 / taus[:, None])
+    spread = ph.h1_square(taus, found.direction)
+    reach = _ESCAPE * jnp.sqrt(size / jnp.where(spread > 0, spread, 1.0))
+    reach = reach / jnp.maximum(damping, 1.0)
+    downwards = jnp.vdot(gradient, found.direction) <= 0
+    tiny = float(jnp.finfo(size.dtype).tiny)
+    predicted = jnp.maximum(-found.curvature * reach**2 / 2, tiny)
+    return jnp.where(downwards, reach, -reach) * found.direction, predicted

@@ -21,14 +21,17 @@ from .geodesics import RESULTS as RESULTS
 from .geodesics import CoarseToFine as CoarseToFine
 from .geodesics import GaussNewton as GaussNewton
 from .geodesics import GeodesicSolution as GeodesicSolution
+from .geodesics import Georce as Georce
 from .geodesics import Graph as Graph
 from .geodesics import LambdaContinuation as LambdaContinuation
 from .geodesics import Midpoint as Midpoint
 from .geodesics import PathEnergy as PathEnergy
 from .geodesics import Quadrature as Quadrature
+from .geodesics import Shooting as Shooting
 from .geodesics import distance as distance
 from .geodesics import exponential_map as exponential_map
 from .geodesics import geodesic as geodesic
+from .geodesics import geodesic_batch as geodesic_batch
 from .geodesics import log_map as log_map
 from .interpolation import Geodesic as Geodesic
 from .interpolation import Lerp as Lerp

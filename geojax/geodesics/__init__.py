@@ -1,5 +1,6 @@
 """Curves: two-point solvers, the exponential map, solutions (see README.md in this folder)."""
 
+from ._batch import geodesic_batch as geodesic_batch
 from ._continuation import CoarseToFine as CoarseToFine
 from ._continuation import LambdaContinuation as LambdaContinuation
 from ._curve import IntegratedCurve as IntegratedCurve
@@ -7,6 +8,7 @@ from ._curve import Polyline as Polyline
 from ._exponential import exponential_map as exponential_map
 from ._gauss_newton import GaussNewton as GaussNewton
 from ._geodesic import geodesic as geodesic
+from ._georce import Georce as Georce
 from ._iterate import AbstractIterativeSolver as AbstractIterativeSolver
 from ._iterate import AbstractSolver as AbstractSolver
 from ._log import distance as distance
@@ -20,4 +22,5 @@ from ._rules import Graph as Graph
 from ._rules import Linearisation as Linearisation
 from ._rules import Midpoint as Midpoint
 from ._rules import Quadrature as Quadrature
+from ._shooting import Shooting as Shooting
 from ._solution import GeodesicSolution as GeodesicSolution

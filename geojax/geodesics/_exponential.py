@@ -114,11 +114,9 @@ def _integrate(
     result = RESULTS.where(ended, result, RESULTS.integration_stopped)
     defined = jnp.all(jnp.isfinite(metric.acceleration(x0, v0, args))) & jnp.isfinite(squared[0])
     result = RESULTS.where(defined, result, RESULTS.non_finite)
-    # A first-same-as-last method starts with one more; one is the check above.
-    first_same_as_last = int(solver.tableau.fsal)
     steps = out.stats["num_steps"]
-    stages = (solver.tableau.num_stages - first_same_as_last) * steps + first_same_as_last + 1
-    evaluations, products, for_inner = _cost(metric)
+    stages = accelerations(solver, steps) + 1  # one is the check above
+    evaluations, products, for_inner = acceleration_cost(metric)
     stats = {
         "num_steps": steps,
         "score_evaluations": evaluations * stages + for_inner * (num_segments + 1),
@@ -131,7 +129,15 @@ def _integrate(
     return GeodesicSolution(curve, squared[0] / 2, length, v0, vs[-1], result, stats)
 
 
-def _cost(metric: AbstractMetric) -> tuple[int, int, int]:
+def accelerations(solver: diffrax.AbstractERK, num_steps):
+    """How many an integration takes: a first-same-as-last method starts with one more."""
+    tableau = solver.tableau
+    assert isinstance(tableau, diffrax.ButcherTableau)
+    first_same_as_last = int(tableau.fsal)
+    return (tableau.num_stages - first_same_as_last) * num_steps + first_same_as_last
+
+
+def acceleration_cost(metric: AbstractMetric) -> tuple[int, int, int]:
     """Score evaluations and derivative products of one acceleration, evaluations of one `inner`.
 
     A score inside a JVP and again inside a VJP is counted as two evaluations. A metric that is not

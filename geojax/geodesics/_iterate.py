@@ -2,19 +2,26 @@
 
 import abc
 import math
+from collections.abc import Callable
 
 import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, PyTree
+from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from ._problem import SolverOutput, TwoPointProblem
+from ._queue import in_queue, map_lanes
 from ._results import RESULTS
 
 
 class AbstractSolver(eqx.Module):
     """Minimises the energy of a path with fixed ends."""
+
+    @property
+    def certifies(self) -> bool:
+        """Whether what it calls a success has been told from a saddle."""
+        return False
 
     @abc.abstractmethod
     def solve(
@@ -25,6 +32,27 @@ class AbstractSolver(eqx.Module):
         progress_meter: diffrax.AbstractProgressMeter,
     ) -> SolverOutput:
         """Start from the path ``xs`` and return a path with the same ends and as many nodes."""
+
+    def solve_many(
+        self,
+        problem_of: Callable[[Int[Array, ""]], TwoPointProblem],
+        xs: Float[Array, "lanes nodes *shape"],
+        max_steps: int,
+        batch_size: int,
+        progress_meter: diffrax.AbstractProgressMeter,
+    ) -> SolverOutput:
+        """`solve` for many paths; ``problem_of(lane)`` is a lane's problem. Every leaf of what is
+        returned has a leading axis of lanes.
+
+        Here ``batch_size`` lanes at a time, each batch as long as its slowest lane.
+        """
+
+        def one(lane):
+            problem = problem_of(lane)
+            return self.solve(problem, xs[lane], max_steps, diffrax.NoProgressMeter())
+
+        del progress_meter
+        return map_lanes(one, jnp.arange(len(xs)), batch_size)
 
 
 class AbstractIterativeSolver(AbstractSolver):
@@ -59,14 +87,41 @@ class AbstractIterativeSolver(AbstractSolver):
         """Score evaluations and derivative products of a `step`."""
         return problem.cost(num_segments)
 
-    def solve(self, problem, xs, max_steps, progress_meter):
-        rtol = default_rtol(xs.dtype) if self.rtol is None else self.rtol
+    def extra_cost(
+        self, problem: TwoPointProblem, num_segments: int, state: PyTree
+    ) -> tuple[Array | int, Array | int]:
+        """Score evaluations and derivative products so far beyond those of `cost`."""
+        del problem, num_segments, state
+        return 0, 0
 
-        def going(carry):
-            state, evaluated, _ = carry
-            _, energy, decrement = self.read(state)
-            active = (decrement > rtol) & jnp.isfinite(energy) & ~self.stalled(state)
-            return (evaluated == 0) | active & (evaluated <= max_steps)
+    def tolerance(self, dtype) -> float:
+        """``rtol``, or its default."""
+        return default_rtol(dtype) if self.rtol is None else self.rtol
+
+    def going(self, state: PyTree, evaluated, max_steps: int) -> Bool[Array, ""]:
+        """Whether to take another step after ``evaluated`` of them."""
+        xs, energy, decrement = self.read(state)
+        active = (decrement > self.tolerance(xs.dtype)) & jnp.isfinite(energy)
+        active &= ~self.stalled(state)
+        return (evaluated == 0) | active & (evaluated <= max_steps)
+
+    def output(self, problem: TwoPointProblem, state: PyTree, evaluated) -> SolverOutput:
+        """The path in the state, with the verdict on it and what ``evaluated`` steps took."""
+        xs, energy, decrement = self.read(state)
+        result = RESULTS.where(
+            decrement <= self.tolerance(xs.dtype),
+            RESULTS.successful,
+            RESULTS.where(self.stalled(state), RESULTS.stalled, RESULTS.max_steps_reached),
+        )
+        defined = jnp.isfinite(energy) & ~jnp.isnan(decrement)
+        result = RESULTS.where(defined, result, RESULTS.non_finite)
+        a_step = self.cost(problem, len(xs) - 1)
+        extra = self.extra_cost(problem, len(xs) - 1, state)
+        counts = (evaluated * one + more for one, more in zip(a_step, extra, strict=True))
+        return SolverOutput(xs, energy, decrement, result, evaluated - 1, *counts)
+
+    def solve(self, problem, xs, max_steps, progress_meter):
+        rtol = self.tolerance(xs.dtype)
 
         def body(carry):
             state, evaluated, meter = carry
@@ -82,19 +137,14 @@ class AbstractIterativeSolver(AbstractSolver):
             )
 
         start = (self.init(problem, xs), jnp.asarray(0), progress_meter.init())
-        state, evaluated, meter = jax.lax.while_loop(going, body, start)
-        progress_meter.close(meter)
-        xs, energy, decrement = self.read(state)
-        result = RESULTS.where(
-            decrement <= rtol,
-            RESULTS.successful,
-            RESULTS.where(self.stalled(state), RESULTS.stalled, RESULTS.max_steps_reached),
+        state, evaluated, meter = jax.lax.while_loop(
+            lambda carry: self.going(carry[0], carry[1], max_steps), body, start
         )
-        defined = jnp.isfinite(energy) & ~jnp.isnan(decrement)
-        result = RESULTS.where(defined, result, RESULTS.non_finite)
-        evaluations, products = self.cost(problem, len(xs) - 1)
-        counts = evaluated * evaluations, evaluated * products
-        return SolverOutput(xs, energy, decrement, result, evaluated - 1, *counts)
+        progress_meter.close(meter)
+        return self.output(problem, state, evaluated)
+
+    def solve_many(self, problem_of, xs, max_steps, batch_size, progress_meter):
+        return in_queue(self, problem_of, xs, max_steps, batch_size, progress_meter)
 
 
 def default_rtol(dtype) -> float:

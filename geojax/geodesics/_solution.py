@@ -35,6 +35,15 @@ class GeodesicSolution(eqx.Module):
     result: RESULTS
     stats: dict[str, Any]
 
+    def __getitem__(self, lane) -> "GeodesicSolution":
+        """One lane of a batch, or several: whatever indexes an array's leading axis.
+
+        **Raises:** `TypeError` for a single solution.
+        """
+        if not self.energy.ndim:
+            raise TypeError("this is a single geodesic; only a batch of them has lanes.")
+        return jax.tree.map(lambda leaf: leaf[lane] if eqx.is_array(leaf) else leaf, self)
+
     @property
     def message(self) -> str:
         """The verdict in words (outside `jax.jit`, for a single solution)."""

@@ -1,0 +1,174 @@
+"""Many two-point problems in one call."""
+
+from typing import Any
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ..metrics import AbstractMetric
+from ._curve import resample, straight_line
+from ._geodesic import check_points, default_solver, geodesic
+from ._iterate import AbstractSolver
+from ._problem import SolverOutput, TwoPointProblem
+from ._queue import map_lanes
+from ._results import RESULTS
+from ._rules import AbstractRule, Midpoint
+from ._solution import GeodesicSolution
+
+
+def geodesic_batch(
+    metric: AbstractMetric,
+    x0: Array,
+    x1: Array,
+    solver: AbstractSolver | None = None,
+    args: Any = None,
+    *,
+    args_axis: int | None = None,
+    init: Array | None = None,
+    batch_size: int = 16,
+    num_segments: int = 32,
+    rule: AbstractRule | None = None,
+    max_steps: int = 200,
+    resolution_tolerance: float = 0.05,
+    throw: bool = True,
+    progress_meter: diffrax.AbstractProgressMeter | None = None,
+) -> GeodesicSolution:
+    """Thousands of geodesics in one call: lane i from ``x0[i]`` to ``x1[i]``, as `geodesic` has it.
+
+    ``batch_size`` lanes are stepped together, and a lane that has ended, well or not, makes room
+    for the next in the queue: a slow or failing lane neither harms the others nor keeps them
+    waiting, as it does under `jax.vmap`. (Iterative solvers; one that is no step to repeat, such as
+    an optimistix minimiser, goes batch by batch.) Works inside a user's own `jax.jit`.
+
+    - ``x0``, ``x1``: shape (lanes, *shape); one of them may be a single point, for all lanes.
+    - ``args``: for all lanes, or with ``args_axis=0`` lane by lane, every leaf with a leading axis.
+    - ``init``: nodes of a path a lane to start from, shape (lanes, nodes, *shape).
+    - ``batch_size``: a few on a CPU, hundreds for a small score on an accelerator.
+    - ``throw``: raise when any lane did not succeed, with the remedy for the first such lane; else
+      read ``solution.result`` lane by lane.
+    - ``progress_meter``: shows the fraction of lanes that have ended.
+    - the other options are those of `geodesic`.
+
+    **Returns:** a `GeodesicSolution` whose every array has a leading axis of lanes: ``energy`` and
+    ``length`` of shape (lanes,), ``curve.xs`` of shape (lanes, num_segments + 1, *shape);
+    ``solution[i]`` is lane i, equal to what `geodesic` returns for it. ``stats`` count what each
+    lane took, whatever ran beside it.
+
+    **Raises:** as `geodesic` does; `ValueError` on points without a common axis of lanes.
+
+    >>> import jax, jax.numpy as jnp, geojax
+    >>> metric = geojax.SteinScoreMetric(lambda x, args: -x, lam=1.0)
+    >>> ends = jax.random.normal(jax.random.key(0), (20, 2))
+    >>> batch = geojax.geodesic_batch(metric, jnp.array([1.0, 0.0]), ends)
+    >>> print(batch)
+    20 geodesics, 20 successful
+    >>> batch[3].message
+    'successful'
+    """
+    x0, x1 = _lanes(metric, x0, x1)
+    for name, value in (("batch_size", batch_size), ("num_segments", num_segments)):
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}.")
+    if max_steps < 0:
+        raise ValueError(f"max_steps must be at least 0, got {max_steps}.")
+    if args_axis not in (None, 0):
+        raise ValueError(f"args_axis must be None or 0, got {args_axis}.")
+    if args_axis == 0:
+        for leaf in jax.tree.leaves(args):
+            if jnp.ndim(leaf) == 0 or len(leaf) != len(x0):
+                raise ValueError(
+                    f"With args_axis=0 every leaf of args must have {len(x0)} lanes, got one of "
+                    f"shape {jnp.shape(leaf)}."
+                )
+    if init is not None:
+        init = jnp.asarray(init, x0.dtype)
+        lanes, shape = x0.shape[:1], x0.shape[1:]
+        if init.shape[:1] + init.shape[2:] != lanes + shape or init.shape[1] < 2:
+            raise ValueError(
+                f"init must hold at least two nodes a lane, shape {lanes + ('nodes', *shape)}, "
+                f"got {init.shape}."
+            )
+    solver = default_solver(metric, x0.dtype) if solver is None else solver
+    meter = diffrax.NoProgressMeter() if progress_meter is None else progress_meter
+    rule = Midpoint() if rule is None else rule
+    settings = num_segments, max_steps, resolution_tolerance, batch_size
+    solution = _solve_lanes(metric, x0, x1, solver, args, args_axis, init, rule, settings, meter)
+    return _raise_if_failed(solution) if throw else solution
+
+
+class _Solved(AbstractSolver):
+    """A solver that has already been run: `geodesic` judges what it found."""
+
+    found: SolverOutput
+    was_certified: bool = eqx.field(static=True)
+
+    @property
+    def certifies(self) -> bool:
+        return self.was_certified
+
+    def solve(self, problem, xs, max_steps, progress_meter):
+        return self.found
+
+
+@eqx.filter_jit
+def _solve_lanes(
+    metric, x0, x1, solver, args, args_axis, init, rule, settings, meter
+) -> GeodesicSolution:
+    num_segments, max_steps, resolution_tolerance, batch_size = settings
+
+    def args_of(lane):
+        return args if args_axis is None else jax.tree.map(lambda leaf: leaf[lane], args)
+
+    def problem_of(lane):
+        return TwoPointProblem(metric, rule, args_of(lane))
+
+    def path(lane):
+        xs = straight_line(x0[lane], x1[lane], num_segments)
+        if init is None:
+            return xs
+        return xs.at[1:-1].set(resample(init[lane], num_segments)[1:-1])
+
+    lanes = jnp.arange(len(x0))
+    paths = jax.vmap(path)(lanes)
+    found = solver.solve_many(problem_of, paths, max_steps, batch_size, meter)
+
+    def judge(lane_and_output):
+        lane, output = lane_and_output
+        return geodesic(
+            metric,
+            x0[lane],
+            x1[lane],
+            _Solved(output, solver.certifies),
+            args_of(lane),
+            init=output.xs,
+            num_segments=num_segments,
+            rule=rule,
+            max_steps=max_steps,
+            resolution_tolerance=resolution_tolerance,
+            throw=False,
+        )
+
+    return map_lanes(judge, (lanes, found), batch_size)
+
+
+def _lanes(metric, x0, x1) -> tuple[Float[Array, "lanes *shape"], Float[Array, "lanes *shape"]]:
+    """Both ends with their axis of lanes."""
+    x0, x1 = jnp.asarray(x0), jnp.asarray(x1)
+    if x0.ndim < x1.ndim:
+        x0 = jnp.broadcast_to(x0, (*x1.shape[:1], *x0.shape))
+    elif x1.ndim < x0.ndim:
+        x1 = jnp.broadcast_to(x1, (*x0.shape[:1], *x1.shape))
+    x0, x1 = check_points(metric, x0, x1)
+    if x0.ndim == 0 or len(x0) == 0:
+        raise ValueError(f"x0 and x1 must hold at least one lane, got shape {x0.shape}.")
+    return x0, x1
+
+
+def _raise_if_failed(solution: GeodesicSolution) -> GeodesicSolution:
+    failed = solution.result != RESULTS.successful
+    first = jnp.argmax(failed)
+    result = jax.tree.map(lambda leaf: leaf[first], solution.result)
+    return result.error_if(solution, jnp.any(failed))

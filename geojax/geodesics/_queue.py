@@ -1,0 +1,98 @@
+"""Many lanes through few slots: a lane that ends makes room for the next.
+
+A `jax.vmap` of a solve runs as long as its slowest lane. Here ``batch_size`` slots are stepped
+together, and as soon as a lane has ended, in whatever way, its slot goes to the next lane in the
+queue. All of it is one `jax.lax.while_loop`, so it works inside a user's `jax.jit`. Beyond the steps
+that the lanes need there is only the tail, when the queue is empty and slots stand idle: at most
+``batch_size`` times the steps of the last lanes.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+
+def in_queue(solver, problem_of: Callable[..., Any], xs, max_steps, batch_size, progress_meter):
+    """`AbstractSolver.solve_many` of an iterative solver: init, step and output lane by lane."""
+    num_lanes = len(xs)
+    slots = min(batch_size, num_lanes)
+
+    def start(lane):
+        lane = jnp.minimum(lane, num_lanes - 1)
+        return solver.init(problem_of(lane), xs[lane])
+
+    def step(lane, state):
+        return solver.step(problem_of(jnp.minimum(lane, num_lanes - 1)), state)
+
+    def output(lane, state, evaluated):
+        return solver.output(problem_of(jnp.minimum(lane, num_lanes - 1)), state, evaluated)
+
+    def steps(carry):
+        """Step until a lane ends. A slot without a lane repeats its last one, unheeded."""
+        lanes, states, evaluated, _ = carry
+        states = jax.vmap(step)(lanes, states)
+        evaluated = evaluated + 1
+        going = jax.vmap(lambda s, e: solver.going(s, e, max_steps))(states, evaluated)
+        return lanes, states, evaluated, ~going & (lanes < num_lanes)
+
+    def body(carry):
+        lanes, states, evaluated, following, outputs, meter = carry
+        none = jnp.zeros(slots, bool)
+        # The second condition holds here, but not for a queue under `jax.vmap` that is through.
+        _, states, evaluated, ended = jax.lax.while_loop(
+            lambda inner: ~jnp.any(inner[3]) & jnp.any(inner[0] < num_lanes),
+            steps,
+            (lanes, states, evaluated, none),
+        )
+        outputs = jax.tree.map(
+            lambda all, new: all.at[jnp.where(ended, lanes, num_lanes)].set(new, mode="drop"),
+            outputs,
+            jax.vmap(output)(lanes, states, evaluated),
+        )
+        queued = following + jnp.cumsum(ended) - 1
+        lanes = jnp.where(ended, jnp.minimum(queued, num_lanes), lanes)
+        following = following + jnp.sum(ended)
+        states = _select(ended, jax.vmap(start)(lanes), states)
+        done = (following - slots) / num_lanes
+        meter = progress_meter.step(meter, done.astype(jnp.result_type(float)))
+        return lanes, states, jnp.where(ended, 0, evaluated), following, outputs, meter
+
+    lanes = jnp.arange(slots)
+    states, evaluated = jax.vmap(start)(lanes), jnp.zeros_like(lanes)
+    shapes = jax.eval_shape(jax.vmap(output), lanes, states, evaluated)
+    blank = jax.tree.map(lambda a: jnp.zeros((num_lanes, *a.shape[1:]), a.dtype), shapes)
+    carry = lanes, states, evaluated, jnp.asarray(slots), blank, progress_meter.init()
+    *_, outputs, meter = jax.lax.while_loop(lambda c: jnp.any(c[0] < num_lanes), body, carry)
+    progress_meter.close(meter)
+    return outputs
+
+
+def map_lanes(function: Callable[..., Any], lanes, batch_size: int):
+    """``function`` over the leading axis of a pytree, ``batch_size`` lanes at a time.
+
+    As `jax.lax.map`, but the last batch is filled up with copies of the last lane, so that the
+    function stands in the program once.
+    """
+    num_lanes = len(jax.tree.leaves(lanes)[0])
+    size = min(batch_size, num_lanes)
+    batches = -(-num_lanes // size)
+    index = jnp.minimum(jnp.arange(batches * size), num_lanes - 1).reshape(batches, size)
+
+    def batch(which):
+        return jax.vmap(function)(jax.tree.map(lambda leaf: leaf[which], lanes))
+
+    mapped = batch(index[0]) if batches == 1 else jax.lax.map(batch, index)
+    if batches == 1:
+        return mapped
+    return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:num_lanes], mapped)
+
+
+def _select(mask, new, old):
+    """Lane by lane, ``new`` where ``mask``."""
+
+    def pick(n, o):
+        return jnp.where(mask.reshape(-1, *[1] * (o.ndim - 1)), n, o)
+
+    return jax.tree.map(pick, new, old)

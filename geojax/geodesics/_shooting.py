@@ -1,0 +1,212 @@
+"""Multiple shooting: the geodesic equation integrated in pieces that a root finder makes meet.
+
+Shot k is the geodesic from ``(x_k, v_k)`` over a time T_k. Unknown are all v_k and, but for the
+first, all x_k; the gaps between the end of a shot and the start of the next, and between the last
+end and the target, have to vanish. The gaps are handed to the root finder as the correction of the
+unknowns that would close them in flat space, which is two running sums. This changes no Newton
+step, but gives gaps and unknowns one structure and makes the Jacobian the identity plus what
+curvature adds: GMRES needs few products, whatever the dimension.
+"""
+
+from typing import Any, NamedTuple
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import lineax as lx
+import optimistix as optx
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float, Int
+
+from ._exponential import acceleration_cost, accelerations
+from ._iterate import AbstractSolver, default_rtol
+from ._problem import SolverOutput, TwoPointProblem
+from ._results import RESULTS
+
+_MAX_STEPS = 1024  # of the integrations, all shots together
+_DENSE_UNTIL = 128  # unknowns
+
+
+class _Unknowns(NamedTuple):
+    """Where the shots start, in units of |x1 - x0|; the first one starts at x0."""
+
+    xs: Float[Array, "later *shape"]
+    vs: Float[Array, "shots *shape"]
+
+
+class _Shots(NamedTuple):
+    """The shots at the times that were asked for."""
+
+    xs: Float[Array, "shots times *shape"]
+    vs: Float[Array, "shots times *shape"]
+    num_steps: Int[Array, " shots"]
+
+
+class Shooting(AbstractSolver):
+    """Multiple shooting with an optimistix root finder, for any metric.
+
+    The nodes are exact to the integrator's tolerance whatever ``num_segments`` is; energy and
+    length are those of the polyline through them. The last node is where the last shot ends, which
+    is x1 up to ``rtol``.
+
+    - ``shots``: how many pieces; divides ``num_segments``. With one it is simple shooting. More
+      bend the path in more places and forgive a worse start.
+    - ``rtol``: bound on the decrement, which is here twice the largest gap relative to |x1 - x0|,
+      about the relative energy that closing it would change. None: 1e-8 in float64, 1e-4 in
+      float32. The integrator's tolerance is a tenth of it.
+    - ``root_finder``: any optimistix root finder or least-squares solver, with tolerances relative
+      to |x1 - x0|. None: ``Dogleg`` where the Jacobian is made, else ``Newton`` with GMRES.
+    - ``dense``: make the Jacobian, a matrix with (2 shots - 1) D rows. None: up to 128 rows.
+    - ``integrator``: an explicit Runge-Kutta method of diffrax.
+
+    Shooting finds a geodesic, not always the shortest one. One of more energy than the path that
+    it started from is reported as such. Where it fails, start it from another solver's path:
+    ``geodesic(..., init=path)``. A run that diverges hands back the path that it started from.
+
+    ``score_evaluations`` and ``score_products`` count the shots, for each step as many as the last
+    one took; the derivatives of shots, which the root finder takes, are not counted.
+
+    **Raises:** `ValueError` when ``shots`` is below 1 or does not divide ``num_segments``.
+
+    >>> import jax.numpy as jnp, geojax
+    >>> metric = geojax.SteinScoreMetric(lambda x, args: -x, lam=1.0)
+    >>> a, b = jnp.array([1.0, 0.0]), jnp.array([-0.8, 0.6])
+    >>> solution = geojax.geodesic(metric, a, b, geojax.Shooting(shots=2))
+    >>> bool(jnp.max(jnp.abs(solution.curve.xs[-1] - b)) < 1e-7)
+    True
+    """
+
+    shots: int = eqx.field(static=True, default=4)
+    rtol: float | None = eqx.field(static=True, default=None)
+    root_finder: Any = eqx.field(static=True, default=None)
+    dense: bool | None = eqx.field(static=True, default=None)
+    integrator: diffrax.AbstractERK = eqx.field(static=True, default_factory=diffrax.Tsit5)
+
+    def __check_init__(self):
+        if self.shots < 1:
+            raise ValueError(f"shots must be at least 1, got {self.shots}.")
+
+    def solve(self, problem, xs, max_steps, progress_meter):
+        n = len(xs) - 1
+        if n % self.shots:
+            raise ValueError(
+                f"shots must divide num_segments, got shots={self.shots}, num_segments={n}."
+            )
+        rtol = default_rtol(xs.dtype) ** 0.8 if self.rtol is None else self.rtol
+        size = jnp.linalg.norm((xs[-1] - xs[0]).reshape(-1))
+        unit = jnp.where(size > 0, size, 1.0)
+        every, times = n // self.shots, problem.mesh(xs)
+        first = every * jnp.arange(self.shots)[:, None]
+        joints = jnp.concatenate([first, first + every], axis=1)
+
+        def shoot(unknowns, nodes) -> _Shots:
+            starts = jnp.concatenate([xs[:1], unit * unknowns.xs])
+            one = lambda x, v, ts: self._integrate(problem, x, v, ts, unit, rtol / 10)  # noqa: E731
+            return jax.vmap(one)(starts, unit * unknowns.vs, times[nodes])
+
+        def corrections(unknowns, _):
+            gaps = _gaps(unknowns, shoot(unknowns, joints), xs[-1], unit)
+            return _closing_in_flat_space(gaps, jnp.diff(times[::every]))
+
+        rise = jax.vmap(jnp.divide)(jnp.diff(xs, axis=0), problem.taus(xs))
+        guess = _Unknowns(xs[every:-1:every] / unit, rise[::every] / unit)
+        unknowns, steps, result = self._root(corrections, guess, rtol, max_steps)
+        shots = shoot(unknowns, first + jnp.arange(every + 1)[None, :])
+        path = shots.xs[:, :-1].reshape(n, *xs.shape[1:])
+        path = jnp.concatenate([path, shots.xs[-1, -1:]])
+        gaps = _gaps(unknowns, shots, xs[-1], unit)
+        decrement = 2 * jnp.maximum(*(jnp.max(jnp.abs(gap), initial=0.0) for gap in gaps))
+        # Shots that flew off (what an integration does not reach is inf) are no path.
+        finite = jnp.all(jnp.isfinite(path))
+        path, decrement = jnp.where(finite, path, xs), jnp.where(finite, decrement, jnp.inf)
+        energy, at_start = problem.energy(path), problem.energy(xs)
+        closed = decrement <= rtol
+        longer = energy > (1 + 32 * jnp.finfo(xs.dtype).eps) * at_start
+        result = RESULTS.where(closed, RESULTS.successful, result)
+        result = RESULTS.where(closed & longer, RESULTS.not_shortest, result)
+        evaluations, products, _ = acceleration_cost(problem.metric)
+        taken = (steps + 1) * jnp.sum(accelerations(self.integrator, shots.num_steps))
+        counts = taken * evaluations + 2 * problem.energy_cost(n), taken * products
+        return SolverOutput(path, energy, decrement, result, steps, *counts)
+
+    def _root(self, corrections, guess: _Unknowns, rtol: float, max_steps: int):
+        """The unknowns, the number of steps, and the verdict on gaps that are left."""
+        finder, flat = self.root_finder, ravel_pytree(guess)[0]
+        dense = flat.size <= _DENSE_UNTIL if self.dense is None else self.dense
+        if finder is None and dense:
+            finder = optx.Dogleg(rtol / 10, rtol / 10)
+        elif finder is None:
+            gmres = lx.GMRES(1e-3, rtol / 100, restart=40, stagnation_iters=40, max_steps=4)
+            finder = optx.Newton(rtol / 10, rtol / 10, linear_solver=gmres)
+        with jax.numpy_dtype_promotion("standard"):
+            found = optx.root_find(
+                _with_matrix(corrections) if dense else corrections,
+                finder,
+                guess,
+                max_steps=max_steps,
+                throw=False,
+            )
+        out_of_steps = found.result == optx.RESULTS.nonlinear_max_steps_reached
+        result = RESULTS.where(out_of_steps, RESULTS.max_steps_reached, RESULTS.not_closed)
+        return found.value, jnp.asarray(found.stats["num_steps"]), result
+
+    def _integrate(self, problem: TwoPointProblem, x, v, ts, unit, tolerance: float) -> _Shots:
+        def field(t, state, args):
+            del t
+            x, v = state
+            return v, problem.metric.acceleration(x, v, args)
+
+        controller = diffrax.PIDController(rtol=tolerance, atol=tolerance * unit)
+        out = diffrax.diffeqsolve(
+            diffrax.ODETerm(field),
+            self.integrator,
+            t0=ts[0],
+            t1=ts[-1],
+            dt0=(ts[-1] - ts[0]) / 10,
+            y0=(x, v),
+            args=problem.args,
+            saveat=diffrax.SaveAt(ts=ts),
+            stepsize_controller=controller,
+            max_steps=max(_MAX_STEPS // self.shots, 64),
+            adjoint=diffrax.ForwardMode(),
+            throw=False,
+        )
+        assert out.ys is not None
+        xs, vs = out.ys
+        return _Shots(xs, vs, out.stats["num_steps"])
+
+
+def _gaps(unknowns: _Unknowns, shots: _Shots, x1, unit):
+    """The jumps of x after each shot, the last one to x1, and those of v between shots."""
+    targets = jnp.concatenate([unknowns.xs, x1[None] / unit])
+    return shots.xs[:, -1] / unit - targets, shots.vs[:-1, -1] / unit - unknowns.vs[1:]
+
+
+def _closing_in_flat_space(gaps, durations) -> _Unknowns:
+    """The corrections c of the unknowns that subtracted from them close the gaps of straight shots:
+    ``c_x,k + T_k c_v,k - c_x,k+1`` and ``c_v,k - c_v,k+1`` are the gaps, c_x zero at both ends.
+    """
+    jumps_x, jumps_v = gaps
+    falls = jnp.concatenate([jnp.zeros_like(jumps_x[:1]), jnp.cumsum(jumps_v, axis=0)])
+    total = jnp.sum(durations)
+    first = (jnp.sum(jumps_x, axis=0) + jnp.tensordot(durations, falls, axes=1)) / total
+    vs = first[None] - falls
+    moved = jax.vmap(lambda duration, v: duration * v)(durations, vs)
+    return _Unknowns(jnp.cumsum(moved - jumps_x, axis=0)[:-1], vs)
+
+
+def _with_matrix(function):
+    """The same function with its Jacobian by the unknowns as a matrix, made in forward mode.
+
+    So that a root finder can transpose it, which the derivative of an adaptive integration cannot.
+    """
+
+    def linearised(unknowns, args):
+        flat, restore = ravel_pytree(unknowns)
+        point = jax.lax.stop_gradient(flat)
+        value, push = jax.linearize(lambda z: ravel_pytree(function(restore(z), args))[0], point)
+        matrix = jax.vmap(push, out_axes=1)(jnp.eye(len(point), dtype=point.dtype))
+        return restore(value + jax.lax.stop_gradient(matrix) @ (flat - point))
+
+    return linearised

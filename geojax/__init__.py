@@ -1,7 +1,7 @@
 """geojax: differentiable Riemannian geometry of diffusion models, in JAX.
 
 The flat public API, in the order of the pipeline: scores, metrics, geodesics, curvature,
-interpolation.
+statistics, interpolation.
 """
 
 from . import models as models
@@ -33,6 +33,8 @@ from .geodesics import exponential_map as exponential_map
 from .geodesics import geodesic as geodesic
 from .geodesics import geodesic_batch as geodesic_batch
 from .geodesics import log_map as log_map
+from .geodesics import neighbour_path as neighbour_path
+from .geodesics import robust_geodesic as robust_geodesic
 from .interpolation import Geodesic as Geodesic
 from .interpolation import Lerp as Lerp
 from .interpolation import NoiseRoute as NoiseRoute
@@ -62,3 +64,8 @@ from .scores import VPCosine as VPCosine
 from .scores import VPLinear as VPLinear
 from .scores import from_log_density as from_log_density
 from .scores import probe_averaged as probe_averaged
+from .statistics import frechet_mean as frechet_mean
+from .statistics import geodesic_regression as geodesic_regression
+from .statistics import k_medoids as k_medoids
+from .statistics import pairwise_distances as pairwise_distances
+from .statistics import principal_geodesics as principal_geodesics

@@ -13,10 +13,12 @@ from ._iterate import AbstractIterativeSolver as AbstractIterativeSolver
 from ._iterate import AbstractSolver as AbstractSolver
 from ._log import distance as distance
 from ._log import log_map as log_map
+from ._neighbours import neighbour_path as neighbour_path
 from ._path_energy import PathEnergy as PathEnergy
 from ._problem import SolverOutput as SolverOutput
 from ._problem import TwoPointProblem as TwoPointProblem
 from ._results import RESULTS as RESULTS
+from ._robust import robust_geodesic as robust_geodesic
 from ._rules import AbstractRule as AbstractRule
 from ._rules import Graph as Graph
 from ._rules import Linearisation as Linearisation

@@ -1,6 +1,10 @@
 """Wrappers that lead any solver to a hard problem through easier ones."""
 
+import abc
+from collections.abc import Callable
+
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 
 from ..metrics import Euclidean
@@ -9,7 +13,69 @@ from ._iterate import AbstractSolver
 from ._problem import SolverOutput, TwoPointProblem
 
 
-class CoarseToFine(AbstractSolver):
+class AbstractStages(AbstractSolver):
+    """Solves easier problems first, each stage from the path of the one before."""
+
+    solver: eqx.AbstractVar[AbstractSolver]
+
+    @abc.abstractmethod
+    def stages(
+        self, num_segments: int
+    ) -> list[tuple[Callable[[TwoPointProblem], TwoPointProblem], int]]:
+        """What each stage makes of the problem, and its number of segments; the last is the
+        problem itself.
+        """
+
+    @property
+    def certifies(self) -> bool:
+        return self.solver.certifies
+
+    def solve(self, problem, xs, max_steps, progress_meter):
+        def run(change, start):
+            return self.solver.solve(change(problem), start, max_steps, progress_meter)
+
+        return _in_turn(run, self.stages(len(xs) - 1), xs, lambda one: one)
+
+    def solve_many(self, problem_of, xs, max_steps, batch_size, progress_meter):
+        def run(change, starts):
+            def changed(lane):
+                return change(problem_of(lane))
+
+            return self.solver.solve_many(changed, starts, max_steps, batch_size, progress_meter)
+
+        return _in_turn(run, self.stages(xs.shape[1] - 1), xs, jax.vmap)
+
+
+def _in_turn(run, stages, xs, each) -> SolverOutput:
+    """Each stage starts from the path of the one before, unless that one is not finite.
+
+    ``each`` makes what holds for a lane hold for all that ``run`` has.
+    """
+
+    def begin(xs, x1, size):
+        return resample(xs, size).at[-1].set(x1)  # which `Shooting` meets only nearly
+
+    def end(output, start):
+        finite = jnp.all(jnp.isfinite(output.xs)) & jnp.isfinite(output.energy)
+        return jnp.where(finite, output.xs, start)
+
+    x1 = each(lambda path: path[-1])(xs)
+    steps = evaluations = products = jnp.asarray(0)
+    output = None
+    for change, size in stages:
+        start = each(lambda xs, x1, size=size: begin(xs, x1, size))(xs, x1)
+        output = run(change, start)
+        xs = each(end)(output, start)
+        steps = steps + output.num_steps
+        evaluations = evaluations + output.score_evaluations
+        products = products + output.score_products
+    assert output is not None
+    return SolverOutput(
+        output.xs, output.energy, output.decrement, output.result, steps, evaluations, products
+    )
+
+
+class CoarseToFine(AbstractStages):
     """Solves with few segments first, then doubles them, starting each level from the last.
 
     - ``solver``: the solver of every level.
@@ -30,22 +96,17 @@ class CoarseToFine(AbstractSolver):
     solver: AbstractSolver
     levels: int = eqx.field(static=True, default=3)
 
-    @property
-    def certifies(self) -> bool:
-        return self.solver.certifies
-
     def __check_init__(self):
         if self.levels < 1:
             raise ValueError(f"levels must be at least 1, got {self.levels}.")
 
-    def solve(self, problem, xs, max_steps, progress_meter):
-        n = len(xs) - 1
+    def stages(self, num_segments):
+        n = num_segments
         sizes = [max(-(-n // 2**k), min(n, 2)) for k in reversed(range(self.levels))]
-        stages = [(problem, size) for size in sizes]
-        return _in_stages(self.solver, stages, xs, max_steps, progress_meter)
+        return [(lambda problem, size=size: problem.resampled(size), size) for size in sizes]
 
 
-class LambdaContinuation(AbstractSolver):
+class LambdaContinuation(AbstractStages):
     """Solves for weaker metrics first: ``(1 - w) I + w g`` for rising w, then g itself.
 
     For ``g = I + lam s s^T`` this is continuation in lam: stage w has ``lam w``.
@@ -67,45 +128,17 @@ class LambdaContinuation(AbstractSolver):
     solver: AbstractSolver
     weights: tuple[float, ...] = eqx.field(static=True, default=(1e-3, 1e-2, 1e-1))
 
-    @property
-    def certifies(self) -> bool:
-        return self.solver.certifies
-
     def __check_init__(self):
         rising = all(a < b for a, b in zip(self.weights, self.weights[1:], strict=False))
         if not rising or not all(0 < w < 1 for w in self.weights):
             raise ValueError(f"weights must be rising numbers in (0, 1), got {self.weights}.")
 
-    def solve(self, problem, xs, max_steps, progress_meter):
-        n = len(xs) - 1
-        stages = []
-        for w in self.weights:
-            weaker = (1 - w) * Euclidean() + w * problem.metric
-            stages.append((problem._replace(metric=weaker), n))
-        stages.append((problem, n))
-        return _in_stages(self.solver, stages, xs, max_steps, progress_meter)
+    def stages(self, num_segments):
+        def weaken(w):
+            def change(problem):
+                return problem._replace(metric=(1 - w) * Euclidean() + w * problem.metric)
 
+            return change
 
-def _in_stages(
-    solver: AbstractSolver,
-    stages: list[tuple[TwoPointProblem, int]],
-    xs,
-    max_steps,
-    progress_meter,
-) -> SolverOutput:
-    """Each stage starts from the path of the one before, unless that one is not finite."""
-    steps = evaluations = products = jnp.asarray(0)
-    output = None
-    x1 = xs[-1]
-    for problem, size in stages:
-        start = resample(xs, size).at[-1].set(x1)  # which `Shooting` meets only nearly
-        output = solver.solve(problem.resampled(size), start, max_steps, progress_meter)
-        finite = jnp.all(jnp.isfinite(output.xs)) & jnp.isfinite(output.energy)
-        xs = jnp.where(finite, output.xs, start)
-        steps = steps + output.num_steps
-        evaluations = evaluations + output.score_evaluations
-        products = products + output.score_products
-    assert output is not None
-    return SolverOutput(
-        output.xs, output.energy, output.decrement, output.result, steps, evaluations, products
-    )
+        changes = [*map(weaken, self.weights), lambda problem: problem]
+        return [(change, num_segments) for change in changes]

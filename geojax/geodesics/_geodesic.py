@@ -248,6 +248,19 @@ def _speed(energies, taus):
     return length, jnp.max(jnp.abs(speeds - length)) / jnp.where(length > 0, length, 1.0)
 
 
+def fine_energies(problem: TwoPointProblem, xs) -> Array:
+    """The energy of each segment by five Gauss-Legendre points, shape (N,)."""
+    points, quadrature = gauss_points(xs, _FINE_ORDER)
+    deltas = jnp.repeat(xs[1:] - xs[:-1], _FINE_ORDER, axis=0)
+    inner = map_points(
+        lambda x, d: problem.metric.inner(x, d, d, problem.args),
+        points,
+        deltas,
+        batch_size=problem.rule.batch_size,
+    )
+    return inner.reshape(len(xs) - 1, -1) @ quadrature / (2 * problem.taus(xs))
+
+
 def _fine_figures(problem: TwoPointProblem, xs) -> tuple[Array, dict[str, Any]]:
     """The finely priced energy, the lower bound of the length, and how far s is from a gradient."""
     metric, args, batch_size = problem.metric, problem.args, problem.rule.batch_size
@@ -255,14 +268,9 @@ def _fine_figures(problem: TwoPointProblem, xs) -> tuple[Array, dict[str, Any]]:
     points, quadrature = gauss_points(xs, _FINE_ORDER)
     deltas, taus = (xs[1:] - xs[:-1]).reshape(n, -1), problem.taus(xs)
     if not isinstance(metric, AbstractLowRankMetric):
-        repeated = jnp.repeat(xs[1:] - xs[:-1], _FINE_ORDER, axis=0)
-        inner = map_points(
-            lambda x, d: metric.inner(x, d, d, args), points, repeated, batch_size=batch_size
-        )
-        fine = jnp.sum(inner.reshape(n, -1) @ quadrature / taus) / 2
         nan = jnp.full((), jnp.nan, xs.dtype)
         extra = {"lower_bound": nan, "path_dependence": nan}
-        return fine, {**extra, "score_evaluations": n * _FINE_ORDER}
+        return jnp.sum(fine_energies(problem, xs)), {**extra, "score_evaluations": n * _FINE_ORDER}
 
     def rates(score):
         """s . Delta at the fine points of the path and of the straight line."""

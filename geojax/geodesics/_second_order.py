@@ -100,7 +100,8 @@ def attach(inner: Float[Array, "inner *shape"], problem: TwoPointProblem, ends):
 @attach.def_jvp
 def _attach_jvp(primals, tangents):
     inner, problem, ends = primals
-    _, *tangents = tangents
+    unexpected, *tangents = tangents
+    _check_closures(unexpected)
     x = attach(inner, problem, ends)
     right = _by_parameters(lambda p, e: _gradient(x, p, e), (problem, ends), tangents)
     if right is None:
@@ -137,6 +138,16 @@ def _solve(x, problem, ends, right):
     return jax.lax.custom_linear_solve(product, right, solve, symmetric=True)
 
 
+def _check_closures(tangents):
+    """What a solver found is held: a derivative can reach it only behind the problem's back."""
+    if jax.tree.leaves(tangents):
+        raise ValueError(
+            "the metric or its score is a function that closes over a value to differentiate by, "
+            "which the derivative of a geodesic cannot see. Pass that value as a field of an "
+            "equinox module, or bound by jax.tree_util.Partial(score, ...), or in args."
+        )
+
+
 def _by_parameters(function, primals, tangents):
     """The derivative of ``function(*primals)`` along ``tangents``; None where these are nothing."""
     if not jax.tree.leaves(tangents):
@@ -154,7 +165,8 @@ def envelope(energy: Float[Array, ""], inner, problem: TwoPointProblem, ends):
 @envelope.def_jvp
 def _envelope_jvp(primals, tangents):
     energy, inner, problem, ends = primals
-    *_, problem_tangent, ends_tangent = tangents
+    *unexpected, problem_tangent, ends_tangent = tangents
+    _check_closures(unexpected)
     x = attach(inner, problem, ends)
     out = envelope(energy, inner, problem, ends)
     change = _by_parameters(

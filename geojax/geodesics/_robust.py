@@ -1,0 +1,215 @@
+"""The door for hard problems: several starts, continuation where needed, a mesh that adapts."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ..metrics import AbstractMetric
+from ._continuation import CoarseToFine, LambdaContinuation
+from ._curve import straight_line
+from ._geodesic import check_points, default_solver, fine_energies, geodesic
+from ._iterate import AbstractSolver
+from ._neighbours import neighbour_path
+from ._problem import TwoPointProblem
+from ._results import RESULTS
+from ._rules import AbstractRule, Midpoint
+from ._solution import GeodesicSolution
+
+
+class _Door(NamedTuple):
+    """`geodesic` with all that stays the same, and the counts of all its solves."""
+
+    arguments: tuple
+    options: dict[str, Any]
+    counts: dict[str, int]
+
+    def __call__(self, solver, path, ts=None) -> GeodesicSolution:
+        metric, x0, x1, args = self.arguments
+        solution = geodesic(
+            metric,
+            x0,
+            x1,
+            solver,
+            args,
+            init=path,
+            num_segments=len(path) - 1,
+            ts=ts,
+            throw=False,
+            **self.options,
+        )
+        for name in self.counts:
+            self.counts[name] += int(solution.stats[name])
+        return solution
+
+
+def robust_geodesic(
+    metric: AbstractMetric,
+    x0: Array,
+    x1: Array,
+    solver: AbstractSolver | None = None,
+    args: Any = None,
+    *,
+    samples: Array | None = None,
+    neighbours: int = 10,
+    starts: Sequence[Array] = (),
+    num_segments: int = 32,
+    max_segments: int = 512,
+    rule: AbstractRule | None = None,
+    max_steps: int = 200,
+    resolution_tolerance: float = 0.01,
+    throw: bool = True,
+    callback: Callable[[str, GeodesicSolution], None] | None = None,
+) -> GeodesicSolution:
+    """`geodesic` for hard problems: it tries what its messages would tell you to.
+
+    1. **Starts**: the straight line; with ``samples`` the shortest path through their neighbour
+       graph (`neighbour_path`); and the paths of ``starts``.
+    2. **Continuation**: where the plain solve from a start fails, `LambdaContinuation` and then
+       `CoarseToFine` around the same solver, keeping the best result.
+    3. **Resolution**: while a path is under-resolved, twice the segments, up to ``max_segments``,
+       the nodes moved to where the discrete energy is furthest from the finely priced one.
+    4. **Choice**: of all the paths the one of the lowest finely priced energy. What a coarse energy
+       says of a path that jumps over ridges between its nodes does not count.
+
+    It decides by what it finds and changes shapes, so it runs on the host: inside `jax.jit` use
+    `geodesic`, whose ``init`` takes several starts too. Every solve compiled is kept for others of
+    its shape.
+
+    - ``samples``, ``neighbours``: as for `neighbour_path`.
+    - ``starts``: paths of nodes, each of shape (nodes, *shape).
+    - ``callback(stage, solution)``: called after every solve.
+    - the rest as for `geodesic`.
+
+    **Returns:** the solution chosen, with what `geodesic` says of it. Its ``stats`` also hold
+    ``start`` (0: straight line, then samples, then ``starts``), ``start_energies`` (the finely
+    priced energy by start); counts of steps and evaluations are totals of all that was tried.
+    ``solution.curve.ts`` are the parameters of its nodes, at unequal steps where the mesh adapted.
+
+    **Raises:** as `geodesic` and `neighbour_path` do.
+
+    >>> import jax.numpy as jnp, geojax
+    >>> ring = geojax.Shell(radius=2.0, width=0.25)
+    >>> metric = geojax.SteinScoreMetric(ring, lam=10.0)
+    >>> a, b = jnp.array([2.0, 0.0]), jnp.array([-2.0, 0.0])
+    >>> solution = geojax.robust_geodesic(metric, a, b, num_segments=8)
+    >>> bool(solution.stats["resolution"] < 0.01)
+    True
+    """
+    x0, x1 = check_points(metric, x0, x1)
+    if not 1 <= num_segments <= max_segments:
+        raise ValueError(
+            f"num_segments must be between 1 and max_segments, got {num_segments} and "
+            f"{max_segments}."
+        )
+    solver = default_solver(metric, x0.dtype) if solver is None else solver
+    rule = Midpoint() if rule is None else rule
+    options = {
+        "rule": rule,
+        "max_steps": max_steps,
+        "resolution_tolerance": resolution_tolerance,
+    }
+    counts = {"num_steps": 0, "score_evaluations": 0, "score_products": 0}
+    solve = _Door((metric, x0, x1, args), options, counts)
+    say = callback if callback is not None else lambda stage, solution: None
+    line = straight_line(x0, x1, num_segments)
+    paths = [line, *(jnp.asarray(path) for path in starts)]
+    if samples is not None:
+        paths.insert(1, neighbour_path(samples, x0, x1, neighbours=neighbours))
+    found = []
+    for number, path in enumerate(paths):
+        path = _through(x0, x1, path, num_segments)
+        solution = _led(solve, solver, path, f"start {number}", say)
+        found.append(_resolved(solve, solver, solution, max_segments, f"start {number}", say))
+    energies = jnp.stack([each.stats["energy_fine"] for each in found])
+    start = int(jnp.argmin(jnp.where(jnp.isfinite(energies), energies, jnp.inf)))
+    totals = {name: jnp.asarray(count) for name, count in counts.items()}
+    best = found[start]
+    stats = {**best.stats, **totals, "start": jnp.asarray(start), "start_energies": energies}
+    solution = eqx.tree_at(lambda s: s.stats, best, stats)
+    if throw:
+        failed = solution.result != RESULTS.successful
+        solution = solution.result.error_if(solution, failed)
+    return solution
+
+
+def _through(x0, x1, path, num_segments: int):
+    """A path to start from: nodes at equal steps of length, so that long hops are divided."""
+    if path.ndim != x0.ndim + 1 or path.shape[1:] != x0.shape or len(path) < 2:
+        raise ValueError(
+            f"a path of starts must hold at least two nodes of shape {x0.shape}, got {path.shape}."
+        )
+    path = path.astype(x0.dtype).at[0].set(x0).at[-1].set(x1)
+    steps = jnp.linalg.norm((path[1:] - path[:-1]).reshape(len(path) - 1, -1), axis=1)
+    walked = jnp.concatenate([jnp.zeros(1, steps.dtype), jnp.cumsum(steps)])
+    ts = walked / jnp.where(walked[-1] > 0, walked[-1], 1.0)
+    return _at(ts, path, jnp.linspace(0, 1, num_segments + 1, dtype=ts.dtype))
+
+
+def _led(solve: _Door, solver, path, name: str, say) -> GeodesicSolution:
+    """From a start to a path, by continuation where the plain solve fails."""
+    best = solve(solver, path)
+    say(name, best)
+    for wrapper in (LambdaContinuation, CoarseToFine):
+        if _converged(best):
+            break
+        other = solve(wrapper(solver), path)
+        say(f"{name}, {wrapper.__name__}", other)
+        finer = other.stats["energy_fine"] < best.stats["energy_fine"]
+        if _converged(other) or bool(finer):
+            best = other
+    return best
+
+
+def _converged(solution: GeodesicSolution) -> bool:
+    good = (solution.result == RESULTS.successful) | (solution.result == RESULTS.under_resolved)
+    return bool(good)
+
+
+def _resolved(solve: _Door, solver, solution, max_segments: int, name: str, say):
+    """More nodes, where they are needed, until the path is resolved."""
+    metric, _, _, args = solve.arguments
+    while not bool(solution.result == RESULTS.successful):
+        n = len(solution.curve.ts) - 1
+        finite = bool(jnp.all(jnp.isfinite(solution.curve.xs)))
+        if 2 * n > max_segments or not finite:
+            break
+        problem = TwoPointProblem(metric, solve.options["rule"], args, solution.curve.ts)
+        ts = _moved(problem, solution.curve.xs, 2 * n)
+        finer = solve(solver, _at(solution.curve.ts, solution.curve.xs, ts), ts)
+        say(f"{name}, {2 * n} segments", finer)
+        solution = finer
+    return solution
+
+
+@eqx.filter_jit
+def _moved(problem: TwoPointProblem, xs, num_segments: int) -> Float[Array, " nodes"]:
+    """A mesh that divides the discretisation error evenly.
+
+    A segment's error falls like tau^3, so its nodes should be as dense as the cube root of the
+    error over tau. The density is smoothed over neighbours and bounded below, as an error may be
+    small by chance and moves when the path does.
+    """
+    taus = problem.taus(xs)
+    error = jnp.abs(fine_energies(problem, xs) - problem.segment_energies(xs))
+    density = jnp.cbrt(jnp.where(jnp.isfinite(error), error, 0.0)) / taus
+    padded = jnp.concatenate([density[:1], density, density[-1:]])
+    density = jnp.maximum(jnp.maximum(padded[:-2], padded[2:]), density)
+    mean = jnp.sum(density * taus)
+    density = jnp.where(mean > 0, density / jnp.where(mean > 0, mean, 1.0), 1.0) + 0.3
+    mass = jnp.concatenate([jnp.zeros(1, xs.dtype), jnp.cumsum(density * taus)])
+    wanted = jnp.linspace(0, 1, num_segments + 1, dtype=xs.dtype) * mass[-1]
+    ts = jnp.interp(wanted, mass, problem.mesh(xs))
+    return ts.at[0].set(0.0).at[-1].set(1.0)
+
+
+@jax.jit
+def _at(ts, xs, new):
+    """The polyline ``xs`` over ``ts`` at the parameters ``new``; both ends exactly."""
+    flat = xs.reshape(len(xs), -1)
+    nodes = jax.vmap(lambda column: jnp.interp(new, ts, column), in_axes=1, out_axes=1)(flat)
+    nodes = nodes.reshape(len(new), *xs.shape[1:])
+    return nodes.at[0].set(xs[0]).at[-1].set(xs[-1])

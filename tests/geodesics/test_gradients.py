@@ -1,0 +1,175 @@
+"""Derivatives of paths, energies and distances: implicit, finite differences and unrolled."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import geojax
+from geojax.geodesics import TwoPointProblem
+from geojax.geodesics._curve import straight_line
+from tests.geodesics.problems import on_circle
+
+# radius, width, lam, then both ends
+INPUTS = jnp.concatenate([jnp.asarray([2.0, 0.5, 1.0]), on_circle(2, 0), on_circle(1.5, 2.0)])
+SOLVER = geojax.GaussNewton(rtol=1e-14)
+WEIGHTS = jax.random.normal(jax.random.key(1), (9, 2))
+N = 8
+
+
+def stein(score, lam):
+    return geojax.SteinScoreMetric(score, lam)
+
+
+def combined(score, lam):
+    return geojax.JacobianMetric(score, 0.1 * lam) + geojax.ScoreNormMetric(score, lam)
+
+
+def solve(inputs, make=stein, **options):
+    radius, width, lam = inputs[:3]
+    metric = make(geojax.Shell(radius, width), lam)
+    options = {"num_segments": N, "resolution_tolerance": 1.0, "throw": False, **options}
+    return geojax.geodesic(metric, inputs[3:5], inputs[5:7], SOLVER, **options)
+
+
+QUANTITIES = {
+    "path": lambda s: jnp.vdot(s.curve.xs, WEIGHTS),
+    "energy": lambda s: s.energy,
+    "length": lambda s: s.length,
+    "velocities": lambda s: jnp.sum(s.initial_velocity**2) + s.final_velocity[0],
+}
+
+
+def all_of_them(inputs, make=stein, rule=None):
+    solution = solve(inputs, make, rule=rule)
+    return jnp.stack([quantity(solution) for quantity in QUANTITIES.values()])
+
+
+def differences(function, inputs, step=2e-3):
+    """Central differences of fourth order."""
+
+    def along(i):
+        def at(shift):
+            return np.asarray(function(inputs.at[i].add(shift * step)))
+
+        return (8 * (at(1) - at(-1)) - (at(2) - at(-2))) / (12 * step)
+
+    return np.stack([along(i) for i in range(len(inputs))], axis=-1)
+
+
+CASES = [(stein, geojax.Graph()), (combined, geojax.Midpoint())]
+
+
+@pytest.mark.parametrize("make, rule", CASES, ids=["low rank", "sum of squares"])
+def test_forward_and_reverse_agree_with_finite_differences(make, rule):
+    mode = jax.jacrev if make is stein else jax.jacfwd
+    function = jax.jit(lambda inputs: all_of_them(inputs, make, rule))
+    found = jax.jit(mode(lambda inputs: all_of_them(inputs, make, rule)))(INPUTS)
+    expected = differences(function, INPUTS)
+    scale = np.abs(expected).max(axis=1, keepdims=True)
+    np.testing.assert_allclose(found / scale, expected / scale, atol=1e-4)
+
+
+def test_reverse_mode_is_the_transpose_of_forward_mode():
+    """Under jit, and over a batch by vmap."""
+    shifts = jnp.asarray([[0.0], [0.03]]) * jnp.ones((2, len(INPUTS)))
+    batch = INPUTS[None] + shifts
+    function = lambda inputs: QUANTITIES["path"](solve(inputs))  # noqa: E731
+    reverse = jax.jit(jax.vmap(jax.grad(function)))(batch)
+    forward = jax.jit(jax.jacfwd(function))
+    for i in range(2):
+        np.testing.assert_allclose(reverse[i], forward(batch[i]), rtol=1e-6, atol=1e-8)
+
+
+def test_unrolled_differentiation_agrees():
+    """The solver's own steps, differentiated one by one."""
+
+    def unrolled(inputs):
+        metric = stein(geojax.Shell(inputs[0], inputs[1]), inputs[2])
+        problem = TwoPointProblem(metric, geojax.Midpoint(), None)
+        solver = geojax.GaussNewton(curvature_steps=0)
+        state = solver.init(problem, straight_line(inputs[3:5], inputs[5:7], N))
+
+        def step(state, _):
+            return solver.step(problem, state), None
+
+        state, _ = jax.lax.scan(step, state, length=40)
+        return jnp.vdot(state.xs, WEIGHTS)
+
+    implicit = jax.jit(jax.grad(lambda inputs: QUANTITIES["path"](solve(inputs))))(INPUTS)
+    # By forward mode: reverse would multiply the infinite energy before the first step by zero.
+    expected = jax.jit(jax.jacfwd(unrolled))(INPUTS)
+    np.testing.assert_allclose(implicit, expected, atol=1e-4 * np.abs(expected).max())
+
+
+def test_second_derivatives_of_the_energy():
+    function = jax.jit(jax.grad(lambda inputs: solve(inputs).energy))
+    hessian = jax.jit(jax.hessian(lambda inputs: solve(inputs).energy))(INPUTS)
+    expected = differences(function, INPUTS)
+    np.testing.assert_allclose(hessian, expected, atol=1e-4 * np.abs(expected).max())
+    np.testing.assert_allclose(hessian, hessian.T, atol=1e-7 * np.abs(expected).max())
+
+
+def test_the_gradient_of_the_distance_is_the_final_covector():
+    """First variation: ``d distance / d x1 = g(x1) x'(1) / length``, and it takes no solve."""
+    metric = stein(geojax.Shell(2.0, 0.5), 1.0)
+    a, b = INPUTS[3:5], INPUTS[5:7]
+    options = {"num_segments": N, "resolution_tolerance": 1.0}
+    solution = geojax.geodesic(metric, a, b, **options)
+    gradient = jax.grad(lambda x: geojax.distance(metric, a, x, **options))(b)
+    covector = metric.flat(b, solution.final_velocity) / jnp.sqrt(2 * solution.energy)
+    np.testing.assert_allclose(gradient, covector, rtol=1e-8)
+
+
+class Network(eqx.Module):
+    mlp: eqx.nn.MLP
+
+    def __call__(self, x, args):
+        return self.mlp(x)
+
+
+def test_networks_get_gradients_by_all_their_parameters():
+    """As for metric learning."""
+    mlp = eqx.nn.MLP(2, 2, 8, 1, jax.nn.tanh, key=jax.random.key(0))
+    mlp = jax.tree.map(lambda a: a.astype(jnp.float64) if eqx.is_inexact_array(a) else a, mlp)
+
+    def distance(score):
+        metric = geojax.SteinScoreMetric(score, 1.0)
+        return geojax.distance(metric, INPUTS[3:5], INPUTS[5:7], num_segments=N)
+
+    found = eqx.filter_jit(eqx.filter_grad(distance))(Network(mlp))
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(found))
+
+    @jax.jit
+    def moved(shift):
+        moved = eqx.tree_at(lambda n: n.layers[0].bias, mlp, replace_fn=lambda b: b + shift)
+        return distance(Network(moved))
+
+    step = 1e-4 * jnp.eye(8)[0]
+    expected = (moved(step) - moved(-step)) / 2e-4
+    np.testing.assert_allclose(found.mlp.layers[0].bias[0], expected, rtol=1e-4)
+
+
+def test_a_closure_is_refused_and_never_given_a_gradient_of_zero():
+    def distance(width):
+        metric = geojax.SteinScoreMetric(lambda x, args: -x / width, 1.0)
+        return geojax.distance(metric, INPUTS[3:5], INPUTS[5:7], num_segments=N)
+
+    with pytest.raises(ValueError, match="closes over a value"):
+        jax.grad(distance)(2.0)
+
+
+def test_coincident_ends_have_a_gradient_of_zero():
+    metric = stein(geojax.Shell(2.0, 0.5), 1.0)
+    a = INPUTS[3:5]
+    gradient = jax.grad(lambda x: geojax.distance(metric, a, x, num_segments=4))(a)
+    np.testing.assert_array_equal(gradient, 0)
+
+
+def test_a_path_that_is_no_minimum_has_no_derivative():
+    """Stopped early, there is no implicit function: the distance is NaN, and so says its result."""
+    value = geojax.distance(
+        stein(geojax.Shell(2.0, 0.1), 10.0), INPUTS[3:5], INPUTS[5:7], max_steps=1, throw=False
+    )
+    assert np.isnan(value)

@@ -9,7 +9,15 @@ import pytest
 
 from tests.source import MODULES, PACKAGE, ROOT, SUBPACKAGES, tree_of
 
-PIPELINE = ["scores", "metrics", "geodesics", "curvature", "interpolation", "evaluation"]
+PIPELINE = [
+    "scores",
+    "metrics",
+    "geodesics",
+    "curvature",
+    "statistics",
+    "interpolation",
+    "evaluation",
+]
 ALLOWED = {folder: set(PIPELINE[:i]) for i, folder in enumerate(PIPELINE)}
 ALLOWED["models"] = {"scores"}
 ALLOWED["plotting"] = {*PIPELINE}

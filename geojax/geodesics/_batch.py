@@ -16,6 +16,7 @@ from ._problem import SolverOutput, TwoPointProblem
 from ._queue import map_lanes
 from ._results import RESULTS
 from ._rules import AbstractRule, Midpoint
+from ._second_order import held
 from ._solution import GeodesicSolution
 
 
@@ -33,6 +34,7 @@ def geodesic_batch(
     rule: AbstractRule | None = None,
     max_steps: int = 200,
     resolution_tolerance: float = 0.05,
+    certify: bool = True,
     throw: bool = True,
     progress_meter: diffrax.AbstractProgressMeter | None = None,
 ) -> GeodesicSolution:
@@ -41,7 +43,8 @@ def geodesic_batch(
     ``batch_size`` lanes are stepped together, and a lane that has ended, well or not, makes room
     for the next in the queue: a slow or failing lane neither harms the others nor keeps them
     waiting, as it does under `jax.vmap`. (Iterative solvers; one that is no step to repeat, such as
-    an optimistix minimiser, goes batch by batch.) Works inside a user's own `jax.jit`.
+    an optimistix minimiser, goes batch by batch.) Works inside a user's own `jax.jit`, and can be
+    differentiated as `geodesic` can.
 
     - ``x0``, ``x1``: shape (lanes, *shape); one of them may be a single point, for all lanes.
     - ``args``: for all lanes, or with ``args_axis=0`` lane by lane, every leaf with a leading axis.
@@ -88,13 +91,13 @@ def geodesic_batch(
         lanes, shape = x0.shape[:1], x0.shape[1:]
         if init.shape[:1] + init.shape[2:] != lanes + shape or init.shape[1] < 2:
             raise ValueError(
-                f"init must hold at least two nodes a lane, shape {lanes + ('nodes', *shape)}, "
+                f"init must hold at least two nodes a lane, shape {(*lanes, 'nodes', *shape)}, "
                 f"got {init.shape}."
             )
     solver = default_solver(metric, x0.dtype) if solver is None else solver
     meter = diffrax.NoProgressMeter() if progress_meter is None else progress_meter
     rule = Midpoint() if rule is None else rule
-    settings = num_segments, max_steps, resolution_tolerance, batch_size
+    settings = num_segments, max_steps, resolution_tolerance, certify, batch_size
     solution = _solve_lanes(metric, x0, x1, solver, args, args_axis, init, rule, settings, meter)
     return _raise_if_failed(solution) if throw else solution
 
@@ -117,13 +120,13 @@ class _Solved(AbstractSolver):
 def _solve_lanes(
     metric, x0, x1, solver, args, args_axis, init, rule, settings, meter
 ) -> GeodesicSolution:
-    num_segments, max_steps, resolution_tolerance, batch_size = settings
+    num_segments, max_steps, resolution_tolerance, certify, batch_size = settings
 
     def args_of(lane):
         return args if args_axis is None else jax.tree.map(lambda leaf: leaf[lane], args)
 
     def problem_of(lane):
-        return TwoPointProblem(metric, rule, args_of(lane))
+        return held(TwoPointProblem(metric, rule, args_of(lane)))
 
     def path(lane):
         xs = straight_line(x0[lane], x1[lane], num_segments)
@@ -132,7 +135,7 @@ def _solve_lanes(
         return xs.at[1:-1].set(resample(init[lane], num_segments)[1:-1])
 
     lanes = jnp.arange(len(x0))
-    paths = jax.vmap(path)(lanes)
+    paths = held(jax.vmap(path)(lanes))
     found = solver.solve_many(problem_of, paths, max_steps, batch_size, meter)
 
     def judge(lane_and_output):
@@ -148,6 +151,7 @@ def _solve_lanes(
             rule=rule,
             max_steps=max_steps,
             resolution_tolerance=resolution_tolerance,
+            certify=certify,
             throw=False,
         )
 

@@ -70,9 +70,9 @@ def _in_turn(run, stages, xs, each) -> SolverOutput:
         evaluations = evaluations + output.score_evaluations
         products = products + output.score_products
     assert output is not None
-    return SolverOutput(
-        output.xs, output.energy, output.decrement, output.result, steps, evaluations, products
-    )
+    totals = steps, evaluations, products
+    counts = lambda o: (o.num_steps, o.score_evaluations, o.score_products)  # noqa: E731
+    return eqx.tree_at(counts, output, totals)
 
 
 class CoarseToFine(AbstractStages):

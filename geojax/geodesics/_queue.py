@@ -2,9 +2,9 @@
 
 A `jax.vmap` of a solve runs as long as its slowest lane. Here ``batch_size`` slots are stepped
 together, and as soon as a lane has ended, in whatever way, its slot goes to the next lane in the
-queue. All of it is one `jax.lax.while_loop`, so it works inside a user's `jax.jit`. Beyond the steps
-that the lanes need there is only the tail, when the queue is empty and slots stand idle: at most
-``batch_size`` times the steps of the last lanes.
+queue. All of it is one `jax.lax.while_loop`, so it works inside a user's `jax.jit`. Beyond the
+steps that the lanes need there is only the tail, when the queue is empty and slots stand idle: at
+most ``batch_size - 1`` times the steps of the longest lane.
 """
 
 from collections.abc import Callable

@@ -1,0 +1,145 @@
+"""Clusters of points from their distances alone."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key
+
+
+class Clusters(eqx.Module):
+    """Points gathered around some of them.
+
+    - ``medoids``: their indices, shape (num_clusters,), rising.
+    - ``labels``: for each point which of ``medoids`` is nearest, shape (points,).
+    - ``cost``: the weighted sum of the points' distances to their medoids.
+    - ``num_swaps``: how many swaps led here from the best start.
+    - ``converged``: whether no swap of a medoid for another point lowers the cost any further.
+    """
+
+    medoids: Int[Array, " clusters"]
+    labels: Int[Array, " points"]
+    cost: Float[Array, ""]
+    num_swaps: Int[Array, ""]
+    converged: Array
+
+
+@eqx.filter_jit
+def k_medoids(
+    distances: Float[Array, "points points"],
+    num_clusters: int,
+    weights: Float[Array, " points"] | None = None,
+    *,
+    key: Key[Array, ""],
+    num_starts: int = 4,
+    max_swaps: int = 200,
+) -> Clusters:
+    """Partition around medoids: the ``num_clusters`` points of least total distance to all.
+
+    Starts as k-medoids++ does (each next medoid drawn with a probability proportional to the
+    distance from those there are), then takes the swap of a medoid for a point that lowers the cost
+    most, until none does. Each swap costs O(points^2 num_clusters). The best of ``num_starts`` runs
+    is returned. Any matrix of distances will do, such as those of `pairwise_distances`; it need not
+    be symmetric: ``distances[i, j]`` is that of point i from medoid j.
+
+    - ``weights``: of the points, shape (points,), default 1.
+    - ``key``: for the starts.
+
+    **Raises:** `ValueError` when the matrix is not square or has fewer points than clusters; a
+    run-time error for a distance that is negative or not finite (NaN: its geodesic failed).
+
+    Source: Kaufman & Rousseeuw (1990); Schubert & Rousseeuw (2021), "Fast and eager k-medoids
+    clustering"; Arthur & Vassilvitskii (2007) for the start.
+
+    >>> import jax, jax.numpy as jnp, geojax
+    >>> x = jnp.array([0.0, 0.1, 0.2, 5.0, 5.1, 5.3])
+    >>> distances = jnp.abs(x[:, None] - x[None, :])
+    >>> clusters = geojax.statistics.k_medoids(distances, 2, key=jax.random.key(0))
+    >>> print(clusters.medoids, clusters.labels)
+    [1 4] [0 0 0 1 1 1]
+    """
+    num_points = len(distances)
+    if distances.ndim != 2 or distances.shape[1] != num_points:
+        raise ValueError(f"distances must be a square matrix, got shape {distances.shape}.")
+    if not 1 <= num_clusters <= num_points:
+        raise ValueError(f"num_clusters must be from 1 to {num_points}, got {num_clusters}.")
+    if num_starts < 1:
+        raise ValueError(f"num_starts must be at least 1, got {num_starts}.")
+    weights = jnp.ones(num_points, distances.dtype) if weights is None else weights
+    bad = ~jnp.all(jnp.isfinite(distances) & (distances >= 0))
+    distances = eqx.error_if(
+        distances,
+        bad,
+        "distances must be finite and at least 0. Where a geodesic failed it is NaN: solve that "
+        "pair again, or leave its points out.",
+    )
+
+    def run(key):
+        medoids = _plus_plus(distances, weights, num_clusters, key)
+        return _swap(distances, weights, medoids, max_swaps)
+
+    runs = jax.lax.map(run, jax.random.split(key, num_starts))
+    best = jnp.argmin(runs.cost)
+    return jax.tree.map(lambda leaf: leaf[best], runs)
+
+
+def _plus_plus(distances, weights, num_clusters: int, key) -> Int[Array, " clusters"]:
+    """Medoids drawn one after the other, far from each other."""
+
+    def draw(carry, key):
+        nearest, chosen = carry
+        # Points that coincide with a medoid are drawn only if there are no others.
+        masses = weights * nearest
+        masses = jnp.where(jnp.sum(masses) > 0, masses, jnp.where(chosen, 0.0, 1.0))
+        index = jax.random.choice(key, len(masses), p=masses / jnp.sum(masses))
+        return (jnp.minimum(nearest, distances[:, index]), chosen.at[index].set(True)), index
+
+    start = jnp.ones_like(weights), jnp.zeros(len(weights), bool)
+    keys = jax.random.split(key, num_clusters)
+    (_, _), first = draw(start, keys[0])
+    after = distances[:, first], start[1].at[first].set(True)
+    _, others = jax.lax.scan(draw, after, keys[1:])
+    return jnp.concatenate([first[None], others])
+
+
+def _swap(distances, weights, medoids, max_swaps: int) -> Clusters:
+    """Steepest descent over swaps of one medoid for one point."""
+    num_clusters = len(medoids)
+    slack = 8 * jnp.finfo(distances.dtype).eps
+
+    def assign(medoids):
+        to_medoids = distances[:, medoids]
+        labels = jnp.argmin(to_medoids, axis=1)
+        nearest = jnp.min(to_medoids, axis=1)
+        others = to_medoids.at[jnp.arange(len(labels)), labels].set(jnp.inf)
+        return labels, nearest, jnp.min(others, axis=1)
+
+    def cost_of_swaps(medoids):
+        """For every point c and medoid m: the cost with c in the place of m, (points, clusters).
+
+        A point of another cluster goes to the nearer of c and its own medoid, one of m's cluster
+        to the nearer of c and its second medoid.
+        """
+        labels, nearest, second = assign(medoids)
+        stays = weights[:, None] * jnp.minimum(distances, nearest[:, None])
+        moves = weights[:, None] * jnp.minimum(distances, second[:, None])
+        inside = jax.nn.one_hot(labels, num_clusters, dtype=distances.dtype)
+        return jnp.sum(stays, axis=0)[:, None] + (moves - stays).T @ inside
+
+    def cost(medoids):
+        return jnp.dot(weights, assign(medoids)[1])
+
+    def body(carry):
+        medoids, now, swaps, _ = carry
+        costs = cost_of_swaps(medoids)
+        point, medoid = jnp.unravel_index(jnp.argmin(costs), costs.shape)
+        better = costs[point, medoid] < now * (1 - slack)
+        medoids = jnp.where(better, medoids.at[medoid].set(point), medoids)
+        return medoids, jnp.where(better, cost(medoids), now), swaps + better, ~better
+
+    def going(carry):
+        return ~carry[3] & (carry[2] < max_swaps)
+
+    start = medoids, cost(medoids), jnp.asarray(0), jnp.asarray(False)
+    medoids, now, swaps, converged = jax.lax.while_loop(going, body, start)
+    medoids = jnp.sort(medoids)
+    return Clusters(medoids, assign(medoids)[0], now, swaps, converged)

@@ -1,0 +1,225 @@
+"""All distances between points, chunk by chunk, on disk if wanted."""
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from .._files import written_whole
+from ..geodesics import RESULTS, geodesic_batch
+from ..metrics import AbstractMetric
+from ._fingerprint import fingerprint
+
+_SETTINGS = "settings.json"
+
+
+class PairwiseDistances(eqx.Module):
+    """Distances, and what is to be thought of each.
+
+    - ``distances``: NaN where the geodesic did not succeed, shape (rows, columns).
+    - ``lower_bounds``: the chord bound of each (`geodesic`'s ``lower_bound``), which holds for
+      failed ones too; NaN for metrics without it.
+    - ``results``: members of `RESULTS`, an array of them.
+    - ``num_geodesics``, ``score_evaluations``: what it took in all.
+    """
+
+    distances: Float[Array, "rows columns"]
+    lower_bounds: Float[Array, "rows columns"]
+    results: RESULTS
+    num_geodesics: int = eqx.field(static=True)
+    score_evaluations: Int[Array, ""]
+
+    def __str__(self) -> str:
+        rows, columns = self.distances.shape
+        good = int(jnp.sum(jnp.isfinite(self.distances)))
+        return (
+            f"{rows} x {columns} distances by {self.num_geodesics} geodesics, "
+            f"{rows * columns - good} not found"
+        )
+
+
+class _Pairs(NamedTuple):
+    """What a chunk holds of each of its pairs."""
+
+    length: Any
+    lower_bound: Any
+    verdict: Any
+    score_evaluations: Any
+
+
+def pairwise_distances(
+    metric: AbstractMetric,
+    points: Float[Array, "points *shape"],
+    others: Float[Array, "others *shape"] | None = None,
+    solver=None,
+    args: Any = None,
+    *,
+    chunk_size: int = 1024,
+    folder: Path | str | None = None,
+    progress_meter: diffrax.AbstractProgressMeter | None = None,
+    **options: Any,
+) -> PairwiseDistances:
+    """The geodesic distances between all ``points``, or from ``points`` to ``others``.
+
+    Among the points themselves every pair is solved once and the diagonal is 0. Pairs go through
+    `geodesic_batch`, ``chunk_size`` at a time; of a chunk only numbers are kept, not the paths.
+
+    - ``points``, ``others``: shape (points, *shape).
+    - ``solver``, ``args``, ``options``: as for `geodesic_batch` (``num_segments``, ``batch_size``,
+      ...), without ``throw``: a pair that failed is NaN and says so in ``results``.
+    - ``folder``: a chunk that is finished is written there, whole or not at all, and never computed
+      again: an interrupted call goes on where it stopped when it is called again, in this process
+      or another. A folder whose chunks are of other points, another metric or other settings is
+      refused. Only outside `jax.jit`.
+    - ``progress_meter``: shows the fraction of chunks that are done.
+
+    **Returns:** `PairwiseDistances`, with matrices of shape (points, points) or (points, others).
+
+    **Raises:** `ValueError` on shapes that do not fit and on a folder of other settings.
+
+    >>> import jax.numpy as jnp, geojax
+    >>> points = jnp.array([[0.0, 0.0], [3.0, 4.0], [0.0, 8.0]])
+    >>> found = geojax.statistics.pairwise_distances(geojax.Euclidean(), points, num_segments=2)
+    >>> print(found.distances[0])
+    [0. 5. 8.]
+    >>> print(found)
+    3 x 3 distances by 3 geodesics, 0 not found
+    """
+    points = jnp.asarray(points)
+    targets = points if others is None else jnp.asarray(others)
+    if points.ndim < 2 or targets.shape[1:] != points.shape[1:]:
+        raise ValueError(
+            "points and others must hold points of one shape, (points, *shape), got "
+            f"{points.shape} and {targets.shape}."
+        )
+    for name in ("throw", "init", "args_axis"):
+        if name in options:
+            raise ValueError(f"pairwise_distances does not take {name}.")
+    if chunk_size < 1:
+        raise ValueError(f"chunk_size must be at least 1, got {chunk_size}.")
+    shape = len(points), len(targets)
+    rows, columns = np.triu_indices(len(points), 1) if others is None else np.indices(shape)
+    rows, columns = rows.reshape(-1), columns.reshape(-1)
+    chunks = _chunks(len(rows), chunk_size)
+    store = None
+    if folder is not None:
+        settings = {
+            "points": fingerprint(points),
+            "others": fingerprint(others),
+            "metric": fingerprint(metric),
+            "solver": fingerprint(solver),
+            "args": fingerprint(args),
+            "options": fingerprint(sorted(options.items())),
+            "chunks": [len(rows), len(chunks)],
+            "verdicts": fingerprint([RESULTS[r] for r in _verdicts()]),
+        }
+        store = _Folder(Path(folder), settings)
+    meter = diffrax.NoProgressMeter() if progress_meter is None else progress_meter
+    shown, found = meter.init(), []
+    for number, chunk in enumerate(chunks):
+        pairs = None if store is None else store.read(number, len(chunk))
+        if pairs is None:
+            ends = points[rows[chunk]], targets[columns[chunk]]
+            pairs = _solve(metric, *ends, solver, args, options)
+            if store is not None:
+                pairs = store.write(number, pairs)
+        found.append(pairs)
+        shown = meter.step(shown, jnp.asarray((number + 1) / len(chunks)))
+    meter.close(shown)
+    return _assemble(found, len(rows), (rows, columns), shape, others is None, points.dtype)
+
+
+def _chunks(num_pairs: int, chunk_size: int) -> list[np.ndarray]:
+    """The pairs of each chunk, all chunks of one length: the last repeats pairs to get there."""
+    if num_pairs == 0:
+        return []
+    number = -(-num_pairs // chunk_size)
+    size = -(-num_pairs // number)
+    index = np.minimum(np.arange(number * size), num_pairs - 1)
+    return list(index.reshape(number, size))
+
+
+@eqx.filter_jit
+def _solve(metric, x0, x1, solver, args, options) -> _Pairs:
+    batch = geodesic_batch(metric, x0, x1, solver, args, throw=False, **options)
+    (verdict,) = jax.tree.leaves(batch.result)
+    stats = batch.stats
+    return _Pairs(batch.length, stats["lower_bound"], verdict, stats["score_evaluations"])
+
+
+def _verdicts() -> list[RESULTS]:
+    return [getattr(RESULTS, name) for name in RESULTS._name_to_item]
+
+
+class _Folder:
+    """Chunks on disk."""
+
+    def __init__(self, path: Path, settings: dict[str, Any]):
+        self.path = path
+        stored = path / _SETTINGS
+        if stored.is_file():
+            old = json.loads(stored.read_text())
+            other = sorted(k for k in {*old, *settings} if old.get(k) != settings.get(k))
+            if other:
+                raise ValueError(
+                    f"folder {path} holds distances of other settings: {', '.join(other)} differ. "
+                    "Choose another folder, or delete this one."
+                )
+            return
+        if path.is_dir() and any(path.glob("chunk-*.npz")):
+            raise ValueError(f"folder {path} holds chunks but no {_SETTINGS}. Choose another one.")
+        with written_whole(stored) as temporary:
+            temporary.write_text(json.dumps(settings, indent=1) + "\n")
+
+    def _file(self, number: int) -> Path:
+        return self.path / f"chunk-{number:06d}.npz"
+
+    def read(self, number: int, size: int) -> _Pairs | None:
+        """A finished chunk; None where it is not there."""
+        file = self._file(number)
+        if not file.is_file():
+            return None
+        remedy = f"{file} is not a chunk of {size} pairs. Delete it to have it solved again."
+        try:
+            with np.load(file, allow_pickle=False) as arrays:
+                pairs = _Pairs(**{name: arrays[name] for name in _Pairs._fields})
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise ValueError(remedy) from error
+        if any(array.shape != (size,) for array in pairs):
+            raise ValueError(remedy)
+        return pairs
+
+    def write(self, number: int, pairs: _Pairs) -> _Pairs:
+        arrays = _Pairs(*(np.asarray(array) for array in pairs))
+        with written_whole(self._file(number)) as temporary:
+            np.savez(temporary, **arrays._asdict())
+        return arrays
+
+
+def _assemble(found: list[_Pairs], num_pairs, where, shape, symmetric, dtype) -> PairwiseDistances:
+    (success,) = jax.tree.leaves(RESULTS.successful)
+    if not found:
+        empty = jnp.zeros(0, dtype)
+        found = [_Pairs(empty, empty, jnp.zeros(0, jnp.int32), jnp.zeros(0, int))]
+    pairs = jax.tree.map(lambda *parts: jnp.concatenate(parts)[:num_pairs], *found)
+    good = pairs.verdict == success
+
+    def matrix(values, diagonal):
+        out = jnp.full(shape, diagonal, values.dtype).at[where].set(values)
+        return out.at[where[::-1]].set(values) if symmetric else out
+
+    _, structure = jax.tree.flatten(RESULTS.successful)
+    return PairwiseDistances(
+        distances=matrix(jnp.where(good, pairs.length, jnp.nan), 0.0),
+        lower_bounds=matrix(pairs.lower_bound, 0.0),
+        results=jax.tree.unflatten(structure, [matrix(pairs.verdict, success)]),
+        num_geodesics=num_pairs,
+        score_evaluations=jnp.sum(pairs.score_evaluations),
+    )

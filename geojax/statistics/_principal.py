@@ -1,0 +1,173 @@
+"""Principal geodesic analysis: the directions in which points on a manifold vary."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ..geodesics import exponential_map, log_map
+from ..metrics import AbstractMetric
+from ._frechet import FrechetMean, frechet_mean
+
+
+class PrincipalGeodesics(eqx.Module):
+    """Geodesics through a mean along which points vary most.
+
+    - ``mean``: the `FrechetMean` of the points.
+    - ``components``: shape (components, *shape), orthonormal in the metric at the mean; the
+      geodesic of component c is ``exponential_map(metric, mean.point, a * components[c])``.
+    - ``variances``: shape (components,), falling; ``total_variance``: of all directions together;
+      ``explained_variance_ratio``: one by the other.
+    - ``coordinates``: those of the points, shape (points, components).
+
+    A direction in which the points do not vary at all is not defined: its component is 0.
+    """
+
+    metric: AbstractMetric
+    args: Any
+    mean: FrechetMean
+    components: Float[Array, "components *shape"]
+    variances: Float[Array, " components"]
+    total_variance: Float[Array, ""]
+    coordinates: Float[Array, "points components"]
+
+    @property
+    def explained_variance_ratio(self) -> Float[Array, " components"]:
+        """The share of the variance that each component has."""
+        return self.variances / self.total_variance
+
+    def project(self, x: Float[Array, "*shape"], **options: Any) -> Float[Array, " components"]:
+        """The coordinates of a point: its logarithm at the mean along each component.
+
+        ``options`` are those of `log_map`. This is projection in the tangent space, which is
+        projection to the nearest point of the geodesic submanifold up to curvature.
+        """
+        log = log_map(self.metric, self.mean.point, x, args=self.args, **options)
+        return self._along_components(log)
+
+    def reconstruct(
+        self, coordinates: Float[Array, " components"], **options: Any
+    ) -> Float[Array, "*shape"]:
+        """The point with these coordinates; ``options`` are those of `exponential_map`."""
+        velocity = jnp.tensordot(coordinates, self.components, axes=1)
+        options = {"num_segments": 1, **options}
+        shot = exponential_map(self.metric, self.mean.point, velocity, self.args, **options)
+        return shot.curve.xs[-1]
+
+    def _along_components(self, log):
+        covector = self.metric.flat(self.mean.point, log, self.args)
+        return jax.vmap(lambda e: jnp.vdot(e, covector))(self.components)
+
+
+def principal_geodesics(
+    metric: AbstractMetric,
+    points: Float[Array, "points *shape"],
+    num_components: int,
+    weights: Array | None = None,
+    solver=None,
+    args: Any = None,
+    *,
+    mean: FrechetMean | None = None,
+    max_corrections: int = 10,
+    throw: bool = True,
+    **options: Any,
+) -> PrincipalGeodesics:
+    """Principal geodesic analysis: PCA of the logarithms of the points at their Fréchet mean.
+
+    In the inner product of the metric there, by the Gram matrix of the points: of size points^2,
+    never of D^2. A variance below the rounding error of the largest one is lost in it.
+
+    - ``num_components``: at most the number of points less one, and at most D.
+    - ``mean``: the mean of these points with these weights, if it is known; else it is found with
+      ``weights``, ``solver``, ``args`` and ``options`` as for `frechet_mean`.
+    - ``max_corrections``: of `log_map`, by which the logarithms undo the exponential map; with 0
+      they are those of the paths from the mean, second-order accurate in 1 / num_segments.
+    - ``throw``: raise when the mean or a logarithm failed; else a failure is in ``mean.result`` and
+      in NaNs.
+
+    **Raises:** `ValueError` on shapes that do not fit; a run-time error naming the remedy.
+
+    Source: Fletcher, Lu, Pizer & Joshi (2004), "Principal geodesic analysis for the study of
+    nonlinear statistics of shape".
+
+    >>> import jax, jax.numpy as jnp, geojax
+    >>> points = jax.random.normal(jax.random.key(0), (30, 3)) * jnp.array([[3.0, 1.0, 0.1]])
+    >>> fit = geojax.statistics.principal_geodesics(
+    ...     geojax.Euclidean(), points, 2, num_segments=2
+    ... )
+    >>> bool(fit.explained_variance_ratio.sum() > 0.99)
+    True
+    >>> nearest = fit.reconstruct(fit.project(points[0]))
+    >>> bool(jnp.linalg.norm(nearest - points[0]) < 0.3)
+    True
+    """
+    most = min(len(points) - 1, points[0].size)
+    if not 1 <= num_components <= most:
+        raise ValueError(
+            f"num_components must be from 1 to {most} (the number of points less one, or D), got "
+            f"{num_components}."
+        )
+    if mean is None:
+        mean = frechet_mean(metric, points, weights, solver, args, throw=throw, **options)
+    elif len(mean.weights) != len(points):
+        raise ValueError(
+            f"mean must be of these {len(points)} points, got one of {len(mean.weights)}."
+        )
+    batch_size = options.get("batch_size", 16)
+    options = {k: v for k, v in options.items() if k not in _NOT_OF_A_LOGARITHM}
+    if max_corrections == 0:
+        logs = mean.solutions.initial_velocity
+    else:
+        logs = _logs(metric, points, solver, args, mean, max_corrections, batch_size, options)
+    if throw:
+        failed = ~jnp.all(jnp.isfinite(logs))
+        message = (
+            "principal_geodesics: a logarithm at the mean failed. Raise num_segments, or take "
+            "those of the paths with max_corrections=0."
+        )
+        logs = eqx.error_if(logs, failed, message)
+    return _analyse(metric, args, mean, logs, num_components)
+
+
+_NOT_OF_A_LOGARITHM = (
+    "init",
+    "rtol",
+    "max_evaluations",
+    "batch_size",
+    "progress_meter",
+    "args_axis",
+    "num_segments",
+)
+
+
+@eqx.filter_jit
+def _logs(metric, points, solver, args, mean: FrechetMean, max_corrections, batch_size, options):
+    def log(lane):
+        x, path = lane
+        more = {**options, "init": path, "num_segments": len(path) - 1, "throw": False}
+        return log_map(metric, mean.point, x, solver, args, max_corrections=max_corrections, **more)
+
+    lanes = points, mean.solutions.curve.xs
+    return jax.lax.map(log, lanes, batch_size=batch_size)
+
+
+@eqx.filter_jit
+def _analyse(metric, args, mean: FrechetMean, logs, num_components) -> PrincipalGeodesics:
+    roots = jnp.sqrt(mean.weights)
+    flats = jax.vmap(lambda v: metric.flat(mean.point, v, args))(logs)
+    rows, columns = (a.reshape(len(a), -1) * roots[:, None] for a in (logs, flats))
+    gram = jnp.matmul(rows, columns.T, precision=jax.lax.Precision.HIGHEST)
+    values, vectors = jnp.linalg.eigh((gram + gram.T) / 2)
+    values, vectors = values[::-1][:num_components], vectors[:, ::-1][:, :num_components]
+    floor = len(rows) * jnp.finfo(rows.dtype).eps * values[0]
+    varies = values > floor
+    variances = jnp.where(varies, values, 0.0)
+    sizes = jnp.where(varies, 1 / jnp.sqrt(jnp.where(varies, values, 1.0)), 0.0)
+    components = (vectors.T @ rows) * sizes[:, None]
+    components = components.reshape(num_components, *logs.shape[1:])
+    coordinates = flats.reshape(len(flats), -1) @ components.reshape(num_components, -1).T
+    return PrincipalGeodesics(
+        metric, args, mean, components, variances, jnp.trace(gram), coordinates
+    )

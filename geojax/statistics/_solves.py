@@ -1,0 +1,88 @@
+"""What the fits share: their sample, and the batches of two-point problems they solve."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ..geodesics import (
+    RESULTS,
+    GaussNewton,
+    GeodesicSolution,
+    geodesic_batch,
+)
+from ..metrics import AbstractLowRankMetric, AbstractMetric
+from ._results import FIT_RESULTS
+
+
+class Solves(eqx.Module):
+    """Geodesics between pairs of points, started from the paths of the last time."""
+
+    metric: AbstractMetric
+    solver: Any
+    args: Any
+    options: dict[str, Any]
+
+    def run(self, x0, x1, last: Float[Array, "lanes nodes *shape"]) -> GeodesicSolution:
+        """A lane a pair, started from ``last`` moved along with its ends."""
+
+        def moved(xs, a, b):
+            t = jnp.arange(len(xs), dtype=xs.dtype) / (len(xs) - 1)
+            change = jax.vmap(lambda w: (1 - w) * (a - xs[0]) + w * (b - xs[-1]))(t)
+            return xs + change
+
+        init = jax.vmap(moved)(last, x0, x1)
+        return self._batch(x0, x1, init=init)
+
+    def unsolved(self, x0, x1) -> GeodesicSolution:
+        """Straight lines in the place of solutions, for `run` to start from."""
+        shapes = jax.eval_shape(lambda: self._batch(x0, x1))
+        blank = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shapes)
+        t = jnp.linspace(0, 1, blank.curve.ts.shape[1], dtype=x0.dtype)
+        lines = jax.vmap(lambda a, b: jax.vmap(lambda w: (1 - w) * a + w * b)(t))(x0, x1)
+        return eqx.tree_at(lambda s: s.curve.xs, blank, lines)
+
+    def _batch(self, x0, x1, **start) -> GeodesicSolution:
+        options = {**self.options, **start, "throw": False}
+        return geodesic_batch(self.metric, x0, x1, self._solver(x0.dtype), self.args, **options)
+
+    def _solver(self, dtype):
+        # The gradient of a sum of distances is as exact as the root of a path's decrement.
+        low_rank = isinstance(self.metric, AbstractLowRankMetric)
+        if self.solver is None and low_rank and dtype == jnp.float64:
+            return GaussNewton(rtol=1e-13)
+        return self.solver
+
+
+def check_sample(metric, points, weights) -> tuple[Array, Array]:
+    """The points, and their weights with sum 1."""
+    if not isinstance(metric, AbstractMetric):
+        raise ValueError(f"metric must be a geojax metric, got {type(metric).__name__}.")
+    points = jnp.asarray(points)
+    if points.ndim < 2 or len(points) == 0:
+        raise ValueError(
+            f"points must hold at least one point, shape (points, *shape), got {points.shape}."
+        )
+    if weights is None:
+        return points, jnp.full(len(points), 1 / len(points), points.dtype)
+    weights = jnp.asarray(weights, points.dtype)
+    if weights.shape != (len(points),):
+        raise ValueError(f"weights must have shape ({len(points)},), got {weights.shape}.")
+    total = jnp.sum(weights)
+    bad = ~(jnp.all(weights >= 0) & (total > 0) & jnp.isfinite(total))
+    weights = eqx.error_if(weights, bad, "weights must be finite, at least 0, and not all 0.")
+    return points, weights / total
+
+
+def default_rtol(dtype) -> float:
+    """Bound on the relative gradient of a fit."""
+    return 1e-6 if dtype == jnp.float64 else 1e-3
+
+
+def verdict(result: FIT_RESULTS, solutions: GeodesicSolution) -> FIT_RESULTS:
+    """The end of a descent, and whether its geodesics are to be trusted."""
+    solved = jnp.all(solutions.result == RESULTS.successful)
+    doubt = (result != FIT_RESULTS.non_finite) & ~solved
+    return FIT_RESULTS.where(doubt, FIT_RESULTS.geodesics_failed, result)

@@ -1,0 +1,133 @@
+"""The Fréchet mean against arithmetic, closed forms, symmetry; and its failures."""
+
+import inspect
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import geojax
+from geojax import RESULTS, frechet_mean
+from geojax.statistics import FIT_RESULTS
+from tests.geodesics.problems import metric, on_circle
+from tests.statistics.samples import FLAT, POINTS, SETTINGS, SHARES, WEIGHTS, ball, closed_form_mean
+
+ANGLES = [-0.9, -0.5, 0.0, 0.5, 0.9]
+ARC = jnp.stack([on_circle(2 + 0.1 * angle**2, angle) for angle in ANGLES])
+
+
+def stein_mean(radius=2.0, width=0.5, lam=1.0, points=ARC, **options):
+    return frechet_mean(metric(radius, width, lam), points, **{**SETTINGS, **options})
+
+
+def test_in_flat_space_it_is_the_weighted_arithmetic_mean():
+    mean = frechet_mean(FLAT, POINTS, WEIGHTS, **SETTINGS)
+    expected = jnp.tensordot(SHARES, POINTS, axes=1)
+    np.testing.assert_allclose(mean.point, expected, atol=1e-8)
+    squares = jnp.sum((POINTS - expected[None]) ** 2, axis=1)
+    assert float(mean.variance) == pytest.approx(4 * float(SHARES @ squares), rel=1e-8)
+    np.testing.assert_allclose(mean.weights, SHARES, rtol=1e-14)
+    np.testing.assert_allclose(mean.solutions.initial_velocity, POINTS - expected[None], atol=1e-7)
+    line = stein_mean(lam=0.0)
+    np.testing.assert_allclose(line.point, jnp.mean(ARC, axis=0), atol=1e-12)
+    assert int(line.num_evaluations) == 2  # one full step
+
+
+def test_in_a_ball_it_is_the_mean_of_the_closed_form_to_second_order():
+    space = ball(1.0)
+    expected = closed_form_mean(space, POINTS, SHARES)
+    errors = []
+    for num_segments in (4, 8):
+        options = {**SETTINGS, "num_segments": num_segments}
+        mean = frechet_mean(space, POINTS, WEIGHTS, **options)
+        assert mean.result == FIT_RESULTS.successful
+        assert np.all(mean.solutions.result == RESULTS.successful)
+        errors.append(float(jnp.linalg.norm(mean.point - expected)))
+    assert errors[0] < 2e-3
+    assert 3.3 < errors[0] / errors[1] < 4.7
+    exact = jax.vmap(lambda x: space.distance(expected, x))(POINTS)
+    assert float(mean.variance) == pytest.approx(float(SHARES @ exact**2), rel=2e-3)
+
+
+def test_the_mean_of_points_on_a_ring_is_where_symmetry_puts_it():
+    mean = stein_mean()
+    assert mean.result == FIT_RESULTS.successful
+    assert abs(float(mean.point[1])) < 1e-5
+    # Near the ring, where the arithmetic mean is not.
+    assert float(jnp.mean(ARC[:, 0])) < 1.7 < float(mean.point[0]) < 2.1
+    assert float(mean.gradient_norm) < 1e-5
+
+    turned = stein_mean(points=jnp.stack([on_circle(2 + 0.1 * a**2, a + 1.0) for a in ANGLES]))
+    rotation = jnp.stack([on_circle(1, 1.0), on_circle(1, 1.0 + np.pi / 2)], axis=1)
+    np.testing.assert_allclose(turned.point, rotation @ mean.point, atol=1e-5)
+
+    # Around a Gaussian: two opposite pairs and the middle.
+    cross = jnp.asarray([[1.0, 0.5], [-1.0, -0.5], [0.0, 0.0], [-0.3, 0.8], [0.3, -0.8]])
+    centre = stein_mean(0.0, 1.0, 1.0, points=cross)
+    np.testing.assert_allclose(centre.point, 0, atol=1e-5)
+    off = stein_mean(0.0, 1.0, 1.0, points=cross, init=jnp.asarray([0.4, 0.2]))
+    np.testing.assert_allclose(off.point, 0, atol=1e-5)
+
+
+def test_the_mean_has_the_least_sum_of_squares():
+    """Against the sums at points around it, solved afresh."""
+    mean = stein_mean()
+    stein, options = metric(2.0, 0.5, 1.0), {**SETTINGS, "throw": False}
+
+    def total(m):
+        batch = geojax.geodesic_batch(stein, m, ARC, geojax.GaussNewton(rtol=1e-13), **options)
+        return jnp.mean(batch.energy)
+
+    shifts = 1e-3 * jnp.asarray([[0.0, 0.0], [1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+    sums = jax.lax.map(total, mean.point[None] + shifts)
+    assert float(sums[0]) == pytest.approx(float(mean.variance) / 2, rel=1e-9)
+    assert np.all(sums[1:] > sums[0])
+    np.testing.assert_allclose(sums[1] - sums[2], 0, atol=1e-8)
+    np.testing.assert_allclose(sums[3] - sums[4], 0, atol=1e-8)
+
+
+def test_inside_a_jit_of_the_user():
+    mean = jax.jit(lambda points: stein_mean(points=points).point)(ARC)
+    np.testing.assert_allclose(mean, stein_mean().point, atol=1e-9)
+
+
+def test_float32_stays_float32():
+    mean = frechet_mean(geojax.Euclidean(), POINTS.astype(jnp.float32), num_segments=2)
+    assert mean.point.dtype == mean.variance.dtype == jnp.float32
+    np.testing.assert_allclose(mean.point, jnp.mean(POINTS, axis=0), atol=1e-6)
+
+
+def test_failures_are_results():
+    lost = stein_mean(width=jnp.nan, throw=False)
+    assert lost.result == FIT_RESULTS.non_finite
+    with pytest.raises(RuntimeError, match="not finite at the start"):
+        stein_mean(width=jnp.nan)
+    coarse = stein_mean(lam=1e4, throw=False)
+    assert coarse.result != FIT_RESULTS.successful
+    assert not np.all(coarse.solutions.result == RESULTS.successful)
+    hasty = stein_mean(max_evaluations=2, throw=False)
+    assert hasty.result == FIT_RESULTS.max_evaluations_reached
+    assert int(hasty.num_evaluations) == 2
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"points": jnp.zeros(3)}, "points must hold at least one point"),
+        ({"points": jnp.zeros((0, 3))}, "points must hold at least one point"),
+        ({"weights": jnp.ones(3)}, r"weights must have shape \(5,\), got \(3,\)"),
+        ({"init": jnp.zeros(3)}, "init must have the shape of a point"),
+        ({"metric": None}, "metric must be a geojax metric"),
+    ],
+)
+def test_bad_arguments_are_named(change, message):
+    arguments = {"metric": geojax.Euclidean(), "points": ARC, **change}
+    with pytest.raises(ValueError, match=message):
+        inspect.unwrap(frechet_mean)(**arguments)
+
+
+def test_weights_that_weigh_nothing_are_refused():
+    for weights in (jnp.zeros(5), jnp.asarray([1.0, 1.0, -1.0, 1.0, 1.0])):
+        with pytest.raises(RuntimeError, match="weights must be finite, at least 0"):
+            frechet_mean(geojax.Euclidean(), ARC, weights)

@@ -105,7 +105,7 @@ def _nearest(points: Float[Array, "m d"], count: int):
         far = jnp.where(jnp.arange(len(points)) == index, jnp.inf, squares - 2 * products)
         nearest = jax.lax.top_k(-far, count)[1]
         # Directly, as the expanded square has few digits for close points.
-        return jnp.linalg.norm(points[nearest] - points[index], axis=1), nearest
+        return jnp.linalg.norm(points[nearest] - points[index][None], axis=1), nearest
 
     return jax.jit(lambda all: jax.lax.map(of, all, batch_size=_CHUNK))(jnp.arange(len(points)))
 

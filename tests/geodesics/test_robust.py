@@ -1,0 +1,167 @@
+"""Hard problems: saddles, several starts, paths through samples, meshes that adapt."""
+
+import os
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jaxtyping import Array, Float
+
+import geojax
+from geojax import RESULTS
+from geojax.models import load_mnist, rotated_batch
+from tests.geodesics.problems import metric, on_circle
+
+RING = metric(2, 0.5, 1.0)
+A, B = jnp.asarray([2.0, 0.0]), jnp.asarray([-2.0, 0.0])
+FEW = {"num_segments": 16, "resolution_tolerance": 1.0}
+
+
+class Modes(eqx.Module):
+    """Equal Gaussians, as a score and a log-density."""
+
+    means: Float[Array, "k *shape"]
+    width: float = 0.4
+
+    def log_density(self, x, args: Any = None):
+        squares = jnp.sum((self.means - x[None]) ** 2, axis=tuple(range(1, self.means.ndim)))
+        return jax.nn.logsumexp(-squares / (2 * self.width**2))
+
+    def __call__(self, x, args: Any = None):
+        squares = jnp.sum((self.means - x[None]) ** 2, axis=tuple(range(1, self.means.ndim)))
+        weights = jax.nn.softmax(-squares / (2 * self.width**2))
+        return (jnp.tensordot(weights, self.means, axes=1) - x) / self.width**2
+
+
+def test_from_the_straight_line_between_opposite_points_it_goes_around():
+    """The line is a geodesic by symmetry, and a saddle."""
+    line = geojax.geodesic(RING, A, B, geojax.GaussNewton(curvature_steps=0), **FEW, throw=False)
+    assert line.result == RESULTS.saddle_point
+    np.testing.assert_allclose(line.curve.xs[:, 1], 0, atol=1e-12)
+    unjudged = geojax.GaussNewton(curvature_steps=0)
+    blind = geojax.geodesic(RING, A, B, unjudged, **FEW, certify=False)
+    assert blind.result == RESULTS.successful  # as it was asked not to look
+    around = geojax.geodesic(RING, A, B, **FEW)
+    assert around.energy < 0.5 * line.energy
+    assert np.linalg.norm(around.curve.xs, axis=1).min() > 1.3
+    with pytest.raises(RuntimeError, match="saddle"):
+        geojax.geodesic(RING, A, B, unjudged, **FEW)
+
+
+def test_a_sum_of_squares_leaves_its_saddle_too():
+    norm = geojax.ScoreNormMetric(RING.score, 1.0)
+    around = geojax.geodesic(norm, A, B, **FEW)
+    assert np.linalg.norm(around.curve.xs, axis=1).min() > 1.3
+
+
+def test_of_several_starts_the_lowest_finely_priced_energy_wins():
+    angles = np.linspace(0, 2 * np.pi - 2.0, 9)
+    long_way = jnp.stack([on_circle(2, -angle) for angle in angles])
+    target = on_circle(2, 2.0)
+    both = geojax.geodesic(RING, A, target, init=[long_way, long_way[:2]], **FEW)
+    assert both.stats["start"] == 1
+    assert both.stats["start_energies"][0] > 2 * both.stats["start_energies"][1]
+    assert float(both.energy) == pytest.approx(
+        float(geojax.geodesic(RING, A, target, **FEW).energy)
+    )
+    alone = geojax.geodesic(RING, A, target, init=long_way, **FEW)
+    assert alone.stats["score_evaluations"] < both.stats["score_evaluations"]
+    with pytest.raises(ValueError, match="at least one path"):
+        geojax.geodesic(RING, A, target, init=[], **FEW)
+
+
+def test_uneven_steps_give_the_same_geodesic():
+    target = on_circle(1.5, 2.0)
+    ts = jnp.linspace(0, 1, 33) ** 1.3
+    even = geojax.geodesic(RING, A, target, num_segments=32)
+    uneven = geojax.geodesic(RING, A, target, num_segments=32, ts=ts)
+    assert float(uneven.length) == pytest.approx(float(even.length), rel=2e-3)
+    np.testing.assert_allclose(uneven.curve.evaluate(0.5), even.curve.evaluate(0.5), atol=0.02)
+    np.testing.assert_allclose(uneven.final_velocity, even.final_velocity, rtol=0.03)
+    assert uneven.stats["speed_defect"] < 0.02
+    with pytest.raises(ValueError, match="33 nodes"):
+        geojax.geodesic(RING, A, target, num_segments=32, ts=ts[1:])
+    with pytest.raises(RuntimeError, match="rise from 0 to 1"):
+        geojax.geodesic(RING, A, target, num_segments=32, ts=ts[::-1])
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_modes_far_apart_settle(seed):
+    """Five modes, lam = 100: the coarse path hides its motion; what comes out does not."""
+    modes = Modes(jax.random.normal(jax.random.key(seed), (5, 2)))
+    stein = geojax.SteinScoreMetric(modes, 100.0)
+    stages = []
+    solution = geojax.robust_geodesic(
+        stein,
+        modes.means[0],
+        modes.means[1],
+        num_segments=64,
+        resolution_tolerance=0.05,
+        callback=lambda stage, found: stages.append((stage, found)),
+    )
+    assert stages[0][1].result == RESULTS.under_resolved
+    assert solution.result == RESULTS.successful
+    assert solution.stats["resolution"] <= 0.05
+    assert solution.length >= 0.995 * solution.stats["lower_bound"]
+    assert len(solution.curve.ts) > 65 and np.ptp(np.diff(solution.curve.ts)) > 1e-3
+    total = sum(int(found.stats["score_evaluations"]) for _, found in stages)
+    assert solution.stats["score_evaluations"] == total
+
+
+def test_the_path_through_samples():
+    angles = jax.random.uniform(jax.random.key(0), (150,), maxval=2 * np.pi)
+    samples = 2 * jnp.stack([jnp.cos(angles), jnp.sin(angles)], axis=1)
+    path = geojax.neighbour_path(samples, A, on_circle(2, 2.0), neighbours=5)
+    np.testing.assert_allclose(np.linalg.norm(path, axis=1), 2, rtol=1e-12)
+    turned = np.arctan2(path[:, 1], path[:, 0])
+    assert (np.diff(turned) > 0).all() and turned[-1] == pytest.approx(2.0)
+    flat = geojax.neighbour_path(samples, A, on_circle(2, 2.0), geojax.Euclidean(), neighbours=5)
+    np.testing.assert_array_equal(flat, path)
+    # Modes that no short edge joins.
+    apart = jnp.concatenate([samples, samples + 50.0])
+    joined = geojax.neighbour_path(apart, A, A + 50.0, neighbours=2)
+    assert np.linalg.norm(np.diff(joined, axis=0), axis=1).max() > 40
+    with pytest.raises(ValueError, match="samples must have shape"):
+        geojax.neighbour_path(samples[0], A, B)
+    with pytest.raises(ValueError, match="finite"):
+        geojax.neighbour_path(samples * jnp.nan, A, B)
+
+
+@pytest.mark.skipif("GEOJAX_DATA_DIR" not in os.environ, reason="needs GEOJAX_DATA_DIR")
+def test_a_turning_digit_is_followed():
+    """One digit turned in steps of 2 degrees; the geodesic over 90 degrees is the rotation.
+
+    From the straight line the path ends on the wrong side of a ridge that only fine pricing sees.
+    """
+    images, _ = load_mnist("test")
+
+    def turned(degrees):
+        degrees = jnp.asarray(degrees, jnp.float32)
+        copies = jnp.broadcast_to(jnp.asarray(images[0]), (len(degrees), 28, 28))
+        return rotated_batch(copies, jnp.deg2rad(degrees))[:, 0]
+
+    orbit = turned(np.arange(0.0, 360.0, 2.0))
+    score = Modes(orbit, 1.0)
+    combined = geojax.ScoreNormMetric(score, 10.0) + geojax.SteinScoreMetric(score, 10.0)
+    line = orbit[jnp.asarray([0, 45])]
+    samples = geojax.neighbour_path(orbit[::5], orbit[0], orbit[45], neighbours=4)
+    assert len(samples) >= 9
+    solution = geojax.geodesic(
+        combined,
+        orbit[0],
+        orbit[45],
+        geojax.GaussNewton(),
+        init=[line, samples],
+        num_segments=45,
+        max_steps=20,
+        throw=False,
+    )
+    assert solution.stats["start"] == 1
+    worst, best = solution.stats["start_energies"]
+    assert worst > 5 * best
+    truth = turned(90 * np.asarray(solution.curve.ts))
+    errors = jnp.mean((solution.curve.xs - truth) ** 2, axis=(1, 2))[1:-1]
+    assert 10 * np.log10(4 / jnp.mean(errors)) > 40  # decibels; pixels are in [-1, 1]

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from ..metrics import AbstractSumOfSquaresMetric
 from . import _path_hessian as ph
 from ._conjugate_gradients import Truncated, truncated_cg
 from ._damping import MOST_IDLE, PATIENCE, escape, judge
@@ -199,6 +200,7 @@ class LeastSquares(AbstractIterativeSolver):
 def _residuals(problem: TwoPointProblem, xs):
     """All displacements, one row a segment: ``|r|^2 / 2`` is the energy."""
     n, roots = len(xs) - 1, jnp.sqrt(problem.taus(xs))
+    assert isinstance(problem.metric, AbstractSumOfSquaresMetric)
     parts = problem.metric.displacements(xs, problem.args)
     return jnp.concatenate([part.reshape(n, -1) for part in parts], axis=1) / roots[:, None]
 

@@ -10,7 +10,7 @@ import optimistix as optx
 from jaxtyping import Array, Float
 
 from ..metrics import AbstractLowRankMetric
-from ._iterate import AbstractIterativeSolver, default_rtol
+from ._iterate import AbstractIterativeSolver, AbstractSolver, default_rtol
 from ._problem import SolverOutput, TwoPointProblem
 from ._results import RESULTS
 
@@ -82,9 +82,10 @@ class PathEnergy(AbstractIterativeSolver):
 
     def solve_many(self, problem_of, xs, max_steps, batch_size, progress_meter):
         # An optimistix minimiser has its own loop, which no queue can step through.
-        by_steps = not isinstance(self.optimiser, optx.AbstractMinimiser)
-        base = super() if by_steps else super(AbstractIterativeSolver, self)
-        return base.solve_many(problem_of, xs, max_steps, batch_size, progress_meter)
+        lanes = (problem_of, xs, max_steps, batch_size, progress_meter)
+        if isinstance(self.optimiser, optx.AbstractMinimiser):
+            return AbstractSolver.solve_many(self, *lanes)
+        return super().solve_many(*lanes)
 
     def _minimise(self, problem, xs, max_steps) -> SolverOutput:
         def whole(inner):

@@ -134,7 +134,12 @@ def _swap(distances, weights, medoids, max_swaps: int) -> Clusters:
         point, medoid = jnp.unravel_index(jnp.argmin(costs), costs.shape)
         better = costs[point, medoid] < now * (1 - slack)
         medoids = jnp.where(better, medoids.at[medoid].set(point), medoids)
-        return medoids, jnp.where(better, cost(medoids), now), swaps + better, ~better
+        return (
+            medoids,
+            jnp.where(better, cost(medoids), now),
+            swaps + better.astype(swaps.dtype),
+            ~better,
+        )
 
     def going(carry):
         return ~carry[3] & (carry[2] < max_swaps)

@@ -21,9 +21,13 @@ _SHORTEST = 1e-6  # of a full step
 
 
 class Evaluation(NamedTuple):
-    """An objective at a point, its gradient as a covector, and what else came of it."""
+    """An objective at a point, its gradient as a covector, and what else came of it.
+
+    ``noise``: what the value may be off by, as its geodesics were not solved any further.
+    """
 
     value: Float[Array, ""]
+    noise: Float[Array, ""]
     gradient: Float[Array, " n"]
     extra: Any
 
@@ -69,7 +73,7 @@ def descend(
     """
     zeros = jnp.zeros((_MEMORY, len(point)), point.dtype)
     infinite = jnp.asarray(jnp.inf, point.dtype)
-    blank = Evaluation(infinite, jnp.zeros_like(point), extra)
+    blank = Evaluation(infinite, infinite, jnp.zeros_like(point), extra)
     zero, one = jnp.zeros((), point.dtype), jnp.ones((), point.dtype)
     scale = infinite if scale is None else scale
     start = _State(
@@ -87,8 +91,8 @@ def descend(
         new = evaluate(point, state.here.extra)
         first = state.evaluated == 0
         old = state.here.value
-        rounding = 32 * jnp.finfo(point.dtype).eps * jnp.abs(jnp.where(first, 0.0, old))
-        enough = new.value <= old + _SUFFICIENT * state.step * state.slope + rounding
+        slack = state.here.noise + new.noise + 32 * jnp.finfo(point.dtype).eps * jnp.abs(old)
+        enough = new.value <= old + _SUFFICIENT * state.step * state.slope + slack
         accepted = first | enough & jnp.all(jnp.isfinite(new.gradient))
         pick = lambda n, o: jnp.where(accepted, n, o)  # noqa: E731
         moved = _remember(state, point, new)

@@ -103,7 +103,8 @@ def _fit(solves: Solves, points, weights, init, rtol, max_evaluations) -> Freche
         solutions = solves.run(starts, points, last.curve.xs)
         log = jnp.tensordot(weights, solutions.initial_velocity, axes=1)
         gradient = -metric.flat(m, log, args)
-        return Evaluation(jnp.dot(weights, solutions.energy), gradient.reshape(-1), solutions)
+        value, noise = solves.weigh(weights, solutions)
+        return Evaluation(value, noise, gradient.reshape(-1), solutions)
 
     def precondition(flat, covector):
         return metric.sharp(flat.reshape(shape), covector.reshape(shape), args).reshape(-1)

@@ -188,7 +188,7 @@ class _Folder:
             return None
         remedy = f"{file} is not a chunk of {size} pairs. Delete it to have it solved again."
         try:
-            with np.load(file, allow_pickle=False) as arrays:
+            with file.open("rb") as stored, np.load(stored, allow_pickle=False) as arrays:
                 pairs = _Pairs(**{name: arrays[name] for name in _Pairs._fields})
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise ValueError(remedy) from error

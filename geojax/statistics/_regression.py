@@ -137,7 +137,8 @@ def _fit(solves: Solves, times, points, mean: FrechetMean, rtol, max_evaluations
             predictions, solutions.initial_velocity, weights
         )
         gradient = jnp.stack(pull(momenta))
-        return Evaluation(jnp.dot(weights, solutions.energy), gradient.reshape(-1), solutions)
+        value, noise = solves.weigh(weights, solutions)
+        return Evaluation(value, noise, gradient.reshape(-1), solutions)
 
     def precondition(flat, covector):
         """With centred times this is the exact inverse Hessian where space is flat."""

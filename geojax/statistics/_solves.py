@@ -5,15 +5,11 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import optimistix as optx
 from jaxtyping import Array, Float
 
-from ..geodesics import (
-    RESULTS,
-    GaussNewton,
-    GeodesicSolution,
-    geodesic_batch,
-)
-from ..metrics import AbstractLowRankMetric, AbstractMetric
+from ..geodesics import RESULTS, GaussNewton, GeodesicSolution, PathEnergy, geodesic_batch
+from ..metrics import AbstractMetric, AbstractSumOfSquaresMetric
 from ._results import FIT_RESULTS
 
 
@@ -44,16 +40,23 @@ class Solves(eqx.Module):
         lines = jax.vmap(lambda a, b: jax.vmap(lambda w: (1 - w) * a + w * b)(t))(x0, x1)
         return eqx.tree_at(lambda s: s.curve.xs, blank, lines)
 
+    def weigh(self, weights, solutions: GeodesicSolution) -> tuple[Array, Array]:
+        """The weighted sum of the energies, half squared distances, and what it may be off by."""
+        solved = solutions.result == RESULTS.successful
+        left = jnp.where(solved, solutions.energy * solutions.stats["decrement"], 0.0)
+        return jnp.dot(weights, solutions.energy), jnp.dot(weights, left)
+
     def _batch(self, x0, x1, **start) -> GeodesicSolution:
         options = {**self.options, **start, "throw": False}
         return geodesic_batch(self.metric, x0, x1, self._solver(x0.dtype), self.args, **options)
 
     def _solver(self, dtype):
-        # The gradient of a sum of distances is as exact as the root of a path's decrement.
-        low_rank = isinstance(self.metric, AbstractLowRankMetric)
-        if self.solver is None and low_rank and dtype == jnp.float64:
+        # The gradient of a sum of distances is only as exact as the root of a path's decrement.
+        if self.solver is not None or dtype != jnp.float64:
+            return self.solver
+        if isinstance(self.metric, AbstractSumOfSquaresMetric):
             return GaussNewton(rtol=1e-13)
-        return self.solver
+        return PathEnergy(optx.LBFGS(rtol=1e-12, atol=1e-12))
 
 
 def check_sample(metric, points, weights) -> tuple[Array, Array]:

@@ -47,13 +47,13 @@ def test_the_matrix_is_that_of_single_solves(solved):
     options = {k: v for k, v in SETTINGS.items() if k != "batch_size"}
     for i, j in ((0, 1), (3, 1), (2, 4)):
         alone = geojax.distance(STEIN, POINTS[i], POINTS[j], **options)
-        assert float(found.distances[i, j]) == pytest.approx(float(alone), rel=1e-9)
+        assert float(found.distances[i, j]) == pytest.approx(float(alone), rel=1e-6)
     assert np.all(found.distances >= found.lower_bounds * (1 - 1e-3))
     assert np.all(found.lower_bounds + jnp.eye(5) > 0)
 
     across = find(POINTS[:2], POINTS[2:])
     assert across.num_geodesics == 6
-    np.testing.assert_allclose(across.distances, found.distances[:2, 2:], rtol=1e-9)
+    np.testing.assert_allclose(across.distances, found.distances[:2, 2:], rtol=1e-6)
 
 
 def test_flat_space_any_shape_and_a_single_point():

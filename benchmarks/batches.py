@@ -1,0 +1,208 @@
+"""Thousands of geodesics in one call: the queue against vmap, chunks and a loop.
+
+    python benchmarks/batches.py              # everything; minutes on two cores
+    python benchmarks/batches.py --dims 2     # only the plane
+
+The ring density (radius 2, width 0.25, lam = 1) in D dimensions, N = 32, float64, Gauss-Newton
+with at most 100 steps. The ends of a lane lie near the ring, up to 2 radians apart. In the mix
+"hard" one lane in fifty is stiff (nearly opposite ends on a ring of a tenth of the width) and one
+in a hundred fails by using up its steps. Each strategy does the same work:
+
+- ``vmap``: one `jax.vmap` of `geodesic` over all lanes: as long as its slowest lane;
+- ``chunks of 64``: `jax.lax.map` with ``batch_size=64``: each chunk as long as its slowest lane;
+- ``loop``: one lane after the other in `jax.lax.map`: no lane waits, none is stepped with another;
+- ``queue, b``: `geodesic_batch` with ``batch_size=b``.
+
+Score evaluations are counted in a run of its own, by a score that reports each call: ``executed``
+are those that ran, ``needed`` what the lanes' own counts add up to. Times are medians without
+compilation, in wall-clock and in processor seconds, on a machine that may be shared: read the
+processor seconds as ratios within one run.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from record import ROOT, origin, save
+
+import geojax
+
+RESULTS = ROOT / "benchmarks" / "results" / "batches.json"
+LANES = {2: 4000, 10: 2000, 50: 1000}
+OPTIONS = {"num_segments": 32, "max_steps": 100, "throw": False}
+CALLS = {"score": 0}
+
+
+class Ring(eqx.Module):
+    """A ring whose width is divided by the lane's ``args``; reports its calls if asked to."""
+
+    embedding: jax.Array
+    counted: bool = eqx.field(static=True, default=False)
+
+    def __call__(self, x, args):
+        ring = geojax.Shell(2.0, 0.25 / args, dim=2, embedding=self.embedding)
+        if self.counted:
+            x = x + _report(x)
+        return ring(x)
+
+
+@jax.custom_jvp
+def _report(x):
+    """Zero; the host is told of one evaluation."""
+    return _tally(x[0])
+
+
+@_report.defjvp
+def _report_jvp(primals, tangents):
+    del tangents
+    out = _report(*primals)
+    return out, jnp.zeros_like(out)
+
+
+@jax.custom_batching.custom_vmap
+def _tally(x):
+    """One call to the host for all that `jax.vmap` evaluates at once."""
+    jax.debug.callback(_count, x)
+    return jnp.zeros_like(x)
+
+
+@_tally.def_vmap
+def _tally_vmap(size, batched, x):
+    del size
+    return _tally(x), batched[0]
+
+
+def _count(x):
+    CALLS["score"] += np.asarray(x).size
+
+
+def problem(d: int, lanes: int, mix: str) -> tuple[jax.Array, tuple[jax.Array, ...]]:
+    """The embedding of the ring, and what the lanes differ in: both ends and ``args``."""
+    rng = np.random.default_rng(d)
+    embedding = geojax.scores.random_embedding(2, d, key=jax.random.key(d))
+    start = rng.uniform(0, 2 * np.pi, lanes)
+    apart = rng.uniform(0.2, 2.0, lanes)
+    radii = 2 + 0.1 * rng.normal(size=(2, lanes))
+    factor = np.ones(lanes)
+    if mix == "hard":
+        order = rng.permutation(lanes)
+        stiff, failing = order[: lanes // 50], order[lanes // 50 : 3 * lanes // 100]
+        apart[stiff], factor[stiff] = 3.0, 10.0
+        apart[failing], factor[failing] = 3.1, 1000.0
+
+    def place(r, angle):
+        return jnp.asarray(np.stack([r * np.cos(angle), r * np.sin(angle)], 1)) @ embedding
+
+    return embedding, (place(radii[0], start), place(radii[1], start + apart), jnp.asarray(factor))
+
+
+def one(score, lane):
+    """The geodesic of one lane."""
+    x0, x1, args = lane
+    return geojax.geodesic(geojax.SteinScoreMetric(score, 1.0), x0, x1, args=args, **OPTIONS)
+
+
+def queue(batch_size: int) -> Callable[..., Any]:
+    """`geodesic_batch` as a strategy."""
+
+    def run(score, lanes):
+        x0, x1, args = lanes
+        metric = geojax.SteinScoreMetric(score, 1.0)
+        more = {"args": args, "args_axis": 0, "batch_size": batch_size}
+        return geojax.geodesic_batch(metric, x0, x1, **more, **OPTIONS)
+
+    return run
+
+
+STRATEGIES: dict[str, Callable[..., Any]] = {
+    "loop": lambda score, lanes: jax.lax.map(lambda lane: one(score, lane), lanes),
+    "queue, 4": queue(4),
+    "queue, 16": queue(16),
+    "queue, 64": queue(64),
+    "chunks of 64": lambda score, lanes: jax.lax.map(
+        lambda lane: one(score, lane), lanes, batch_size=64
+    ),
+    "vmap": lambda score, lanes: jax.vmap(lambda lane: one(score, lane))(lanes),
+}
+
+
+def figures(batch) -> dict[str, jax.Array]:
+    """What of a batch is looked at."""
+    (verdict,) = jax.tree.leaves(batch.result)
+    names = ("num_steps", "score_evaluations")
+    return {"energy": batch.energy, "verdict": verdict, **{n: batch.stats[n] for n in names}}
+
+
+def race(d: int, lanes: int, mix: str, name: str, repeats: int) -> dict[str, Any]:
+    """One row: a strategy on a mix."""
+    embedding, ends = problem(d, lanes, mix)
+    run = eqx.filter_jit(lambda score, lanes: figures(STRATEGIES[name](score, lanes)))
+    CALLS["score"] = 0
+    counted = jax.block_until_ready(run(Ring(embedding, counted=True), ends))
+    jax.effects_barrier()
+    executed = CALLS["score"]
+    score = Ring(embedding)
+    start = time.perf_counter()
+    found = jax.block_until_ready(run(score, ends))
+    compile_and_run = time.perf_counter() - start
+    walls, processors = [], []
+    for _ in range(repeats):
+        wall, processor = time.perf_counter(), time.process_time()
+        jax.block_until_ready(run(score, ends))
+        walls.append(time.perf_counter() - wall)
+        processors.append(time.process_time() - processor)
+    wall, processor = statistics.median(walls), statistics.median(processors)
+    needed = int(counted["score_evaluations"].sum())
+    return {
+        "dimension": d,
+        "lanes": lanes,
+        "mix": mix,
+        "strategy": name,
+        "geodesics_per_second": round(lanes / wall, 1),
+        "geodesics_per_processor_second": round(lanes / processor, 1),
+        "seconds": round(wall, 3),
+        "processor_seconds": round(processor, 3),
+        "compile_seconds": round(compile_and_run - wall, 1),
+        "score_evaluations_executed": executed,
+        "score_evaluations_needed": needed,
+        "executed_over_needed": round(executed / needed, 3),
+        "successful": int((found["verdict"] == 0).sum()),
+        "median_steps": int(np.median(found["num_steps"])),
+        "most_steps": int(found["num_steps"].max()),
+        "mean_energy_of_successful": float(
+            np.mean(np.asarray(found["energy"])[np.asarray(found["verdict"] == 0)])
+        ),
+    }
+
+
+def main() -> None:
+    """Run the dimensions and strategies named on the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--dims", type=int, nargs="*", default=list(LANES), choices=list(LANES))
+    parser.add_argument("--strategies", nargs="*", default=list(STRATEGIES))
+    parser.add_argument("--lanes", type=int, help="instead of the number that goes with D")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    jax.config.update("jax_enable_x64", True)
+    rows = json.loads(options.out.read_text())["rows"] if options.out.is_file() else []
+    for d in options.dims:
+        for mix in ("easy", "hard"):
+            for name in options.strategies:
+                row = race(d, options.lanes or LANES[d], mix, name, options.repeats)
+                print(row, flush=True)
+                same = ("dimension", "lanes", "mix", "strategy")
+                rows = [r for r in rows if any(r[k] != row[k] for k in same)] + [row]
+                save(options.out, {"origin": origin(), "rows": rows})
+
+
+if __name__ == "__main__":
+    main()

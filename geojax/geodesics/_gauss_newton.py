@@ -95,8 +95,8 @@ class GaussNewton(AbstractIterativeSolver):
         if not isinstance(metric, AbstractSumOfSquaresMetric):
             raise ValueError(
                 "GaussNewton needs a metric whose path energy is a sum of squares (an "
-                f"AbstractSumOfSquaresMetric), got {type(metric).__name__}. Use PathEnergy(), "
-                "Georce(dense=True) or Shooting()."
+                f"AbstractSumOfSquaresMetric), got {type(metric).__name__}. Use "
+                "solver=PathEnergy(), Georce(dense=True) or Shooting()."
             )
         if not isinstance(problem.rule, Midpoint):
             raise ValueError(
@@ -173,7 +173,7 @@ class GaussNewton(AbstractIterativeSolver):
             rtol=jnp.where(ended, 1e-2, jnp.clip(jnp.sqrt(state.bound), 1e-3, 0.3)),
             max_steps=self.curvature_steps,
         )
-        energy = jnp.where(model.energy > 0, model.energy, 1.0)
+        energy = _unit(state)
         stretch = model.base * ph.h1_square(model.taus, found.solution)
         newton = _State(
             state.xs,
@@ -213,6 +213,14 @@ class GaussNewton(AbstractIterativeSolver):
         return (state.damping > 1e12) | (state.idle >= MOST_IDLE)
 
 
+def _unit(state: _State) -> Float[Array, ""]:
+    """What decrements are relative to: the energy, unless it is that of the points' last digits."""
+    n, eps = len(state.model.deltas), float(jnp.finfo(state.xs.dtype).eps)
+    rounding = state.model.base * (8 * eps * n) ** 2 * jnp.sum(state.xs[0] ** 2)
+    unit = jnp.maximum(state.model.energy, rounding)
+    return jnp.where(unit > 0, unit, 1.0)
+
+
 def _propose(state: _State, factor: ph.Factor, accepted) -> tuple[_State, Array]:
     """The damped Gauss-Newton step, its decrement and the energy it should gain; -grad . d."""
     model, damping = state.model, state.damping
@@ -226,7 +234,7 @@ def _propose(state: _State, factor: ph.Factor, accepted) -> tuple[_State, Array]
     damped = curvature + damping * stretch
     error = jnp.abs(slope - damped)
     sound = error <= 0.5 * damped
-    energy = jnp.where(model.energy > 0, model.energy, 1.0)
+    energy = _unit(state)
     # H_mu <= (1 + mu) H, so this bounds the undamped decrement from above.
     bound = (1 + damping) * (jnp.maximum(slope, damped) + error) / energy
     bound = jnp.where(jnp.isfinite(bound), bound, jnp.inf)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..metrics import AbstractLowRankMetric, AbstractMetric
+from ..metrics import AbstractMetric, AbstractSumOfSquaresMetric
 from ._exponential import exponential_map
 from ._gauss_newton import GaussNewton
 from ._geodesic import check_points, geodesic
@@ -97,8 +97,8 @@ def log_map(
         raise ValueError(f"max_corrections must be at least 0, got {max_corrections}.")
     if rtol is None:
         rtol = 1e-6 if x0.dtype == jnp.float64 else 1e-3
-    low_rank = isinstance(metric, AbstractLowRankMetric)
-    if solver is None and low_rank and x0.dtype == jnp.float64:
+    least_squares = isinstance(metric, AbstractSumOfSquaresMetric)
+    if solver is None and least_squares and x0.dtype == jnp.float64:
         solver = GaussNewton(rtol=1e-13)
     first = geodesic(metric, x0, x1, solver, args, throw=throw, **options)
     options = {k: v for k, v in options.items() if k not in ("init", "progress_meter")}

@@ -50,7 +50,7 @@ def neighbour_path(
     >>> ring = jnp.stack([jnp.cos(angles), jnp.sin(angles)], axis=1)
     >>> path = geojax.neighbour_path(ring, ring[0], ring[-1], neighbours=2)
     >>> path.shape
-    (32, 2)
+    (30, 2)
     """
     x0, x1 = jnp.asarray(x0), jnp.asarray(x1)
     samples = jnp.asarray(samples)

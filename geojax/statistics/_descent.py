@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from ._results import FIT_RESULTS
 
@@ -61,8 +61,8 @@ def descend(
     precondition: Callable[[Array, Array], Array],
     point: Float[Array, " n"],
     extra: Any,
-    rtol: float,
-    max_evaluations: int,
+    rtol: Float[Array, ""],
+    max_evaluations: Int[Array, ""],
     scale: Float[Array, ""] | None = None,
 ) -> Descent:
     """Minimise from ``point`` until the gradient's norm ``sqrt(g . P g)`` is below ``rtol scale``.

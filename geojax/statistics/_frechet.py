@@ -89,7 +89,8 @@ def frechet_mean(
         )
     rtol = default_rtol(points.dtype) if rtol is None else rtol
     solves = Solves(metric, solver, args, options)
-    mean = _fit(solves, points, weights, init, rtol, max_evaluations)
+    limits = jnp.asarray(rtol, points.dtype), jnp.asarray(max_evaluations)
+    mean = _fit(solves, points, weights, init, *limits)
     return mean.result.error_if(mean, mean.result != FIT_RESULTS.successful) if throw else mean
 
 

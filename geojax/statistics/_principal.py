@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 from ..geodesics import exponential_map, log_map
 from ..metrics import AbstractMetric
 from ._frechet import FrechetMean, frechet_mean
+from ._solves import exact_solver
 
 
 class PrincipalGeodesics(eqx.Module):
@@ -120,6 +121,7 @@ def principal_geodesics(
     if max_corrections == 0:
         logs = mean.solutions.initial_velocity
     else:
+        solver = exact_solver(metric, solver, points.dtype)
         logs = _logs(metric, points, solver, args, mean, max_corrections, batch_size, options)
     if throw:
         failed = ~jnp.all(jnp.isfinite(logs))

@@ -48,15 +48,19 @@ class Solves(eqx.Module):
 
     def _batch(self, x0, x1, **start) -> GeodesicSolution:
         options = {**self.options, **start, "throw": False}
-        return geodesic_batch(self.metric, x0, x1, self._solver(x0.dtype), self.args, **options)
+        solver = exact_solver(self.metric, self.solver, x0.dtype)
+        return geodesic_batch(self.metric, x0, x1, solver, self.args, **options)
 
-    def _solver(self, dtype):
-        # The gradient of a sum of distances is only as exact as the root of a path's decrement.
-        if self.solver is not None or dtype != jnp.float64:
-            return self.solver
-        if isinstance(self.metric, AbstractSumOfSquaresMetric):
-            return GaussNewton(rtol=1e-13)
-        return PathEnergy(optx.LBFGS(rtol=1e-12, atol=1e-12))
+
+def exact_solver(metric: AbstractMetric, solver, dtype):
+    """The solver, by default one that goes on to where the gradient of a distance is exact too:
+    this is only as exact as the root of a path's decrement.
+    """
+    if solver is not None or dtype != jnp.float64:
+        return solver
+    if isinstance(metric, AbstractSumOfSquaresMetric):
+        return GaussNewton(rtol=1e-13)
+    return PathEnergy(optx.LBFGS(rtol=1e-12, atol=1e-12))
 
 
 def check_sample(metric, points, weights) -> tuple[Array, Array]:

@@ -97,27 +97,36 @@ class Shooting(AbstractSolver):
         size = jnp.linalg.norm((xs[-1] - xs[0]).reshape(-1))
         unit = jnp.where(size > 0, size, 1.0)
         every, times = n // self.shots, problem.mesh(xs)
-        first = every * jnp.arange(self.shots)[:, None]
-        joints = jnp.concatenate([first, first + every], axis=1)
+        nodes = every * jnp.arange(self.shots)[:, None] + jnp.arange(every + 1)[None, :]
 
-        def shoot(unknowns, nodes) -> _Shots:
+        def shoot(unknowns, between: bool) -> _Shots:
+            """All shots, at their last node or ``between`` too."""
             starts = jnp.concatenate([xs[:1], unit * unknowns.xs])
-            one = lambda x, v, ts: self._integrate(problem, x, v, ts, unit, rtol / 10)  # noqa: E731
-            return jax.vmap(one)(starts, unit * unknowns.vs, times[nodes])
+            saved = times[nodes if between else nodes[:, ::every]]
+            # By the Euclidean norm of the error: no rotation changes it, no dimension dilutes it.
+            controller = diffrax.PIDController(0.0, rtol / 10 * unit, norm=optx.two_norm)
+            one = lambda x, v, ts: self._integrate(problem, x, v, ts, controller)  # noqa: E731
+            return jax.vmap(one)(starts, unit * unknowns.vs, saved)
+
+        # The root finder's algebra, which is small, is in the highest precision at hand.
+        wide = jnp.result_type(float)
 
         def corrections(unknowns, _):
-            gaps = _gaps(unknowns, shoot(unknowns, joints), xs[-1], unit)
-            return _closing_in_flat_space(gaps, jnp.diff(times[::every]))
+            unknowns = _cast(unknowns, xs.dtype)
+            gaps = _gaps(unknowns, shoot(unknowns, between=False), xs[-1], unit)
+            return _cast(_closing_in_flat_space(gaps, jnp.diff(times[::every])), wide)
 
         rise = jax.vmap(jnp.divide)(jnp.diff(xs, axis=0), problem.taus(xs))
         guess = _Unknowns(xs[every:-1:every] / unit, rise[::every] / unit)
-        unknowns, steps, result = self._root(corrections, guess, rtol, max_steps)
-        shots = shoot(unknowns, first + jnp.arange(every + 1)[None, :])
+        found, steps, result = self._root(corrections, _cast(guess, wide), rtol, max_steps)
+        unknowns = _cast(found, xs.dtype)
+        shots = shoot(unknowns, between=True)
         path = shots.xs[:, :-1].reshape(n, *xs.shape[1:])
         path = jnp.concatenate([path, shots.xs[-1, -1:]])
         gaps = _gaps(unknowns, shots, xs[-1], unit)
-        decrement = 2 * jnp.maximum(*(jnp.max(jnp.abs(gap), initial=0.0) for gap in gaps))
-        # Shots that flew off (what an integration does not reach is inf) are no path.
+        norms = [jnp.linalg.norm(gap.reshape(len(gap), xs[0].size), axis=1) for gap in gaps]
+        decrement = 2 * jnp.max(jnp.concatenate(norms))
+        # Shots that flew off are no path.
         finite = jnp.all(jnp.isfinite(path))
         path, decrement = jnp.where(finite, path, xs), jnp.where(finite, decrement, jnp.inf)
         energy, at_start = problem.energy(path), problem.energy(xs)
@@ -151,13 +160,12 @@ class Shooting(AbstractSolver):
         result = RESULTS.where(out_of_steps, RESULTS.max_steps_reached, RESULTS.not_closed)
         return found.value, jnp.asarray(found.stats["num_steps"]), result
 
-    def _integrate(self, problem: TwoPointProblem, x, v, ts, unit, tolerance: float) -> _Shots:
+    def _integrate(self, problem: TwoPointProblem, x, v, ts, controller) -> _Shots:
         def field(t, state, args):
             del t
             x, v = state
             return v, problem.metric.acceleration(x, v, args)
 
-        controller = diffrax.PIDController(rtol=tolerance, atol=tolerance * unit)
         out = diffrax.diffeqsolve(
             diffrax.ODETerm(field),
             self.integrator,
@@ -166,15 +174,21 @@ class Shooting(AbstractSolver):
             dt0=(ts[-1] - ts[0]) / 10,
             y0=(x, v),
             args=problem.args,
-            saveat=diffrax.SaveAt(ts=ts),
+            # The interpolation takes long to compile: only where there are inner times.
+            saveat=diffrax.SaveAt(ts=ts) if len(ts) > 2 else diffrax.SaveAt(t0=True, t1=True),
             stepsize_controller=controller,
             max_steps=max(_MAX_STEPS // self.shots, 64),
             adjoint=diffrax.ForwardMode(),
             throw=False,
         )
         assert out.ys is not None
-        xs, vs = out.ys
+        reached = out.result == diffrax.RESULTS.successful
+        xs, vs = (jnp.where(reached, y, jnp.inf) for y in out.ys)
         return _Shots(xs, vs, out.stats["num_steps"])
+
+
+def _cast(unknowns: _Unknowns, dtype) -> _Unknowns:
+    return _Unknowns(*(part.astype(dtype) for part in unknowns))
 
 
 def _gaps(unknowns: _Unknowns, shots: _Shots, x1, unit):

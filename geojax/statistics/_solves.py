@@ -60,7 +60,7 @@ def exact_solver(metric: AbstractMetric, solver, dtype):
         return solver
     if isinstance(metric, AbstractSumOfSquaresMetric):
         return GaussNewton(rtol=1e-13)
-    return PathEnergy(optx.LBFGS(rtol=1e-12, atol=1e-12))
+    return PathEnergy(optimiser=optx.LBFGS(rtol=1e-12, atol=1e-12))
 
 
 def check_sample(metric, points, weights) -> tuple[Array, Array]:

@@ -8,6 +8,7 @@ import doctest
 import inspect
 import os
 import sys
+from pathlib import Path
 
 import jax
 import jaxtyping
@@ -17,6 +18,8 @@ import tests.type_check  # noqa: F401  (the import hook looks it up by name)
 
 os.environ["MPLBACKEND"] = "Agg"
 jax.config.update("jax_enable_x64", True)
+# Nearly all the time of the tests is compilation, of programs that run for milliseconds.
+jax.config.update("jax_disable_most_optimizations", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jaxtyping.install_import_hook("geojax", "tests.type_check.check")
@@ -58,3 +61,18 @@ doctest.DocTestFinder._from_module = _from_module  # pyright: ignore
 def _own_empty_folder(tmp_path, monkeypatch):
     """Every test and every docstring example may write to the current folder."""
     monkeypatch.chdir(tmp_path)
+
+
+_MAPPINGS = Path("/proc/self/maps")
+
+
+@pytest.fixture(autouse=True)
+def _few_programs():
+    """Frees the compiled programs before they use up the memory mappings a process may have.
+
+    Linux allows 65,530 by default; XLA needs a few for each program, and ends the process
+    where it gets none.
+    """
+    yield
+    if _MAPPINGS.exists() and len(_MAPPINGS.read_bytes().splitlines()) > 20_000:
+        jax.clear_caches()

@@ -6,6 +6,7 @@ import typer
 
 from ._demo import demo
 from ._environment import version
+from ._inspect import inspect
 from ._interpolate import extrapolate, interpolate
 from ._models import models
 from ._train import train
@@ -37,7 +38,7 @@ def _common(
     pass
 
 
-for _command in (demo, interpolate, extrapolate, train, models):
+for _command in (demo, interpolate, extrapolate, inspect, train, models):
     app.command()(_command)
 
 

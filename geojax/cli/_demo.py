@@ -1,5 +1,6 @@
 """``geojax demo``: a geodesic between two digits that the bundled model draws itself."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -39,7 +40,7 @@ def demo(
         writable_folder(out)
 
     def ends():
-        images = _draw(score, tuple(config["shape"]), (label_a, label_b), guidance, settings.seed)
+        images = draw(score, tuple(config["shape"]), (label_a, label_b), guidance, settings.seed)
         return as_points(images[0], x64=settings.x64), as_points(images[1], x64=settings.x64)
 
     run(
@@ -65,22 +66,25 @@ def demo(
     )
 
 
-def _draw(score, shape, labels, guidance, seed):
-    """One image of each class."""
+def draw(score, shape, labels: Sequence[int | None], guidance: float, seed: int):
+    """An image of each class, in the order of ``labels``; None is a model without classes."""
     import equinox as eqx
     import jax
     import jax.numpy as jnp
 
     from ..scores import ClassifierFreeGuidance, sample
 
-    @eqx.filter_jit
-    def draw(guided, keys, labels):
-        def one(key, label):
-            return sample(guided, shape, key=key, args=label, num_steps=defaults.DRAW_STEPS)
-
-        return jax.vmap(one)(keys, labels)
-
     guided = ClassifierFreeGuidance(score, guidance)  # pyright: ignore[reportCallIssue]
     root = jax.random.key(seed)
-    keys = jnp.stack([jax.random.fold_in(root, 1), jax.random.fold_in(root, 2)])
-    return draw(guided, keys, jnp.asarray(labels))
+    keys = jnp.stack([jax.random.fold_in(root, i + 1) for i in range(len(labels))])
+    numbers = None if None in labels else jnp.asarray(labels)
+
+    @eqx.filter_jit
+    def drawn(guided, keys, numbers):
+        def one(key, label):
+            model = guided.score if label is None else guided
+            return sample(model, shape, key=key, args=label, num_steps=defaults.DRAW_STEPS)
+
+        return jax.vmap(one)(keys, numbers)
+
+    return drawn(guided, keys, numbers)

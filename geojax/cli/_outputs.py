@@ -117,7 +117,7 @@ def metrics(
         "notes": result.notes,
         "seconds": dict(seconds),
     }
-    return _finite(content)
+    return finite(content)
 
 
 def _setting_values(settings: Settings) -> dict[str, Any]:
@@ -133,11 +133,12 @@ def _setting_texts(settings: Settings, inputs: Mapping[str, Any]) -> dict[str, s
     return texts | {f"version of {name}": value for name, value in versions().items()}
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """The same with None for every number that is not finite, which JSON has not."""
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

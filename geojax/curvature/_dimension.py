@@ -115,25 +115,18 @@ def _profile(
         denoise = lambda y: y + variance * score(y, t, args)  # noqa: E731
         product = lambda v: jax.jvp(denoise, (x,), (v,))[1]  # noqa: E731
         transposed = lambda w: jax.vjp(denoise, x)[1](w)[0]  # noqa: E731
-        spectrum, basis = leading_singular_values(
+        spectrum, traces = leading_singular_values(
             product,
             transposed,
             x,
             min(num_values, x.size),
+            signs,
             key=subspace_key,
             num_iterations=num_iterations,
             batch_size=batch_size,
         )
-
-        def quadratic(v):
-            return jnp.vdot(v, product(v.reshape(x.shape)))
-
-        # The trace inside the subspace exactly, outside by probes (Meyer et al. 2021, Hutch++).
-        inside = jnp.sum(jax.lax.map(quadratic, basis.T, batch_size=batch_size or len(basis.T)))
-        outside = signs - (signs @ basis) @ basis.T
-        rest = jax.lax.map(quadratic, outside, batch_size=batch_size or num_probes)
-        error = jnp.std(rest, ddof=1) / num_probes**0.5 if num_probes > 1 else jnp.nan
-        return spectrum, inside + jnp.mean(rest), jnp.asarray(error, x.dtype)
+        error = jnp.std(traces, ddof=1) / num_probes**0.5 if num_probes > 1 else jnp.nan
+        return spectrum, jnp.mean(traces), jnp.asarray(error, x.dtype)
 
     spectrum, passed, error = jax.lax.map(at_level, ts)
     dimension, gap = largest_gap(spectrum, complete=spectrum.shape[1] == x0.size)

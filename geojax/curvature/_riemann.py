@@ -62,12 +62,12 @@ def sectional_curvature(
     >>> print(geojax.sectional_curvature(metric, jnp.zeros(2), u, v))  # a paraboloid at its top
     4.0
     """
-    norm = metric.inner(x, u, u, args)
-    safe = jnp.where(norm > 0, norm, 1.0)
-    across = v - metric.inner(x, u, v, args) / safe * u
-    height = metric.inner(x, across, across, args)
-    eps = float(jnp.finfo(x.dtype).eps)
-    plane = (norm > 0) & (height > eps * metric.inner(x, v, v, args))
+    flat_u, flat_v = jax.vmap(lambda w: metric.flat(x, w, args))(jnp.stack([u, v]))
+    norm, size = jnp.vdot(u, flat_u), jnp.vdot(v, flat_v)
+    share = jnp.vdot(v, flat_u) / jnp.where(norm > 0, norm, 1.0)
+    across = v - share * u
+    height = jnp.vdot(across, flat_v - share * flat_u)
+    plane = (norm > 0) & (height > float(jnp.finfo(x.dtype).eps) * size)
     bent = jnp.vdot(lowered(metric, x, u, across, across, args), u)
     return jnp.where(plane, bent / jnp.where(plane, norm * height, 1.0), jnp.nan)
 
@@ -92,9 +92,8 @@ def _by_gauss(metric: AbstractLowRankMetric, x, u, v, w, args):
     factors, along_u, along_v = [], [], []
     for weight, score in zip(weights, scores, strict=True):
         root = jnp.sqrt(weight).astype(x.dtype)
-        at = lambda y, score=score: score(y, args)  # noqa: E731
-        s, ju = jax.jvp(at, (x,), (u,))
-        _, jv = jax.jvp(at, (x,), (v,))
+        s, product = jax.linearize(lambda y, score=score: score(y, args), x)
+        ju, jv = jax.vmap(product)(jnp.stack([u, v]))
         factors.append((root * s).reshape(-1))
         along_u.append((root * ju).reshape(-1))
         along_v.append((root * jv).reshape(-1))
@@ -120,4 +119,6 @@ def _by_christoffel(metric: AbstractMetric, x, u, v, w, args):
         _, change = jax.jvp(lambda y: metric.flat(y, gamma, args), (x,), (u,))
         return slope - change + metric.christoffel_first(x, u, gamma, args)
 
-    return half(u, v) - half(v, u)
+    # Both at once, so that the score stands in the program once.
+    one, other = jax.vmap(half)(jnp.stack([u, v]), jnp.stack([v, u]))
+    return one - other

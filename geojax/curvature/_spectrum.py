@@ -15,36 +15,42 @@ def leading_singular_values(
     transposed: Product,
     like: Float[Array, "*shape"],
     num_values: int,
+    probes: Float[Array, "probes size"],
     *,
     key: Key[Array, ""],
     num_iterations: int,
     batch_size: int | None,
-) -> tuple[Float[Array, " values"], Float[Array, "size range"]]:
-    """The largest singular values of a square map on arrays like ``like``, largest first.
+) -> tuple[Float[Array, " values"], Float[Array, " probes"]]:
+    """The largest singular values of a square map on arrays like ``like``, largest first, and
+    estimates of its trace.
 
     By randomised subspace iteration (Halko, Martinsson & Tropp 2011). Unlike a Lanczos iteration
     from one vector it sees every copy of a repeated value, which counts dimensions. With
-    ``num_values`` at least the number of entries the basis is complete and they are exact.
+    ``num_values`` at least the number of entries the basis is complete and they are exact. The
+    trace is exact inside the subspace and estimated by the ``probes`` outside it (Hutch++, Meyer
+    et al. 2021).
 
-    **Returns:** the values, and an orthonormal basis of their range, as columns.
+    **Returns:** the values, and the estimate of each probe.
     """
     size = like.size
     width = min(size, num_values + _OVERSAMPLING)
 
     def block(function: Product, columns: Array) -> Array:
-        one = lambda column: function(column.reshape(like.shape)).reshape(-1)  # noqa: E731
-        rows = columns.T
-        mapped = (
-            jax.vmap(one)(rows)
-            if batch_size is None
-            else jax.lax.map(one, rows, batch_size=batch_size)
-        )
-        return mapped.T
+        one = lambda row: function(row.reshape(like.shape)).reshape(-1)  # noqa: E731
+        together = batch_size or columns.shape[1]
+        return jax.lax.map(one, columns.T, batch_size=together).T
 
-    basis = jax.random.normal(key, (size, width), like.dtype)
-    basis = jnp.linalg.qr(block(product, basis))[0]
-    for _ in range(num_iterations if width < size else 0):
-        basis = jnp.linalg.qr(block(transposed, basis))[0]
-        basis = jnp.linalg.qr(block(product, basis))[0]
-    values = jnp.linalg.svd(block(transposed, basis), compute_uv=False)
-    return values[:num_values], basis
+    def iterate(columns: Array, _) -> tuple[Array, tuple[Array, Array]]:
+        basis = jnp.linalg.qr(block(product, columns))[0]
+        outside = probes.T - basis @ (basis.T @ probes.T)
+        image = block(transposed, jnp.concatenate([basis, outside], axis=1))
+        inside = jnp.sum(basis * image[:, :width])
+        traces = inside + jnp.sum(outside * image[:, width:], axis=0)
+        values = jnp.linalg.svd(image[:, :width], compute_uv=False)
+        return jnp.linalg.qr(image[:, :width])[0], (values[:num_values], traces)
+
+    # The rounds in a loop, so that the map stands in the program once.
+    rounds = 1 + (num_iterations if width < size else 0)
+    start = jax.random.normal(key, (size, width), like.dtype)
+    _, (values, traces) = jax.lax.scan(iterate, start, length=rounds)
+    return values[-1], traces[-1]

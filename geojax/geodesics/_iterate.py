@@ -98,7 +98,7 @@ class AbstractIterativeSolver(AbstractSolver):
         """``rtol``, or its default."""
         return default_rtol(dtype) if self.rtol is None else self.rtol
 
-    def going(self, state: PyTree, evaluated, max_steps: int) -> Bool[Array, ""]:
+    def going(self, state: PyTree, evaluated, max_steps: int | Int[Array, ""]) -> Bool[Array, ""]:
         """Whether to take another step after ``evaluated`` of them."""
         xs, energy, decrement = self.read(state)
         active = (decrement > self.tolerance(xs.dtype)) & jnp.isfinite(energy)

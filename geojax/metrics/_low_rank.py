@@ -115,8 +115,8 @@ class AbstractLowRankMetric(AbstractSumOfSquaresMetric):
 
         def of_score(weight, score, is_gradient):
             at = lambda y: score(y, args)  # noqa: E731
-            s, jv = jax.jvp(at, (x,), (v,))
-            _, jw = jax.jvp(at, (x,), (w,))
+            s, product = jax.linearize(at, x)
+            jv, jw = jax.vmap(product)(jnp.stack([v, w]))
             term = (jnp.vdot(v, jw) + jnp.vdot(w, jv)) * s
             if not is_gradient:
                 sv, sw = jnp.vdot(s, v), jnp.vdot(s, w)

@@ -7,7 +7,7 @@ import optimistix as optx
 import pytest
 
 import geojax
-from geojax import CoarseToFine, GaussNewton, LambdaContinuation, PathEnergy
+from geojax import CoarseToFine, GaussNewton, Georce, LambdaContinuation, PathEnergy, Shooting
 from tests.geodesics.problems import Blobs, Matrix
 
 NUM_SEGMENTS = 12
@@ -21,6 +21,7 @@ SOLVERS = {
     "Adam": (PathEnergy(ADAM, rtol=1e-7), geojax.Midpoint(), 3000),
     "BFGS": (PathEnergy(BFGS, rtol=1e-6), geojax.Midpoint(), 2000),
     "LBFGS": (PathEnergy(LBFGS, rtol=1e-6), geojax.Graph(), 2000),
+    "Georce": (Georce(), geojax.Midpoint(), 200),
     "CoarseToFine": (CoarseToFine(GaussNewton(), levels=2), geojax.Midpoint(), 60),
     "CoarseToFine of LBFGS": (
         CoarseToFine(PathEnergy(LBFGS, rtol=1e-6), levels=2),
@@ -86,6 +87,19 @@ def test_every_solver_reaches_the_same_energy(name, problem):
 
 
 @pytest.mark.parametrize("problem", PROBLEMS)
+def test_shooting_samples_the_smooth_geodesic(problem):
+    """Which the polyline of least energy approximates: the energies differ by O(1 / N^4)."""
+    score, lam, points = PROBLEMS[problem]
+    metric = geojax.SteinScoreMetric(score, lam)
+    solution = solve(metric, points, Shooting(), geojax.Midpoint(), 40)
+    expected = solve(metric, points, *REFERENCES[geojax.Midpoint])
+    np.testing.assert_allclose(solution.energy, expected.energy, rtol=1e-4)
+    np.testing.assert_allclose(solution.curve.xs, expected.curve.xs, atol=5e-3)
+    np.testing.assert_array_equal(solution.curve.xs[0], points[0])
+    np.testing.assert_allclose(solution.curve.xs[-1], points[1], atol=1e-7)
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
 def test_the_quadrature_rule_agrees_with_the_graph_rule(problem):
     """Which it approximates from the score alone, to the accuracy of its quadrature."""
     score, lam, points = PROBLEMS[problem]
@@ -98,7 +112,7 @@ def test_the_quadrature_rule_agrees_with_the_graph_rule(problem):
 
 
 @pytest.mark.parametrize("problem", PROBLEMS)
-@pytest.mark.parametrize("name", ["LBFGS", "Adam"])
+@pytest.mark.parametrize("name", ["LBFGS", "Adam", "Georce"])
 def test_a_dense_metric_gives_what_its_low_rank_form_gives(name, problem):
     score, lam, points = PROBLEMS[problem]
     metric = geojax.SteinScoreMetric(score, lam)

@@ -141,6 +141,24 @@ def test_inside_a_jit_of_the_user_and_from_one_point():
     np.testing.assert_allclose(last[1], alone.curve.xs, atol=1e-9)
 
 
+def test_derivatives_go_through_the_queue():
+    """In reverse, as through single solves: the loop itself is not differentiated."""
+
+    @jax.jit
+    def figure(lam):
+        metric = geojax.SteinScoreMetric(score, lam)
+        options = {**SMALL, "num_segments": 4, "batch_size": 2}
+        solver = geojax.GaussNewton(rtol=1e-13)
+        one = jnp.asarray(1.0)
+        batch = geojax.geodesic_batch(metric, STARTS[:3], ENDS[:3], solver, one, **options)
+        return jnp.sum(batch.curve.xs[:, 2] ** 2) + jnp.sum(batch.energy)
+
+    here, step = jnp.asarray(1.0), 1e-4
+    slope = jax.grad(figure)(here)
+    differences = (figure(here + step) - figure(here - step)) / (2 * step)
+    np.testing.assert_allclose(slope, differences, rtol=1e-6)
+
+
 def test_the_paths_to_start_from_are_used():
     good = jnp.where(ARGS == 1, ARGS, 1.0)
     first = geojax.geodesic_batch(METRIC, STARTS, ENDS, args=good, args_axis=0, **SMALL)

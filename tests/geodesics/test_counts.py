@@ -107,11 +107,20 @@ def check(solution):
         (PLAIN, geojax.Midpoint(batch_size=2), 50),
         (PLAIN, geojax.Quadrature(), 50),
         (geojax.CoarseToFine(PLAIN, levels=2), geojax.Graph(), 50),
+        (geojax.Georce(), geojax.Midpoint(), 50),
         (PathEnergy(optax.adam(0.1)), geojax.Quadrature(), 4),
         (PathEnergy(LBFGS), geojax.Graph(), 50),
         (PathEnergy(LBFGS), geojax.Midpoint(), 50),
     ],
-    ids=["GN, midpoint", "GN, quadrature", "levels, graph", "Adam", "LBFGS, graph", "LBFGS"],
+    ids=[
+        "GN, midpoint",
+        "GN, quadrature",
+        "levels, graph",
+        "Georce",
+        "Adam",
+        "LBFGS, graph",
+        "LBFGS",
+    ],
 )
 def test_two_point_problems(solver, rule, max_steps):
     CALLS.clear()

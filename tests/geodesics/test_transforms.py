@@ -63,7 +63,7 @@ def test_progress_is_shown_under_jit_and_changes_nothing(kind, capfd):
 
 
 def test_derivatives():
-    """Forward mode runs through the iterations; reverse mode is refused, not silently zero."""
+    """Against differences of whole solves, through the length and the path."""
 
     def solve(lam, bend):
         found = geojax.geodesic(metric_of(lam), A, B + bend * jnp.asarray([0.3, -1.0]), **SMALL)
@@ -71,9 +71,6 @@ def test_derivatives():
 
     def metric_of(lam):
         return geojax.SteinScoreMetric(geojax.Shell(jnp.asarray(2.0), jnp.asarray(0.5)), lam)
-
-    with pytest.raises(ValueError, match="Reverse-mode differentiation does not work"):
-        jax.grad(lambda lam: geojax.distance(metric_of(lam), A, B, **SMALL))(jnp.asarray(1.0))
 
     here, step = (jnp.asarray(1.0), jnp.asarray(0.1)), 1e-5
     _, tangents = jax.jvp(solve, here, (jnp.asarray(1.0), jnp.asarray(1.0)))

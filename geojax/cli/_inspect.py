@@ -1,0 +1,242 @@
+"""``geojax inspect``: which noise level and lambda to take for a model and some images."""
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from . import _defaults as defaults
+from ._console import input_checked, say, tell
+
+_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
+
+
+def inspect(
+    images: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Image files, or a folder of them. Default: drawn from the model."),
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="A name from `geojax models`, or a checkpoint folder.")
+    ] = defaults.MODEL,
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("geojax-inspect"),
+    t: Annotated[
+        list[float] | None,
+        typer.Option(help="Noise level in (0, 1]; give it several times. Default: six levels."),
+    ] = None,
+    lam: Annotated[
+        list[float] | None,
+        typer.Option(help="Lambda; give it several times. Default: fitted to each level."),
+    ] = None,
+    count: Annotated[
+        int, typer.Option(help="Images at most; those drawn are of one class after the other.")
+    ] = defaults.INSPECT_COUNT,
+    pairs: Annotated[
+        int, typer.Option(help="Pairs of images between which geodesics are found.")
+    ] = defaults.INSPECT_PAIRS,
+    segments: Annotated[
+        int, typer.Option(help="Segments of a geodesic.")
+    ] = defaults.INSPECT_SEGMENTS,
+    label: Annotated[
+        int | None, typer.Option(help="Class to condition the score on. Default: none.")
+    ] = None,
+    invert: Annotated[
+        bool, typer.Option("--invert", help="Turn light into dark in all images.")
+    ] = False,
+    guidance: Annotated[
+        float, typer.Option(help="Guidance scale with which images are drawn.")
+    ] = defaults.GUIDANCE,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = defaults.SEED,
+    x64: Annotated[bool, typer.Option("--x64", help="Compute in float64.")] = False,
+) -> None:
+    """How the geometry changes with the noise level, and which level and lambda to take."""
+    from ._environment import configure_jax
+    from ._outputs import writable_folder
+    from ._run import as_points, check_label, load_model
+
+    began = time.perf_counter()
+    levels = t or list(defaults.INSPECT_T)
+    with input_checked():
+        _check(levels, lam, count, pairs, segments, seed)
+        configure_jax(x64=x64)
+        score, config = load_model(model)
+        check_label(label, config)
+        given = [
+            as_points(array, x64=x64)
+            for array in _read(images or [], tuple(config["shape"]), count, invert)
+        ]
+        _check_distinct(given)
+        writable_folder(out)
+    settings = {
+        "model": model,
+        "images": [str(path) for path in images or []],
+        "t": levels,
+        "lam": lam,
+        "count": count,
+        "pairs": pairs,
+        "segments": segments,
+        "label": label,
+        "invert": invert,
+        "guidance": guidance,
+        "seed": seed,
+        "x64": x64,
+    }
+    found, points, drawn = _measured(score, config, given, settings)
+    with input_checked():
+        files = _write(out, score, found, points, drawn, settings, time.perf_counter() - began)
+    for text in (*found.findings, "", found.recommendation.reason):
+        say(text)
+    names = ", ".join(path.name for path in files)
+    say(f"\nWritten to {out} in {time.perf_counter() - began:.0f} s: {names}")
+
+
+def _check(levels, lams, count, pairs, segments, seed) -> None:
+    """**Raises:** `ValueError` on a number out of its range, with the option's name."""
+    rules: list[tuple[bool, str, str, Any]] = [
+        *((0 < t <= 1, "--t", "in (0, 1]; step k of T is t = k / T", t) for t in levels),
+        *((0 < lam < float("inf"), "--lam", "finite and above 0", lam) for lam in lams or []),
+        (count >= 2, "--count", "at least 2", count),
+        (pairs >= 1, "--pairs", "at least 1", pairs),
+        (segments >= 2, "--segments", "at least 2", segments),
+        (0 <= seed < 2**32, "--seed", "in 0 ... 2^32 - 1", seed),
+    ]
+    for good, name, wanted, value in rules:
+        if not good:
+            raise ValueError(f"{name} must be {wanted}, got {value}.")
+
+
+def _read(paths: list[Path], shape: tuple[int, ...], count: int, invert: bool) -> list[Any]:
+    """The images of the files and folders, at most ``count``."""
+    from ._images import read_image
+
+    files = []
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in _SUFFIXES)
+            if not inside:
+                raise ValueError(f"the folder {path} holds no image files.")
+            files += inside
+        else:
+            files.append(path)
+    if len(files) > count:
+        tell("notice", f"the first {count} of {len(files)} images are taken; --count takes more.")
+    arrays = []
+    for path in files[:count]:
+        array, notices = read_image(path, shape, invert=invert)
+        arrays.append(array)
+        for notice in notices:
+            tell("notice", notice)
+    return arrays
+
+
+def _check_distinct(points) -> None:
+    for j, point in enumerate(points):
+        for i in range(j):
+            if (points[i] == point).all():
+                raise ValueError(f"images {i} and {j} are equal: give different ones.")
+
+
+def _measured(score, config, given, settings):
+    """The inspection, the points that it is of, and how many of these were drawn."""
+    import jax
+    import jax.numpy as jnp
+
+    from ..evaluation import inspect_score
+    from ._console import Stages
+    from ._demo import draw
+    from ._run import as_points
+
+    missing = settings["count"] if not given else max(0, 2 - len(given))
+    classes = config["network"].get("num_classes", 0)
+    stages = [("draw", "drawing images from the model", 8.0)] if missing else []
+    levels = sorted(set(settings["t"]))
+    for i, level in enumerate(levels):
+        work, share = ("compiling, then measuring", 40.0) if i == 0 else ("measuring", 8.0)
+        stages.append((str(i), f"{work} at t = {level:g} ({i + 1} of {len(levels)})", share))
+    key = jax.random.key(settings["seed"])
+    with Stages(stages) as bar, input_checked():
+        if missing:
+            bar.begin("draw")
+            labels = [i % classes if classes else None for i in range(missing)]
+            shape = tuple(config["shape"])
+            images = draw(score, shape, labels, settings["guidance"], settings["seed"])
+            given = [*given, *(as_points(image, x64=settings["x64"]) for image in images)]
+        points = jnp.stack(given)
+        found = inspect_score(
+            score,
+            points,
+            levels,
+            key=jax.random.fold_in(key, 0),
+            lams=settings["lam"],
+            num_pairs=settings["pairs"],
+            args=settings["label"],
+            options={"num_segments": settings["segments"]},
+            on_level=lambda i: bar.begin(str(i)),
+        )
+    return found, points, missing
+
+
+def _write(out, score, found, points, drawn, settings, seconds) -> list[Path]:
+    import jax
+    import numpy as np
+
+    from .._files import written_whole
+    from ..plotting import inspection_figure, save_figure
+    from ._environment import machine, versions
+    from ._outputs import finite
+
+    pictures = None
+    if points.ndim == 4 and points.shape[1] in (1, 3):
+        noise_key = jax.random.fold_in(jax.random.key(settings["seed"]), 1)
+        noise = jax.random.normal(noise_key, points.shape[1:], points.dtype)
+        noised = [score.schedule.add_noise(points[0], noise, t) for t in found.ts]
+        pictures = np.stack([np.asarray(image) for image in noised])
+    origin = f"{len(points)} images"
+    if drawn:
+        origin += " drawn from it" if drawn == len(points) else f", {drawn} drawn from it"
+    title = f"geojax inspect: the geometry of {settings['model']} around {origin}"
+    save_figure(inspection_figure(found, pictures=pictures, title=title), out / "inspect.png")
+    content = {
+        "command": "inspect",
+        "settings": settings,
+        "versions": versions(),
+        "machine": machine(),
+        "images_drawn": drawn,
+        **_figures(found),
+        "seconds": seconds,
+    }
+    with written_whole(out / "inspect.json") as temporary:
+        temporary.write_text(json.dumps(finite(content), indent=2, allow_nan=False) + "\n")
+    return [out / "inspect.png", out / "inspect.json"]
+
+
+def _figures(found) -> dict[str, Any]:
+    """Every figure as nested lists: by level, then lambda, image or pair."""
+    import numpy as np
+
+    content: dict[str, Any] = {
+        "axes": "by level; then by lambda and pair, by image, or by pair",
+        **{
+            name: np.asarray(getattr(found, name), np.float64).tolist()
+            for name in ("ts", "noise_ratios", "score_norms", "asymmetry", "lams", "contrast")
+        },
+        **{
+            name: np.asarray(getattr(found, name), np.float64).tolist()
+            for name in ("deviation", "curvature")
+        },
+        "pairs": found.pairs.tolist(),
+        "lam_names": found.lam_names,
+        "successful": found.successful.tolist(),
+        "verdicts": found.verdicts.tolist(),
+        "cosines": {n: np.asarray(v, np.float64).tolist() for n, v in found.cosines.items()},
+    }
+    estimate = found.dimension
+    content["dimension"] = {
+        name: np.asarray(getattr(estimate, name)).tolist()
+        for name in ("dimension", "gap", "clear", "passed", "passed_error", "spectrum")
+    }
+    content["findings"] = found.findings
+    content["recommendation"] = found.recommendation._asdict()
+    return content

@@ -1,0 +1,288 @@
+"""What the geometry of a diffusion model is like around some images, by noise level.
+
+It answers which noise level and which lambda to take for a data set: everything that a metric
+``I + lam s s^T`` depends on is measured at several levels, between the same images with the same
+noise. Everything here runs on the host, over compiled parts that take the level as an array.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from ..curvature import DimensionEstimate, intrinsic_dimension, ricci_curvature, trace_probes
+from ..geodesics import GaussNewton, Polyline, geodesic
+from ..metrics import SteinScoreMetric
+from ..scores import AbstractScore
+from ._advice import SUCCESSFUL, Recommendation, recommend
+
+DIRECTIONS = ("another image", "nearest images", "random directions")
+NEIGHBOURS = 3  # images called nearest
+_LINE_POINTS = 32  # at which the straight line is priced
+_PROBES = 8  # of the Ricci curvature; antithetic noises of the contrast
+
+
+_OPTIONS = {
+    "solver": GaussNewton(rtol=1e-4, curvature_steps=0),
+    "certify": False,
+    "num_segments": 16,
+    "max_steps": 40,
+}
+
+
+class Inspection(NamedTuple):
+    """What `inspect_score` returns: arrays by noise level, then lambda, image or pair.
+
+    - ``ts``, ``noise_ratios``: the levels and sigma / alpha there, shape (levels,).
+    - ``pairs``: indices of the images between which geodesics were found, (pairs, 2).
+    - ``score_norms``: |s|^2 at the noised images, (levels, images).
+    - ``cosines``: by `DIRECTIONS`, |cos| of the angle between s and the direction to another
+      image, to the nearest ones and to random ones (means), (levels, images); for a vector
+      that has nothing to do with the direction about 0.8 / sqrt(D).
+    - ``asymmetry``: |(J - J^T) v| / |J v| for v towards another image, (levels, images). 0 if the
+      score is a gradient; sqrt(2) is typical of a matrix without any symmetry.
+    - ``lams``: lambdas tried, (levels, lams); ``lam_names``: how each was chosen, for a legend.
+    - ``deviation``: the largest distance of the geodesic from LERP at the same time, relative to
+      |B - A|, (levels, lams, pairs); of the path that the solver had, found or not.
+    - ``successful``: whether the solve was; ``verdicts``: in words, of that shape.
+    - ``contrast``: how much further the denoiser, averaged over noises, moves the middle of the
+      straight line than its ends, (levels, pairs). Above 1 the score knows that the middle of LERP
+      is not like the data; where it is not, no geodesic can.
+    - ``curvature``: ``Ric(B - A, B - A) / (D - 1)`` at A, the mean curvature of the planes through
+      B - A times its squared length, without a unit, (levels, lams, pairs). Where it is about pi^2
+      or more all along, geodesics of that length are not the shortest any more.
+    - ``dimension``: a `DimensionEstimate` of the first image.
+    - ``findings``: a sentence a level; ``recommendation``: a level and a lambda, and why.
+    """
+
+    ts: Float[np.ndarray, " levels"]
+    noise_ratios: Float[np.ndarray, " levels"]
+    pairs: Int[np.ndarray, "pairs 2"]
+    score_norms: Float[np.ndarray, "levels images"]
+    cosines: dict[str, Float[np.ndarray, "levels images"]]
+    asymmetry: Float[np.ndarray, "levels images"]
+    lams: Float[np.ndarray, "levels lams"]
+    lam_names: list[str]
+    contrast: Float[np.ndarray, "levels pairs"]
+    deviation: Float[np.ndarray, "levels lams pairs"]
+    successful: Bool[np.ndarray, "levels lams pairs"]
+    verdicts: np.ndarray
+    curvature: Float[np.ndarray, "levels lams pairs"]
+    dimension: DimensionEstimate
+    findings: list[str]
+    recommendation: Recommendation
+
+
+def inspect_score(
+    score: AbstractScore,
+    images: Float[Array, "images *shape"],
+    ts: Sequence[float] = (0.05, 0.1, 0.2, 0.3, 0.4, 0.6),
+    *,
+    key: Key[Array, ""],
+    lams: Sequence[float] | None = None,
+    weights: Sequence[float] = (0.3, 1.0),
+    num_pairs: int = 2,
+    num_values: int = 24,
+    args: Any = None,
+    options: dict[str, Any] | None = None,
+    on_level: Callable[[int], None] | None = None,
+) -> Inspection:
+    """Measure the geometry of ``I + lam s s^T`` around images at several noise levels.
+
+    - ``images``: at least two clean points, shape (images, *shape).
+    - ``ts``: noise levels in (0, 1].
+    - ``key``: for the noise, the same for all images and levels, and the random directions.
+    - ``lams``: lambdas to try at every level. Default: for each of the ``weights`` the lambda with
+      which along the straight lines the score's term costs that many times the Euclidean one.
+    - ``num_pairs``: between how many pairs of images geodesics are found.
+    - ``num_values``: of `intrinsic_dimension`.
+    - ``args``: handed to the score (a label, or None).
+    - ``options``: of `geodesic`; default 16 segments and at most 40 plain Gauss-Newton steps to a
+      decrement of 1e-4, uncertified: what is asked is how far a path strays, not its last digit.
+    - ``on_level``: called with the index of each level as it begins.
+
+    A solve that did not succeed is a finding, not an error.
+
+    **Returns:** an `Inspection`.
+    **Raises:** `ValueError` with fewer than two images, equal images, or numbers out of range.
+
+    >>> import jax, geojax
+    >>> from geojax.evaluation import inspect_score
+    >>> ring, key = geojax.NoisedSphere(2.0, width=0.2), jax.random.key(0)
+    >>> images = 2 * jax.numpy.array([[1.0, 0.0], [0.0, 1.0], [-0.6, 0.8]])
+    >>> found = inspect_score(ring, images, (0.1, 0.9), key=key, num_values=2)
+    >>> found.recommendation.t
+    0.1
+    """
+    images = jnp.asarray(images)
+    levels = _checked(images, ts, lams, weights, num_pairs)
+    begin = on_level or (lambda i: None)
+    options = {**_OPTIONS, **(options or {})}
+    noise_key, probe_key, dimension_key = jax.random.split(key, 3)
+    like = images[0]
+    noises = jax.random.normal(noise_key, (1 + _PROBES, *like.shape), like.dtype)
+    probes = trace_probes(like.shape, _PROBES, key=probe_key, dtype=like.dtype)
+    others, nearest = _partners(np.asarray(images, np.float64))
+    pairs = np.stack([np.arange(len(images)), others], axis=1)
+    pairs = pairs[: num_pairs if len(images) > 2 else 1]
+    towards = images[np.concatenate([others[:, None], nearest], axis=1)]
+    rows = []
+    for i, level in enumerate(levels):
+        begin(i)
+        t, ends = jnp.asarray(level, like.dtype), images[pairs]
+        measured = _measure(score, t, images, towards, noises[0], probes, args)
+        rates, contrast = _along_lines(score, t, ends, noises, args)
+        tried = (
+            np.asarray(weights) / np.median(np.asarray(rates)) if lams is None else np.asarray(lams)
+        )
+        solved = [
+            [_between(score, t, lam, pair, noises[0], probes, args, options) for pair in ends]
+            for lam in tried
+        ]
+        dimension = intrinsic_dimension(
+            score, like, t[None], args, key=dimension_key, num_values=num_values
+        )
+        rows.append((jax.device_get(measured), np.asarray(contrast), tried, solved, dimension))
+    names = (
+        [f"λ that adds {weight:.0%} to LERP's energy" for weight in weights]
+        if lams is None
+        else [f"λ = {lam:g}" for lam in lams]
+    )
+    return _collected(score, levels, pairs, names, rows)
+
+
+def _checked(images, ts, lams, weights, num_pairs) -> list[float]:
+    if len(images) < 2:
+        raise ValueError(f"images must hold at least two, got {len(images)}.")
+    for name, values, good in (
+        ("ts", ts, lambda v: 0 < v <= 1),
+        ("lams", () if lams is None else lams, lambda v: 0 <= v < np.inf),
+        ("weights", weights, lambda v: 0 < v < np.inf),
+    ):
+        wrong = [value for value in values if not good(value)]
+        wanted = "in (0, 1]" if name == "ts" else "finite and positive"
+        if wrong:
+            raise ValueError(f"{name} must be {wanted}, got {wrong[0]}.")
+    if not len(ts) or not len(weights if lams is None else lams):
+        raise ValueError("ts and lams (or weights) must not be empty.")
+    if num_pairs < 1:
+        raise ValueError(f"num_pairs must be at least 1, got {num_pairs}.")
+    return sorted({float(t) for t in ts})
+
+
+def _partners(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """By image, the index of another one (the next), and those of its nearest ones."""
+    flat = images.reshape(len(images), -1)
+    apart = np.linalg.norm(flat[:, None] - flat[None], axis=-1)
+    np.fill_diagonal(apart, np.inf)
+    if np.min(apart) == 0:
+        i, j = np.unravel_index(np.argmin(apart), apart.shape)
+        raise ValueError(f"images {i} and {j} are equal: there is no direction between them.")
+    nearest = np.argsort(apart, axis=1)[:, : min(NEIGHBOURS, len(images) - 1)]
+    return np.roll(np.arange(len(images)), -1), nearest
+
+
+@eqx.filter_jit
+def _measure(score, t, images, towards, noise, random, args):
+    """|s|^2, the cosines and the asymmetry at every image, one image at a time."""
+    at = lambda x: score(x, t, args)  # noqa: E731
+
+    def one(pair):
+        image, ends = pair
+        x = score.schedule.add_noise(image, noise, t)
+        chords = ends - image[None]
+        s, jv = jax.jvp(at, (x,), (chords[0],))
+        pulled = jax.vjp(at, x)[1](chords[0])[0]
+        cosine = jax.vmap(lambda v: jnp.abs(jnp.vdot(s, v)) / (_norm(s) * _norm(v)))
+        angles, others = cosine(chords), cosine(random)
+        cosines = jnp.stack([angles[0], jnp.mean(angles[1:]), jnp.mean(others)])
+        return jnp.sum(s**2), cosines, _norm(jv - pulled) / _norm(jv)
+
+    return jax.lax.map(one, (images, towards))
+
+
+@eqx.filter_jit
+def _along_lines(score, t, pairs, noises, args):
+    """By pair, the mean of ``(s . v)^2 / |v|^2`` along the straight line at level t; and how far
+    the averaged denoiser moves its middle, relative to its ends.
+    """
+    places = (jnp.arange(_LINE_POINTS, dtype=noises.dtype) + 0.5) / _LINE_POINTS
+    signed = jnp.concatenate([noises[1:], -noises[1:]])
+
+    def residual(x):
+        denoised = lambda e: score.denoised(score.schedule.add_noise(x, e, t), t, args)  # noqa: E731
+        return _norm(jnp.mean(jax.vmap(denoised)(signed), axis=0) - x)
+
+    def one(pair):
+        a, b = (score.schedule.add_noise(image, noises[0], t) for image in pair)
+        rate = lambda w: jnp.vdot(score(a + w * (b - a), t, args), b - a) ** 2  # noqa: E731
+        rate = jnp.mean(jax.vmap(rate)(places)) / jnp.sum((b - a) ** 2)
+        first, middle, last = jax.lax.map(
+            residual, jnp.stack([pair[0], jnp.mean(pair, 0), pair[1]])
+        )
+        return rate, 2 * middle / (first + last)
+
+    return jax.lax.map(one, pairs)
+
+
+@eqx.filter_jit
+def _curvature(metric, x, chord, probes, args):
+    ricci = ricci_curvature(metric, x, chord, args, probes=probes).value
+    return ricci / (x.size - 1)
+
+
+def _between(score, t, lam, pair, noise, probes, args, options) -> tuple[float, str, float]:
+    """The geodesic's deviation from LERP and its verdict, and the curvature at its start."""
+    a, b = (score.schedule.add_noise(image, noise, t) for image in pair)
+    metric = SteinScoreMetric(score.at(t), jnp.asarray(lam, a.dtype))
+    solution = geodesic(metric, a, b, args=args, throw=False, **options)
+    assert isinstance(solution.curve, Polyline)
+    xs, ts = np.asarray(solution.curve.xs), np.asarray(solution.curve.ts)
+    ts = ts.reshape(-1, *[1] * a.ndim)
+    apart = xs - ((1 - ts) * np.asarray(a) + ts * np.asarray(b))
+    chord = float(_norm(b - a))
+    with np.errstate(invalid="ignore", over="ignore"):
+        deviation = float(np.max(np.linalg.norm(apart.reshape(len(ts), -1), axis=1))) / chord
+    bend = float(_curvature(metric, a, b - a, probes, args))
+    return deviation, solution.message, bend
+
+
+def _norm(v):
+    return jnp.linalg.norm(v.reshape(-1))
+
+
+def _collected(score, levels, pairs, names, rows) -> Inspection:
+    measured, contrast, tried, solved, dimensions = zip(*rows, strict=True)
+    norms, cosines, asymmetry = (np.stack(part) for part in zip(*measured, strict=True))
+    shape = (len(levels), len(tried[0]), len(pairs), 3)
+    solves = np.array(solved, dtype=object).reshape(shape)
+    deviation, curvature = (solves[..., i].astype(np.float64) for i in (0, 2))
+    verdicts = solves[..., 1]
+    ts = np.asarray(levels)
+    dimension = jax.tree.map(lambda *parts: jnp.concatenate(parts), *dimensions)
+    lams = np.stack(tried).astype(np.float64)
+    ratios = np.asarray(score.schedule.sigma(ts) / score.schedule.alpha(ts))
+    figures = (ts, lams, deviation, verdicts, asymmetry, np.stack(contrast), curvature)
+    findings, recommendation = recommend(*figures)
+    return Inspection(
+        ts,
+        ratios,
+        pairs,
+        norms,
+        {name: cosines[:, :, i] for i, name in enumerate(DIRECTIONS)},
+        asymmetry,
+        lams,
+        names,
+        np.stack(contrast),
+        deviation,
+        verdicts == SUCCESSFUL,
+        verdicts,
+        curvature,
+        dimension,
+        findings,
+        recommendation,
+    )

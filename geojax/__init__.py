@@ -65,6 +65,7 @@ from .scores import VPLinear as VPLinear
 from .scores import from_log_density as from_log_density
 from .scores import probe_averaged as probe_averaged
 from .statistics import frechet_mean as frechet_mean
+from .statistics import geodesic_regression as geodesic_regression
 from .statistics import k_medoids as k_medoids
 from .statistics import pairwise_distances as pairwise_distances
 from .statistics import principal_geodesics as principal_geodesics

@@ -135,7 +135,8 @@ class GaussNewton(AbstractIterativeSolver):
             idle=verdict.idle,
         )
         factor = ph.factorise(kept.model, ph.gram(kept.model), kept.damping)
-        new, slope = _propose(kept, factor, accept)
+        unit = self.unit(xs, kept.model.energy, kept.model.base)
+        new, slope = _propose(kept, factor, accept, unit)
         if self.curvature_steps == 0:
             return new
         # Exact curvature where Gauss-Newton steps are slow, but not while the energy still falls
@@ -173,7 +174,7 @@ class GaussNewton(AbstractIterativeSolver):
             rtol=jnp.where(ended, 1e-2, jnp.clip(jnp.sqrt(state.bound), 1e-3, 0.3)),
             max_steps=self.curvature_steps,
         )
-        energy = _unit(state)
+        energy = self.unit(state.xs, model.energy, model.base)
         stretch = model.base * ph.h1_square(model.taus, found.solution)
         newton = _State(
             state.xs,
@@ -213,16 +214,10 @@ class GaussNewton(AbstractIterativeSolver):
         return (state.damping > 1e12) | (state.idle >= MOST_IDLE)
 
 
-def _unit(state: _State) -> Float[Array, ""]:
-    """What decrements are relative to: the energy, unless it is that of the points' last digits."""
-    n, eps = len(state.model.deltas), float(jnp.finfo(state.xs.dtype).eps)
-    rounding = state.model.base * (8 * eps * n) ** 2 * jnp.sum(state.xs[0] ** 2)
-    unit = jnp.maximum(state.model.energy, rounding)
-    return jnp.where(unit > 0, unit, 1.0)
-
-
-def _propose(state: _State, factor: ph.Factor, accepted) -> tuple[_State, Array]:
-    """The damped Gauss-Newton step, its decrement and the energy it should gain; -grad . d."""
+def _propose(state: _State, factor: ph.Factor, accepted, energy) -> tuple[_State, Array]:
+    """The damped Gauss-Newton step, its decrement relative to ``energy`` and what it should gain;
+    -grad . d.
+    """
     model, damping = state.model, state.damping
     step = ph.downhill(model, factor)
     taus, base = model.taus[:, None], model.base
@@ -234,7 +229,6 @@ def _propose(state: _State, factor: ph.Factor, accepted) -> tuple[_State, Array]
     damped = curvature + damping * stretch
     error = jnp.abs(slope - damped)
     sound = error <= 0.5 * damped
-    energy = _unit(state)
     # H_mu <= (1 + mu) H, so this bounds the undamped decrement from above.
     bound = (1 + damping) * (jnp.maximum(slope, damped) + error) / energy
     bound = jnp.where(jnp.isfinite(bound), bound, jnp.inf)

@@ -98,6 +98,15 @@ class AbstractIterativeSolver(AbstractSolver):
         """``rtol``, or its default."""
         return default_rtol(dtype) if self.rtol is None else self.rtol
 
+    def unit(self, xs: Float[Array, "nodes *shape"], energy: Array, base=1.0) -> Float[Array, ""]:
+        """What a decrement is relative to: the energy, unless ``rtol`` times the energy is below
+        what the last digits of the points are worth, as for points that nearly coincide.
+        """
+        eps = float(jnp.finfo(xs.dtype).eps)
+        digits = 4 * base * (eps * (len(xs) - 1)) ** 2 * jnp.sum(xs[0] ** 2 + xs[-1] ** 2)
+        unit = jnp.maximum(energy, digits / max(self.tolerance(xs.dtype), eps))
+        return jnp.where(unit > 0, unit, 1.0)
+
     def going(self, state: PyTree, evaluated, max_steps: int | Int[Array, ""]) -> Bool[Array, ""]:
         """Whether to take another step after ``evaluated`` of them."""
         xs, energy, decrement = self.read(state)

@@ -120,7 +120,7 @@ class LeastSquares(AbstractIterativeSolver):
                 max_steps=max_steps,
             )
 
-        energy = jnp.where(state.energy > 0, state.energy, 1.0)
+        energy = self.unit(xs, state.energy)
         damping_now = state.damping
         rough = jnp.clip(jnp.sqrt(state.bound), 1e-3, 0.1)
         found = descend(

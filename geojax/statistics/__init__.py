@@ -8,4 +8,6 @@ from ._pairwise import PairwiseDistances as PairwiseDistances
 from ._pairwise import pairwise_distances as pairwise_distances
 from ._principal import PrincipalGeodesics as PrincipalGeodesics
 from ._principal import principal_geodesics as principal_geodesics
+from ._regression import GeodesicRegression as GeodesicRegression
+from ._regression import geodesic_regression as geodesic_regression
 from ._results import FIT_RESULTS as FIT_RESULTS

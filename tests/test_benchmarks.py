@@ -1,0 +1,107 @@
+"""The benchmarks run, at toy size, and what they write holds together."""
+
+import importlib
+import json
+import sys
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import geojax
+from tests.source import ROOT
+
+
+@pytest.fixture
+def benchmark(monkeypatch):
+    """A script of `benchmarks/`, imported as it finds itself when it is run."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    return importlib.import_module
+
+
+def test_solvers(benchmark, monkeypatch, tmp_path):
+    solvers = benchmark("solvers")
+    ring, ends = geojax.Shell(2.0, 0.5), (jnp.asarray([2.0, 0.0]), jnp.asarray([0.0, 2.0]))
+    problem = solvers.Problem("ring", ring, 1.0, *ends, 6, 4.5)
+    monkeypatch.setattr(solvers, "exact_problems", lambda: [problem])
+    out = tmp_path / "solvers.json"
+    command = ["solvers.py", "exact", "--solvers", "gauss-newton", "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", command)
+    solvers.main()
+    section = json.loads(out.read_text())["exact"]
+    assert section["origin"]["versions"]["jax"] == jax.__version__
+    (row,) = section["rows"]
+    assert row["verdict"] == "successful" and row["newton_decrement"] < 1e-8
+    assert row["relative_error"] == pytest.approx(row["energy"] / 4.5 - 1)
+
+
+def test_work_precision(benchmark, tmp_path):
+    """Without peers: all contenders lower the same true energy, and the figure is drawn."""
+    out = tmp_path / "work.json"
+    command = "--dimensions 3 --segments 8 --limit 0.05 --problems ring --contenders gauss-newton "
+    benchmark("work_precision").main([*(command + "georce scipy --out").split(), str(out)])
+    result = json.loads(out.read_text())
+    assert out.with_suffix(".png").stat().st_size > 10_000
+    assert [row["solver"].split()[0] for row in result["rows"]] == ["geojax", "GEORCE", "SciPy"]
+    for row in result["rows"]:
+        assert len(row["seconds"]) == len(row["evaluations"]) == len(row["energies"]) > 1
+        assert row["evaluations"] == sorted(row["evaluations"])
+        assert row["energies"][0] > 100 and min(row["energies"]) < 20
+    mine = result["rows"][0]
+    # What a solver minimises is the energy by its own rule: the true one may end a little above.
+    assert mine["status"] == "converged"
+    assert mine["energies"][-1] == pytest.approx(min(mine["energies"]), rel=1e-2)
+    assert {entry["solver"].split()[0] for entry in result["comparison"]} == {"GEORCE", "SciPy"}
+
+
+def test_what_a_dense_solver_cannot_hold_is_recorded(benchmark):
+    """Nothing is computed: the row says what it would take."""
+    work = benchmark("work_precision")
+    problem = work.place(work.CASES[0], 16384, 100)
+    for name in ("georce", "geomstats"):
+        _, run = work.contenders(work.CACHE)[name]
+        trace = run(problem, 1.0)
+        assert trace.status.startswith("not run: its matrices need") and not trace.energies
+
+
+def test_a_comparison_is_at_equal_energy(benchmark):
+    work = benchmark("work_precision")
+    same = {"problem": "ring", "dimension": 2, "exact": 1.0, "status": ""}
+    mine = {"solver": "geojax GaussNewton()", "energies": [9.0, 1.0005], "seconds": [1, 2]}
+    theirs = {"solver": "peer", "energies": [9.0, 1.5, 1.005], "seconds": [10, 20, 30]}
+    rows = [same | row | {"evaluations": row["seconds"]} for row in (mine, theirs)]
+    (entry,) = work.comparison(rows)
+    loose, tight, best = entry["to"]
+    assert (loose["seconds"], loose["gauss_newton_seconds"]) == (30, 2)
+    assert (tight["seconds"], tight["gauss_newton_seconds"]) == (None, 2)
+    assert best["excess"] == pytest.approx(0.005) and best["seconds"] == 30
+
+
+def test_the_recorder_of_peers(benchmark):
+    """It keeps time, but not that of its snapshots, and stops a run at its limit."""
+    recording = benchmark("peers.recording")
+    recorder = recording.Recorder(0.05)
+
+    def slow():
+        time.sleep(0.2)
+        return np.zeros((2, 1))
+
+    recorder.record(slow)
+    assert recorder.elapsed() < 0.05
+    with pytest.raises(recording.OutOfTime):
+        while True:
+            recorder.evaluations += 1
+            recorder.record(lambda: np.zeros((2, 1)))
+    arrays = recorder.arrays()
+    assert np.all(np.diff(arrays["seconds"]) > 0) and arrays["evaluations"][0] == 0
+
+
+def test_the_peers_score_is_ours(benchmark):
+    work, recording = benchmark("work_precision"), benchmark("peers.recording")
+    problem = work.place(work.CASES[1], 5, 4)
+    x = jax.random.normal(jax.random.key(0), (3, 5))
+    values = {"embedding": problem.embedding, "radius": 2.0, "width": 0.25}
+    ours = jax.vmap(lambda y: problem.metric.score(y, None))(x)
+    np.testing.assert_allclose(recording.ring_score(np.asarray(x), values, np), ours, rtol=1e-12)

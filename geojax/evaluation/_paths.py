@@ -1,0 +1,148 @@
+"""Figures of a path given by its nodes at equal steps of the parameter."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from ..metrics import AbstractMetric, Euclidean
+
+_ORDER = 5  # Gauss-Legendre points a segment
+
+
+class PathFigures(NamedTuple):
+    """What `path_figures` returns.
+
+    - ``length``: in the metric.
+    - ``energy``: ``1/2 integral g(x', x') dt`` over [0, 1]; at least length^2 / 2, and equal to it
+      at constant speed.
+    - ``speed_defect``: the largest relative deviation of a segment's length from the mean.
+    - ``segment_lengths``: shape (segments,).
+    """
+
+    length: Float[Array, ""]
+    energy: Float[Array, ""]
+    speed_defect: Float[Array, ""]
+    segment_lengths: Float[Array, " segments"]
+
+
+def path_figures(
+    xs: Float[Array, "nodes *shape"], metric: AbstractMetric | None = None, args: Any = None
+) -> PathFigures:
+    """Length, energy and evenness of the polyline ``xs``, priced by five Gauss-Legendre points a
+    segment: what the path is, whatever rule it was found by.
+
+    - ``xs``: at least two nodes, at equal steps of a parameter from 0 to 1.
+    - ``metric``: default Euclidean. ``args`` go to its score.
+
+    **Raises:** `ValueError` on fewer than two nodes.
+
+    >>> import jax.numpy as jnp
+    >>> from geojax.evaluation import path_figures
+    >>> figures = path_figures(jnp.array([[0.0, 0.0], [3.0, 4.0], [3.0, 5.0]]))
+    >>> print(figures.length, figures.energy)
+    6.0 26.0
+    """
+    _check_nodes(xs)
+    metric = Euclidean() if metric is None else metric
+    places, weights = _gauss(xs.dtype)
+
+    def segment(a, b):
+        def squared(place):
+            return metric.inner(a + place * (b - a), b - a, b - a, args)
+
+        rates = jax.vmap(squared)(places)
+        return jnp.vdot(weights, jnp.sqrt(rates)), jnp.vdot(weights, rates)
+
+    lengths, squares = jax.lax.map(lambda pair: segment(*pair), (xs[:-1], xs[1:]))
+    count, length = len(lengths), jnp.sum(lengths)
+    mean = jnp.where(length > 0, length, 1.0) / count
+    defect = jnp.max(jnp.abs(lengths - length / count)) / mean
+    return PathFigures(length, count * jnp.sum(squares) / 2, defect, lengths)
+
+
+def log_density_profile(
+    score: Callable[..., Any], xs: Float[Array, "nodes *shape"], args: Any = None
+) -> Float[Array, " nodes"]:
+    """log p along the path, less its value at the first node, shape (nodes,).
+
+    - ``score``: a callable ``(x, args) -> s``, ``score.at(t)`` say. With a method
+      ``log_density(x, args)`` the values are exact; else they are line integrals of s (five
+      Gauss-Legendre points a segment), which depend on the path if s is no gradient.
+
+    **Raises:** `ValueError` on fewer than two nodes.
+
+    >>> import jax.numpy as jnp
+    >>> from geojax.evaluation import log_density_profile
+    >>> print(log_density_profile(lambda x, args: -x, jnp.array([[0.0], [1.0], [2.0]])))
+    [ 0.  -0.5 -2. ]
+    """
+    _check_nodes(xs)
+    if hasattr(score, "log_density"):
+        values = jax.lax.map(lambda x: score.log_density(x, args), xs)  # pyright: ignore
+        return values - values[0]
+    places, weights = _gauss(xs.dtype)
+
+    def segment(a, b):
+        rates = jax.vmap(lambda u: jnp.vdot(score(a + u * (b - a), args), b - a))(places)
+        return jnp.vdot(weights, rates)
+
+    steps = jax.lax.map(lambda pair: segment(*pair), (xs[:-1], xs[1:]))
+    return jnp.concatenate([jnp.zeros(1, steps.dtype), jnp.cumsum(steps)])
+
+
+class DistanceToSet(NamedTuple):
+    """Mean and largest distance of the nodes of a path."""
+
+    mean: Float[Array, ""]
+    largest: Float[Array, ""]
+
+
+def distance_to(
+    project: Callable[[Array], Array], xs: Float[Array, "nodes *shape"]
+) -> DistanceToSet:
+    """How far the nodes are from a known manifold: mean and largest Euclidean distance.
+
+    - ``project``: the nearest point of the manifold, ``x -> point``, of one point; for those of
+      `geojax.evaluation` ``manifold.project``.
+
+    >>> import jax.numpy as jnp
+    >>> from geojax.evaluation import distance_to
+    >>> found = distance_to(lambda x: x / jnp.linalg.norm(x), jnp.array([[1.0, 0.0], [0.0, 3.0]]))
+    >>> print(found.mean, found.largest)
+    1.0 2.0
+    """
+    gaps = xs - jax.vmap(project)(xs)
+    distances = jnp.linalg.norm(gaps.reshape(len(xs), -1), axis=1)
+    return DistanceToSet(jnp.mean(distances), jnp.max(distances))
+
+
+def path_error(
+    xs: Float[Array, "nodes *shape"], truth: Float[Array, "nodes *shape"]
+) -> Float[Array, ""]:
+    """The root mean squared distance from a known geodesic, node by node: points at one parameter.
+
+    In units of length, not a pixel's: ``sqrt(mean_i |x_i - y_i|^2)``. **Raises:** `ValueError`
+    when the shapes differ.
+
+    >>> import jax.numpy as jnp
+    >>> from geojax.evaluation import path_error
+    >>> print(path_error(jnp.zeros((4, 2)), jnp.tile(jnp.array([3.0, 4.0]), (4, 1))))
+    5.0
+    """
+    if xs.shape != truth.shape:
+        raise ValueError(f"xs and truth must have one shape, got {xs.shape} and {truth.shape}.")
+    return jnp.sqrt(jnp.mean(jnp.sum((xs - truth).reshape(len(xs), -1) ** 2, axis=1)))
+
+
+def _gauss(dtype):
+    places, weights = np.polynomial.legendre.leggauss(_ORDER)
+    return jnp.asarray((places + 1) / 2, dtype), jnp.asarray(weights / 2, dtype)
+
+
+def _check_nodes(xs) -> None:
+    if len(xs) < 2:
+        raise ValueError(f"xs must hold at least two nodes, got {len(xs)}.")

@@ -35,7 +35,9 @@ class Polyline(diffrax.AbstractPath):
 
 
 class IntegratedCurve(diffrax.AbstractPath):
-    """A geodesic that diffrax integrated, with its dense output."""
+    """A geodesic that diffrax integrated: with its dense output, or where that was not kept, cubic
+    between the nodes, to the fourth order of their distance.
+    """
 
     ts: Float[Array, " nodes"]
     xs: Float[Array, "nodes *shape"]
@@ -54,11 +56,24 @@ class IntegratedCurve(diffrax.AbstractPath):
         """The point at ``t0``, or the increment from ``t0`` to ``t1``."""
         if t1 is not None:
             return self.evaluate(t1) - self.evaluate(t0)
-        return self.dense.evaluate(t0)[0]
+        return self._cubic(t0)[0] if self.dense is None else self.dense.evaluate(t0)[0]
 
     def velocity(self, t):
         """The velocity at ``t``."""
-        return self.dense.evaluate(t)[1]
+        return self._cubic(t)[1] if self.dense is None else self.dense.evaluate(t)[1]
+
+    def _cubic(self, t):
+        """Position and velocity of the cubic that has those of both neighbouring nodes."""
+        t = jnp.asarray(t, self.ts.dtype)
+        i = jnp.clip(jnp.searchsorted(self.ts, t) - 1, 0, len(self.ts) - 2)
+        h = self.ts[i + 1] - self.ts[i]
+        w = (t - self.ts[i]) / h
+        a, b = self.xs[i], self.xs[i + 1]
+        p, q = h * self.vs[i], h * self.vs[i + 1]
+        # The straight line, and what the end velocities add to it.
+        x = a + w * (b - a) + w * (1 - w) * ((1 - w) * (p - (b - a)) - w * (q - (b - a)))
+        bend = (1 - w) * (1 - 3 * w) * (p - (b - a)) - w * (2 - 3 * w) * (q - (b - a))
+        return x, (b - a + bend) / h
 
 
 def resample(

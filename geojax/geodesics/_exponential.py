@@ -15,6 +15,7 @@ from ._results import RESULTS
 from ._solution import GeodesicSolution
 
 _FIRST_STEP = 0.01  # of 1; the controller adapts it
+_DENSE_NUMBERS = 2**24  # that the dense output may hold unasked
 
 
 def exponential_map(
@@ -29,6 +30,7 @@ def exponential_map(
     atol: float | None = None,
     max_steps: int = 4096,
     drift_tolerance: float = 1e-2,
+    dense: bool | None = None,
     throw: bool = True,
     progress_meter: diffrax.AbstractProgressMeter | None = None,
 ) -> GeodesicSolution:
@@ -39,10 +41,14 @@ def exponential_map(
 
     - ``x0``, ``v0``: of one shape and one floating dtype.
     - ``num_segments``: how many pieces the reported nodes cut the curve into; the accuracy does
-      not depend on it (``curve.evaluate`` uses the dense output).
+      not depend on it.
     - ``solver``: an explicit Runge-Kutta method of diffrax, default ``Tsit5()``.
     - ``rtol``, ``atol``: default 1e-8 in float64, 1e-5 in float32.
     - ``max_steps``: integration steps at most.
+    - ``dense``: keep diffrax's dense output, so that ``curve.evaluate`` is as accurate as the
+      integration. It holds some 18 ``max_steps`` D numbers, whatever steps are taken. None: where
+      that is at most 2^24 (D = 228); else the curve is cubic between the nodes, which is accurate
+      to the fourth order of 1 / ``num_segments``. Nodes and ends are the same.
     - ``drift_tolerance``: how far g(x', x'), constant along a geodesic, may drift relatively.
 
     **Returns:** a `GeodesicSolution`, with ``stats``: ``num_steps`` (accepted and rejected),
@@ -69,9 +75,10 @@ def exponential_map(
     controller = diffrax.PIDController(rtol=rtol or default, atol=atol or default)
     solver = diffrax.Tsit5() if solver is None else solver
     meter = diffrax.NoProgressMeter() if progress_meter is None else progress_meter
-    solution = _integrate(
-        metric, x0, v0, args, num_segments, solver, controller, max_steps, drift_tolerance, meter
-    )
+    if dense is None:
+        dense = 2 * (_stages(solver) + 2) * max_steps * x0.size <= _DENSE_NUMBERS
+    options = max_steps, drift_tolerance, dense, meter
+    solution = _integrate(metric, x0, v0, args, num_segments, solver, controller, *options)
     if throw:
         failed = solution.result != RESULTS.successful
         solution = solution.result.error_if(solution, failed)
@@ -80,7 +87,7 @@ def exponential_map(
 
 @eqx.filter_jit
 def _integrate(
-    metric, x0, v0, args, num_segments, solver, controller, max_steps, drift_tolerance, meter
+    metric, x0, v0, args, num_segments, solver, controller, max_steps, drift_tolerance, dense, meter
 ) -> GeodesicSolution:
     def field(t, state, args):
         del t
@@ -96,7 +103,7 @@ def _integrate(
         dt0=_FIRST_STEP,
         y0=(x0, v0),
         args=args,
-        saveat=diffrax.SaveAt(ts=ts, dense=True),
+        saveat=diffrax.SaveAt(ts=ts, dense=dense),
         stepsize_controller=controller,
         max_steps=max_steps,
         throw=False,
@@ -124,7 +131,7 @@ def _integrate(
         "energy_drift": drift,
         "speed_defect": defect,
     }
-    curve = IntegratedCurve(ts, xs, vs, out.interpolation)
+    curve = IntegratedCurve(ts, xs, vs, out.interpolation if dense else None)
     length = jnp.sqrt(squared[0])
     return GeodesicSolution(curve, squared[0] / 2, length, v0, vs[-1], result, stats)
 
@@ -134,7 +141,12 @@ def accelerations(solver: diffrax.AbstractERK, num_steps):
     tableau = solver.tableau
     assert isinstance(tableau, diffrax.ButcherTableau)
     first_same_as_last = int(tableau.fsal)
-    return (tableau.num_stages - first_same_as_last) * num_steps + first_same_as_last
+    return (_stages(solver) - first_same_as_last) * num_steps + first_same_as_last
+
+
+def _stages(solver: diffrax.AbstractERK) -> int:
+    assert isinstance(solver.tableau, diffrax.ButcherTableau)
+    return solver.tableau.num_stages
 
 
 def acceleration_cost(metric: AbstractMetric) -> tuple[int, int, int]:

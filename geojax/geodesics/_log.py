@@ -130,7 +130,8 @@ def _corrected(
     tol = min(1e-2 * rtol, 1e-5)
 
     def miss_of(v):
-        shot = exponential_map(metric, x0, v, args, num_segments=1, throw=False, rtol=tol, atol=tol)
+        options = {"num_segments": 1, "dense": False, "rtol": tol, "atol": tol, "throw": False}
+        shot = exponential_map(metric, x0, v, args, **options)
         return x1 - shot.curve.xs[-1]
 
     def going(state):

@@ -173,7 +173,7 @@ def _shots(metric, args, offsets, shooting):
     """``(p, v) -> exp_p(offset v)`` at each offset, by one integration each way."""
     reach = jnp.stack([jnp.max(offsets), -jnp.min(offsets)])
     reach = jnp.maximum(reach, 0.0)
-    options = {"num_segments": 1, "throw": False, **shooting}
+    options = {"num_segments": 32, "dense": False, "throw": False, **shooting}
 
     def points(p, v):
         def way(signed):

@@ -128,3 +128,26 @@ def test_a_batch_is_a_loop():
         np.testing.assert_allclose(batch.curve.xs[lane], alone.curve.xs, atol=1e-7)
         assert int(batch.stats["num_steps"][lane]) == int(alone.stats["num_steps"])
     assert str(batch) == "3 geodesics, 3 successful"
+
+
+def test_without_the_dense_output_the_curve_is_cubic_between_the_nodes():
+    stein, v = metric(2, 0.5, 1), jnp.asarray([0.0, 2.0])
+    shots = [
+        geojax.exponential_map(stein, on_circle(2, 0), v, dense=dense, num_segments=n)
+        for dense, n in ((True, 16), (False, 16), (False, 32))
+    ]
+    np.testing.assert_allclose(shots[0].curve.xs, shots[1].curve.xs, atol=1e-14)
+    times = jnp.linspace(0, 1, 201)
+    exact, *cubic = (jax.vmap(shot.curve.evaluate)(times) for shot in shots)
+    coarse, fine = (float(jnp.max(jnp.abs(xs - exact))) for xs in cubic)
+    assert fine < 1e-6 and 8 < coarse / fine < 32  # of the fourth order
+    velocity = jax.vmap(shots[2].curve.velocity)(times)
+    np.testing.assert_allclose(velocity, jax.vmap(shots[0].curve.velocity)(times), atol=1e-4)
+    slope = jax.vmap(jax.jacfwd(shots[2].curve.evaluate))(times[1:-1] + 1e-3)
+    np.testing.assert_allclose(slope, jax.vmap(shots[2].curve.velocity)(times[1:-1] + 1e-3))
+
+
+def test_the_dense_output_is_not_kept_where_it_would_fill_the_memory():
+    big = geojax.SteinScoreMetric(lambda x, args: -x)
+    shot = eqx.filter_eval_shape(geojax.exponential_map, big, jnp.ones(5000), jnp.ones(5000))
+    assert max(leaf.size for leaf in jax.tree.leaves(shot)) == 33 * 5000

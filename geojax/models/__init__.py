@@ -1,5 +1,6 @@
 """Networks, their training and checkpoints, and the model zoo (see README.md in this folder)."""
 
+from . import stable_diffusion as stable_diffusion
 from ._checkpoint import NETWORKS as NETWORKS
 from ._checkpoint import build_score as build_score
 from ._checkpoint import load_checkpoint as load_checkpoint

@@ -7,6 +7,10 @@ from ._base import AbstractDensity as AbstractDensity
 from ._base import AbstractScore as AbstractScore
 from ._base import DensityAt as DensityAt
 from ._base import ScoreAt as ScoreAt
+from ._between import ConditionBetween as ConditionBetween
+from ._ddim_path import Inversion as Inversion
+from ._ddim_path import ddim_inversion as ddim_inversion
+from ._ddim_path import ddim_path as ddim_path
 from ._empirical import Empirical as Empirical
 from ._flow import SAMPLERS as SAMPLERS
 from ._flow import ddim as ddim

@@ -1,0 +1,148 @@
+"""The files of a component: JSON, safetensors (whole or in shards) and Flax's msgpack.
+
+Weights are read a tensor at a time, so that loading needs one copy of them in memory. Foreign
+names and layouts are made the checkpoint format's current ones here, and nowhere else.
+"""
+
+import json
+import mmap
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+from safetensors import SafetensorError, safe_open
+
+_SAFETENSORS = ("diffusion_pytorch_model", "model")
+_MSGPACK = ("diffusion_flax_model.msgpack", "flax_model.msgpack")
+_VARIANTS = ("", ".fp16", ".bf16")  # full precision first
+
+
+class Tensor(NamedTuple):
+    """A tensor in a file: its shape, and how to read it."""
+
+    shape: tuple[int, ...]
+    read: Callable[[Any], Array]
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """An object from a JSON file. **Raises:** `FileNotFoundError`; `ValueError` if it is none."""
+    if not path.is_file():
+        raise FileNotFoundError(f"no {path}: is this a Stable Diffusion folder, fully downloaded?")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not valid JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} does not hold a JSON object.")
+    return content
+
+
+def tensors_of(folder: Path) -> dict[str, Tensor]:
+    """The tensors of a component by their current names.
+
+    **Raises:** `FileNotFoundError` when a file is missing, `ValueError` when one is not readable.
+    """
+    for variant in _VARIANTS:
+        for stem in _SAFETENSORS:
+            index = folder / f"{stem}.safetensors.index{variant}.json"
+            whole = folder / f"{stem}{variant}.safetensors"
+            if whole.is_file() or index.is_file():
+                files = [whole] if whole.is_file() else _shards(index)
+                found = {name: t for file in files for name, t in _in_safetensors(file).items()}
+                return {_current_name(name): t for name, t in found.items()}
+    for name in _MSGPACK:
+        if (folder / name).is_file():
+            return {_current_name(n): t for n, t in _in_msgpack(folder / name)}
+    pickled = sorted(path.name for path in folder.glob("*.bin"))
+    if pickled:
+        raise FileNotFoundError(
+            f"{folder} has its weights in {pickled[0]} only. Such a file can run code and is not "
+            "read: get the .safetensors file."
+        )
+    raise FileNotFoundError(
+        f"no weights in {folder}: no {' or '.join(f'{s}.safetensors' for s in _SAFETENSORS)} or "
+        f"their index, and no {' or '.join(_MSGPACK)}."
+    )
+
+
+def _shards(index: Path) -> list[Path]:
+    weight_map = read_json(index).get("weight_map")
+    if not isinstance(weight_map, dict):
+        raise ValueError(f"{index} has no weight_map.")
+    return [index.parent / name for name in sorted(set(weight_map.values()))]
+
+
+def _in_safetensors(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise FileNotFoundError(f"no {path}, which the index beside it names.")
+    try:
+        file = safe_open(str(path), framework="flax")
+        # The names' own `keys()`: the file is no dictionary.
+        return {
+            name: Tensor(tuple(file.get_slice(name).get_shape()), _reader(file, name))
+            for name in file.keys()  # noqa: SIM118
+        }
+    except SafetensorError as error:
+        raise ValueError(f"{path} is not a readable safetensors file: {error}") from None
+
+
+def _reader(file, name: str) -> Callable[[Any], Array]:
+    return lambda dtype: file.get_tensor(name).astype(dtype)
+
+
+def _in_msgpack(path: Path) -> Iterator[tuple[str, Tensor]]:
+    try:
+        from flax import serialization  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        raise ValueError(
+            f'{path} is read by flax, which is not here: python -m pip install "flax>=0.12".'
+        ) from None
+    with path.open("rb") as file:
+        # Mapped rather than read, so that the file is not a second copy in memory.
+        content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    try:
+        tree = serialization.msgpack_restore(content)  # pyright: ignore[reportArgumentType]
+        leaves = list(_leaves(tree))
+    except Exception as error:  # msgpack's many
+        raise ValueError(f"{path} is not a readable Flax file: {error}") from None
+    for keys, value in leaves:
+        yield _from_flax(keys, value)
+
+
+def _leaves(tree: Any, keys: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, (*keys, key))
+        else:
+            yield (*keys, key), value
+
+
+def _from_flax(keys: tuple[str, ...], value: np.ndarray) -> tuple[str, Tensor]:
+    """Flax numbers its modules ``resnets_0`` and keeps inputs before outputs."""
+    *modules, parameter = keys
+    # But "linear_1" of the time embedding is a name.
+    parts = [re.sub(r"(?<!^linear)_(\d+)$", r".\1", module) for module in modules]
+    if parameter == "kernel":
+        value = value.transpose(3, 2, 0, 1) if value.ndim == 4 else value.T
+    parameter = {"kernel": "weight", "scale": "weight", "embedding": "weight"}.get(
+        parameter, parameter
+    )
+    # `array`, not `asarray`: what is kept must not lie in the mapped file.
+    tensor = Tensor(value.shape, lambda dtype: jnp.array(value, dtype=dtype))
+    return ".".join([*parts, parameter]), tensor
+
+
+_OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
+
+
+def _current_name(name: str) -> str:
+    name = name.removeprefix("text_model.")
+    return re.sub(
+        r"(attentions\.\d+)\.(query|key|value|proj_attn)\.",
+        lambda match: f"{match[1]}.{_OLD_ATTENTION[match[2]]}.",
+        name,
+    )

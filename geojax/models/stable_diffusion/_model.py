@@ -1,0 +1,216 @@
+"""A Stable Diffusion checkpoint as one object, and its loading."""
+
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Real
+
+from ...scores import (
+    AbstractScore,
+    ClassifierFreeGuidance,
+    NoisePrediction,
+    ScaledLinear,
+    VelocityPrediction,
+    VPLinear,
+)
+from ._attention import Implementation
+from ._clip import TextEncoder
+from ._files import read_json
+from ._tokenizer import Tokenizer
+from ._unet import UNet
+from ._vae import Autoencoder
+from ._weights import fill
+
+_PIPELINES = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline")
+_SCHEDULES = {"scaled_linear": ScaledLinear, "linear": VPLinear}
+_PREDICTIONS = {"epsilon": NoisePrediction, "v_prediction": VelocityPrediction}
+
+
+class _Timed(eqx.Module):
+    """The U-Net as a function of t in [0, 1]: its timestep 0 ... T - 1 is step k = 1 ... T."""
+
+    unet: UNet
+    num_steps: int = eqx.field(static=True)
+
+    def __call__(self, x, t, args):
+        if args is None:
+            raise ValueError(
+                "args must be the text condition, (tokens, width): model.encode_prompt(prompt)."
+            )
+        timestep = jnp.asarray(t, jnp.result_type(float)) * self.num_steps - 1
+        # In float32 t T is a whole number only nearly, and the network's waves are steep.
+        whole = jnp.round(timestep)
+        timestep = jnp.where(jnp.abs(timestep - whole) < 1e-3, whole, timestep)
+        return self.unet(x, jnp.maximum(timestep, 0), args)
+
+
+class StableDiffusion(eqx.Module):
+    """A checkpoint of Stable Diffusion 1.x or 2.x; made by `load`.
+
+    - ``unet(latents, timestep, text)``: the raw prediction at the checkpoint's own timestep
+      (0 ... 999).
+    - ``vae``, ``text_encoder``, ``tokenizer``: the other parts, each callable alone.
+    - ``schedule``: of the noise, with t in [0, 1]; timestep k is ``t = (k + 1) / 1000``.
+    - ``prediction``: "epsilon" or "v_prediction", what the U-Net predicts.
+    """
+
+    unet: UNet
+    vae: Autoencoder
+    text_encoder: TextEncoder
+    schedule: ScaledLinear | VPLinear
+    tokenizer: Tokenizer = eqx.field(static=True)
+    prediction: str = eqx.field(static=True)
+
+    @property
+    def side(self) -> int:
+        """The side of the pictures that the model was trained on, in pixels: 512 or 768."""
+        return self.unet.sample_size * self.vae.unit
+
+    @property
+    def unit(self) -> int:
+        """What the sides of pictures must be divisible by: 64."""
+        return self.unet.unit * self.vae.unit
+
+    def encode_prompt(self, text: str) -> Float[Array, "tokens width"]:
+        """The text condition, (77, width), float32. **Raises:** `ValueError` as `Tokenizer`."""
+        return self.text_encoder(jnp.asarray(self.tokenizer(text)))
+
+    def encode_image(self, pixels: Float[Array, "c height width"]) -> Float[Array, "c_latent h w"]:
+        """Scaled latents (4, height / 8, width / 8) of pixels (3, height, width) in [-1, 1].
+
+        The mean of the encoder's distribution. **Raises:** `ValueError` when a side is not
+        divisible by 8.
+        """
+        return self.vae.encode(pixels)
+
+    def decode_latents(
+        self, latents: Float[Array, "c_latent h w"]
+    ) -> Float[Array, "c height width"]:
+        """Pixels, about in [-1, 1], of scaled latents."""
+        return self.vae.decode(latents)
+
+    @property
+    def score(self) -> AbstractScore:
+        """The score on scaled latents; ``args`` are a text condition. One U-Net evaluation."""
+        network = _Timed(self.unet, self.schedule.num_steps)
+        return _PREDICTIONS[self.prediction](network, self.schedule)
+
+    def guided(
+        self, scale: Real[Array, ""] | float = 7.5, negative_prompt: str = ""
+    ) -> ClassifierFreeGuidance:
+        """The score with guidance: two U-Net evaluations. ``args`` are a text condition.
+
+        ``scale`` and the negative prompt's condition (``null_args``) are fields of what is
+        returned; with ``args=None`` it is the negative prompt's score, at one evaluation.
+        """
+        condition = self.encode_prompt(negative_prompt)
+        return ClassifierFreeGuidance(self.score, scale, condition)  # pyright: ignore
+
+
+def load(
+    folder: Path | str,
+    *,
+    dtype: Any = jnp.float32,
+    attention: Implementation = "xla",
+    remat: bool = False,
+) -> StableDiffusion:
+    """A Stable Diffusion checkpoint from a folder in the layout of diffusers.
+
+    - ``folder``: with ``unet``, ``vae``, ``text_encoder``, ``tokenizer`` and ``scheduler`` in it;
+      weights in safetensors (whole or in shards) or Flax's msgpack, configurations in JSON.
+    - ``dtype``: of the weights and the networks' arithmetic; what goes in and comes out keeps its
+      own. bfloat16 halves memory and suits GPUs; float16 may overflow in the autoencoder.
+    - ``attention``, ``remat``: of the U-Net, see `UNet`.
+
+    Nothing is ever downloaded. Every tensor of the files must have its place, and every parameter
+    its tensor.
+
+    **Raises:** `FileNotFoundError` when a file is missing; `ValueError` when ``folder`` is none (a
+    hub's name: the message says how to fetch it), a file is damaged, the weights do not fit, or a
+    configuration has a field that is not supported.
+
+    >>> from geojax.models import stable_diffusion
+    >>> stable_diffusion.load("owner/name")
+    Traceback (most recent call last):
+    ...
+    ValueError: no folder 'owner/name'. Nothing is downloaded unasked: for a model of that name on
+    the hub, run `hf download owner/name --local-dir FOLDER` and give FOLDER.
+    """
+    if not Path(folder).is_dir():
+        raise ValueError(
+            f"no folder {str(folder)!r}. Nothing is downloaded unasked: for a model of that name "
+            f"on the hub, run `hf download {folder} --local-dir FOLDER` and give FOLDER."
+        )
+    if not jnp.issubdtype(jnp.dtype(dtype), jnp.floating):
+        raise ValueError(f"dtype must be a floating one, such as jnp.bfloat16, got {dtype}.")
+    folder = Path(folder)
+    _check_pipeline(folder)
+    configs = {name: read_json(folder / name / "config.json") for name in _NETWORKS}
+    schedule, prediction = _read_scheduler(folder / "scheduler" / "scheduler_config.json")
+    makers = {
+        "unet": lambda: UNet(configs["unet"], attention=attention, remat=remat),
+        "vae": lambda: Autoencoder(configs["vae"]),
+        "text_encoder": lambda: TextEncoder(configs["text_encoder"]),
+    }
+    _check_widths(*(eqx.filter_eval_shape(make) for make in makers.values()))
+    networks: dict[str, Any] = {
+        name: fill(make, folder / name, dtype) for name, make in makers.items()
+    }
+    length = len(networks["text_encoder"].embeddings.position_embedding.weight)
+    tokenizer = Tokenizer(folder / "tokenizer", length)
+    return StableDiffusion(
+        **networks, schedule=schedule, tokenizer=tokenizer, prediction=prediction
+    )
+
+
+_NETWORKS = ("unet", "vae", "text_encoder")
+
+
+def _check_pipeline(folder: Path) -> None:
+    index = folder / "model_index.json"
+    if index.is_file():
+        name = str(read_json(index).get("_class_name", _PIPELINES[0])).removeprefix("Flax")
+        if name not in _PIPELINES:
+            raise ValueError(
+                f"{index}: _class_name = {name!r} is not supported, only {_PIPELINES[0]!r}."
+            )
+
+
+def _check_widths(unet: UNet, vae: Autoencoder, text_encoder: TextEncoder) -> None:
+    latent = vae.latent_channels
+    out_channels = len(unet.conv_out.bias)
+    for field, value in (("in_channels", unet.in_channels), ("out_channels", out_channels)):
+        if value != latent:
+            raise ValueError(
+                f"unet/config.json: {field} = {value} is not supported, only the {latent} of "
+                "vae/config.json: inpainting and depth models condition on more than text."
+            )
+    if unet.text_width != text_encoder.width:
+        raise ValueError(
+            f"unet/config.json: cross_attention_dim = {unet.text_width} does not fit hidden_size "
+            f"= {text_encoder.width} of text_encoder/config.json."
+        )
+
+
+def _read_scheduler(path: Path) -> tuple[ScaledLinear | VPLinear, str]:
+    """The noise schedule; what is about a sampler's steps is left to the samplers."""
+    config = read_json(path)
+    kind, prediction = config.get("beta_schedule", "linear"), config.get("prediction_type")
+    prediction = "epsilon" if prediction is None else prediction
+    for field, value, known in (
+        ("beta_schedule", kind, list(_SCHEDULES)),
+        ("prediction_type", prediction, list(_PREDICTIONS)),
+        ("trained_betas", config.get("trained_betas"), [None]),
+        ("rescale_betas_zero_snr", config.get("rescale_betas_zero_snr", False), [False]),
+    ):
+        if value not in known:
+            wanted = " or ".join(repr(v) for v in known)
+            raise ValueError(f"{path}: {field} = {value!r} is not supported, only {wanted}.")
+    schedule = _SCHEDULES[kind](
+        num_steps=config.get("num_train_timesteps", 1000),
+        beta_start=config.get("beta_start", 1e-4),
+        beta_end=config.get("beta_end", 2e-2),
+    )
+    return schedule, prediction

@@ -1,0 +1,59 @@
+"""From a prompt to a picture: the check that all parts of a checkpoint fit."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from ...scores import ddim_path
+from ._model import StableDiffusion
+
+
+def ddim_levels(num_steps: int, num_train_steps: int = 1000) -> Float[Array, " levels"]:
+    """The noise levels of diffusers' DDIM for Stable Diffusion, from high to low.
+
+    Its timesteps are ``i (T // num_steps) + 1``, its last step goes to timestep 0; timestep k is
+    ``t = (k + 1) / T``. **Raises:** `ValueError` when ``num_steps`` is not in 1 ... T.
+
+    >>> from geojax.models.stable_diffusion import ddim_levels
+    >>> ddim_levels(4)
+    Array([0.752, 0.502, 0.252, 0.002, 0.001], dtype=...)
+    """
+    if not 1 <= num_steps <= num_train_steps:
+        raise ValueError(f"num_steps must be in 1 ... {num_train_steps}, got {num_steps}.")
+    timesteps = jnp.arange(num_steps)[::-1] * (num_train_steps // num_steps) + 1
+    timesteps = jnp.append(timesteps, 0).astype(jnp.result_type(float))
+    return (timesteps + 1) / num_train_steps
+
+
+def text_to_image(
+    model: StableDiffusion,
+    prompt: str,
+    *,
+    key: Key[Array, ""],
+    height: int | None = None,
+    width: int | None = None,
+    num_steps: int = 50,
+    guidance: float = 7.5,
+    negative_prompt: str = "",
+    eta: float = 0.0,
+) -> Float[Array, "c height width"]:
+    """A picture of a prompt, drawn by DDIM at diffusers' levels.
+
+    ``height`` and ``width`` are in pixels, divisible by ``model.unit``; by default ``model.side``.
+    Takes ``2 num_steps`` U-Net evaluations. ``eta`` is as for `ddim_path`.
+
+    **Returns:** pixels (3, height, width), about in [-1, 1]. **Raises:** `ValueError` on sizes or
+    ``num_steps`` that the model does not take.
+    """
+    sides = (height or model.side, width or model.side)
+    if any(side % model.unit for side in sides):
+        raise ValueError(
+            f"height and width must be divisible by {model.unit}, got {sides[0]} and {sides[1]}."
+        )
+    start, noise = jax.random.split(key)
+    shape = (model.vae.latent_channels, *(side // model.vae.unit for side in sides))
+    x = jax.random.normal(start, shape)
+    score, text = model.guided(guidance, negative_prompt), model.encode_prompt(prompt)
+    levels = ddim_levels(num_steps, model.schedule.num_steps)
+    states = ddim_path(score, x, levels, args=text, eta=eta, key=noise)
+    return model.decode_latents(states[-1])

@@ -1,0 +1,62 @@
+"""A condition that changes on the way from one point to another."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Real
+
+from ._base import AbstractScore
+from ._schedule import AbstractSchedule
+
+
+class ConditionBetween(AbstractScore):
+    """A score under one condition at a point A, another at B, and mixtures between them.
+
+    ``args`` is the pair of conditions (arrays, or pytrees of arrays, alike in shape). At ``x`` the
+    condition is ``(1 - u) args[0] + u args[1]``, with u in [0, 1] the parameter of the place next
+    to ``x`` on the straight line from A to B at the noise level t: on that line it *is* the
+    parameter of the path. So the condition depends on where a point is, not on how it came there,
+    and a metric made of this score is a metric like any other: every solver, rule and exponential
+    map takes it. Beyond B the condition stays that of B.
+
+    - ``score``: the score of one condition.
+    - ``clean``: A and B without noise, shape (2, *shape).
+    - ``noise``: the noises of A and B, shape (2, *shape); at level t they are at ``alpha(t) clean +
+      sigma(t) noise``.
+
+    Depending on x through u, it is not exactly a gradient, even where the score given is.
+
+    >>> import jax.numpy as jnp
+    >>> from geojax.scores import VE, ConditionBetween, NoisePrediction
+    >>> score = NoisePrediction(lambda x, t, args: args, VE(1.0, 2.0))
+    >>> ends = jnp.asarray([[0.0, 0.0], [4.0, 0.0]])
+    >>> between = ConditionBetween(score, ends, jnp.zeros((2, 2)))
+    >>> between(jnp.asarray([1.0, 5.0]), 0.0, (jnp.zeros(2), jnp.ones(2)))
+    Array([-0.25, -0.25], dtype=...)
+    """
+
+    score: AbstractScore
+    clean: Float[Array, "2 *shape"]
+    noise: Float[Array, "2 *shape"]
+
+    @property
+    def schedule(self) -> AbstractSchedule:
+        """The schedule of the score."""
+        return self.score.schedule
+
+    def __call__(
+        self, x: Float[Array, "*shape"], t: Real[Array, ""] | float, args: Any = None
+    ) -> Float[Array, "*shape"]:
+        if not isinstance(args, tuple) or len(args) != 2:
+            raise ValueError(f"args must be the pair of conditions, got {type(args).__name__}.")
+        a, b = self.schedule.add_noise(self.clean, self.noise, t)
+        square = jnp.vdot(b - a, b - a)
+        u = jnp.vdot(x - a, b - a) / jnp.where(square > 0, square, 1.0)
+        u = jnp.clip(u, 0, 1)
+
+        def mix(first, second):
+            share = u.astype(first.dtype)
+            return (1 - share) * first + share * second
+
+        return self.score(x, t, jax.tree.map(mix, *args))

@@ -98,7 +98,9 @@ class AbstractIterativeSolver(AbstractSolver):
         """``rtol``, or its default."""
         return default_rtol(dtype) if self.rtol is None else self.rtol
 
-    def unit(self, xs: Float[Array, "nodes *shape"], energy: Array, base=1.0) -> Float[Array, ""]:
+    def unit(
+        self, xs: Float[Array, "nodes *shape"], energy: Array, base: Array | float = 1.0
+    ) -> Float[Array, ""]:
         """What a decrement is relative to: the energy, unless ``rtol`` times the energy is below
         what the last digits of the points are worth, as for points that nearly coincide.
         """

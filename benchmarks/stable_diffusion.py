@@ -1,0 +1,281 @@
+"""Stable Diffusion's U-Net with random weights: speed, derivative cost, and seconds for a geodesic.
+
+    python benchmarks/stable_diffusion.py                # toy size; a minute on two cores
+    python benchmarks/stable_diffusion.py --model 1.5    # full size, for a GPU
+
+For each batch size: evaluations a second and TFLOP/s by the compiler's own count of operations,
+and their fraction of the largest matrix product's speed measured in the same run. Then the cost of
+a VJP and a JVP in evaluations, the seconds to compile with an empty and with a filled persistent
+cache, the seconds and evaluations of a geodesic by each rule, peak memory, and where torch and
+diffusers are installed the evaluations a second of theirs, in the same dtype on the same kind of
+device. Times are medians of repeated runs without compilation.
+"""
+
+import argparse
+import gzip
+import json
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from record import ROOT, origin, save
+
+import geojax
+from geojax.geodesics import AbstractRule, GaussNewton, Midpoint, Quadrature
+from geojax.models.stable_diffusion import UNet
+from geojax.scores import NoisePrediction, ScaledLinear
+
+CONFIGS = ROOT / "tests" / "models" / "stable_diffusion" / "full_size.json.gz"
+TOY = {
+    "block_out_channels": [8, 16],
+    "down_block_types": ["CrossAttnDownBlock2D", "DownBlock2D"],
+    "up_block_types": ["UpBlock2D", "CrossAttnUpBlock2D"],
+    "attention_head_dim": 2,
+    "cross_attention_dim": 12,
+    "layers_per_block": 1,
+    "norm_num_groups": 4,
+    "sample_size": 8,
+}
+T, LAM, SEGMENTS, ENERGY_RTOL = 0.4, 1e-4, 16, 1e-3
+
+
+def config_of(model: str) -> dict[str, Any]:
+    """The U-Net's config: the toy's, or that of a version."""
+    if model == "toy":
+        return TOY
+    return json.loads(gzip.decompress(CONFIGS.read_bytes()))[model]["unet"]["config"]
+
+
+def random_unet(config: dict[str, Any], dtype: Any, attention: Any) -> UNet:
+    """The U-Net with weights that keep activations of order one."""
+    unet = eqx.filter_eval_shape(UNet, config, attention=attention)
+    leaves, tree = jax.tree.flatten(unet)
+    keys = jax.random.split(jax.random.key(0), len(leaves))
+
+    def draw(leaf, key):
+        if len(leaf.shape) == 1:
+            return jnp.full(leaf.shape, 0.1, dtype)
+        fan_in = leaf.size // leaf.shape[0]
+        return jax.random.normal(key, leaf.shape, dtype) / jnp.asarray(fan_in**0.5, dtype)
+
+    drawn = [draw(leaf, key) for leaf, key in zip(leaves, keys, strict=True)]
+    return jax.tree.unflatten(tree, drawn)
+
+
+def seconds(function: Callable[[], Any], repeats: int) -> float:
+    """The median time of a run, after one that is not counted."""
+    jax.block_until_ready(function())
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        jax.block_until_ready(function())
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def matrix_peak(dtype: Any, side: int, repeats: int) -> float:
+    """FLOP/s of a product of two large square matrices."""
+    a = jnp.ones((side, side), dtype)
+    product = jax.jit(lambda a: a @ a)
+    return 2 * side**3 / seconds(lambda: product(a), repeats)
+
+
+class Setting:
+    """A network, its inputs and how often to run it."""
+
+    def __init__(self, model: str, dtype: Any, attention: Any, repeats: int):
+        self.config, self.dtype, self.repeats = config_of(model), dtype, repeats
+        self.unet = random_unet(self.config, dtype, attention)
+        side = self.unet.sample_size
+        keys = jax.random.split(jax.random.key(1), 3)
+        shape = (self.unet.in_channels, side, side)
+        self.ends = jax.random.normal(keys[0], (2, *shape), jnp.float32)
+        self.text = jax.random.normal(keys[1], (77, self.unet.text_width), jnp.float32)
+
+    def batch(self, size: int):
+        """The compiled forward pass over a batch, its inputs, and the seconds to compile it."""
+        xs = jnp.repeat(self.ends[:1], size, axis=0)
+        arrays, static = eqx.partition(self.unet, eqx.is_array)
+
+        def forward(arrays, xs, text):
+            unet = eqx.combine(arrays, static)
+            return jax.vmap(lambda x: unet(x, 399, text))(xs)
+
+        start = time.perf_counter()
+        compiled = jax.jit(forward).lower(arrays, xs, self.text).compile()
+        return compiled, (arrays, xs, self.text), time.perf_counter() - start
+
+
+def forward_rows(setting: Setting, batches: list[int], peak: float) -> list[dict[str, Any]]:
+    """A row a batch size."""
+    rows = []
+    for size in batches:
+        compiled, given, _ = setting.batch(size)
+        took = seconds(lambda c=compiled, g=given: c(*g), setting.repeats)
+        analysis = compiled.cost_analysis() or {}
+        flops = analysis.get("flops", float("nan"))
+        rows.append(
+            {
+                "batch": size,
+                "evaluations_per_second": size / took,
+                "tflops": flops / took / 1e12,
+                "fraction_of_peak": flops / took / peak,
+                "gflop_per_evaluation": flops / size / 1e9,
+            }
+        )
+    return rows
+
+
+def compile_seconds(setting: Setting) -> dict[str, float]:
+    """With an empty persistent cache, and with a filled one."""
+    with tempfile.TemporaryDirectory() as folder:
+        jax.config.update("jax_compilation_cache_dir", folder)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+        try:
+            found = {}
+            for name in ("cold", "warm"):
+                jax.clear_caches()
+                found[name] = setting.batch(1)[2]
+        finally:
+            jax.config.update("jax_compilation_cache_dir", None)
+    return found
+
+
+def derivative_cost(setting: Setting) -> dict[str, float]:
+    """The time of a VJP and a JVP, in evaluations."""
+    x, v = setting.ends
+
+    @eqx.filter_jit
+    def forward(unet, x):
+        return unet(x, 399, setting.text)
+
+    @eqx.filter_jit
+    def vjp(unet, x, v):
+        return jax.vjp(lambda y: unet(y, 399, setting.text), x)[1](v)[0]
+
+    @eqx.filter_jit
+    def jvp(unet, x, v):
+        return jax.jvp(lambda y: unet(y, 399, setting.text), (x,), (v,))[1]
+
+    plain = seconds(lambda: forward(setting.unet, x), setting.repeats)
+    return {
+        name: seconds(lambda f=f: f(setting.unet, x, v), setting.repeats) / plain
+        for name, f in (("vjp", vjp), ("jvp", jvp))
+    }
+
+
+def geodesic_rows(setting: Setting, chunk: int) -> list[dict[str, Any]]:
+    """A row a rule: seconds without compilation, and what the network was asked."""
+    unet, text = setting.unet, setting.text
+    score = NoisePrediction(lambda x, t, args: unet(x, 1000 * t - 1, text), ScaledLinear())
+    metric = geojax.SteinScoreMetric(score.at(T), LAM)
+    a, b = setting.ends
+    rules: dict[str, tuple[AbstractRule, GaussNewton]] = {
+        "midpoint": (Midpoint(batch_size=chunk), GaussNewton(rtol=ENERGY_RTOL)),
+        "quadrature, forward only": (
+            Quadrature(batch_size=chunk),
+            GaussNewton(rtol=ENERGY_RTOL, curvature_steps=0),
+        ),
+    }
+    rows = []
+    for name, (rule, solver) in rules.items():
+
+        def solve(rule=rule, solver=solver):
+            return geojax.geodesic(
+                metric,
+                a,
+                b,
+                solver,
+                rule=rule,
+                num_segments=SEGMENTS,
+                certify=solver.certifies,
+                throw=False,
+            )
+
+        solution = solve()
+        rows.append(
+            {
+                "rule": name,
+                "seconds": seconds(solve, 1),
+                "result": solution.message,
+                "energy_fine": float(solution.stats["energy_fine"]),
+                "steps": int(solution.stats["num_steps"]),
+                "unet_evaluations": int(solution.stats["score_evaluations"]),
+                "unet_products": int(solution.stats["score_products"]),
+            }
+        )
+    return rows
+
+
+def torch_rows(setting: Setting, batches: list[int]) -> list[dict[str, Any]] | None:
+    """The same of diffusers' U-Net, or None where it is not installed."""
+    try:
+        import torch
+        from diffusers import UNet2DConditionModel
+    except ImportError:
+        return None
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    dtype = getattr(torch, jnp.dtype(setting.dtype).name)
+    unet = UNet2DConditionModel(**setting.config).to(device, dtype).eval()
+    rows = []
+    for size in batches:
+        x = torch.randn(size, *setting.ends.shape[1:], device=device, dtype=dtype)
+        text = torch.randn(size, *setting.text.shape, device=device, dtype=dtype)
+
+        def run(x=x, text=text):
+            with torch.no_grad():
+                unet(x, 399, text)
+            if device == "cuda":
+                torch.cuda.synchronize()
+
+        took = seconds(run, setting.repeats)
+        rows.append({"batch": size, "evaluations_per_second": size / took, "device": device})
+    return rows
+
+
+def peak_memory() -> dict[str, float]:
+    """GiB: of the device where it counts, and of the process."""
+    stats = jax.devices()[0].memory_stats() or {}
+    found = {"process": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}
+    if "peak_bytes_in_use" in stats:
+        found["device"] = stats["peak_bytes_in_use"] / 2**30
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", choices=["toy", "1.5", "2.1"], default="toy")
+    parser.add_argument("--dtype", default="bfloat16")
+    parser.add_argument("--attention", choices=["xla", "cudnn"], default="xla")
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 4])
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--chunk", type=int, default=16)
+    parser.add_argument("--side", type=int, default=1024, help="of the matrices of the peak")
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    setting = Setting(options.model, jnp.dtype(options.dtype), options.attention, options.repeats)
+    peak = matrix_peak(setting.dtype, options.side, options.repeats)
+    result: dict[str, Any] = {
+        "origin": origin(),
+        "settings": {k: v for k, v in vars(options).items() if k != "out"},
+        "compile_seconds": compile_seconds(setting),
+        "matrix_peak_tflops": peak / 1e12,
+        "forward": forward_rows(setting, options.batches, peak),
+        "cost_in_evaluations": derivative_cost(setting) if options.attention == "xla" else None,
+        "geodesic": geodesic_rows(setting, options.chunk),
+        "torch": torch_rows(setting, options.batches),
+    }
+    result["peak_gib"] = peak_memory()
+    out = options.out or ROOT / "benchmarks" / "results" / f"stable_diffusion_{options.model}.json"
+    save(out, result)
+
+
+if __name__ == "__main__":
+    main()

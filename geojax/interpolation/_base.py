@@ -3,13 +3,50 @@
 import abc
 
 import equinox as eqx
-from jaxtyping import Array, Float, Key
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Integer, Key
+
+from ..geodesics import RESULTS
+
+
+class Interpolation(eqx.Module):
+    """The points of a path, how it was found and at what price.
+
+    - ``points``: at the times asked for, shape (times, *shape).
+    - ``result``: a member of `RESULTS`; methods that solve nothing are successful.
+    - ``score_evaluations``: forward evaluations of the score to find the path.
+    """
+
+    points: Float[Array, "times *shape"]
+    result: RESULTS
+    score_evaluations: Integer[Array, ""]
+
+    @property
+    def message(self) -> str:
+        """The verdict in words."""
+        good = bool(self.result == RESULTS.successful)
+        return "successful" if good else RESULTS[self.result]
 
 
 class AbstractInterpolator(eqx.Module):
-    """A path from ``x0`` (time 0) to ``x1`` (time 1) and, at times above 1, beyond it."""
+    """A path from ``x0`` (time 0) to ``x1`` (time 1) and, at times above 1, beyond it.
+
+    Subclasses define `run`; calling one gives its points.
+    """
 
     @abc.abstractmethod
+    def run(
+        self,
+        x0: Float[Array, "*shape"],
+        x1: Float[Array, "*shape"],
+        ts: Float[Array, " times"],
+        *,
+        key: Key[Array, ""] | None = None,
+    ) -> Interpolation:
+        """The path at the times ``ts`` >= 0, with its figures. ``key`` is for methods that draw;
+        most do not.
+        """
+
     def __call__(
         self,
         x0: Float[Array, "*shape"],
@@ -18,4 +55,17 @@ class AbstractInterpolator(eqx.Module):
         *,
         key: Key[Array, ""] | None = None,
     ) -> Float[Array, "times *shape"]:
-        """The points at the times ``ts`` >= 0. ``key`` is for methods that draw; most do not."""
+        """The points at the times ``ts``."""
+        return self.run(x0, x1, ts, key=key).points
+
+
+def found(points: Float[Array, "times *shape"], score_evaluations=0) -> Interpolation:
+    """Points that no solve could miss."""
+    return Interpolation(points, RESULTS.successful, jnp.asarray(score_evaluations))
+
+
+def only_between(ts: Float[Array, " times"], name: str) -> Float[Array, " times"]:
+    """The times, or a run-time error where one is above 1."""
+    slack = 8 * float(jnp.finfo(ts.dtype).eps)
+    message = f"{name} is defined between its end-points only: ts must lie in [0, 1]."
+    return jnp.minimum(eqx.error_if(ts, ts > 1 + slack, message), 1)

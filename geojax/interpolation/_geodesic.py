@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..geodesics import GeodesicSolution, exponential_map, geodesic
+from ..geodesics import RESULTS, GeodesicSolution, exponential_map, geodesic
 from ..metrics import AbstractMetric
-from ._base import AbstractInterpolator
+from ._base import AbstractInterpolator, Interpolation
 
 
 class ExtendedGeodesic(eqx.Module):
@@ -47,6 +47,9 @@ class Geodesic(AbstractInterpolator):
     - ``args``: handed to its score.
     - ``options``: options of `geodesic` (``num_segments``, ``solver``, ``rule``, ...).
     - ``extension_options``: options of `exponential_map` (``rtol``, ``max_steps``, ...).
+    - ``start``: the interpolator whose path the solver starts from; default the straight line.
+    - ``throw``: raise when a solve did not succeed; else calling it gives what there is, and `run`
+      says so.
 
     >>> import jax.numpy as jnp, geojax
     >>> path = geojax.Geodesic(geojax.Euclidean())
@@ -58,6 +61,8 @@ class Geodesic(AbstractInterpolator):
     args: Any = None
     options: dict[str, Any] = eqx.field(default_factory=dict)
     extension_options: dict[str, Any] = eqx.field(default_factory=dict)
+    start: AbstractInterpolator | None = None
+    throw: bool = eqx.field(static=True, default=True)
 
     def solve(
         self,
@@ -73,7 +78,11 @@ class Geodesic(AbstractInterpolator):
         """
         if until < 1:
             raise ValueError(f"until must be at least 1, the time of x1, got {until}.")
-        solution = geodesic(self.metric, x0, x1, args=self.args, throw=throw, **self.options)
+        options = dict(self.options)
+        if self.start is not None:
+            nodes = jnp.linspace(0, 1, 1 + options.get("num_segments", 32), dtype=x0.dtype)
+            options["init"] = self.start(x0, x1, nodes)
+        solution = geodesic(self.metric, x0, x1, args=self.args, throw=throw, **options)
         extension = None
         if until > 1:
             velocity = (until - 1) * solution.final_velocity
@@ -82,6 +91,13 @@ class Geodesic(AbstractInterpolator):
             )
         return ExtendedGeodesic(solution, extension, float(until))
 
-    def __call__(self, x0, x1, ts, *, key=None):
+    def run(self, x0, x1, ts, *, key=None):
         until = max(1.0, float(ts.max()))
-        return self.solve(x0, x1, until=until).evaluate(ts)
+        path = self.solve(x0, x1, until=until, throw=self.throw)
+        result = path.solution.result
+        evaluations = path.solution.stats["score_evaluations"]
+        if path.extension is not None:
+            good = result == RESULTS.successful
+            result = RESULTS.where(good, path.extension.result, result)
+            evaluations = evaluations + path.extension.stats["score_evaluations"]
+        return Interpolation(path.evaluate(ts), result, jnp.asarray(evaluations))

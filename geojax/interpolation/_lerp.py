@@ -2,7 +2,7 @@
 
 import jax
 
-from ._base import AbstractInterpolator
+from ._base import AbstractInterpolator, found
 
 
 class Lerp(AbstractInterpolator):
@@ -14,6 +14,6 @@ class Lerp(AbstractInterpolator):
     [0. 1. 4.]
     """
 
-    def __call__(self, x0, x1, ts, *, key=None):
+    def run(self, x0, x1, ts, *, key=None):
         ts = ts.astype(x0.dtype)
-        return jax.vmap(lambda t: (1 - t) * x0 + t * x1)(ts)
+        return found(jax.vmap(lambda t: (1 - t) * x0 + t * x1)(ts))

@@ -16,9 +16,11 @@ class NoiseRoute(eqx.Module):
     - ``t``: the noise level in [0, 1]; step k of T is k / T.
     - ``noising``: "shared" adds the *same* Gaussian noise to both ends, so that their difference
       stays alpha times the difference of the images (the protocol of arXiv 2505.11128);
-      "inversion" follows the probability flow, which is deterministic and invertible.
+      "inversion" follows the probability flow, which is deterministic and invertible; "none" adds
+      no noise, so that clean points are seen by the score of level t.
     - ``denoising``: "ddim" (``num_steps`` steps) or "probability_flow" (adaptive). Both are
-      deterministic, so that what differs along a path comes from the path.
+      deterministic, so that what differs along a path comes from the path. "none", for points
+      without noise, undoes the factor alpha alone.
     - ``args``: handed to the score (a label, or None for no condition).
 
     **Raises:** `ValueError` on ``t`` outside (0, 1] or an unknown ``noising`` or ``denoising``.
@@ -33,8 +35,8 @@ class NoiseRoute(eqx.Module):
 
     score: AbstractScore
     t: float = eqx.field(static=True, default=0.4)
-    noising: Literal["shared", "inversion"] = eqx.field(static=True, default="shared")
-    denoising: Literal["ddim", "probability_flow"] = eqx.field(static=True, default="ddim")
+    noising: Literal["shared", "inversion", "none"] = eqx.field(static=True, default="shared")
+    denoising: Literal["ddim", "probability_flow", "none"] = eqx.field(static=True, default="ddim")
     num_steps: int = eqx.field(static=True, default=50)
     args: Any = None
 
@@ -44,12 +46,14 @@ class NoiseRoute(eqx.Module):
                 f"t must lie in (0, 1], got {self.t}. Step k of T is t = k / T: step 400 of 1000 "
                 "is t=0.4."
             )
-        if self.noising not in ("shared", "inversion"):
-            raise ValueError(f"noising must be 'shared' or 'inversion', got {self.noising!r}.")
-        if self.denoising not in ("ddim", "probability_flow"):
-            raise ValueError(
-                f"denoising must be 'ddim' or 'probability_flow', got {self.denoising!r}."
-            )
+        for name, known in (
+            ("noising", ("shared", "inversion", "none")),
+            ("denoising", ("ddim", "probability_flow", "none")),
+        ):
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}."
+                )
         if self.num_steps < 1:
             raise ValueError(f"num_steps must be at least 1, got {self.num_steps}.")
 
@@ -66,6 +70,9 @@ class NoiseRoute(eqx.Module):
         """
         if x0.shape != x1.shape:
             raise ValueError(f"x0 and x1 must have one shape, got {x0.shape} and {x1.shape}.")
+        if self.noising == "none":
+            alpha = self.score.schedule.alpha(self.t).astype(x0.dtype)
+            return alpha * x0, alpha * x1
         if self.noising == "inversion":
             return self._move(x0, 0.0, self.t), self._move(x1, 0.0, self.t)
         if key is None:
@@ -77,10 +84,12 @@ class NoiseRoute(eqx.Module):
     @eqx.filter_jit
     def denoise(self, zs: Float[Array, "points *shape"]) -> Float[Array, "points *shape"]:
         """Images from points at level t, one by one, all at once."""
+        if self.denoising == "none":
+            return zs / self.score.schedule.alpha(self.t).astype(zs.dtype)
         return jax.vmap(lambda z: self._move(z, self.t, 0.0))(zs)
 
     def _move(self, x, t_from, t_to):
-        if self.denoising == "ddim":
+        if self.denoising != "probability_flow":
             steps = self.num_steps
             return ddim(self.score, x, t_from, t_to, num_steps=steps, args=self.args)
         return probability_flow(self.score, x, t_from, t_to, args=self.args)

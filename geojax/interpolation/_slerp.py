@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from ._base import AbstractInterpolator
+from ._base import AbstractInterpolator, found
 
 
 class Slerp(AbstractInterpolator):
@@ -19,7 +19,7 @@ class Slerp(AbstractInterpolator):
     1.0
     """
 
-    def __call__(self, x0, x1, ts, *, key=None):
+    def run(self, x0, x1, ts, *, key=None):
         ts = ts.astype(x0.dtype)
         norms = [jnp.linalg.norm(x.reshape(-1)) for x in (x0, x1)]
         u0, u1 = (x / jnp.where(n > 0, n, 1.0) for x, n in zip((x0, x1), norms, strict=True))
@@ -36,4 +36,4 @@ class Slerp(AbstractInterpolator):
             b = jnp.where(parallel, t, jnp.sin(t * safe) / sine)
             return a * x0 + b * x1
 
-        return jax.vmap(at)(ts)
+        return found(jax.vmap(at)(ts))

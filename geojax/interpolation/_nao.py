@@ -1,0 +1,105 @@
+"""NAO: paths and centroids of Gaussian seeds that keep to likely norms (Samuel et al. 2023)."""
+
+import math
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ..metrics import AbstractConformalMetric
+from ..statistics import frechet_mean
+from ._base import AbstractInterpolator, Interpolation, only_between
+from ._geodesic import Geodesic
+from ._slerp import Slerp
+
+
+class NormPriorMetric(AbstractConformalMetric):
+    """``g(x) = (-log chi(|x|))^2 I``, chi the density of the norm of a standard normal vector.
+
+    - ``dim``: of that vector; x may be the coordinates in a subspace that the path keeps to.
+    """
+
+    dim: int = eqx.field(static=True)
+
+    def log_factor(self, x: Float[Array, "*shape"], args: Any = None) -> Float[Array, ""]:
+        square = jnp.sum(x**2)
+        constant = (self.dim / 2 - 1) * math.log(2) + math.lgamma(self.dim / 2)
+        return 2 * jnp.log(constant + square / 2 - (self.dim - 1) / 2 * jnp.log(square))
+
+
+class Nao(AbstractInterpolator):
+    """The path between two seeds of least ``integral -log chi(|x|) |dx|`` (Samuel, Ben-Ari,
+    Darshan, Maron & Chechik, NeurIPS 2023).
+
+    The seeds are points at level 1, standard normal. The price depends on the norm alone, so that
+    the path lies in the plane of the two seeds and the origin, where it is found as a geodesic.
+    Between its ends only. Seeds that point opposite ways have no path.
+
+    >>> import jax, jax.numpy as jnp, geojax
+    >>> from geojax.interpolation import Nao
+    >>> x0, x1 = jax.random.normal(jax.random.key(0), (2, 50))
+    >>> middle = Nao()(x0, x1, jnp.array([0.5]))[0]
+    >>> bool(6.5 < jnp.linalg.norm(middle) < 7.5)  # as that of most seeds
+    True
+    """
+
+    num_segments: int = eqx.field(static=True, default=16)
+    throw: bool = eqx.field(static=True, default=True)
+
+    def run(self, x0, x1, ts, *, key=None):
+        ts = only_between(ts, "NAO")
+        first = x0 / jnp.linalg.norm(x0.reshape(-1))
+        along = jnp.vdot(first, x1)
+        rest = x1 - along * first
+        height = jnp.linalg.norm(rest.reshape(-1))
+        second = rest / jnp.where(height > 0, height, 1.0)
+        path = Geodesic(
+            NormPriorMetric(x0.size),
+            options={"num_segments": self.num_segments, "resolution_tolerance": 0.1},
+            start=Slerp(),
+            throw=self.throw,
+        )
+        plane = path.run(
+            jnp.stack([jnp.vdot(first, x0), jnp.zeros_like(along)]),
+            jnp.stack([along, height]),
+            ts.astype(x0.dtype),
+        )
+        points = jax.vmap(lambda c: c[0] * first + c[1] * second)(plane.points)
+        return Interpolation(points, plane.result, jnp.asarray(0))
+
+
+def nao_centroid(
+    seeds: Float[Array, "seeds *shape"], *, num_segments: int = 16, throw: bool = True
+) -> Float[Array, "*shape"]:
+    """The seed in the middle of others: the Fréchet mean in the metric of `Nao`.
+
+    - ``seeds``: standard normal, at least two.
+
+    By symmetry it lies in their span, where it is found. It minimises the sum of *squared* lengths
+    of the paths to the seeds, where the paper takes the lengths: for two seeds the former's is the
+    middle of their path, and the latter's any point of it.
+
+    **Raises:** a run-time error naming the remedy when it was not found and ``throw``.
+
+    >>> import jax, jax.numpy as jnp
+    >>> from geojax.interpolation import nao_centroid
+    >>> seeds = jax.random.normal(jax.random.key(0), (3, 100))
+    >>> bool(9 < jnp.linalg.norm(nao_centroid(seeds, num_segments=8)) < 11)
+    True
+    """
+    flat = seeds.reshape(len(seeds), -1)
+    basis, triangle = jnp.linalg.qr(flat.T)
+    mean = jnp.mean(triangle, axis=1)
+    start = mean * math.sqrt(flat.shape[1]) / jnp.linalg.norm(mean)
+    found = frechet_mean(
+        NormPriorMetric(flat.shape[1]),
+        triangle.T,
+        init=start,
+        num_segments=num_segments,
+        resolution_tolerance=0.5,
+        rtol=1e-3,
+        throw=throw,
+    )
+    return (basis @ found.point).reshape(seeds.shape[1:])

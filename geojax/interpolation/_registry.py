@@ -1,0 +1,176 @@
+"""Every method by name, set up in the same way: what an experiment runs through.
+
+| name | what it is |
+|---|---|
+| LERP, SLERP | in closed form |
+| NAO | the path of likely norms, between seeds of level 1 (Samuel et al. 2023) |
+| NoiseDiffusion | images and noises apart (Zheng et al. 2024) |
+| density | the length divided by the density, by curvature flow (Yu et al. 2025) |
+| Jacobian | J^T J, 9 inner points, 500 steps of Adam, from SLERP (Saito & Matsubara 2025) |
+| Stein as published | I + 1000 s s^T, 500 steps of Adam at rate 1e-3 (arXiv 2505.11128) |
+| Stein | I + lam s s^T by Gauss-Newton |
+| combined | I + lam s s^T + lam sigma^2 J^T J by Gauss-Newton |
+| smoothed | the metric of rank 8 by Gauss-Newton |
+
+Extrapolations: the straight line, a tangent step with denoising, a score-guided walk, the
+exponential map of Stein or combined.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import optax
+from jaxtyping import Array, Key
+
+from ..geodesics import PathEnergy
+from ..metrics import (
+    AbstractMetric,
+    JacobianMetric,
+    SmoothedSteinScoreMetric,
+    SteinScoreMetric,
+)
+from ._base import AbstractInterpolator
+from ._density_flow import DensityFlow
+from ._extrapolation import ScoreWalk, TangentStep
+from ._geodesic import Geodesic
+from ._lerp import Lerp
+from ._nao import Nao
+from ._noise_diffusion import NoiseDiffusion
+from ._route import NoiseRoute
+from ._routed import Routed
+from ._slerp import Slerp
+
+
+class MethodSettings(NamedTuple):
+    """What the methods share.
+
+    - ``route``: the score, its level and the way there and back; ``noising="none"`` for points
+      that are to be seen without noise.
+    - ``shape``: of a point.
+    - ``key``: draws the probes of the smoothed metric.
+    - ``lam``: the weight of s s^T in geojax's own metrics, in units of squared length.
+    - ``num_segments``, ``max_steps``: of geojax's own solves.
+    """
+
+    route: NoiseRoute
+    shape: tuple[int, ...]
+    key: Key[Array, ""]
+    lam: float = 1.0
+    num_segments: int = 32
+    max_steps: int = 200
+
+
+def interpolator(name: str, settings: MethodSettings) -> AbstractInterpolator:
+    """The method of `INTERPOLATORS` or `EXTRAPOLATORS` of that name, from image to image.
+
+    A solve that does not succeed does not raise: read ``run(...).result``.
+
+    **Raises:** `ValueError` on an unknown name.
+
+    >>> import jax, jax.numpy as jnp, geojax
+    >>> from geojax.interpolation import MethodSettings, interpolator
+    >>> ring = geojax.NoisedSphere(1.0, schedule=geojax.VE(0.1, 1.0))
+    >>> route = geojax.NoiseRoute(ring, t=0.1, noising="none", denoising="none")
+    >>> settings = MethodSettings(route, (2,), jax.random.key(0), num_segments=8)
+    >>> x0, x1 = jnp.array([1.0, 0.0]), jnp.array([0.0, 1.0])
+    >>> interpolator("Stein", settings)(x0, x1, jnp.linspace(0, 1, 5)).shape
+    (5, 2)
+    """
+    known = INTERPOLATORS | EXTRAPOLATORS
+    if name not in known:
+        raise ValueError(f"unknown method {name!r}. Known: {', '.join(known)}.")
+    return known[name](settings)
+
+
+def _routed(make: Callable[[MethodSettings], AbstractInterpolator]):
+    return lambda settings: Routed(settings.route, make(settings))
+
+
+def _score(settings: MethodSettings):
+    return settings.route.score.at(settings.route.t)
+
+
+def _sigma_squared(settings: MethodSettings) -> float:
+    return float(settings.route.score.schedule.sigma(settings.route.t)) ** 2
+
+
+def _stein(settings: MethodSettings) -> SteinScoreMetric:
+    return SteinScoreMetric(_score(settings), settings.lam)
+
+
+def _combined(settings: MethodSettings) -> AbstractMetric:
+    # |J| is about |s| / sigma where the score changes: so both terms weigh about the same.
+    jacobian = JacobianMetric(_score(settings), settings.lam * _sigma_squared(settings), 1e-6)
+    return _stein(settings) + jacobian
+
+
+def _smoothed(settings: MethodSettings) -> AbstractMetric:
+    return SmoothedSteinScoreMetric.draw(
+        _score(settings),
+        settings.shape,
+        8,
+        _sigma_squared(settings) ** 0.5,
+        settings.lam,
+        key=settings.key,
+    )
+
+
+def _solved(metric: Callable[[MethodSettings], AbstractMetric]):
+    def make(settings: MethodSettings) -> AbstractInterpolator:
+        options = {"num_segments": settings.num_segments, "max_steps": settings.max_steps}
+        args = settings.route.args
+        return Geodesic(metric(settings), args=args, options=options, throw=False)
+
+    return make
+
+
+def _stein_as_published(settings: MethodSettings) -> AbstractInterpolator:
+    options = {
+        "solver": PathEnergy(optimiser=optax.adam(1e-3)),
+        "num_segments": settings.num_segments,
+        "max_steps": 500,
+        "certify": False,
+    }
+    metric = SteinScoreMetric(_score(settings), 1000.0)
+    return Geodesic(metric, args=settings.route.args, options=options, throw=False)
+
+
+def _jacobian(settings: MethodSettings) -> AbstractInterpolator:
+    options = {
+        "solver": PathEnergy(optimiser=optax.adam(optax.cosine_decay_schedule(1e-3, 500, 0.1))),
+        "num_segments": 10,
+        "max_steps": 500,
+        "certify": False,
+    }
+    # Published without a Euclidean part; a metric must be positive definite.
+    metric = JacobianMetric(_score(settings), 1.0, 1e-6)
+    args = settings.route.args
+    return Geodesic(metric, args=args, options=options, start=Slerp(), throw=False)
+
+
+def _beyond(kind: type):
+    def make(settings: MethodSettings) -> AbstractInterpolator:
+        return kind(_score(settings), _sigma_squared(settings), args=settings.route.args)
+
+    return make
+
+
+INTERPOLATORS: dict[str, Callable[[MethodSettings], AbstractInterpolator]] = {
+    "LERP": _routed(lambda settings: Lerp()),
+    "SLERP": _routed(lambda settings: Slerp()),
+    "NAO": _routed(lambda settings: Nao(throw=False)),
+    "NoiseDiffusion": lambda settings: NoiseDiffusion(settings.route),
+    "density": _routed(lambda settings: DensityFlow(_score(settings), args=settings.route.args)),
+    "Jacobian": _routed(_jacobian),
+    "Stein as published": _routed(_stein_as_published),
+    "Stein": _routed(_solved(_stein)),
+    "combined": _routed(_solved(_combined)),
+    "smoothed": _routed(_solved(_smoothed)),
+}
+EXTRAPOLATORS: dict[str, Callable[[MethodSettings], AbstractInterpolator]] = {
+    "straight line": _routed(lambda settings: Lerp()),
+    "tangent step": _routed(_beyond(TangentStep)),
+    "score-guided walk": _routed(_beyond(ScoreWalk)),
+    "exponential map": _routed(_solved(_stein)),
+    "exponential map, combined": _routed(_solved(_combined)),
+}

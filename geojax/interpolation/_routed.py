@@ -1,0 +1,32 @@
+"""An interpolator of images from one of points at a noise level."""
+
+import jax
+
+from ._base import AbstractInterpolator, Interpolation
+from ._route import NoiseRoute
+
+
+class Routed(AbstractInterpolator):
+    """Both images to the level of ``route``, the path of ``inner`` there, and its points back.
+
+    The key draws the noise and is handed on. The score evaluations of `run` are those to find the
+    path: the way there and back is the same for all methods on a route.
+
+    >>> import jax, jax.numpy as jnp, geojax
+    >>> from geojax.interpolation import Routed
+    >>> score = geojax.GaussianMixture(jnp.zeros((1, 2)), scales=1.0)
+    >>> lerp = Routed(geojax.NoiseRoute(score, t=0.2), geojax.Lerp())
+    >>> ts = jnp.linspace(0, 1, 3)
+    >>> lerp(jnp.zeros(2), jnp.ones(2), ts, key=jax.random.key(0)).shape
+    (3, 2)
+    """
+
+    route: NoiseRoute
+    inner: AbstractInterpolator
+
+    def run(self, x0, x1, ts, *, key=None):
+        noise_key, inner_key = (None, None) if key is None else jax.random.split(key)
+        z0, z1 = self.route.noise(x0, x1, key=noise_key)
+        path = self.inner.run(z0, z1, ts, key=inner_key)
+        images = self.route.denoise(path.points)
+        return Interpolation(images, path.result, path.score_evaluations)

@@ -4,6 +4,13 @@ from ._advice import ASYMMETRIC as ASYMMETRIC
 from ._advice import INDISTINGUISHABLE as INDISTINGUISHABLE
 from ._advice import Recommendation as Recommendation
 from ._advice import recommend as recommend
+from ._curves import Curve as Curve
+from ._curves import Product as Product
+from ._curves import TwoMoons as TwoMoons
+from ._curves import c_shape as c_shape
+from ._curves import closed_curve as closed_curve
+from ._curves import spiral as spiral
+from ._curves import swiss_roll as swiss_roll
 from ._distributions import KernelDistance as KernelDistance
 from ._distributions import frechet_distance as frechet_distance
 from ._distributions import gaussian_frechet_distance as gaussian_frechet_distance
@@ -15,6 +22,9 @@ from ._inspect import DIRECTIONS as DIRECTIONS
 from ._inspect import Inspection as Inspection
 from ._inspect import inspect_score as inspect_score
 from ._lpips import LPIPS as LPIPS
+from ._manifolds import AbstractManifold as AbstractManifold
+from ._manifolds import FlatTorus as FlatTorus
+from ._manifolds import Sphere as Sphere
 from ._paths import DistanceToSet as DistanceToSet
 from ._paths import PathFigures as PathFigures
 from ._paths import distance_to as distance_to

@@ -1,0 +1,172 @@
+"""Manifolds whose geometry is known: what paths and distances from scores are held against.
+
+A manifold knows its nearest points, its geodesics and their lengths, exactly or to the digits of a
+fine table, and how to draw from the uniform law on it. `noised` makes that law's score.
+"""
+
+import abc
+import dataclasses
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from ..scores import AbstractDensity, AbstractSchedule, Empirical, NoisedSphere, random_embedding
+
+
+class AbstractManifold(eqx.Module):
+    """A manifold in R^D by its coordinates in a subspace, which ``embedding`` turns into R^D.
+
+    Subclasses define what happens in the subspace, by the methods with an underscore. ``embedding``
+    has orthonormal rows, shape (k, D), or is None for R^k itself.
+    """
+
+    @property
+    @abc.abstractmethod
+    def embedding(self) -> Float[Array, "k ambient_dim"] | None:
+        """The rows that span the subspace."""
+
+    @abc.abstractmethod
+    def _project(self, x: Float[Array, " k"]) -> Float[Array, " k"]:
+        """The nearest point."""
+
+    @abc.abstractmethod
+    def _geodesic(self, a, b, ts) -> Float[Array, "times k"]:
+        """The shortest geodesic from a to b at the times, and on beyond b."""
+
+    @abc.abstractmethod
+    def _distance(self, a, b) -> Float[Array, ""]:
+        """Its length."""
+
+    @abc.abstractmethod
+    def _sample(self, num: int, key: Key[Array, ""]) -> Float[Array, "num k"]:
+        """Points of the uniform law."""
+
+    def project(self, x: Float[Array, " ambient_dim"]) -> Float[Array, " ambient_dim"]:
+        """The point of the manifold nearest to ``x``."""
+        return self._out(self._project(self._in(x)))
+
+    def geodesic(
+        self,
+        a: Float[Array, " ambient_dim"],
+        b: Float[Array, " ambient_dim"],
+        ts: Float[Array, " times"],
+    ) -> Float[Array, "times ambient_dim"]:
+        """The shortest geodesic from ``a`` (time 0) to ``b`` (time 1), both on the manifold, at
+        constant speed; times above 1 go on beyond b.
+        """
+        return jax.vmap(self._out)(self._geodesic(self._in(a), self._in(b), ts))
+
+    def distance(
+        self, a: Float[Array, " ambient_dim"], b: Float[Array, " ambient_dim"]
+    ) -> Float[Array, ""]:
+        """The length of the shortest geodesic between two points of the manifold."""
+        return self._distance(self._in(a), self._in(b))
+
+    def sample(self, num: int, *, key: Key[Array, ""]) -> Float[Array, "num ambient_dim"]:
+        """Points drawn from the uniform law on the manifold."""
+        return jax.vmap(self._out)(self._sample(num, key))
+
+    def embedded(self, ambient_dim: int, *, key: Key[Array, ""]) -> "AbstractManifold":
+        """The same manifold in a random subspace of R^ambient_dim. **Raises:** `ValueError` where
+        that has no room.
+        """
+        k = self._sample(1, key).shape[1]
+        return dataclasses.replace(self, embedding=random_embedding(k, ambient_dim, key=key))
+
+    def noised(
+        self, schedule: AbstractSchedule, *, num: int = 2000, key: Key[Array, ""]
+    ) -> AbstractDensity:
+        """The uniform law, noised: that of ``num`` points of it (`Empirical`, exact for these), or
+        in closed form where there is one, which ignores ``num`` and ``key``.
+        """
+        return Empirical(self.sample(num, key=key), schedule)
+
+    def _in(self, x):
+        return x if self.embedding is None else self.embedding.astype(x.dtype) @ x
+
+    def _out(self, x):
+        return x if self.embedding is None else x @ self.embedding.astype(x.dtype)
+
+
+class Sphere(AbstractManifold):
+    """The sphere S^dim of a radius about 0; ``dim`` 1 is a circle.
+
+    >>> import jax, jax.numpy as jnp
+    >>> from geojax.evaluation import Sphere
+    >>> sphere = Sphere(2).embedded(10, key=jax.random.key(0))
+    >>> a, b = sphere.sample(2, key=jax.random.key(1))
+    >>> bool(jnp.linalg.norm(a - b) <= sphere.distance(a, b) <= jnp.pi)
+    True
+    """
+
+    dim: int = eqx.field(static=True)
+    radius: float = eqx.field(static=True, default=1.0)
+    embedding: Float[Array, "k ambient_dim"] | None = None
+
+    def noised(self, schedule, *, num=2000, key):
+        k, rows = self.dim + 1, self.embedding
+        return NoisedSphere(radius=self.radius, dim=k, embedding=rows, schedule=schedule)
+
+    def _project(self, x):
+        return self.radius * x / jnp.linalg.norm(x)
+
+    def _angle(self, a, b):
+        return 2 * jnp.arctan2(jnp.linalg.norm(a - b), jnp.linalg.norm(a + b))
+
+    def _distance(self, a, b):
+        return self.radius * self._angle(a, b)
+
+    def _geodesic(self, a, b, ts):
+        angle = self._angle(a, b)
+        aside = b - jnp.vdot(a, b) / jnp.vdot(a, a) * a
+        length = jnp.linalg.norm(aside)
+        aside = self.radius * aside / jnp.where(length > 0, length, 1.0)
+        turns = (ts * angle)[:, None]
+        return jnp.cos(turns) * a[None] + jnp.sin(turns) * aside[None]
+
+    def _sample(self, num, key):
+        x = jax.random.normal(key, (num, self.dim + 1))
+        return self.radius * x / jnp.linalg.norm(x, axis=1, keepdims=True)
+
+
+class FlatTorus(AbstractManifold):
+    """The product of two circles in R^4, of the given radii: flat, of codimension 2 or more.
+
+    >>> import jax, jax.numpy as jnp
+    >>> from geojax.evaluation import FlatTorus
+    >>> torus = FlatTorus((1.0, 0.5))
+    >>> a, b = jnp.array([1.0, 0.0, 0.5, 0.0]), jnp.array([0.0, 1.0, 0.0, 0.5])
+    >>> print(f"{torus.distance(a, b):.4f}")  # pi / 2 (1 + 1 / 4)^(1/2)
+    1.7562
+    """
+
+    radii: tuple[float, float] = eqx.field(static=True, default=(1.0, 0.5))
+    embedding: Float[Array, "k ambient_dim"] | None = None
+
+    def _angles(self, x):
+        pairs = x.reshape(2, 2)
+        return jnp.arctan2(pairs[:, 1], pairs[:, 0])
+
+    def _at(self, angles):
+        circles = jnp.stack([jnp.cos(angles), jnp.sin(angles)], axis=1)
+        return (jnp.asarray(self.radii, angles.dtype)[:, None] * circles).reshape(-1)
+
+    def _project(self, x):
+        return self._at(self._angles(x))
+
+    def _turn(self, a, b):
+        turn = self._angles(b) - self._angles(a)
+        return (turn + jnp.pi) % (2 * jnp.pi) - jnp.pi
+
+    def _distance(self, a, b):
+        return jnp.linalg.norm(jnp.asarray(self.radii, a.dtype) * self._turn(a, b))
+
+    def _geodesic(self, a, b, ts):
+        start, turn = self._angles(a), self._turn(a, b)
+        return jax.vmap(lambda t: self._at(start + t * turn))(ts)
+
+    def _sample(self, num, key):
+        angles = jax.random.uniform(key, (num, 2), maxval=2 * jnp.pi)
+        return jax.vmap(self._at)(angles)

@@ -2,6 +2,7 @@
 
 import re
 
+import jax
 import pytest
 
 from tests.source import ROOT
@@ -27,6 +28,16 @@ def test_commands():
     assert test.strip() == 'python -m pip install -e ".[test]" && pytest'
 
 
+@pytest.fixture
+def optimised():
+    """The root's `conftest.py` compiles for speed of compilation; a network runs too slowly so."""
+    jax.config.update("jax_disable_most_optimizations", False)
+    jax.clear_caches()
+    yield
+    jax.config.update("jax_disable_most_optimizations", True)
+
+
+@pytest.mark.usefixtures("optimised")
 def test_python_blocks_run():
     """In order and in one namespace, as a reader would paste them."""
     namespace = {"__name__": "__main__"}

@@ -137,8 +137,8 @@ def test_transforms_and_precision():
     single = solve(A.astype(jnp.float32), B.astype(jnp.float32))
     assert single.energy.dtype == jnp.float32 and single.result == RESULTS.successful
     assert float(single.energy) == pytest.approx(float(eager.energy), rel=1e-4)
-    with pytest.raises(ValueError, match="Reverse-mode"):
-        jax.grad(lambda b: solve(A, b).length)(B)
+    by_end = jax.grad(lambda b: solve(A, b).length)(B)
+    assert by_end.shape == B.shape and np.all(np.isfinite(by_end))
 
 
 def test_progress_meter(capsys):

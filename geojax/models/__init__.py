@@ -5,10 +5,13 @@ from ._checkpoint import NETWORKS as NETWORKS
 from ._checkpoint import build_score as build_score
 from ._checkpoint import load_checkpoint as load_checkpoint
 from ._checkpoint import save_checkpoint as save_checkpoint
+from ._digit_classifier import DigitClassifier as DigitClassifier
+from ._digit_classifier import save_classifier as save_classifier
 from ._image_unet import ImageUNet as ImageUNet
 from ._registry import available as available
 from ._registry import describe as describe
 from ._registry import load as load
+from ._registry import load_classifier as load_classifier
 from ._registry import zoo_folder as zoo_folder
 from ._rotated_mnist import from_pixels as from_pixels
 from ._rotated_mnist import load_mnist as load_mnist

@@ -1,4 +1,4 @@
-"""The model zoo: trained scores by name."""
+"""The model zoo: trained scores and classifiers by name."""
 
 import tomllib
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 
 from ..scores import AbstractScore
 from ._checkpoint import load_checkpoint, read_config
+from ._digit_classifier import DigitClassifier, read_classifier
 
 
 def zoo_folder() -> Path:
@@ -29,14 +30,19 @@ def zoo_folder() -> Path:
     )
 
 
-def available() -> dict[str, str]:
-    """The names of the bundled models, each with its one-line description.
+def available(kind: str = "score") -> dict[str, str]:
+    """The names of the bundled models of a kind, each with its one-line description.
+
+    ``kind`` is "score" or "classifier". **Raises:** `ValueError` on any other.
 
     >>> from geojax.models import available
-    >>> list(available())
-    ['rotated_mnist']
+    >>> list(available()), list(available("classifier"))
+    (['rotated_mnist'], ['digit_classifier'])
     """
-    return {name: entry["description"] for name, entry in _registry().items()}
+    if kind not in ("score", "classifier"):
+        raise ValueError(f"kind must be 'score' or 'classifier', got {kind!r}.")
+    models = _registry().items()
+    return {name: m["description"] for name, m in models if m.get("kind", "score") == kind}
 
 
 def load(name_or_folder: str | Path) -> AbstractScore:
@@ -48,8 +54,21 @@ def load(name_or_folder: str | Path) -> AbstractScore:
     **Raises:** `ValueError` when it is neither a known name nor a folder, or the checkpoint is
     damaged; `FileNotFoundError` when the folder holds no checkpoint.
     """
-    score, _ = load_checkpoint(_folder_of(name_or_folder))
+    score, _ = load_checkpoint(_folder_of(name_or_folder, "score"))
     return score
+
+
+def load_classifier(name_or_folder: str | Path = "digit_classifier") -> DigitClassifier:
+    """A trained classifier, by its name in the zoo or from a folder that `save_classifier` wrote.
+
+    **Raises:** as `load`.
+
+    >>> import jax.numpy as jnp
+    >>> from geojax.models import load_classifier
+    >>> load_classifier().features(jnp.zeros((1, 28, 28))).shape
+    (64,)
+    """
+    return read_classifier(_folder_of(name_or_folder, "classifier"))
 
 
 def describe(name_or_folder: str | Path) -> dict[str, Any]:
@@ -60,16 +79,16 @@ def describe(name_or_folder: str | Path) -> dict[str, Any]:
 
     **Raises:** as `load`.
     """
-    return read_config(_folder_of(name_or_folder))
+    return read_config(_folder_of(name_or_folder, None))
 
 
 def _registry() -> dict[str, dict[str, str]]:
     return tomllib.loads((zoo_folder() / "registry.toml").read_text(encoding="utf-8"))
 
 
-def _folder_of(name_or_folder: str | Path) -> Path:
+def _folder_of(name_or_folder: str | Path, kind: str | None) -> Path:
     # A name wins over a folder of that name in the current directory: write ./name for the folder.
-    registry = _registry()
+    registry = _registry() if kind is None else available(kind)
     if str(name_or_folder) in registry:
         return zoo_folder() / str(name_or_folder)
     if Path(name_or_folder).is_dir():

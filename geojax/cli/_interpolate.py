@@ -7,7 +7,7 @@ import typer
 
 from . import _defaults as defaults
 from ._console import input_checked, tell
-from ._settings import Settings, with_settings
+from ._settings import PromptSettings, Settings, with_settings
 
 ImageFile = Annotated[Path, typer.Argument(help="An image file; converted if need be.")]
 Label = Annotated[int | None, typer.Option(help="Class to condition on. Default: none.")]
@@ -19,12 +19,16 @@ def interpolate(
     a: ImageFile,
     b: ImageFile,
     settings: Settings,
+    prompts: PromptSettings,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("geojax-interpolate"),
     label: Label = None,
     invert: Invert = False,
 ) -> None:
-    """The geodesic between two images, beside LERP and SLERP."""
-    _between_files("interpolate", a, b, settings, out, label, invert, 0.0)
+    """The geodesic between two images, beside LERP and SLERP.
+
+    --model may be a Stable Diffusion folder: then between two photographs, under prompts.
+    """
+    _between_files("interpolate", a, b, settings, prompts, out, label, invert, 0.0)
 
 
 @with_settings
@@ -32,6 +36,7 @@ def extrapolate(
     a: ImageFile,
     b: ImageFile,
     settings: Settings,
+    prompts: PromptSettings,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("geojax-extrapolate"),
     label: Label = None,
     invert: Invert = False,
@@ -40,7 +45,7 @@ def extrapolate(
     ] = defaults.EXTENT,
 ) -> None:
     """The geodesic from A to B and on beyond B, beside LERP and SLERP."""
-    _between_files("extrapolate", a, b, settings, out, label, invert, extent)
+    _between_files("extrapolate", a, b, settings, prompts, out, label, invert, extent)
 
 
 def _between_files(
@@ -48,6 +53,7 @@ def _between_files(
     a: Path,
     b: Path,
     settings: Settings,
+    prompts: PromptSettings,
     out: Path,
     label: int | None,
     invert: bool,
@@ -56,6 +62,7 @@ def _between_files(
     from ._environment import configure_jax
     from ._images import read_image
     from ._outputs import writable_folder
+    from ._photographs import between_photographs, is_stable_diffusion
     from ._run import as_points, check_label, load_model, run
 
     with input_checked():
@@ -63,6 +70,14 @@ def _between_files(
         if command == "extrapolate" and not 0 < extent <= 10:
             raise ValueError(f"--extent must be in (0, 10], got {extent}.")
         configure_jax(x64=settings.x64)
+        if is_stable_diffusion(settings.model):
+            between_photographs(command, a, b, settings, prompts, out, label, invert, extent)
+            return
+        if prompts.given():
+            raise ValueError(
+                f"{prompts.given()[0]} is for Stable Diffusion folders, and {settings.model} is "
+                "none: leave it out, or give such a folder as --model."
+            )
         score, config = load_model(settings.model)
         check_label(label, config)
         arrays = []

@@ -141,10 +141,11 @@ def run(
         seconds = {"end_points": drawn - began, "paths": found - drawn}
         with input_checked():
             files = write_outputs(out, command, settings, inputs, result, seconds, lead)
-    _report(result, files, time.perf_counter() - began)
+    report(result, files, time.perf_counter() - began)
 
 
-def _report(result: Comparison, files: list[Path], seconds: float) -> None:
+def report(result: Comparison, files: list[Path], seconds: float) -> None:
+    """Print the table and the verdict. **Raises:** `typer.Exit` when a solve failed."""
     Console().print(terminal_table(figure_rows(result), list(result.records)))
     for note in result.notes:
         tell("note", note)

@@ -107,22 +107,71 @@ class Settings:
         return defaults.MAX_STEPS[self.solver] if self.max_steps is None else self.max_steps
 
 
+class Precision(StrEnum):
+    """What a network is computed in."""
+
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+    FLOAT16 = "float16"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PromptSettings:
+    """What a run with a Stable Diffusion folder depends on besides."""
+
+    prompt: Annotated[
+        str | None, _option("Stable Diffusion: what A (and B) shows. Default: no words.")
+    ] = None
+    prompt_b: Annotated[
+        str | None, _option("What B shows, where that is not what A shows.", "--prompt-b")
+    ] = None
+    negative_prompt: Annotated[
+        str | None, _option("With --guidance: what not to show.", "--negative-prompt")
+    ] = None
+    guidance: Annotated[
+        float | None, _option("Guidance scale; other than 1 doubles the work. Default: 1.")
+    ] = None
+    size: Annotated[str | None, _option("HEIGHTxWIDTH of the pictures. Default: the model's.")] = (
+        None
+    )
+    chunk: Annotated[
+        int | None, _option("Points that the networks see at once: less memory. Default: 4.")
+    ] = None
+    dtype: Annotated[Precision | None, _option("Of the networks. Default: float32.")] = None
+
+    def given(self) -> list[str]:
+        """The options that were given, by name."""
+        values = dataclasses.asdict(self).items()
+        return [f"--{name.replace('_', '-')}" for name, value in values if value is not None]
+
+
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command one option for every field of `Settings` instead of ``settings`` itself."""
-    fields = {field.name: field for field in dataclasses.fields(Settings)}
+    """Give a command one option for every field of `Settings` and `PromptSettings`, instead of
+    parameters of these types.
+    """
     signature = inspect.signature(command, eval_str=True)
-    own = [p for p in signature.parameters.values() if p.name != "settings"]
+    parameters = list(signature.parameters.values())
+    groups: dict[str, Any] = {
+        p.name: p.annotation for p in parameters if dataclasses.is_dataclass(p.annotation)
+    }
+    own = [p for p in parameters if p.name not in groups]
     shared = [
         inspect.Parameter(
-            name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=field.type
+            field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=field.type
         )
-        for name, field in fields.items()
+        for group in groups.values()
+        for field in dataclasses.fields(group)
     ]
 
     @functools.wraps(command)
     def wrapper(**options: Any) -> None:
-        chosen = {name: options.pop(name) for name in fields}
-        command(settings=Settings(**chosen), **options)
+        chosen = {
+            name: group(
+                **{field.name: options.pop(field.name) for field in dataclasses.fields(group)}
+            )
+            for name, group in groups.items()
+        }
+        command(**chosen, **options)
 
     parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + shared
     wrapper.__signature__ = signature.replace(parameters=parameters)  # pyright: ignore

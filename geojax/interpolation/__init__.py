@@ -11,6 +11,7 @@ from ._extrapolation import ScoreWalk as ScoreWalk
 from ._extrapolation import TangentStep as TangentStep
 from ._geodesic import ExtendedGeodesic as ExtendedGeodesic
 from ._geodesic import Geodesic as Geodesic
+from ._latents import compare_latents as compare_latents
 from ._lerp import Lerp as Lerp
 from ._nao import Nao as Nao
 from ._nao import NormPriorMetric as NormPriorMetric

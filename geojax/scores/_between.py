@@ -25,7 +25,9 @@ class ConditionBetween(AbstractScore):
     - ``noise``: the noises of A and B, shape (2, *shape); at level t they are at ``alpha(t) clean +
       sigma(t) noise``.
 
-    Depending on x through u, it is not exactly a gradient, even where the score given is.
+    Depending on x through u, it is not exactly a gradient, even where the score given is: a rule
+    that takes it for one (`Quadrature`) may stall before the tolerance where the conditions are far
+    apart; `Midpoint` does not.
 
     >>> import jax.numpy as jnp
     >>> from geojax.scores import VE, ConditionBetween, NoisePrediction

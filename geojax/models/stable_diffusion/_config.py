@@ -27,8 +27,10 @@ def read_fields(
         # A field of a later version that is off, or absent, asks for nothing.
         if field not in fixed and value in (None, False):
             continue
-        if field not in fixed or value not in fixed[field]:
-            wanted = " or ".join(repr(v) for v in fixed.get(field, ["no such field"]))
+        if field not in fixed:
+            raise ValueError(f"{where}: {field} = {value!r} is not supported.")
+        if value not in fixed[field]:
+            wanted = " or ".join(repr(v) for v in fixed[field])
             raise ValueError(f"{where}: {field} = {value!r} is not supported, only {wanted}.")
     return {field: config.get(field, default) for field, default in used.items()}
 

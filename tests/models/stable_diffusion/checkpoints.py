@@ -18,9 +18,9 @@ WORDS = 2 * 256 + 2  # the tokenizer's bytes, within and at the end of a word, a
 
 
 def configs(style: str) -> dict[str, dict]:
-    """The configurations of a tiny "sd1" or "sd2", by component."""
-    first = style == "sd1"
-    widths, width = [8, 16], 12 if first else 16
+    """The configurations of a tiny "sd1" or "sd2", by component; "small" is quick to compile."""
+    first = style != "sd2"
+    widths, width = [4] if style == "small" else [8, 16], 12 if first else 16
     levels = len(widths)
     unet = {
         "_class_name": "UNet2DConditionModel",
@@ -38,9 +38,9 @@ def configs(style: str) -> dict[str, dict]:
     } | ({} if first else {"use_linear_projection": True, "upcast_attention": True})
     vae = {
         "_class_name": "AutoencoderKL",
-        "block_out_channels": widths,
-        "down_block_types": ["DownEncoderBlock2D"] * levels,
-        "up_block_types": ["UpDecoderBlock2D"] * levels,
+        "block_out_channels": [4, 4] if style == "small" else widths,
+        "down_block_types": ["DownEncoderBlock2D"] * 2,
+        "up_block_types": ["UpDecoderBlock2D"] * 2,
         "latent_channels": 4,
         "layers_per_block": 1 if first else 2,
         "norm_num_groups": 4,

@@ -17,7 +17,7 @@ def _bytes_for_words(monkeypatch):
 
 @pytest.mark.usefixtures("_bytes_for_words")
 def test_a_picture_of_a_prompt():
-    model = tiny_model("sd1")
+    model = tiny_model("small")
 
     def draw(prompt):
         size = {"height": 8, "width": 16}
@@ -31,7 +31,7 @@ def test_a_picture_of_a_prompt():
 
 
 def test_arguments():
-    with pytest.raises(ValueError, match="divisible by 4, got 9 and 8"):
-        text_to_image(tiny_model("sd1"), "a", key=jax.random.key(0), height=9, width=8)
+    with pytest.raises(ValueError, match="divisible by 2, got 9 and 8"):
+        text_to_image(tiny_model("small"), "a", key=jax.random.key(0), height=9, width=8)
     with pytest.raises(ValueError, match=r"num_steps must be in 1 \.\.\. 1000, got 0"):
         ddim_levels(0)

@@ -1,0 +1,100 @@
+"""`interpolate` with a tiny Stable Diffusion checkpoint, end to end; and its refusals."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from geojax.models.stable_diffusion import Tokenizer
+from tests.models.stable_diffusion.checkpoints import configs, tensors, write_checkpoint
+
+from .test_bad_input import assert_refused
+
+QUICK = ["--segments", "4", "--frames", "3", "--denoise-steps", "2", "--chunk", "3"]
+QUICK += ["--rule", "quadrature", "--lam", "0.001", "--rtol", "0.01", "--size", "8x16"]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return write_checkpoint(tmp_path / "tiny", "small")
+
+
+@pytest.fixture
+def photographs(tmp_path, data_file):
+    subject = data_file("dreambooth_subset")
+    found = sorted(p for p in subject.rglob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png"))
+    return [str(path) for path in found[:2]]
+
+
+@pytest.fixture
+def bytes_for_words(monkeypatch):
+    """A tokenizer of bytes, so that nothing but the command itself is tried."""
+
+    def tokens(self, text):
+        numbers = [512, *text.encode()[: self.length - 2], 513]
+        return np.asarray(numbers + [0] * (self.length - len(numbers)), np.int32)
+
+    monkeypatch.setattr(Tokenizer, "__call__", tokens)
+
+
+def test_two_photographs_under_two_prompts(
+    geojax_command, folder, photographs, bytes_for_words, tmp_path
+):
+    prompts = ["--prompt", "a bag", "--prompt-b", "a dog"]
+    command = ["interpolate", *photographs, "--model", folder, *QUICK, *prompts]
+    outs = [tmp_path / "one", tmp_path / "two"]
+    for out in outs:
+        result = geojax_command(*command, "--out", out)
+        assert result.exit_code == 0, result.output
+    metrics = json.loads((outs[0] / "metrics.json").read_text())
+    assert metrics["successful"]
+    figures = metrics["methods"]["geodesic"]
+    assert figures["score_products"] == 0  # the forward-only rule takes no VJP and no JVP
+    assert figures["network_evaluations"] == figures["score_evaluations"] + 3 * 2
+    assert metrics["settings"]["prompt_b"] == "a dog"
+    assert metrics["settings"]["size"] == "8x16"
+    for name in ("paths.png", "path.gif", "energy.png", "report.html"):
+        assert (outs[0] / name).stat().st_size > 1000
+    for name in ("a", "geodesic_0.0000", "geodesic_0.5000", "geodesic_1.0000"):
+        one, two = (np.asarray(Image.open(out / "frames" / f"{name}.png")) for out in outs)
+        assert one.shape == (8, 16, 3)
+        np.testing.assert_array_equal(one, two)
+
+
+def truncate(folder):
+    path = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    path.write_bytes(path.read_bytes()[:1000])
+
+
+def misshape(folder):
+    weights = tensors("small")
+    weights["unet"]["conv_out.bias"] = np.zeros(5, np.float32)
+    write_checkpoint(folder, "small", weights=weights)
+
+
+def unsupported(folder):
+    config = configs("small")["unet"] | {"class_embed_type": "timestep"}
+    (folder / "unet" / "config.json").write_text(json.dumps(config))
+
+
+@pytest.mark.parametrize(
+    "change, options, text",
+    [
+        (lambda folder: (folder / "vae" / "config.json").unlink(), [], "vae/config.json"),
+        (truncate, [], "is not a readable safetensors file"),
+        (misshape, [], "conv_out.bias (5,) where config.json says (4,)"),
+        (unsupported, [], "class_embed_type = 'timestep' is not supported"),
+        (None, ["--size", "9x8"], "--size must be HEIGHTxWIDTH, both divisible by 2, got '9x8'"),
+        (None, ["--chunk", "0"], "--chunk must be at least 1, got 0."),
+        (None, ["--label", "3"], "--label is for models of classes: give --prompt."),
+        (None, ["--rule", "graph"], "--rule graph needs a model whose log-density is known"),
+        (None, ["--model", "owner/name"], "hf download owner/name --local-dir FOLDER"),
+        (None, ["--model", "rotated_mnist"], "--prompt is for Stable Diffusion folders"),
+    ],
+)
+def test_refusals(geojax_command, folder, pictures, bytes_for_words, change, options, text):
+    if change is not None:
+        change(folder)
+    options = ["--model", folder, "--size", "8", "--prompt", "a bag", *options]
+    assert_refused(geojax_command("interpolate", *pictures, *options), text)

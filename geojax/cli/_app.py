@@ -9,6 +9,7 @@ from ._environment import version
 from ._inspect import inspect
 from ._interpolate import extrapolate, interpolate
 from ._models import models
+from ._reproduce import reproduce
 from ._train import train
 
 app = typer.Typer(
@@ -38,7 +39,7 @@ def _common(
     pass
 
 
-for _command in (demo, interpolate, extrapolate, inspect, train, models):
+for _command in (demo, interpolate, extrapolate, inspect, train, models, reproduce):
     app.command()(_command)
 
 

@@ -1,0 +1,48 @@
+"""Tables from rows: means with standard errors, and CSV."""
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .._files import written_whole
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def summarise(rows: Rows, by: Sequence[str], figures: Sequence[str]) -> list[dict[str, Any]]:
+    """One row for each combination of ``by``: ``count``, and of every figure its mean and standard
+    error (as ``figure`` and ``figure_se``) over the rows that have it.
+
+    A figure that no row has, or whose rows are one, has None for what is not known.
+
+    >>> from geojax.experiments import summarise
+    >>> rows = [{"method": "LERP", "error": 1.0}, {"method": "LERP", "error": 3.0}]
+    >>> summarise(rows, ["method"], ["error"])
+    [{'method': 'LERP', 'count': 2, 'error': 2.0, 'error_se': 1.0}]
+    """
+    groups: dict[tuple, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row[name] for name in by), []).append(row)
+    table = []
+    for key, group in groups.items():
+        line: dict[str, Any] = {**dict(zip(by, key, strict=True)), "count": len(group)}
+        for name in figures:
+            values = [row[name] for row in group if row.get(name) is not None]
+            line[name] = float(np.mean(values)) if values else None
+            error = np.std(values, ddof=1) / math.sqrt(len(values)) if len(values) > 1 else None
+            line[f"{name}_se"] = None if error is None else float(error)
+        table.append(line)
+    return table
+
+
+def write_csv(path: Path | str, rows: Rows) -> None:
+    """Rows as CSV, whole or not at all; columns are those of any row, in the order they appear."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    with written_whole(path) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)

@@ -89,7 +89,7 @@ class SyntheticPlan:
     methods: Sequence[str] = tuple(name for name in INTERPOLATORS if name != "NAO")
     extrapolations: Sequence[str] = tuple(EXTRAPOLATORS)
     sigmas: Sequence[float] = (0.05, 0.1, 0.2)
-    lams: Sequence[float] = (1.0, 10.0, 100.0)
+    lams: Sequence[float] = (1.0, 10.0, 100.0, 1000.0)
     segments: Sequence[int] = (16, 64)
     num_pairs: int = 20
     until: float = 1.5
@@ -106,7 +106,7 @@ class SyntheticPlan:
                 "flat torus in R^4",
             ),
             sigmas=(0.1,),
-            lams=(10.0,),
+            lams=(100.0,),
             segments=(32,),
             num_pairs=3,
         )

@@ -144,7 +144,8 @@ def compile_seconds(setting: Setting) -> dict[str, float]:
                 jax.clear_caches()
                 found[name] = setting.batch(1)[2]
         finally:
-            jax.config.update("jax_compilation_cache_dir", None)
+            # The folder is gone in a moment, but JAX would go on writing to it.
+            jax.config.update("jax_enable_compilation_cache", False)
     return found
 
 

@@ -351,7 +351,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--limit", type=float, default=10.0, help="seconds a run")
     parser.add_argument("--cache", type=Path, default=CACHE, help="where the peers are")
     parser.add_argument("--out", type=Path, default=RESULTS)
-    parser.add_argument("--redraw", action="store_true", help="only figure and comparison, from the rows")
+    parser.add_argument(
+        "--redraw", action="store_true", help="only figure and comparison, from the rows"
+    )
     options = parser.parse_args(arguments)
     if options.redraw:
         result = json.loads(options.out.read_text())

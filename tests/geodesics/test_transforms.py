@@ -44,11 +44,14 @@ def test_a_batch_is_a_loop_and_a_failed_lane_fails_alone():
     assert float(batch.length[2]) == 0
 
 
-@pytest.mark.parametrize("kind", ["TextProgressMeter", "TqdmProgressMeter"])
+METERS = {"TextProgressMeter": {"minimum_increase": 0.1}, "TqdmProgressMeter": {"refresh_steps": 1}}
+
+
+@pytest.mark.parametrize("kind", METERS)
 def test_progress_is_shown_under_jit_and_changes_nothing(kind, capfd):
     if kind == "TqdmProgressMeter":
         pytest.importorskip("tqdm")
-    meter = getattr(diffrax, kind)(minimum_increase=0.1)
+    meter = getattr(diffrax, kind)(**METERS[kind])
     stein = metric(2, 0.5, 1)
 
     @jax.jit

@@ -1,9 +1,12 @@
 """Reading image files for a model, with a notice of every conversion."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+
+from ._console import tell
 
 MODES = {1: "L", 3: "RGB"}
 
@@ -48,6 +51,17 @@ def read_image(
             "light on dark. Add --invert to turn it."
         )
     return pixels.transpose(2, 0, 1) / 127.5 - 1, said
+
+
+def read_images(paths: Sequence[Path], shape: tuple[int, ...], *, invert: bool) -> list[np.ndarray]:
+    """Each as `read_image` has it; what was changed in it is told on stderr."""
+    arrays = []
+    for path in paths:
+        array, notices = read_image(path, shape, invert=invert)
+        arrays.append(array)
+        for notice in notices:
+            tell("notice", notice)
+    return arrays
 
 
 def _open(path: Path) -> Image.Image:

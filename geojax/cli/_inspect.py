@@ -109,7 +109,7 @@ def _check(levels, lams, count, pairs, segments, seed) -> None:
 
 def _read(paths: list[Path], shape: tuple[int, ...], count: int, invert: bool) -> list[Any]:
     """The images of the files and folders, at most ``count``."""
-    from ._images import read_image
+    from ._images import read_images
 
     files = []
     for path in paths:
@@ -122,13 +122,7 @@ def _read(paths: list[Path], shape: tuple[int, ...], count: int, invert: bool) -
             files.append(path)
     if len(files) > count:
         tell("notice", f"the first {count} of {len(files)} images are taken; --count takes more.")
-    arrays = []
-    for path in files[:count]:
-        array, notices = read_image(path, shape, invert=invert)
-        arrays.append(array)
-        for notice in notices:
-            tell("notice", notice)
-    return arrays
+    return read_images(files[:count], shape, invert=invert)
 
 
 def _check_distinct(points) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from . import _defaults as defaults
-from ._console import input_checked, tell
+from ._console import input_checked
 from ._settings import PromptSettings, Settings, with_settings
 
 ImageFile = Annotated[Path, typer.Argument(help="An image file; converted if need be.")]
@@ -60,7 +60,7 @@ def _between_files(
     extent: float,
 ) -> None:
     from ._environment import configure_jax
-    from ._images import read_image
+    from ._images import read_images
     from ._outputs import writable_folder
     from ._photographs import between_photographs, is_stable_diffusion
     from ._run import as_points, check_label, load_model, run
@@ -80,12 +80,7 @@ def _between_files(
             )
         score, config = load_model(settings.model)
         check_label(label, config)
-        arrays = []
-        for path in (a, b):
-            array, notices = read_image(path, tuple(config["shape"]), invert=invert)
-            arrays.append(array)
-            for notice in notices:
-                tell("notice", notice)
+        arrays = read_images((a, b), tuple(config["shape"]), invert=invert)
         writable_folder(out)
     image_a, image_b = (as_points(array, x64=settings.x64) for array in arrays)
     inputs = {"a": str(a), "b": str(b), "label": label, "invert": invert}

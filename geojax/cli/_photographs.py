@@ -13,11 +13,10 @@ from ..interpolation import compare_latents
 from ..metrics import SteinScoreMetric
 from ..models import stable_diffusion
 from ..models.stable_diffusion import StableDiffusion
-from ._console import Stages, input_checked, tell
-from ._figures import in_options
-from ._images import read_image
+from ._console import Stages, input_checked
+from ._images import read_images
 from ._outputs import writable_folder, write_outputs
-from ._run import as_points, make_rule, make_solver, report
+from ._run import as_points, make_rule, make_solver, report, told_in_options
 from ._settings import Precision, PromptSettings, Rule, Settings, Solver
 
 _STAGES = [
@@ -66,12 +65,8 @@ def between_photographs(
             settings.model, dtype=jnp.dtype((prompts.dtype or Precision.FLOAT32).value)
         )
         shape = (3, *_size(prompts.size, model))
-        photographs = []
-        for path in (a, b):
-            array, notices = read_image(path, shape, invert=invert)
-            photographs.append(as_points(array, x64=settings.x64))
-            for notice in notices:
-                tell("notice", notice)
+        arrays = read_images((a, b), shape, invert=invert)
+        photographs = [as_points(array, x64=settings.x64) for array in arrays]
         first = model.encode_prompt(prompts.prompt or "")
         conditions = first, first
         if prompts.prompt_b is not None and prompts.prompt_b != prompts.prompt:
@@ -113,10 +108,7 @@ def between_photographs(
             evaluations=2 if guided else 1,
             on_stage=bar.begin,
         )
-        result = result._replace(
-            problems=[in_options(text) for text in result.problems],
-            notes=[in_options(text) for text in result.notes],
-        )
+        result = told_in_options(result)
         bar.begin("files")
         found = time.perf_counter()
         inputs = {

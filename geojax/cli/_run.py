@@ -132,16 +132,21 @@ def run(
             frames=settings.frames,
             on_stage=bar.begin,
         )
-        result = result._replace(
-            problems=[in_options(text) for text in result.problems],
-            notes=[in_options(text) for text in result.notes],
-        )
+        result = told_in_options(result)
         bar.begin("files")
         found = time.perf_counter()
         seconds = {"end_points": drawn - began, "paths": found - drawn}
         with input_checked():
             files = write_outputs(out, command, settings, inputs, result, seconds, lead)
     report(result, files, time.perf_counter() - began)
+
+
+def told_in_options(result: Comparison) -> Comparison:
+    """With problems and notes in the words of the command line."""
+    return result._replace(
+        problems=[in_options(text) for text in result.problems],
+        notes=[in_options(text) for text in result.notes],
+    )
 
 
 def report(result: Comparison, files: list[Path], seconds: float) -> None:

@@ -10,6 +10,9 @@ from ._paths import paths_figure as paths_figure
 from ._report import FigureRow as FigureRow
 from ._report import html_report as html_report
 from ._report import save_report as save_report
+from ._results_page import ResultPicture as ResultPicture
+from ._results_page import ResultTable as ResultTable
+from ._results_page import results_page as results_page
 from ._style import pixels as pixels
 from ._training import loss_curve as loss_curve
 from ._training import sample_sheet as sample_sheet

@@ -4,13 +4,10 @@
 it. Everything is escaped, every picture is inlined.
 """
 
-import base64
-import html
 import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from string import Template
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +16,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from .._files import written_whole
+from ._html import filled, picture, png_uri, safe, setting_rows
 from ._style import pixels
 
 Images = Real[Array | np.ndarray, "_ channels height width"]
@@ -81,8 +79,8 @@ def html_report(
     height, width = np.asarray(given).shape[-2:]
     names = list(tiles)
     parts = {
-        "title": _safe(title),
-        "lead": _safe(lead),
+        "title": safe(title),
+        "lead": safe(lead),
         "verdict": _verdict(problems, notes, success),
         "columns": str(len(names)),
         "aspect": f"{width} / {height}",
@@ -95,19 +93,15 @@ def html_report(
         ),
         "last": str(len(times) - 1),
         "scale": _scale(times),
-        "summary": "\n".join(f"<p>{_safe(text)}</p>" for text in summary),
-        "pictures": "\n".join(_picture(*item) for item in pictures.items()),
-        "methods": "".join(f'<th scope="col" class="number">{_safe(name)}</th>' for name in names),
+        "summary": "\n".join(f"<p>{safe(text)}</p>" for text in summary),
+        "pictures": "\n".join(picture(*item) for item in pictures.items()),
+        "methods": "".join(f'<th scope="col" class="number">{safe(name)}</th>' for name in names),
         "rows": "\n".join(_row(row, names) for row in rows),
-        "settings": "\n".join(
-            f'<tr><th scope="row">{_safe(name)}</th><td>{_safe(value)}</td></tr>'
-            for name, value in settings.items()
-        ),
+        "settings": setting_rows(settings),
         "frames": _script(list(tiles.values())),
         "times": _script([round(float(time), 6) for time in times]),
     }
-    page = Path(__file__).with_name("report.html").read_text(encoding="utf-8")
-    return Template(page).substitute(parts)
+    return filled("report.html", parts)
 
 
 def save_report(page: str, path: Path | str) -> None:
@@ -120,30 +114,22 @@ def save_report(page: str, path: Path | str) -> None:
         temporary.write_text(page, encoding="utf-8")
 
 
-def _safe(text: str) -> str:
-    return html.escape(text, quote=True)
-
-
 def _script(value) -> str:
     """JSON that cannot end the script it stands in."""
     return json.dumps(value, separators=(",", ":")).replace("</", "<\\/")
 
 
-def _uri(content: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(content).decode("ascii")
-
-
 def _tile(tile: np.ndarray) -> str:
     buffer = io.BytesIO()
     Image.fromarray(tile).save(buffer, "PNG", optimize=True)
-    return _uri(buffer.getvalue())
+    return png_uri(buffer.getvalue())
 
 
 def _labelled(label: str, uri: str, name: str = "") -> str:
     name = f' id="{name}"' if name else ""
     return (
-        f"<figure><figcaption>{_safe(label)}</figcaption>"
-        f'<img{name} src="{uri}" alt="{_safe(label)}"></figure>'
+        f"<figure><figcaption>{safe(label)}</figcaption>"
+        f'<img{name} src="{uri}" alt="{safe(label)}"></figure>'
     )
 
 
@@ -152,7 +138,7 @@ def _verdict(problems: Sequence[str], notes: Sequence[str], success: str) -> str
     items = items or [("good", "Successful.", success)]
     items += [("note", "Note.", text) for text in notes]
     return "\n".join(
-        f'<li class="{kind}"><b>{word}</b>{_safe(text)}</li>' for kind, word, text in items
+        f'<li class="{kind}"><b>{word}</b>{safe(text)}</li>' for kind, word, text in items
     )
 
 
@@ -169,22 +155,12 @@ def _scale(times: np.ndarray) -> str:
     )
 
 
-def _picture(caption: str, figure: Figure) -> str:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=130)
-    uri = _uri(buffer.getvalue())
-    return (
-        f"<h2>{_safe(caption)}</h2>\n"
-        f'<div class="picture picture-scroll"><img src="{uri}" alt="{_safe(caption)}"></div>'
-    )
-
-
 def _row(row: FigureRow, names: Sequence[str]) -> str:
     cells = "".join(
-        f'<td class="number" data-method="{_safe(name)}">{_safe(value)}</td>'
+        f'<td class="number" data-method="{safe(name)}">{safe(value)}</td>'
         for name, value in zip(names, row.values, strict=True)
     )
     return (
-        f'<tr><th scope="row">{_safe(row.name)}</th>{cells}'
-        f'<td class="means">{_safe(row.meaning)}</td></tr>'
+        f'<tr><th scope="row">{safe(row.name)}</th>{cells}'
+        f'<td class="means">{safe(row.meaning)}</td></tr>'
     )

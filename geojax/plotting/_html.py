@@ -1,0 +1,49 @@
+"""What the self-contained pages share: their style, escaping, inlined pictures."""
+
+import base64
+import html
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from string import Template
+
+from matplotlib.figure import Figure
+
+_HERE = Path(__file__).parent
+
+
+def filled(template: str, parts: Mapping[str, str]) -> str:
+    """The page ``template`` of this folder with its parts and the common style."""
+    style = (_HERE / "page.css").read_text(encoding="utf-8")
+    text = (_HERE / template).read_text(encoding="utf-8")
+    return Template(text).substitute({**parts, "style": style})
+
+
+def safe(text: str) -> str:
+    """Text as it may stand in an element or an attribute."""
+    return html.escape(text, quote=True)
+
+
+def png_uri(content: bytes) -> str:
+    """A PNG file as the address of an image."""
+    return "data:image/png;base64," + base64.b64encode(content).decode("ascii")
+
+
+def picture(caption: str, figure: Figure, meaning: str = "") -> str:
+    """A figure below its heading, and a sentence on what it shows."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=130)
+    uri = png_uri(buffer.getvalue())
+    text = f"\n<p>{safe(meaning)}</p>" if meaning else ""
+    return (
+        f"<h2>{safe(caption)}</h2>{text}\n"
+        f'<div class="picture picture-scroll"><img src="{uri}" alt="{safe(caption)}"></div>'
+    )
+
+
+def setting_rows(settings: Mapping[str, str]) -> str:
+    """The rows of a table of settings."""
+    return "\n".join(
+        f'<tr><th scope="row">{safe(name)}</th><td>{safe(value)}</td></tr>'
+        for name, value in settings.items()
+    )

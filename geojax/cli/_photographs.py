@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..geodesics import GaussNewton
+from ..geodesics import GaussNewton, device_mesh
 from ..interpolation import compare_latents
 from ..metrics import SteinScoreMetric
 from ..models import stable_diffusion
@@ -74,7 +74,8 @@ def between_photographs(
         guidance = 1.0 if prompts.guidance is None else prompts.guidance
         guided = guidance != 1
         score = model.guided(guidance, prompts.negative_prompt or "") if guided else model.score
-        rule = type(make_rule(settings.rule, score))(batch_size=chunk)
+        devices = device_mesh()
+        rule = make_rule(settings.rule, score, batch_size=chunk, devices=devices)
         writable_folder(out)
     with Stages(stages) as bar:
         bar.begin("encode")

@@ -70,14 +70,16 @@ def make_solver(name: Solver, rtol: float | None) -> AbstractSolver:
     return wrappers[name](solver) if name in wrappers else solver
 
 
-def make_rule(name: Rule, score: AbstractScore) -> AbstractRule:
+def make_rule(name: Rule, score: AbstractScore, **options: Any) -> AbstractRule:
     """The rule of that name. **Raises:** `ValueError` when the score has no log-density for it."""
     if name is Rule.GRAPH and not hasattr(score, "log_density"):
         raise ValueError(
             "--rule graph needs a model whose log-density is known; a network's is not. Use "
             "midpoint or quadrature."
         )
-    return {Rule.MIDPOINT: Midpoint, Rule.GRAPH: Graph, Rule.QUADRATURE: Quadrature}[name]()
+    return {Rule.MIDPOINT: Midpoint, Rule.GRAPH: Graph, Rule.QUADRATURE: Quadrature}[name](
+        **options
+    )
 
 
 def run(

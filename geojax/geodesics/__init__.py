@@ -5,6 +5,7 @@ from ._continuation import CoarseToFine as CoarseToFine
 from ._continuation import LambdaContinuation as LambdaContinuation
 from ._curve import IntegratedCurve as IntegratedCurve
 from ._curve import Polyline as Polyline
+from ._devices import device_mesh as device_mesh
 from ._exponential import exponential_map as exponential_map
 from ._gauss_newton import GaussNewton as GaussNewton
 from ._geodesic import geodesic as geodesic

@@ -6,14 +6,15 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
 from ..metrics import AbstractMetric
 from ._curve import resample, straight_line
+from ._devices import map_lanes, over_devices
 from ._geodesic import check_points, default_solver, geodesic
 from ._iterate import AbstractSolver
 from ._problem import SolverOutput, TwoPointProblem
-from ._queue import map_lanes
 from ._results import RESULTS
 from ._rules import AbstractRule, Midpoint
 from ._second_order import held
@@ -37,6 +38,7 @@ def geodesic_batch(
     certify: bool = True,
     throw: bool = True,
     progress_meter: diffrax.AbstractProgressMeter | None = None,
+    devices: Mesh | None = None,
 ) -> GeodesicSolution:
     """Thousands of geodesics in one call: lane i from ``x0[i]`` to ``x1[i]``, as `geodesic` has it.
 
@@ -53,6 +55,8 @@ def geodesic_batch(
     - ``throw``: raise when any lane did not succeed, with the remedy for the first such lane; else
       read ``solution.result`` lane by lane.
     - ``progress_meter``: shows the fraction of lanes that have ended.
+    - ``devices``: a `device_mesh` over which the lanes are shared out. Each device has a queue of
+      its own, with ``batch_size`` slots, and waits for the others only at the end.
     - the other options are those of `geodesic`.
 
     **Returns:** a `GeodesicSolution` whose every array has a leading axis of lanes: ``energy`` and
@@ -60,7 +64,8 @@ def geodesic_batch(
     ``solution[i]`` is lane i, equal to what `geodesic` returns for it. ``stats`` count what each
     lane took, whatever ran beside it.
 
-    **Raises:** as `geodesic` does; `ValueError` on points without a common axis of lanes.
+    **Raises:** as `geodesic` does; `ValueError` on points without a common axis of lanes, or when
+    ``devices`` are given with a progress meter or with a rule that has ``devices`` too.
 
     >>> import jax, jax.numpy as jnp, geojax
     >>> metric = geojax.SteinScoreMetric(lambda x, args: -x, lam=1.0)
@@ -97,8 +102,13 @@ def geodesic_batch(
     solver = default_solver(metric, x0.dtype) if solver is None else solver
     meter = diffrax.NoProgressMeter() if progress_meter is None else progress_meter
     rule = Midpoint() if rule is None else rule
+    if devices is not None and rule.devices is not None:
+        raise ValueError("devices must be given to geodesic_batch or to its rule, not to both.")
+    if devices is not None and progress_meter is not None:
+        raise ValueError("progress_meter must be None where lanes are shared out over devices.")
     settings = num_segments, max_steps, resolution_tolerance, certify, batch_size
-    solution = _solve_lanes(metric, x0, x1, solver, args, args_axis, init, rule, settings, meter)
+    given = metric, x0, x1, solver, args, args_axis, init
+    solution = _solve_lanes(*given, rule, settings, meter, devices)
     return _raise_if_failed(solution) if throw else solution
 
 
@@ -118,44 +128,50 @@ class _Solved(AbstractSolver):
 
 @eqx.filter_jit
 def _solve_lanes(
-    metric, x0, x1, solver, args, args_axis, init, rule, settings, meter
+    metric, x0, x1, solver, args, args_axis, init, rule, settings, meter, devices
 ) -> GeodesicSolution:
     num_segments, max_steps, resolution_tolerance, certify, batch_size = settings
+    by_lane = args if args_axis == 0 else None
 
-    def args_of(lane):
-        return args if args_axis is None else jax.tree.map(lambda leaf: leaf[lane], args)
+    def solve(given):
+        x0, x1, init, by_lane = given
 
-    def problem_of(lane):
-        return held(TwoPointProblem(metric, rule, args_of(lane)))
+        def args_of(lane):
+            return args if args_axis is None else jax.tree.map(lambda leaf: leaf[lane], by_lane)
 
-    def path(lane):
-        xs = straight_line(x0[lane], x1[lane], num_segments)
-        if init is None:
-            return xs
-        return xs.at[1:-1].set(resample(init[lane], num_segments)[1:-1])
+        def problem_of(lane):
+            return held(TwoPointProblem(metric, rule, args_of(lane)))
 
-    lanes = jnp.arange(len(x0))
-    paths = held(jax.vmap(path)(lanes))
-    found = solver.solve_many(problem_of, paths, max_steps, batch_size, meter)
+        def path(lane):
+            xs = straight_line(x0[lane], x1[lane], num_segments)
+            if init is None:
+                return xs
+            return xs.at[1:-1].set(resample(init[lane], num_segments)[1:-1])
 
-    def judge(lane_and_output):
-        lane, output = lane_and_output
-        return geodesic(
-            metric,
-            x0[lane],
-            x1[lane],
-            _Solved(output, solver.certifies),
-            args_of(lane),
-            init=output.xs,
-            num_segments=num_segments,
-            rule=rule,
-            max_steps=max_steps,
-            resolution_tolerance=resolution_tolerance,
-            certify=certify,
-            throw=False,
-        )
+        lanes = jnp.arange(len(x0))
+        paths = held(jax.vmap(path)(lanes))
+        found = solver.solve_many(problem_of, paths, max_steps, batch_size, meter)
 
-    return map_lanes(judge, (lanes, found), batch_size)
+        def judge(lane_and_output):
+            lane, output = lane_and_output
+            return geodesic(
+                metric,
+                x0[lane],
+                x1[lane],
+                _Solved(output, solver.certifies),
+                args_of(lane),
+                init=output.xs,
+                num_segments=num_segments,
+                rule=rule,
+                max_steps=max_steps,
+                resolution_tolerance=resolution_tolerance,
+                certify=certify,
+                throw=False,
+            )
+
+        return map_lanes(judge, (lanes, found), batch_size)
+
+    return over_devices(solve, (x0, x1, init, by_lane), devices)
 
 
 def _lanes(metric, x0, x1) -> tuple[Float[Array, "lanes *shape"], Float[Array, "lanes *shape"]]:

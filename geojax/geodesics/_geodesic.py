@@ -12,12 +12,13 @@ from jaxtyping import Array
 
 from ..metrics import AbstractLowRankMetric, AbstractMetric, AbstractSumOfSquaresMetric
 from ._curve import Polyline, resample, straight_line
+from ._devices import map_points
 from ._gauss_newton import GaussNewton
 from ._iterate import AbstractSolver
 from ._path_energy import PathEnergy
 from ._problem import TwoPointProblem
 from ._results import RESULTS
-from ._rules import AbstractRule, Midpoint, gauss_points, map_points
+from ._rules import AbstractRule, Midpoint, gauss_points
 from ._second_order import attach, envelope, held, path, preparing
 from ._second_order import certify as _certify
 from ._solution import GeodesicSolution
@@ -252,18 +253,15 @@ def fine_energies(problem: TwoPointProblem, xs) -> Array:
     """The energy of each segment by five Gauss-Legendre points, shape (N,)."""
     points, quadrature = gauss_points(xs, _FINE_ORDER)
     deltas = jnp.repeat(xs[1:] - xs[:-1], _FINE_ORDER, axis=0)
-    inner = map_points(
-        lambda x, d: problem.metric.inner(x, d, d, problem.args),
-        points,
-        deltas,
-        batch_size=problem.rule.batch_size,
+    inner = problem.rule.map(
+        lambda x, d: problem.metric.inner(x, d, d, problem.args), points, deltas
     )
     return inner.reshape(len(xs) - 1, -1) @ quadrature / (2 * problem.taus(xs))
 
 
 def _fine_figures(problem: TwoPointProblem, xs) -> tuple[Array, dict[str, Any]]:
     """The finely priced energy, the lower bound of the length, and how far s is from a gradient."""
-    metric, args, batch_size = problem.metric, problem.args, problem.rule.batch_size
+    metric, args, rule = problem.metric, problem.args, problem.rule
     n = len(xs) - 1
     points, quadrature = gauss_points(xs, _FINE_ORDER)
     deltas, taus = (xs[1:] - xs[:-1]).reshape(n, -1), problem.taus(xs)
@@ -274,8 +272,8 @@ def _fine_figures(problem: TwoPointProblem, xs) -> tuple[Array, dict[str, Any]]:
 
     def rates(score):
         """s . Delta at the fine points of the path and of the straight line."""
-        size = batch_size or n * _FINE_ORDER
-        s = map_points(lambda x: score(x, args), points, batch_size=size)
+        size = rule.batch_size or n * _FINE_ORDER
+        s = map_points(lambda x: score(x, args), points, batch_size=size, devices=rule.devices)
         return jnp.einsum("nqd,nd->nq", s.reshape(2 * n, _FINE_ORDER, -1), both)
 
     # The straight line after the path, so that the score stands in the program once.

@@ -25,7 +25,7 @@ from jaxtyping import Array, Float
 
 from ..metrics import DenseMetric, LowRankOperator
 from ._iterate import AbstractIterativeSolver
-from ._rules import Midpoint, map_points
+from ._rules import Midpoint
 
 _HIGHEST = jax.lax.Precision.HIGHEST
 _DESCENT = 1e-4  # of the gain that the slope promises: Armijo's condition
@@ -186,8 +186,7 @@ class Georce(AbstractIterativeSolver):
         steps = xs[1:] - xs[:-1]
         points = xs[:-1] if self.left_end else (xs[1:] + xs[:-1]) / 2
         weights = 1 / (n * problem.taus(xs))  # 1 on the uniform mesh
-        batch_size = problem.rule.batch_size
-        squares, nus, metrics = map_points(one, points, steps, weights, batch_size=batch_size)
+        squares, nus, metrics = problem.rule.map(one, points, steps, weights)
         # A step moves the points of all later segments, and its own if that is the middle.
         later = jnp.cumsum(nus[::-1], axis=0)[::-1] - nus
         moved = later if self.left_end else later + nus / 2

@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
+from ._devices import map_lanes
 from ._problem import SolverOutput, TwoPointProblem
-from ._queue import in_queue, map_lanes
+from ._queue import in_queue
 from ._results import RESULTS
 
 

@@ -69,26 +69,6 @@ def in_queue(solver, problem_of: Callable[..., Any], xs, max_steps, batch_size, 
     return outputs
 
 
-def map_lanes(function: Callable[..., Any], lanes, batch_size: int):
-    """``function`` over the leading axis of a pytree, ``batch_size`` lanes at a time.
-
-    As `jax.lax.map`, but the last batch is filled up with copies of the last lane, so that the
-    function stands in the program once.
-    """
-    num_lanes = len(jax.tree.leaves(lanes)[0])
-    size = min(batch_size, num_lanes)
-    batches = -(-num_lanes // size)
-    index = jnp.minimum(jnp.arange(batches * size), num_lanes - 1).reshape(batches, size)
-
-    def batch(which):
-        return jax.vmap(function)(jax.tree.map(lambda leaf: leaf[which], lanes))
-
-    mapped = batch(index[0]) if batches == 1 else jax.lax.map(batch, index)
-    if batches == 1:
-        return mapped
-    return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:num_lanes], mapped)
-
-
 def _select(mask, new, old):
     """Lane by lane, ``new`` where ``mask``."""
 

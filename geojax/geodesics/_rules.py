@@ -22,9 +22,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
-from ..metrics import AbstractLowRankMetric, AbstractMetric
+from ..metrics import AbstractLowRankMetric, AbstractMetric, AbstractSumOfSquaresMetric
+from ._devices import map_points
 
 
 class Linearisation(NamedTuple):
@@ -35,17 +37,19 @@ class Linearisation(NamedTuple):
     sums: Float[Array, "segments *shape"]
 
 
-def map_points(function: Callable[..., Any], *arrays: Array, batch_size: int | None):
-    """``function`` over the leading axis: all at once, or ``batch_size`` at a time."""
-    if batch_size is None:
-        return jax.vmap(function)(*arrays)
-    return jax.lax.map(lambda a: function(*a), arrays, batch_size=batch_size)
-
-
 class AbstractRule(eqx.Module):
-    """How to price a segment. ``batch_size`` bounds the points that are evaluated at once."""
+    """How to price a segment.
+
+    ``batch_size`` bounds the points that are evaluated at once (on a device); ``devices``, made by
+    `device_mesh`, are what the points are shared out over.
+    """
 
     batch_size: eqx.AbstractVar[int | None]
+    devices: eqx.AbstractVar[Mesh | None]
+
+    def map(self, function: Callable[..., Any], *arrays: Array) -> Any:
+        """``function`` over the leading axes, as ``batch_size`` and ``devices`` have it."""
+        return map_points(function, *arrays, batch_size=self.batch_size, devices=self.devices)
 
     @abc.abstractmethod
     def increments(
@@ -106,11 +110,12 @@ class Midpoint(AbstractRule):
     """
 
     batch_size: int | None = eqx.field(static=True, default=None)
+    devices: Mesh | None = eqx.field(static=True, default=None)
 
     def increments(self, score, xs, args):
         deltas, middles = xs[1:] - xs[:-1], (xs[1:] + xs[:-1]) / 2
         one = lambda m, d: jnp.vdot(score(m, args), d)  # noqa: E731
-        return map_points(one, middles, deltas, batch_size=self.batch_size)
+        return self.map(one, middles, deltas)
 
     def linearise(self, score, xs, args):
         def one(m, d):
@@ -118,7 +123,7 @@ class Midpoint(AbstractRule):
             return jnp.vdot(s, d), s, pull(d)[0] / 2
 
         deltas, middles = xs[1:] - xs[:-1], (xs[1:] + xs[:-1]) / 2
-        return Linearisation(*map_points(one, middles, deltas, batch_size=self.batch_size))
+        return Linearisation(*self.map(one, middles, deltas))
 
     def cost(self, num_segments):
         return num_segments, num_segments
@@ -129,7 +134,22 @@ class Midpoint(AbstractRule):
     def segment_energies(self, metric, xs, args):
         if isinstance(metric, AbstractLowRankMetric):
             return super().segment_energies(metric, xs, args)
-        return metric.segment_energies(xs, args)
+        if self.batch_size is None and self.devices is None:
+            return metric.segment_energies(xs, args)
+        n = len(xs) - 1
+        if isinstance(metric, AbstractSumOfSquaresMetric):
+            squares = (
+                jnp.sum(p.reshape(n, -1) ** 2, axis=1) for p in self.displacements(metric, xs, args)
+            )
+            return n / 2 * sum(squares)
+        pairs = jnp.stack([xs[:-1], xs[1:]], axis=1)
+        return n * self.map(lambda pair: metric.segment_energies(pair, args)[0], pairs)
+
+    def displacements(self, metric: AbstractSumOfSquaresMetric, xs, args: Any):
+        """Those of the metric, at so many segments at once as the rule has it."""
+        if self.batch_size is None and self.devices is None:
+            return metric.displacements(xs, args)
+        return self.map(lambda a, b: metric.displacement(a, b, args), xs[:-1], xs[1:])
 
 
 class Graph(AbstractRule):
@@ -144,6 +164,7 @@ class Graph(AbstractRule):
     """
 
     batch_size: int | None = eqx.field(static=True, default=None)
+    devices: Mesh | None = eqx.field(static=True, default=None)
 
     def increments(self, score, xs, args):
         if not hasattr(score, "log_density"):
@@ -152,10 +173,10 @@ class Graph(AbstractRule):
                 f"{type(score).__name__}. Use from_log_density(...), or rule=Midpoint()."
             )
         one = lambda x: score.log_density(x, args)  # noqa: E731
-        return jnp.diff(map_points(one, xs, batch_size=self.batch_size))
+        return jnp.diff(self.map(one, xs))
 
     def linearise(self, score, xs, args):
-        s = map_points(lambda x: score(x, args), xs, batch_size=self.batch_size)
+        s = self.map(lambda x: score(x, args), xs)
         h = self.increments(score, xs, args)
         return Linearisation(h, (s[1:] + s[:-1]) / 2, (s[1:] - s[:-1]) / 2)
 
@@ -186,6 +207,7 @@ class Quadrature(AbstractRule):
 
     order: int = eqx.field(static=True, default=3)
     batch_size: int | None = eqx.field(static=True, default=None)
+    devices: Mesh | None = eqx.field(static=True, default=None)
 
     def __check_init__(self):
         if self.order < 3:
@@ -195,16 +217,23 @@ class Quadrature(AbstractRule):
 
     def increments(self, score, xs, args):
         points, weights = gauss_points(xs, self.order)
-        deltas = xs[1:] - xs[:-1]
-        s = map_points(lambda x: score(x, args), points, batch_size=self.batch_size)
-        s = s.reshape(len(deltas), self.order, -1)
-        products = jnp.einsum("nqd,nd->nq", s, deltas.reshape(len(deltas), -1))
-        return products @ weights
+        return self._integrals(xs, self.map(lambda x: score(x, args), points), weights)
 
     def linearise(self, score, xs, args):
-        s = map_points(lambda x: score(x, args), xs, batch_size=self.batch_size)
-        h = self.increments(score, xs, args)
-        return Linearisation(h, (s[1:] + s[:-1]) / 2, (s[1:] - s[:-1]) / 2)
+        points, weights = gauss_points(xs, self.order)
+        # Nodes and points at once, so that the score stands in the program once.
+        s = self.map(lambda x: score(x, args), jnp.concatenate([xs, points]))
+        at_nodes, within = s[: len(xs)], s[len(xs) :]
+        h = self._integrals(xs, within, weights)
+        return Linearisation(
+            h, (at_nodes[1:] + at_nodes[:-1]) / 2, (at_nodes[1:] - at_nodes[:-1]) / 2
+        )
+
+    def _integrals(self, xs, s, weights):
+        """Of ``s`` at the points, along each segment."""
+        n = len(xs) - 1
+        deltas = (xs[1:] - xs[:-1]).reshape(n, -1)
+        return jnp.einsum("nqd,nd->nq", s.reshape(n, self.order, -1), deltas) @ weights
 
     def cost(self, num_segments):
         return (self.order + 1) * num_segments + 1, 0

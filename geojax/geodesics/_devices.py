@@ -1,0 +1,78 @@
+"""Work shared out: over the devices of a mesh, and on each of them a batch at a time."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array
+
+
+def device_mesh(devices: Sequence[Any] | None = None) -> Mesh:
+    """A mesh of one axis over ``devices``, by default all there are, those of other processes too.
+
+    Given as ``devices`` to a quadrature rule, the points of a path are shared out over it; given to
+    `geodesic_batch`, the lanes are. The same code runs on one device and on many, and in every
+    process of ``jax.distributed``: each then makes the same calls and holds the whole result.
+
+    >>> import jax.numpy as jnp, geojax
+    >>> ring = geojax.Shell(radius=2.0, width=0.25)
+    >>> metric = geojax.SteinScoreMetric(ring, lam=1.0)
+    >>> a, b = jnp.array([2.0, 0.0]), jnp.array([0.0, 2.0])
+    >>> rule = geojax.Midpoint(devices=geojax.device_mesh())
+    >>> print(f"{geojax.geodesic(metric, a, b, rule=rule).length:.2f}")
+    3.02
+    """
+    chosen = jax.devices() if devices is None else list(devices)
+    return jax.make_mesh((len(chosen),), ("shares",), (AxisType.Auto,), devices=chosen)
+
+
+def over_devices(function: Callable[[Any], Any], arrays: Any, devices: Mesh | None) -> Any:
+    """``function`` of a pytree with a common leading axis, each device having its share of that.
+
+    What is left over is filled up with copies of the last entry. Every device ends with the whole
+    result. What ``function`` closes over is on all devices.
+    """
+    if devices is None:
+        return function(arrays)
+    count = len(jax.tree.leaves(arrays)[0])
+    index = jnp.minimum(jnp.arange(count + -count % devices.size), count - 1)
+    share = PartitionSpec(devices.axis_names)
+    # Unchecked, because a user's score may hold loops that start from constants.
+    mapped = jax.shard_map(
+        function, mesh=devices, in_specs=share, out_specs=share, check_vma=False
+    )(jax.tree.map(lambda a: a[index], arrays))
+    everywhere = NamedSharding(devices, PartitionSpec())
+    return jax.tree.map(lambda a: jax.lax.with_sharding_constraint(a, everywhere)[:count], mapped)
+
+
+def map_lanes(function: Callable[[Any], Any], lanes: Any, batch_size: int | None) -> Any:
+    """``function`` over the leading axis of a pytree, ``batch_size`` lanes at a time.
+
+    As `jax.lax.map`, but the last batch is filled up with copies of the last lane, so that the
+    function stands in the program once.
+    """
+    num_lanes = len(jax.tree.leaves(lanes)[0])
+    size = num_lanes if batch_size is None else min(batch_size, num_lanes)
+    if size == num_lanes:
+        return jax.vmap(function)(lanes)
+    batches = -(-num_lanes // size)
+    index = jnp.minimum(jnp.arange(batches * size), num_lanes - 1).reshape(batches, size)
+
+    def batch(which):
+        return jax.vmap(function)(jax.tree.map(lambda leaf: leaf[which], lanes))
+
+    mapped = jax.lax.map(batch, index)
+    return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:num_lanes], mapped)
+
+
+def map_points(
+    function: Callable[..., Any], *arrays: Array, batch_size: int | None, devices: Mesh | None
+) -> Any:
+    """``function`` over the leading axes: shared out, and ``batch_size`` at a time on a device."""
+
+    def share(given):
+        return map_lanes(lambda point: function(*point), given, batch_size)
+
+    return over_devices(share, arrays, devices if len(arrays[0]) > 1 else None)

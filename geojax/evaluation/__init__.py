@@ -36,3 +36,4 @@ from ._perceptual import neighbour_distances as neighbour_distances
 from ._perceptual import perceptual_deviation as perceptual_deviation
 from ._perceptual import perceptual_path_length as perceptual_path_length
 from ._perceptual import root_mean_square as root_mean_square
+from ._surfaces import Torus as Torus

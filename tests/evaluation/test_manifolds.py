@@ -4,11 +4,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import dijkstra
 
 import geojax
 from geojax.evaluation import (
     FlatTorus,
     Sphere,
+    Torus,
     TwoMoons,
     c_shape,
     closed_curve,
@@ -23,7 +26,8 @@ WIGGLY = np.array([[1.0, 1.0, 0.0], [0.0, 0.0, 0.3], [0.0, 0.0, 0.0], [0.25, -0.
 MANIFOLDS = {
     "circle": (Sphere(1, 2.0), 1e-9),
     "sphere": (Sphere(3).embedded(9, key=KEY), 1e-9),
-    "torus": (FlatTorus().embedded(6, key=KEY), 1e-9),
+    "flat torus": (FlatTorus().embedded(6, key=KEY), 1e-9),
+    "torus": (Torus().embedded(5, key=KEY), 1e-9),
     "wiggly curve": (closed_curve(WIGGLY, 801).embedded(8, key=KEY), 1e-3),
     "C": (c_shape(num_nodes=801), 1e-3),
     "Swiss roll": (swiss_roll(), 1e-3),
@@ -69,6 +73,77 @@ def test_lengths_in_closed_form():
     np.testing.assert_allclose(spiral(1.5).length, expected, rtol=1e-6)
     a, b = jnp.asarray([0.0, 2.0]), jnp.asarray([0.0, -2.0]) + jnp.asarray([-1e-3, 0.0])
     np.testing.assert_allclose(circle.distance(a, b), 2 * np.pi, rtol=1e-3)
+
+
+TORUS = Torus(1.0, 0.4)
+torus_distance = jax.jit(TORUS.distance)
+
+
+def on_torus(u, v):
+    reach = 1 + 0.4 * np.cos(v)
+    return jnp.stack([reach * np.cos(u), reach * np.sin(u), 0.4 * np.sin(v)], axis=-1)
+
+
+@pytest.mark.parametrize(
+    "a, b, length",
+    [
+        ((0.3, 0.2), (0.3, 1.9), 0.4 * 1.7),  # meridian
+        ((0.0, 0.0), (0.9, 0.0), 1.4 * 0.9),  # outer equator, short of its conjugate point
+        ((0.3, np.pi), (2.9, np.pi), 0.6 * 2.6),  # inner equator: nothing is shorter
+        ((0.5, 0.5), (0.5, 0.5), 0.0),
+    ],
+)
+def test_a_torus_has_the_lengths_of_its_closed_forms(a, b, length):
+    np.testing.assert_allclose(torus_distance(on_torus(*a), on_torus(*b)), length, atol=1e-10)
+
+
+def test_a_torus_has_no_shorter_way_than_its_geodesic():
+    """Past the conjugate point of the outer equator too; against shortest paths in a fine graph."""
+    shape = (160, 80)
+    u, v = (np.arange(n) * 2 * np.pi / n for n in shape)
+    points = np.asarray(on_torus(*np.meshgrid(u, v, indexing="ij")))
+    nodes = np.arange(points[..., 0].size).reshape(shape)
+    edges = []
+    for shift in [(i, j) for i in range(-4, 5) for j in range(-4, 5) if np.gcd(i, j) == 1]:
+        there = np.roll(points, shift, axis=(0, 1))
+        weights = np.linalg.norm(points - there, axis=-1)
+        edges.append((nodes, np.roll(nodes, shift, axis=(0, 1)), weights))
+    rows, columns, weights = np.stack(edges, axis=1).reshape(3, -1)
+    ends = np.random.default_rng(0).integers(0, nodes.size, (2, 20))
+    ends[:, 0] = nodes[0, 0], nodes[70, 0]
+    graph = csr_matrix((weights, (rows.astype(int), columns.astype(int))))
+    by_graph = dijkstra(graph, indices=ends[0])
+    flat = jnp.asarray(points.reshape(-1, 3))
+    found = [torus_distance(flat[a], flat[b]) for a, b in ends.T]
+    ratios = np.asarray(found) / by_graph[np.arange(20), ends[1]]
+    assert np.all((ratios > 0.985) & (ratios < 1.002)), ratios  # a graph's edges are chords
+
+
+def test_geodesics_of_a_torus_are_straight_in_it():
+    """Their acceleration in R^3 is normal to the surface, before and beyond b."""
+    a, b = on_torus(0.2, 0.4), on_torus(1.7, -1.1)
+    step = 1e-3
+    ts = jnp.asarray([0.3, 1.4])[:, None] + step * jnp.asarray([-1.0, 0.0, 1.0])[None]
+    path = TORUS.geodesic(a, b, ts.reshape(-1)).reshape(2, 3, 3)
+    acceleration = (path[:, 0] - 2 * path[:, 1] + path[:, 2]) / step**2
+    x = path[:, 1]
+    out = x[:, :2] * (1 - 1 / jnp.linalg.norm(x[:, :2], axis=1, keepdims=True))
+    normal = jnp.concatenate([out, x[:, 2:]], axis=1) / 0.4
+    tangential = acceleration - jnp.sum(acceleration * normal, axis=1, keepdims=True) * normal
+    np.testing.assert_allclose(tangential, jnp.zeros((2, 3)), atol=1e-4)
+    assert jnp.all(jnp.linalg.norm(acceleration, axis=1) > 0.1)
+
+
+def test_a_torus_is_drawn_from_by_its_area():
+    points = TORUS.sample(20_000, key=KEY)
+    # The mean of cos v under the area's law, whose density is 1 + 0.4 cos v.
+    cosines = (jnp.linalg.norm(points[:, :2], axis=1) - 1) / 0.4
+    np.testing.assert_allclose(jnp.mean(cosines), 0.2, atol=0.02)
+
+
+def test_a_torus_needs_a_hole():
+    with pytest.raises(ValueError, match=r"0 < minor < major, got minor = 1.0 and major = 0.5"):
+        Torus(0.5, 1.0)
 
 
 def test_a_geodesic_goes_on_beyond_its_end():

@@ -21,7 +21,6 @@ processor seconds as ratios within one run.
 
 import argparse
 import functools
-import json
 import statistics
 import time
 from collections.abc import Callable
@@ -32,7 +31,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from record import ROOT, origin, save
+from record import ROOT, add_row
 
 import geojax
 
@@ -195,15 +194,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     jax.config.update("jax_enable_x64", True)
-    rows = json.loads(options.out.read_text())["rows"] if options.out.is_file() else []
     for d in options.dims:
         for name in options.strategies:
             for mix in ("easy", "hard"):
                 row = race(d, options.lanes or LANES[d], mix, name, options.repeats)
                 print(row, flush=True)
-                same = ("dimension", "lanes", "mix", "strategy")
-                rows = [r for r in rows if any(r[k] != row[k] for k in same)] + [row]
-                save(options.out, {"origin": origin(), "rows": rows})
+                add_row(options.out, row, ("dimension", "lanes", "mix", "strategy"))
 
 
 if __name__ == "__main__":

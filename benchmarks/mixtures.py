@@ -1,6 +1,6 @@
 """The hard cases of the method: between modes far apart, where Gauss-Newton steps alone fail.
 
-    python benchmarks/mixtures.py                 # all; some minutes on two cores
+    python benchmarks/mixtures.py                 # all; an hour on two cores
     python benchmarks/mixtures.py --dimensions 2 --seeds 1
 
 Five Gaussians of width 0.4 around means drawn from a unit Gaussian, in D = 2 and D = 50, with
@@ -29,13 +29,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from record import ROOT, origin, save
+from record import ROOT, add_row
 
 import geojax
 
 RESULTS = ROOT / "benchmarks" / "results" / "mixtures.json"
 WIDTH = 0.4
 SEGMENTS = {2: 128, 50: 256}
+MAX_SEGMENTS = {2: 1024, 50: 512}
+SEEDS = {2: 4, 50: 2}
 STEPS = 200
 
 
@@ -78,13 +80,13 @@ def figures(solution) -> dict[str, Any]:
     }
 
 
-def run(dimension: int, lam: float, seed: int, max_segments: int) -> dict[str, Any]:
+def run(dimension: int, lam: float, seed: int) -> dict[str, Any]:
     """One mixture."""
     means = jnp.asarray(np.random.default_rng(seed).normal(size=(5, dimension)))
     metric = geojax.SteinScoreMetric(Modes(means), jnp.asarray(lam))
     a, b = means[:2]
     row: dict[str, Any] = {"dimension": dimension, "lam": lam, "seed": seed}
-    n = SEGMENTS.get(dimension, 256)
+    n = SEGMENTS[dimension]
     row["without_curvature"] = figures(
         plain(metric, a, b, geojax.GaussNewton(curvature_steps=0), n)
     )
@@ -92,10 +94,17 @@ def run(dimension: int, lam: float, seed: int, max_segments: int) -> dict[str, A
     noise = jax.random.normal(jax.random.key(seed), (5, 60, dimension))
     samples = (means[:, None] + WIDTH * noise).reshape(-1, dimension)
     robust = geojax.robust_geodesic(
-        metric, a, b, samples=samples, starts=[jnp.stack([a, c, b]) for c in means[2:]],
-        num_segments=64, max_segments=max_segments, max_steps=STEPS, resolution_tolerance=0.05,
+        metric,
+        a,
+        b,
+        samples=samples,
+        starts=[jnp.stack([a, c, b]) for c in means[2:]],
+        num_segments=64,
+        max_segments=MAX_SEGMENTS[dimension],
+        max_steps=STEPS,
+        resolution_tolerance=0.05,
         throw=False,
-    )  # fmt: skip
+    )
     row["robust"] = figures(robust) | {
         "start": ["line", "samples", "mode 3", "mode 4", "mode 5"][int(robust.stats["start"])],
         "start_energies": [float(e) for e in robust.stats["start_energies"]],
@@ -106,20 +115,18 @@ def run(dimension: int, lam: float, seed: int, max_segments: int) -> dict[str, A
 def main() -> None:
     """Run what the command line names; rows of the same case in the file are replaced."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--dimensions", type=int, nargs="*", default=list(SEGMENTS))
+    parser.add_argument("--dimensions", type=int, nargs="*", choices=SEGMENTS, default=[*SEGMENTS])
     parser.add_argument("--lams", type=float, nargs="*", default=[1.0, 100.0])
-    parser.add_argument("--seeds", type=int, default=4, help="how many")
-    parser.add_argument("--max-segments", type=int, default=1024)
+    parser.add_argument("--seeds", type=int, help="how many")
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     jax.config.update("jax_enable_x64", True)
-    rows = []
     for dimension in options.dimensions:
         for lam in options.lams:
-            for seed in range(options.seeds):
-                rows.append(run(dimension, lam, seed, options.max_segments))
-                print(rows[-1], flush=True)
-                save(options.out, {"origin": origin(), "rows": rows})
+            for seed in range(options.seeds or SEEDS[dimension]):
+                row = run(dimension, lam, seed)
+                print(row, flush=True)
+                add_row(options.out, row, ("dimension", "lam", "seed"))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from geojax._files import written_whole
 from geojax.cli._environment import machine, versions
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCES = ("geojax", "benchmarks/*.py", "models/*/model.safetensors")
 
 
 def origin() -> dict[str, Any]:
@@ -31,6 +30,17 @@ def save(path: Path, result: dict[str, Any]) -> None:
     """Write a result file, whole or not at all."""
     with written_whole(path) as temporary:
         temporary.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def add_row(path: Path, row: dict[str, Any], same: tuple[str, ...]) -> None:
+    """Put a row into a result file, in the place of the one that agrees with it in ``same``.
+
+    Each row tells its own commit, as they may be of different runs; the origin is the last one's.
+    """
+    rows = json.loads(path.read_text())["rows"] if path.is_file() else []
+    here = origin()
+    kept = [old for old in rows if any(old[name] != row[name] for name in same)]
+    save(path, {"origin": here, "rows": [*kept, {**row, "commit": here["commit"]}]})
 
 
 def _git(*command: str) -> str:

@@ -37,6 +37,16 @@ def test_solvers(benchmark, monkeypatch, tmp_path):
     assert row["relative_error"] == pytest.approx(row["energy"] / 4.5 - 1)
 
 
+def test_a_row_takes_the_place_of_its_like(benchmark, tmp_path):
+    record = benchmark("record")
+    path = tmp_path / "rows.json"
+    for row in ({"d": 2, "x": 1}, {"d": 3, "x": 2}, {"d": 2, "x": 3}):
+        record.add_row(path, row, ("d",))
+    result = json.loads(path.read_text())
+    assert [(row["d"], row["x"]) for row in result["rows"]] == [(3, 2), (2, 3)]
+    assert {row["commit"] for row in result["rows"]} == {result["origin"]["commit"]}
+
+
 def test_work_precision(benchmark, tmp_path):
     """Without peers: all contenders lower the same true energy, and the figure is drawn."""
     out = tmp_path / "work.json"

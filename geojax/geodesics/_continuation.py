@@ -7,10 +7,15 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from ..metrics import Euclidean
+from ..metrics import AbstractMetric, Euclidean
 from ._curve import resample
 from ._iterate import AbstractSolver
 from ._problem import SolverOutput, TwoPointProblem
+
+
+def weakened(metric: AbstractMetric, weight) -> AbstractMetric:
+    """``(1 - weight) I + weight g``."""
+    return (1 - weight) * Euclidean() + weight * metric
 
 
 class AbstractStages(AbstractSolver):
@@ -136,7 +141,7 @@ class LambdaContinuation(AbstractStages):
     def stages(self, num_segments):
         def weaken(w):
             def change(problem):
-                return problem._replace(metric=(1 - w) * Euclidean() + w * problem.metric)
+                return problem._replace(metric=weakened(problem.metric, w))
 
             return change
 

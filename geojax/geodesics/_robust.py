@@ -1,5 +1,6 @@
 """The door for hard problems: several starts, continuation where needed, a mesh that adapts."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -9,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ..metrics import AbstractMetric
-from ._continuation import CoarseToFine, LambdaContinuation
+from ._continuation import weakened
 from ._curve import straight_line
 from ._geodesic import check_points, default_solver, fine_energies, geodesic
 from ._iterate import AbstractSolver
@@ -19,6 +20,9 @@ from ._results import RESULTS
 from ._rules import AbstractRule, Midpoint
 from ._solution import GeodesicSolution
 
+# Of the metrics that lead to a hard one.
+_WEIGHTS = (1e-3, 1e-2, 1e-1)
+
 
 class _Door(NamedTuple):
     """`geodesic` with all that stays the same, and the counts of all its solves."""
@@ -26,11 +30,19 @@ class _Door(NamedTuple):
     arguments: tuple
     options: dict[str, Any]
     counts: dict[str, int]
+    say: Callable[[str, GeodesicSolution], None]
 
-    def __call__(self, solver, path, ts=None) -> GeodesicSolution:
-        metric, x0, x1, args = self.arguments
+    def problem(self, weight: float, ts) -> TwoPointProblem:
+        """That of the metric weakened to ``weight``, over the nodes ``ts``."""
+        metric, _, _, _, args = self.arguments
+        if weight < 1:
+            metric = weakened(metric, jnp.asarray(weight, ts.dtype))
+        return TwoPointProblem(metric, self.options["rule"], args, ts)
+
+    def __call__(self, stage: str, weight: float, path, ts) -> GeodesicSolution:
+        _, x0, x1, solver, args = self.arguments
         solution = geodesic(
-            metric,
+            self.problem(weight, ts).metric,
             x0,
             x1,
             solver,
@@ -43,6 +55,7 @@ class _Door(NamedTuple):
         )
         for name in self.counts:
             self.counts[name] += int(solution.stats[name])
+        self.say(stage, solution)
         return solution
 
 
@@ -68,10 +81,11 @@ def robust_geodesic(
 
     1. **Starts**: the straight line; with ``samples`` the shortest path through their neighbour
        graph (`neighbour_path`); and the paths of ``starts``.
-    2. **Continuation**: where the plain solve from a start fails, `LambdaContinuation` and then
-       `CoarseToFine` around the same solver, keeping the best result.
-    3. **Resolution**: while a path is under-resolved, twice the segments, up to ``max_segments``,
-       the nodes moved to where the discrete energy is furthest from the finely priced one.
+    2. **Resolution**: while a path is not successful, twice the segments, up to ``max_segments``,
+       the nodes moved to where the discrete energy is furthest from the finely priced one. A path
+       that a coarse mesh lured across a ridge is dropped for the one it came from.
+    3. **Continuation**: where that fails too, the same for weaker metrics first,
+       ``(1 - w) I + w g`` with w = 1e-3, 1e-2, 1e-1, each from the path and the mesh of the last.
     4. **Choice**: of all the paths the one of the lowest finely priced energy. What a coarse energy
        says of a path that jumps over ridges between its nodes does not count.
 
@@ -113,8 +127,8 @@ def robust_geodesic(
         "resolution_tolerance": resolution_tolerance,
     }
     counts = {"num_steps": 0, "score_evaluations": 0, "score_products": 0}
-    solve = _Door((metric, x0, x1, args), options, counts)
     say = callback if callback is not None else lambda stage, solution: None
+    solve = _Door((metric, x0, x1, solver, args), options, counts, say)
     line = straight_line(x0, x1, num_segments)
     paths = [line, *(jnp.asarray(path) for path in starts)]
     if samples is not None:
@@ -122,8 +136,7 @@ def robust_geodesic(
     found = []
     for number, path in enumerate(paths):
         path = _through(x0, x1, path, num_segments)
-        solution = _led(solve, solver, path, f"start {number}", say)
-        found.append(_resolved(solve, solver, solution, max_segments, f"start {number}", say))
+        found.append(_led(solve, path, max_segments, f"start {number}"))
     energies = jnp.stack([each.stats["energy_fine"] for each in found])
     start = int(jnp.argmin(jnp.where(jnp.isfinite(energies), energies, jnp.inf)))
     totals = {name: jnp.asarray(count) for name, count in counts.items()}
@@ -149,40 +162,68 @@ def _through(x0, x1, path, num_segments: int):
     return _at(ts, path, jnp.linspace(0, 1, num_segments + 1, dtype=ts.dtype))
 
 
-def _led(solve: _Door, solver, path, name: str, say) -> GeodesicSolution:
-    """From a start to a path, by continuation where the plain solve fails."""
-    best = solve(solver, path)
-    say(name, best)
-    for wrapper in (LambdaContinuation, CoarseToFine):
-        if _converged(best):
-            break
-        other = solve(wrapper(solver), path)
-        say(f"{name}, {wrapper.__name__}", other)
-        finer = other.stats["energy_fine"] < best.stats["energy_fine"]
-        if _converged(other) or bool(finer):
-            best = other
-    return best
+def _led(solve: _Door, path, max_segments: int, name: str) -> GeodesicSolution:
+    """From a start to a path, through weaker metrics where the direct way fails."""
+    ts = jnp.linspace(0, 1, len(path), dtype=path.dtype)
+    best = _resolved(solve, 1.0, path, ts, max_segments, name, patient=False)
+    if _succeeded(best):
+        return best
+    for weight in (*_WEIGHTS, 1.0):
+        stage = f"{name}, weight {weight:g}"
+        other = _resolved(solve, weight, path, ts, max_segments, stage, patient=True)
+        path, ts = other.curve.xs, other.curve.ts
+        if not _finite(other):
+            return best
+    return other if _succeeded(other) or _fine(other) < _fine(best) else best
 
 
-def _converged(solution: GeodesicSolution) -> bool:
-    good = (solution.result == RESULTS.successful) | (solution.result == RESULTS.under_resolved)
-    return bool(good)
+def _resolved(
+    solve: _Door, weight: float, path, ts, max_segments: int, name: str, *, patient: bool
+) -> GeodesicSolution:
+    """The path that a solve finds, with more nodes where they are needed until it succeeds; else
+    the one of the lowest finely priced energy.
+
+    A coarse mesh can lure a solve across a ridge, to a path that is worse, finely priced, than the
+    one it came from. The finer mesh then starts from that one; or there is none, unless
+    ``patient``.
+    """
+    best, tolerance, once_more = None, solve.options["resolution_tolerance"], True
+    while True:
+        n = len(ts) - 1
+        solution = solve(f"{name}, {n} segments", weight, path, ts)
+        if _succeeded(solution):
+            return solution
+        if best is None or _fine(solution) < _fine(best):
+            best = solution
+        problem = solve.problem(weight, ts)
+        lured = _fine(solution) >= float(_priced(problem, path))
+        path = path if lured else solution.curve.xs
+        if once_more and float(solution.stats["resolution"]) <= tolerance:
+            once_more = False  # It is short of steps, not of nodes.
+            continue
+        if 2 * n > max_segments or not _finite(solution) or (lured and not patient):
+            return best
+        finer = _moved(problem, path, 2 * n)
+        path, ts = _at(ts, path, finer), finer
 
 
-def _resolved(solve: _Door, solver, solution, max_segments: int, name: str, say):
-    """More nodes, where they are needed, until the path is resolved."""
-    metric, _, _, args = solve.arguments
-    while not bool(solution.result == RESULTS.successful):
-        n = len(solution.curve.ts) - 1
-        finite = bool(jnp.all(jnp.isfinite(solution.curve.xs)))
-        if 2 * n > max_segments or not finite:
-            break
-        problem = TwoPointProblem(metric, solve.options["rule"], args, solution.curve.ts)
-        ts = _moved(problem, solution.curve.xs, 2 * n)
-        finer = solve(solver, _at(solution.curve.ts, solution.curve.xs, ts), ts)
-        say(f"{name}, {2 * n} segments", finer)
-        solution = finer
-    return solution
+def _succeeded(solution: GeodesicSolution) -> bool:
+    return bool(solution.result == RESULTS.successful)
+
+
+def _finite(solution: GeodesicSolution) -> bool:
+    return bool(jnp.all(jnp.isfinite(solution.curve.xs)))
+
+
+def _fine(solution: GeodesicSolution) -> float:
+    energy = float(solution.stats["energy_fine"])
+    return energy if math.isfinite(energy) else math.inf
+
+
+@eqx.filter_jit
+def _priced(problem: TwoPointProblem, xs) -> Float[Array, ""]:
+    """The finely priced energy of a path."""
+    return jnp.sum(fine_energies(problem, xs))
 
 
 @eqx.filter_jit

@@ -1,11 +1,11 @@
 """What the pages of all experiments share: their settings, and tables of means."""
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..plotting import ResultPicture, ResultTable, results_page, save_report
+from ._table import with_error
 
 
 def write_page(
@@ -55,23 +55,6 @@ def means_table(
         for row in means
     ]
     return ResultTable(title, meaning, [*names.values(), *figures.values()], rows, len(names))
-
-
-def with_error(value: float | None, error: float | None) -> str:
-    """A mean with its standard error, which has two digits; a dash for what is not known.
-
-    >>> from geojax.experiments._page import with_error
-    >>> with_error(13.4567, 0.234), with_error(1234.5, None), with_error(None, None)
-    ('13.46 ± 0.23', '1234', '–')
-    """
-    if value is None or not math.isfinite(value):
-        return "–"
-    if not error or not math.isfinite(error):
-        return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-    places = max(0, 1 - math.floor(math.log10(error)))
-    if places > 6:
-        return f"{value:.3g} ± {error:.2g}"
-    return f"{value:.{places}f} ± {error:.{places}f}"
 
 
 def _flat(content: Mapping[str, Any], before: str = "") -> dict[str, str]:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .._files import written_whole
 
 Row = dict[str, Any]
@@ -17,8 +19,8 @@ class RowStore:
 
     >>> from geojax.experiments import RowStore
     >>> store = RowStore("rows")
-    >>> store.get({"method": "LERP"}) is None
-    True
+    >>> {"method": "LERP"} in store
+    False
     >>> store.put({"method": "LERP"}, {"error": 0.5})
     >>> RowStore("rows").get({"method": "LERP"})
     {'method': 'LERP', 'error': 0.5}
@@ -27,6 +29,9 @@ class RowStore:
     def __init__(self, folder: Path | str):
         self.folder = Path(folder)
 
+    def __contains__(self, settings: Mapping[str, Any]) -> bool:
+        return self._path(settings).is_file()
+
     def get(self, settings: Mapping[str, Any]) -> Row | None:
         """The row of these settings with its figures, or None when it is not measured yet."""
         path = self._path(settings)
@@ -34,13 +39,27 @@ class RowStore:
             return None
         return json.loads(path.read_text(encoding="utf-8"))
 
-    def put(self, settings: Mapping[str, Any], figures: Mapping[str, Any]) -> None:
-        """Keep a row. Figures that are not finite become null."""
+    def arrays(self, settings: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """The arrays kept with a row. **Raises:** `FileNotFoundError` when there are none."""
+        with np.load(self._path(settings).with_suffix(".npz"), allow_pickle=False) as file:
+            return dict(file)
+
+    def put(
+        self,
+        settings: Mapping[str, Any],
+        figures: Mapping[str, Any],
+        arrays: Mapping[str, np.ndarray] | None = None,
+    ) -> None:
+        """Keep a row, and arrays beside it. Figures that are not finite become null."""
         finite = {
             name: None if isinstance(value, float) and not math.isfinite(value) else value
             for name, value in figures.items()
         }
-        with written_whole(self._path(settings)) as temporary:
+        path = self._path(settings)
+        if arrays is not None:  # first: a row that is there has its arrays
+            with written_whole(path.with_suffix(".npz")) as temporary:
+                np.savez_compressed(temporary, allow_pickle=False, **arrays)
+        with written_whole(path) as temporary:
             temporary.write_text(json.dumps({**settings, **finite}, allow_nan=False) + "\n")
 
     def _path(self, settings: Mapping[str, Any]) -> Path:

@@ -46,3 +46,20 @@ def write_csv(path: Path | str, rows: Rows) -> None:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(rows)
+
+
+def with_error(value: float | None, error: float | None) -> str:
+    """A mean with its standard error, which has two digits; a dash for what is not known.
+
+    >>> from geojax.experiments import with_error
+    >>> with_error(13.4567, 0.234), with_error(1234.5, None), with_error(None, None)
+    ('13.46 ± 0.23', '1234', '–')
+    """
+    if value is None or not math.isfinite(value):
+        return "–"
+    if not error or not math.isfinite(error):
+        return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    places = max(0, 1 - math.floor(math.log10(error)))
+    if places > 6:
+        return f"{value:.3g} ± {error:.2g}"
+    return f"{value:.{places}f} ± {error:.{places}f}"

@@ -92,7 +92,8 @@ class Geodesic(AbstractInterpolator):
         return ExtendedGeodesic(solution, extension, float(until))
 
     def run(self, x0, x1, ts, *, key=None):
-        until = max(1.0, float(ts.max()))
+        with jax.ensure_compile_time_eval():  # times are known when a caller is compiled
+            until = max(1.0, float(jnp.max(ts)))
         path = self.solve(x0, x1, until=until, throw=self.throw)
         result = path.solution.result
         evaluations = path.solution.stats["score_evaluations"]

@@ -61,13 +61,14 @@ class Nao(AbstractInterpolator):
             start=Slerp(),
             throw=self.throw,
         )
-        plane = path.run(
+        plane = path.solve(
             jnp.stack([jnp.vdot(first, x0), jnp.zeros_like(along)]),
             jnp.stack([along, height]),
-            ts.astype(x0.dtype),
+            throw=self.throw,
         )
-        points = jax.vmap(lambda c: c[0] * first + c[1] * second)(plane.points)
-        return Interpolation(points, plane.result, jnp.asarray(0))
+        inside = plane.evaluate(ts.astype(x0.dtype))
+        points = jax.vmap(lambda c: c[0] * first + c[1] * second)(inside)
+        return Interpolation(points, plane.solution.result, jnp.asarray(0))
 
 
 def nao_centroid(

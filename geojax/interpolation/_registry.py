@@ -3,7 +3,7 @@
 | name | what it is |
 |---|---|
 | LERP, SLERP | in closed form |
-| NAO | the path of likely norms, between seeds of level 1 (Samuel et al. 2023) |
+| NAO | the path of likely norms, between seeds of level 1, by inversion (Samuel et al. 2023) |
 | NoiseDiffusion | images and noises apart (Zheng et al. 2024) |
 | density | the length divided by the density, by curvature flow (Yu et al. 2025) |
 | Jacobian | J^T J, 9 inner points, 500 steps of Adam, from SLERP (Saito & Matsubara 2025) |
@@ -16,6 +16,7 @@ Extrapolations: the straight line, a tangent step with denoising, a score-guided
 exponential map of Stein or combined.
 """
 
+import dataclasses
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -155,10 +156,17 @@ def _beyond(kind: type):
     return make
 
 
+def _nao(settings: MethodSettings) -> AbstractInterpolator:
+    route = settings.route
+    if route.noising != "none":
+        route = dataclasses.replace(route, t=1.0, noising="inversion")
+    return Routed(route, Nao(throw=False))
+
+
 INTERPOLATORS: dict[str, Callable[[MethodSettings], AbstractInterpolator]] = {
     "LERP": _routed(lambda settings: Lerp()),
     "SLERP": _routed(lambda settings: Slerp()),
-    "NAO": _routed(lambda settings: Nao(throw=False)),
+    "NAO": _nao,
     "NoiseDiffusion": lambda settings: NoiseDiffusion(settings.route),
     "density": _routed(lambda settings: DensityFlow(_score(settings), args=settings.route.args)),
     "Jacobian": _routed(_jacobian),

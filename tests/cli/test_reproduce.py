@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from geojax.cli import app
-from geojax.experiments import SyntheticPlan
+from geojax.experiments import RotatedMnistPlan, RotatedMnistTables, SyntheticPlan
 
 PLAN = SyntheticPlan(("circle in R^2",), ("LERP",), ("straight line",), (0.1,), num_pairs=1)
 
@@ -28,3 +28,35 @@ def test_it_writes_its_tables_and_says_where():
 
 def test_an_unknown_experiment():
     assert CliRunner().invoke(app, ["reproduce", "everything"]).exit_code == 2
+
+
+def test_rotated_mnist_writes_its_tables_and_says_how_to_go_on(monkeypatch):
+    given = {}
+
+    def run(plan, folder, **options):
+        given.update(options, plan=plan)
+        options["callback"](1, 2)
+        if options["chunk"] == 2:
+            raise KeyboardInterrupt
+        row = {"part": "between", "protocol": "clean", "method": "LERP"}
+        figures = {"psnr": 13.5, "psnr_se": 0.25, "ssim": None, "ssim_se": None}
+        far = [{**row, **figures, "lpips": 0.5, "lpips_se": None}]
+        return RotatedMnistTables([], [], far, [], [])
+
+    monkeypatch.setattr("geojax.experiments.run_rotated_mnist", run)
+    options = ["reproduce", "rotated-mnist", "--quick", "--out", "results"]
+    done = CliRunner().invoke(app, options)
+    assert done.exit_code == 0, done.output
+    assert "PSNR 13.50 ± 0.25" in done.output and "SSIM –" in done.output
+    assert given["plan"] == RotatedMnistPlan.quick()
+    assert given["about"]["command"] == "geojax reproduce rotated-mnist --quick"
+    done = CliRunner().invoke(app, [*options, "--chunk", "2"])
+    assert done.exit_code == 130
+    assert "the same command goes on in results" in " ".join(done.output.split())
+
+
+def test_a_chunk_that_cannot_be():
+    for arguments in (["synthetic", "--chunk", "2"], ["rotated-mnist", "--chunk", "0"]):
+        done = CliRunner().invoke(app, ["reproduce", *arguments])
+        assert done.exit_code == 2
+        assert "--chunk must be at least 1" in done.output

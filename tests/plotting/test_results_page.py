@@ -3,7 +3,8 @@
 import pytest
 from matplotlib.figure import Figure
 
-from geojax.experiments._page import means_table, with_error, write_page
+from geojax.experiments import with_error
+from geojax.experiments._page import means_table, write_page
 from geojax.plotting import ResultPicture, ResultTable, results_page
 
 from .test_report import Elements, decoded

@@ -1,0 +1,174 @@
+"""The figures of one path of digits, and of the frames of many."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from ..evaluation import (
+    LPIPS,
+    endpoint_error,
+    gaussian_frechet_distance,
+    kernel_distance,
+    neighbour_distances,
+    psnr,
+    ssim,
+)
+from ..models import DigitClassifier
+from ._rotated_mnist_pairs import Pair, turned_by
+
+_ORBIT = 181  # points of the true orbit among which the nearest is taken: a degree apart or less
+_GROUPS = 10  # that are left out in turn for a standard error
+
+# The figures of a row, with their headings and whether more is better.
+FIGURES = {
+    "psnr": ("PSNR, dB", True),
+    "ssim": ("SSIM", True),
+    "lpips": ("LPIPS", False),
+    "orbit_psnr": ("PSNR, orbit", True),
+    "orbit_ssim": ("SSIM, orbit", True),
+    "orbit_lpips": ("LPIPS, orbit", False),
+    "ppl": ("PPL", False),
+    "pdv": ("PDV", False),
+    "confidence_mean": ("confidence, mean", True),
+    "confidence_min": ("confidence, least", True),
+    "end_error": ("end-point error", False),
+    "deviation": ("from LERP", None),
+    "score_evaluations": ("score evaluations", False),
+    "seconds": ("seconds", False),
+    "successful": ("solved", True),
+}
+
+
+def path_measures(
+    classifier: DigitClassifier,
+    lpips: LPIPS | None,
+    pair: Pair,
+    frames: Float[Array, "frames 1 28 28"],
+    ts: Float[Array, " frames"],
+    *,
+    has_truth: bool,
+) -> tuple[dict[str, float], Float[np.ndarray, "inner features"]]:
+    """The figures of a row, and the classifier's features of the frames that they are means over:
+    all but those at the times 0 and 1.
+
+    ``ts``: from 0 to 1, or from 1 on for an extrapolation, which has no ``end_error``.
+    """
+    numbers = jnp.asarray([pair.angle, pair.turn], frames.dtype)
+    # Half a turn is the same there and back: the way that a path is nearer to counts.
+    alternative = -pair.turn if abs(pair.turn - np.pi) < 1e-6 else pair.turn
+    numbers = jnp.append(numbers, jnp.asarray(alternative, frames.dtype))
+    given = pair.upright.astype(frames.dtype), numbers, jnp.asarray(pair.labels)
+    beyond = bool(ts[0] > 0)
+    found, features = _measured(
+        classifier, lpips, pair.x0, pair.x1, *given, frames, ts, beyond, has_truth
+    )
+    return {name: float(value) for name, value in found.items()}, np.asarray(features)
+
+
+@eqx.filter_jit
+def _measured(
+    classifier, lpips, x0, x1, upright, numbers, labels, frames, ts, beyond: bool, has_truth: bool
+) -> tuple[dict[str, Array], Array]:
+    frames = jnp.clip(frames, -1, 1)  # as a picture shows them
+    inside = slice(1, None) if beyond else slice(1, -1)
+    inner, times = frames[inside], ts[inside]
+    astray = jax.vmap(lambda x, t: _norm(x - (1 - t) * x0 - t * x1))(inner, times)
+    found = {"deviation": jnp.max(astray) / _norm(x1 - x0)}
+    logits, features = jax.vmap(lambda x: (classifier(x), classifier.features(x)))(inner)
+    shares = jax.nn.softmax(logits, axis=1)
+    second = jnp.where(labels[0] == labels[1], 0.0, 1.0).astype(shares.dtype)
+    confidence = shares[:, labels[0]] + second * shares[:, labels[1]]
+    found |= {"confidence_mean": jnp.mean(confidence), "confidence_min": jnp.min(confidence)}
+    if not beyond:
+        found["end_error"] = endpoint_error(frames, x0, x1)
+    if lpips is not None:
+        steps = neighbour_distances(frames, _grey(lpips))
+        found |= {"ppl": jnp.sum(steps), "pdv": jnp.std(steps)}
+    if has_truth:
+        angle, *turns = numbers
+        candidates = jnp.stack([turned_by(upright, angle + times * turn) for turn in turns])
+        nearer = jnp.argmax(jnp.mean(jax.vmap(jax.vmap(psnr), (None, 0))(inner, candidates), 1))
+        found |= _against(lpips, inner, candidates[nearer], "")
+        along = jnp.linspace(ts[0], ts[-1], _ORBIT, dtype=ts.dtype)
+        orbit = turned_by(upright, angle + along * jnp.stack(turns)[nearer])
+        apart = jax.vmap(lambda x: jax.vmap(lambda y: _norm(x - y))(orbit))(inner)
+        found |= _against(lpips, inner, orbit[jnp.argmin(apart, axis=1)], "orbit_")
+    return found, features
+
+
+def _against(lpips: LPIPS | None, images, truth, before: str) -> dict[str, Array]:
+    found = {"psnr": jax.vmap(psnr)(images, truth), "ssim": jax.vmap(ssim)(images, truth)}
+    if lpips is not None:
+        found["lpips"] = jax.lax.map(lambda both: _grey(lpips)(*both), (images, truth))
+    return {f"{before}{name}": jnp.mean(values) for name, values in found.items()}
+
+
+def _grey(lpips: LPIPS):
+    """LPIPS of images of one channel."""
+    return lambda x, y: lpips(jnp.repeat(x, 3, axis=0), jnp.repeat(y, 3, axis=0))
+
+
+def _norm(image):
+    return jnp.sqrt(jnp.sum(image**2))
+
+
+def classifier_features(
+    classifier: DigitClassifier, images: Float[Array, "n 1 28 28"]
+) -> Float[Array, "n features"]:
+    """The features of images, some hundred at a time."""
+    return jax.lax.map(classifier.features, images, batch_size=256)
+
+
+def set_distances(
+    features: Sequence[Float[np.ndarray, "_ features"]], reference: Float[Array, "n features"]
+) -> dict[str, Any]:
+    """Fréchet and kernel distance of the frames of several rows, by the classifier's features,
+    from reference images, with standard errors.
+
+    That of the Fréchet distance is a jackknife's over ten groups of rows (None with fewer rows);
+    that of the kernel distance is over subsets. Frames that are not finite are left out.
+
+    **Returns:** ``images``, ``frechet``, ``frechet_se``, ``kernel``, ``kernel_se``; None for what
+    too few frames do not give.
+    """
+    rows = [row[np.all(np.isfinite(row), axis=1)].astype(np.float64) for row in features]
+    count, width = sum(map(len, rows)), reference.shape[1]
+    empty = dict.fromkeys(("frechet", "frechet_se", "kernel", "kernel_se"))
+    if count < 4:
+        return {"images": count, **empty}
+    known = np.asarray(reference, np.float64)
+    groups = [np.concatenate(rows[i::_GROUPS]) for i in range(_GROUPS) if rows[i::_GROUPS]]
+    parts = [(len(g), g.sum(axis=0), g.T @ g) for g in groups]
+    whole = [sum(part[i] for part in parts) for i in range(3)]
+    value = _frechet(whole, known)
+    error = None
+    if len(rows) >= _GROUPS and count > width:
+        left_out = [
+            _frechet([total - part[i] for i, total in enumerate(whole)], known) for part in parts
+        ]
+        error = float(np.sqrt((_GROUPS - 1) * np.var(left_out)))
+    kernel = kernel_distance(
+        jnp.asarray(np.concatenate(rows), reference.dtype), reference, key=jax.random.key(0)
+    )
+    return {
+        "images": count,
+        "frechet": value,
+        "frechet_se": error,
+        "kernel": float(kernel.value),
+        "kernel_se": float(kernel.standard_error),
+    }
+
+
+def _frechet(sums: Sequence[Any], known: np.ndarray) -> float:
+    """Of a set of features given by their number, sum and sum of products."""
+    count, total, products = sums
+    mean = total / count
+    covariance = (products - count * np.outer(mean, mean)) / (count - 1)
+    moments = mean, covariance, known.mean(axis=0), np.cov(known, rowvar=False)
+    dtype = jnp.result_type(float)
+    return float(gaussian_frechet_distance(*(jnp.asarray(m, dtype) for m in moments)))

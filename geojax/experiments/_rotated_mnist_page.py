@@ -1,0 +1,199 @@
+"""The files of the Rotated MNIST experiment: tables, figures, the page."""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .._files import written_whole
+from ..plotting import ResultPicture, ResultTable, save_figure
+from ._page import means_table, write_page
+from ._rotated_mnist_figures import compute_figure, delta_figure, example_figure
+from ._rotated_mnist_measures import FIGURES
+from ._rotated_mnist_plan import BETWEEN, BEYOND, ONE_CLASS, ROTATION, TWO_CLASSES, RotatedMnistPlan
+from ._rotated_mnist_tables import FAR, RotatedMnistTables
+from ._table import with_error, write_csv
+
+
+def write_tables(
+    folder: Path | str,
+    plan: RotatedMnistPlan,
+    tables: RotatedMnistTables,
+    *,
+    about: Mapping[str, Any],
+) -> list[Path]:
+    """``rotated_mnist.csv`` (every row), ``.json`` (the plan, ``about``, all means and distances),
+    figures and the page ``rotated_mnist.html``, each whole or not at all.
+
+    **Returns:** their paths.
+    """
+    folder = Path(folder)
+    write_csv(folder / "rotated_mnist.csv", tables.rows)
+    notes = _notes(plan, tables)
+    content = {
+        "plan": dataclasses.asdict(plan),
+        "about": dict(about),
+        "notes": notes,
+        "far": tables.far,
+        "means": tables.means,
+        "distances": tables.distances,
+    }
+    with written_whole(folder / "rotated_mnist.json") as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n")
+    pictures = _pictures(tables)
+    for name, picture in pictures.items():
+        save_figure(picture.figure, folder / f"{name}.png")
+    write_page(
+        folder / "rotated_mnist.html",
+        title="Rotated MNIST: paths between turned digits, by method",
+        lead="A digit at two angles, and every method's path from one to the other: the truth is "
+        "the digit turned. Also pairs of different digits, which have no truth.",
+        notes=notes,
+        tables=_tables(tables),
+        pictures=list(pictures.values()),
+        plan=dataclasses.asdict(plan) | {"protocols": _by_name(plan)},
+        about=about,
+    )
+    names = ["rotated_mnist.csv", "rotated_mnist.json", "rotated_mnist.html"]
+    return [folder / name for name in [*names, *(f"{name}.png" for name in pictures)]]
+
+
+def _by_name(plan: RotatedMnistPlan) -> dict[str, Any]:
+    return {protocol.name: dataclasses.asdict(protocol) for protocol in plan.protocols}
+
+
+def _notes(plan: RotatedMnistPlan, tables: RotatedMnistTables) -> list[str]:
+    notes = []
+    if tables.rows and not tables.rows[0]["lpips"]:
+        notes.append(
+            "LPIPS, PPL and PDV are missing: the weight files of LPIPS(squeeze) were not found. "
+            "LPIPS.load('squeeze') says which and where to get them."
+        )
+    if 180 in plan.deltas:
+        notes.append(
+            "Half a turn is as far one way round as the other: at 180° the true rotation is the "
+            "one that a path is nearer to."
+        )
+    few = [row for row in tables.distances if row["images"] < 640]
+    if few:
+        notes.append(
+            "The Fréchet distance of a small set is biased upwards; sets of one size can be "
+            f"compared with each other. The smallest here has {min(r['images'] for r in few)} "
+            "images, for features of 64 numbers; the kernel distance has no such bias."
+        )
+    return notes
+
+
+_PATH = ("psnr", "ssim", "lpips", "orbit_psnr", "orbit_ssim", "orbit_lpips")
+_EVEN = ("ppl", "pdv", "confidence_mean", "confidence_min", "end_error", "deviation")
+_COST = ("score_evaluations", "seconds", "successful")
+_AGAINST = (
+    "Means over the frames of a path but its ends, then over pairs, ± one standard error. PSNR, "
+    "SSIM and LPIPS(squeeze) compare a frame with the digit turned by the angle of its time; "
+    "those of the orbit with the nearest of all angles in between: a path that turns unevenly "
+    "loses nothing there."
+)
+_MEANING = (
+    "PPL and PDV: sum and spread of the LPIPS from frame to frame. Confidence: the probability "
+    "that the digit classifier gives the class of the pair (both, where there are two), mean and "
+    "least along the path. End-point error: root mean squared, per pixel in [-1, 1], of the first "
+    "and last frame from the given images. From LERP: the largest distance from the cross-fade of "
+    "the given images, in units of their distance. Solved: the share of paths whose solver "
+    "succeeded; methods with a budget of steps never say so."
+)
+_SETS = (
+    "How near the frames of all pairs are, as a set, to the test digits turned at random: Fréchet "
+    "distance (classifier features; standard error by a jackknife over pairs) and kernel distance "
+    "(the same features, unbiased). The features are the bundled digit classifier's, so that "
+    "neither is FID or KID. Smaller is nearer."
+)
+
+
+def _headings(names: Sequence[str]) -> dict[str, str]:
+    return {name: FIGURES[name][0] for name in names}
+
+
+def _tables(tables: RotatedMnistTables) -> list[ResultTable]:
+    who = {"method": "method", "protocol": "protocol"}
+    found = []
+
+    def add(rows, names, figures, title, meaning):
+        if rows:
+            found.append(means_table(rows, names, _headings(figures), title=title, meaning=meaning))
+
+    def of(rows, part, kind=ROTATION):
+        return [row for row in rows if (row["part"], row["kind"]) == (part, kind)]
+
+    far = f"of {FAR}° and more"
+    add(of(tables.far, BETWEEN), who, _PATH, f"One digit turned by angles {far}", _AGAINST)
+    add(of(tables.far, BETWEEN), who, (*_EVEN, *_COST), f"The same paths ({far})", _MEANING)
+    add(
+        of(tables.far, BEYOND),
+        who,
+        (*_PATH, "confidence_mean", *_COST),
+        f"Beyond the second image ({far})",
+        "Extrapolations, against the digit turned on. " + _AGAINST,
+    )
+    without = ("ppl", "pdv", "confidence_mean", "confidence_min", "end_error", "deviation")
+    for kind in (ONE_CLASS, TWO_CLASSES):
+        title = f"Two different digits of {kind}"
+        add(of(tables.means, BETWEEN, kind), who, (*without, *_COST), title, _MEANING)
+    if tables.distances:
+        found.append(_distance_table(tables.distances))
+    by_delta = {"delta": "degrees", **who}
+    add(of(tables.means, BETWEEN), by_delta, _PATH, "By angle", _AGAINST)
+    add(of(tables.means, BEYOND), by_delta, _PATH, "By angle, beyond the second image", _AGAINST)
+    return found
+
+
+def _distance_table(distances: Sequence[Mapping[str, Any]]) -> ResultTable:
+    rows = [
+        [
+            row["method"],
+            row["protocol"],
+            f"{row['kind']}, {row['part']}",
+            str(row["images"]),
+            with_error(row["frechet"], row["frechet_se"]),
+            with_error(row["kernel"], row["kernel_se"]),
+        ]
+        for row in distances
+    ]
+    columns = ["method", "protocol", "pairs", "images", "Fréchet distance", "kernel distance"]
+    return ResultTable("All frames and the turned test digits", _SETS, columns, rows, 3)
+
+
+def _pictures(tables: RotatedMnistTables) -> dict[str, ResultPicture]:
+    found = {}
+    between = [r for r in tables.means if (r["part"], r["kind"]) == (BETWEEN, ROTATION)]
+    beyond = [r for r in tables.means if (r["part"], r["kind"]) == (BEYOND, ROTATION)]
+    if between:
+        found["by_delta"] = ResultPicture(
+            "Against the true rotation, by angle",
+            "A row a protocol, a column a measure; bars are standard errors over pairs. Higher is "
+            "better for PSNR and SSIM, lower for LPIPS.",
+            delta_figure(between),
+        )
+    if beyond:
+        found["beyond_by_delta"] = ResultPicture(
+            "Beyond the second image, by angle",
+            "As above, for the frames past the second image against the digit turned on.",
+            delta_figure(beyond),
+        )
+    far = [row for row in tables.far if row["part"] == BETWEEN]
+    if far:
+        found["compute"] = ResultPicture(
+            "Quality against compute",
+            f"PSNR to the true rotation at angles of {FAR}° and more, against evaluations of the "
+            "score to find a path (not counting the way to the noise level and back, which all "
+            "methods of a protocol share). Further up is better, further left is cheaper.",
+            compute_figure(far),
+        )
+    for example in tables.examples:
+        found[example.name] = ResultPicture(
+            example.title,
+            "The first pair. A row a method and its protocol; the first row is the truth, where "
+            "there is one.",
+            example_figure(example),
+        )
+    return found

@@ -1,0 +1,171 @@
+"""What the Rotated MNIST experiment measures: protocols, pairs, rows."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from ..interpolation import EXTRAPOLATORS, INTERPOLATORS
+
+BETWEEN, BEYOND = "between", "beyond"
+ROTATION, ONE_CLASS, TWO_CLASSES = "rotation", "one class", "two classes"
+
+
+@dataclasses.dataclass(frozen=True)
+class Protocol:
+    """How images come to where the geometry is taken, and which methods are measured there.
+
+    - ``name``: in tables.
+    - ``t``, ``noising``, ``denoising``, ``denoise_steps``: as `NoiseRoute`; "none" and "none" for
+      clean points, seen by the score of level t.
+    - ``lam``: of geojax's own metrics, as in `MethodSettings`; ``segments``, ``max_steps``: of
+      their solves. Other methods have settings of their own, as published.
+    - ``methods``, ``extrapolations``: names in `INTERPOLATORS` and `EXTRAPOLATORS`.
+    """
+
+    name: str
+    t: float = 0.4
+    noising: Literal["shared", "inversion", "none"] = "shared"
+    denoising: Literal["ddim", "probability_flow", "none"] = "ddim"
+    denoise_steps: int = 50
+    lam: float = 3.0
+    segments: int = 16
+    max_steps: int = 200
+    methods: Sequence[str] = tuple(INTERPOLATORS)
+    extrapolations: Sequence[str] = tuple(EXTRAPOLATORS)
+
+
+_OWN = ("Stein", "combined", "smoothed")
+_MAPS = ("exponential map", "exponential map, combined")
+
+PROTOCOLS = (
+    # arXiv 2505.11128: one noise for both, step 400 of 1000.
+    Protocol("noised"),
+    Protocol("noised, lambda 1000", lam=1000.0, methods=_OWN, extrapolations=_MAPS),
+    # The published protocol of the Jacobian and density methods: inversion to 0.6 T.
+    Protocol(
+        "inverted",
+        t=0.6,
+        noising="inversion",
+        methods=("LERP", "SLERP", "NoiseDiffusion", "density", "Jacobian"),
+        extrapolations=(),
+    ),
+    Protocol(
+        "clean",
+        t=0.1,
+        noising="none",
+        denoising="none",
+        lam=0.1,
+        methods=("LERP", "SLERP", "density", *_OWN),
+    ),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class RotatedMnistPlan:
+    """What is measured: every protocol x method x kind of pair x pair.
+
+    - ``deltas``: degrees between the two angles at which one digit is turned. 6 and 9 are left
+      out everywhere, which turned are each other.
+    - ``num_pairs``: for each delta, and of two digits of one class and of two classes.
+    - ``frames``: of a path, equally spaced in time, both ends included.
+    - ``until``: how far extrapolations go, for turned digits; 1 is the second image.
+    - ``condition``: "none", the unconditional score, which is what a user without labels has; or
+      "class", the score of the digit's class (of pairs of two classes: unconditional).
+    - ``num_reference``: turned test digits with which sets of frames are compared.
+    - ``model``: a name in the zoo, or a checkpoint folder.
+    """
+
+    protocols: Sequence[Protocol] = PROTOCOLS
+    deltas: Sequence[int] = (30, 60, 90, 120, 180)
+    num_pairs: int = 40
+    frames: int = 17
+    until: float = 1.5
+    condition: Literal["none", "class"] = "none"
+    num_reference: int = 5000
+    model: str = "rotated_mnist"
+    seed: int = 0
+
+    @classmethod
+    def quick(cls) -> "RotatedMnistPlan":
+        """Some minutes on two cores: few pairs, and no method that takes 500 steps of Adam (about
+        a minute a pair each) or products with the Jacobian.
+        """
+        return cls(
+            protocols=(
+                Protocol(
+                    "noised",
+                    denoise_steps=20,
+                    methods=("LERP", "SLERP", "NAO", "NoiseDiffusion", "density", "Stein"),
+                    extrapolations=("straight line", "score-guided walk", "exponential map"),
+                ),
+                dataclasses.replace(
+                    PROTOCOLS[-1],
+                    max_steps=30,
+                    methods=("LERP", "Stein"),
+                    extrapolations=("straight line",),
+                ),
+            ),
+            deltas=(60, 90),
+            num_pairs=4,
+            frames=9,
+            num_reference=1000,
+        )
+
+    def check(self) -> None:
+        """**Raises:** `ValueError` on an unknown method, two protocols of one name, or a number
+        out of its range.
+        """
+        for protocol in self.protocols:
+            for names, known in (
+                (protocol.methods, INTERPOLATORS),
+                (protocol.extrapolations, EXTRAPOLATORS),
+            ):
+                unknown = [name for name in names if name not in known]
+                if unknown:
+                    raise ValueError(f"unknown method {unknown[0]!r}. Known: {', '.join(known)}.")
+        names = [protocol.name for protocol in self.protocols]
+        if len(set(names)) < len(names):
+            raise ValueError(f"protocols must have names of their own, got {names}.")
+        for name, smallest in (("num_pairs", 1), ("frames", 3), ("num_reference", 2)):
+            if getattr(self, name) < smallest:
+                raise ValueError(f"{name} must be at least {smallest}, got {getattr(self, name)}.")
+        if self.until <= 1:
+            raise ValueError(f"until must be above 1, the time of the second image: {self.until}.")
+        if self.condition not in ("none", "class"):
+            raise ValueError(f"condition must be 'none' or 'class', got {self.condition!r}.")
+
+    def kinds(self) -> list[tuple[str, int | None]]:
+        """The kinds of pairs with their deltas."""
+        return [
+            *((ROTATION, delta) for delta in self.deltas),
+            (ONE_CLASS, None),
+            (TWO_CLASSES, None),
+        ]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The settings of every row, a pair with all methods after the other: however early a run
+        is stopped, what it has is balanced.
+        """
+        common = {
+            name: getattr(self, name) for name in ("frames", "until", "condition", "model", "seed")
+        }
+        return [
+            {"kind": kind, "delta": delta, "pair": pair, **method, **common}
+            for pair in range(self.num_pairs)
+            for kind, delta in self.kinds()
+            for method in self._methods()
+            if kind == ROTATION or method["part"] == BETWEEN
+        ]
+
+    def _methods(self) -> list[dict[str, Any]]:
+        found = []
+        for protocol in self.protocols:
+            fields = dataclasses.asdict(protocol)
+            parts = {BETWEEN: fields.pop("methods"), BEYOND: fields.pop("extrapolations")}
+            fields["protocol"] = fields.pop("name")
+            found += [
+                {**fields, "part": part, "method": method}
+                for part, methods in parts.items()
+                for method in methods
+            ]
+        return found

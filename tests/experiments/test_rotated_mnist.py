@@ -1,0 +1,199 @@
+"""The Rotated MNIST experiment: its figures, its pairs, and that it can be killed anywhere."""
+
+import csv
+import dataclasses
+import json
+import math
+import os
+import random
+import subprocess
+import sys
+import time
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from geojax.evaluation import LPIPS, frechet_distance, neighbour_distances, psnr, root_mean_square
+from geojax.experiments import Protocol, RotatedMnistPlan, run_rotated_mnist
+from geojax.experiments._rotated_mnist_measures import set_distances
+from geojax.models import rotate
+from tests.source import ROOT
+
+from .rotated_mnist_toy import PLAN, Gaussian, blots
+
+
+def rows_of(path):
+    """The table without what no two runs share."""
+    with path.open() as file:
+        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
+
+
+def without_seconds(value):
+    if isinstance(value, dict):
+        return {k: without_seconds(v) for k, v in value.items() if "seconds" not in k}
+    return [without_seconds(item) for item in value] if isinstance(value, list) else value
+
+
+def test_a_run_that_was_killed_gives_the_table_of_one_that_was_not(tmp_path):
+    command = [sys.executable, "-m", "tests.experiments.rotated_mnist_toy"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
+    environment.pop("GEOJAX_DATA_DIR", None)
+    folder = tmp_path / "cut" / "rows"
+    process = subprocess.Popen([*command, str(tmp_path / "cut")], env=environment, cwd=ROOT)
+    while not list(folder.glob("*.json")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    time.sleep(random.random() / 2)
+    process.kill()
+    process.wait()
+    kept = {path: path.stat().st_mtime_ns for path in folder.glob("[!.]*.json")}
+    assert 0 < len(kept) < len(PLAN.rows())
+    folders = [str(tmp_path / "cut"), str(tmp_path / "whole")]
+    subprocess.run([*command, *folders], env=environment, cwd=ROOT, check=True)
+    assert kept == {path: path.stat().st_mtime_ns for path in kept}
+    whole = rows_of(tmp_path / "whole" / "rotated_mnist.csv")
+    assert len(whole) == len(PLAN.rows())
+    assert rows_of(tmp_path / "cut" / "rotated_mnist.csv") == whole
+    contents = [
+        json.loads((tmp_path / f / "rotated_mnist.json").read_text()) for f in ("cut", "whole")
+    ]
+    assert without_seconds(contents[0]) == without_seconds(contents[1])
+
+
+def test_the_figures_and_the_files(tmp_path, monkeypatch):
+    """One run, compiled for two pairs at once: all that can be said of it is said here."""
+    own = Protocol(
+        "noised",
+        t=0.2,
+        lam=1e-3,
+        segments=4,
+        denoise_steps=2,
+        methods=("NoiseDiffusion", "Stein"),
+        extrapolations=("exponential map",),
+    )
+    plan = dataclasses.replace(PLAN, num_pairs=2, protocols=(*PLAN.protocols, own))
+    said = []
+
+    def missing(network):
+        raise FileNotFoundError
+
+    monkeypatch.setattr(LPIPS, "load", missing)
+    tables = run_rotated_mnist(
+        plan, tmp_path, digits=blots(), score=Gaussian(), chunk=2,
+        about={"command": "test"}, callback=lambda *counts: said.append(counts),
+    )  # fmt: skip
+    assert said[0] == (0, len(plan.rows())) and said[-1] == (len(plan.rows()),) * 2
+    assert {row["result"] for row in tables.rows} == {"successful"}
+
+    # The straight line between the clean images, against the digit turned: by hand.
+    row = next(
+        r for r in tables.rows
+        if (r["kind"], r["delta"], r["method"], r["pair"]) == ("rotation", 60, "LERP", 1)
+    )  # fmt: skip
+    pair = blots().pair("rotation", 60, 1, plan.seed)
+    values = []
+    for share in (1 / 3, 2 / 3):
+        truth = rotate(pair.upright, pair.angle + share * math.radians(60))
+        values.append(psnr((1 - share) * pair.x0 + share * pair.x1, truth[None]))
+    np.testing.assert_allclose(row["psnr"], np.mean(values), rtol=1e-6)
+    np.testing.assert_allclose(pair.x1[0], rotate(pair.upright, pair.angle + math.pi / 3))
+    assert row["deviation"] == pytest.approx(0, abs=1e-12)
+    assert row["end_error"] == pytest.approx(0, abs=1e-12)
+    assert row["orbit_psnr"] >= row["psnr"]
+    assert 0 <= row["confidence_min"] <= row["confidence_mean"] <= 1
+    other = next(r for r in tables.rows if r["method"] == "NoiseDiffusion")
+    assert other["end_error"] > 0.01 and other["deviation"] > 0.01
+    without_truth = [r for r in tables.rows if r["kind"] == "two classes"]
+    assert without_truth and all("psnr" not in r for r in without_truth)
+
+    for kind in ("rotation", "one class", "two classes"):
+        (found,) = [r for r in tables.distances if (r["kind"], r["method"]) == (kind, "Stein")]
+        assert found["images"] == 2 * 2 * (2 if kind == "rotation" else 1)
+        assert found["kernel"] is not None and found["frechet"] > 0
+    names = {path.name for path in tmp_path.iterdir()}
+    assert {
+        "rotated_mnist.html",
+        "by_delta.png",
+        "compute.png",
+        "paths_one_class_between.png",
+    } <= names
+    page = (tmp_path / "rotated_mnist.html").read_text()
+    for text in ("Stein", "biased upwards", "LPIPS(squeeze) were not found", "180°", "command"):
+        assert text in page
+
+
+def test_half_a_turn_counts_whichever_way_round_it_goes(tmp_path):
+    """A path that turns the other way is as good: only at 180 degrees."""
+    from geojax.experiments._rotated_mnist_measures import path_measures
+    from geojax.experiments._rotated_mnist_pairs import turned_by
+    from geojax.models import load_classifier
+
+    classifier, ts = load_classifier(), jnp.linspace(0, 1, 4)
+    lpips = LPIPS(root_mean_square, "squeeze")  # any distance of two images
+    for delta, alike in ((180, True), (60, False)):
+        pair = blots().pair("rotation", delta, 0, 0)
+        found = []
+        for sign in (1, -1):
+            frames = turned_by(pair.upright, pair.angle + sign * ts * pair.turn)
+            frames = frames.at[1].add(0.01)  # not infinitely good
+            frames = frames.at[2].add(0.01)
+            figures, features = path_measures(classifier, lpips, pair, frames, ts, has_truth=True)
+            assert features.shape == (2, 64)
+            steps = neighbour_distances(frames.clip(-1, 1))
+            np.testing.assert_allclose(figures["ppl"], jnp.sum(steps))
+            np.testing.assert_allclose(figures["pdv"], jnp.std(steps))
+            np.testing.assert_allclose(figures["lpips"] < 0.011, sign == 1 or alike)
+            found.append(figures["psnr"])
+        assert found[0] > 40
+        assert (found[1] > 40) == alike
+
+
+def test_pairs_are_the_same_whatever_else_is_asked_for():
+    digits = blots()
+    pair = digits.pair("two classes", None, 3, 0)
+    again = digits.pair("two classes", None, 3, 0)
+    np.testing.assert_array_equal(pair.x1, again.x1)
+    assert pair.labels[0] != pair.labels[1]
+    first, second = digits.pair("one class", None, 3, 0).labels
+    assert first == second not in (6, 9)
+    with pytest.raises(ValueError, match="num_pairs must be at most 80"):
+        digits.pair("rotation", 60, 80, 0)
+
+
+def test_distances_of_sets():
+    """The Frechet distance of all rows is that of all features; its error shrinks with them."""
+    rng = np.random.default_rng(0)
+    reference = jnp.asarray(rng.standard_normal((300, 3)))
+    rows = list(rng.standard_normal((40, 5, 3)) + 1)
+    found = set_distances(rows, reference)
+    expected = frechet_distance(jnp.asarray(np.concatenate(rows)), reference)
+    np.testing.assert_allclose(found["frechet"], expected, rtol=1e-6)
+    # Of means apart by d the distance is |d|^2: 2 |d| times the error of the mean's component.
+    assert 0.5 < found["frechet_se"] / (2 * 3**0.5 * (1 / 200) ** 0.5) < 2
+    assert found["kernel"] > 3 * found["kernel_se"] > 0
+    broken = [*rows, np.full((5, 3), np.nan)]
+    assert set_distances(broken, reference)["images"] == 200
+    assert set_distances(rows[:1], reference)["frechet_se"] is None
+    assert set_distances([rows[0][:2]], reference)["kernel"] is None
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"num_pairs": 0}, "num_pairs must be at least 1, got 0"),
+        ({"until": 1.0}, "until must be above 1"),
+        ({"protocols": (Protocol("a", methods=("cube",)),)}, "unknown method 'cube'. Known: LERP"),
+        ({"protocols": (Protocol("a"), Protocol("a"))}, "protocols must have names of their own"),
+    ],
+)
+def test_plans_that_cannot_be(change, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        run_rotated_mnist(dataclasses.replace(PLAN, **change), tmp_path, digits=blots())
+
+
+def test_plans():
+    full = RotatedMnistPlan()
+    pairs = {(r["delta"], r["pair"]) for r in full.rows() if r["kind"] == "rotation"}
+    assert len(pairs) >= 200
+    assert len(RotatedMnistPlan.quick().rows()) < 200

@@ -100,9 +100,8 @@ class RotatedMnistPlan:
                 ),
                 dataclasses.replace(
                     PROTOCOLS[-1],
-                    max_steps=30,
-                    methods=("LERP", "Stein"),
-                    extrapolations=("straight line",),
+                    methods=("LERP", "SLERP"),
+                    extrapolations=("straight line", "tangent step", "score-guided walk"),
                 ),
             ),
             deltas=(60, 90),

@@ -6,6 +6,7 @@ import typer
 
 from ._demo import demo
 from ._environment import version
+from ._evaluate import evaluate
 from ._inspect import inspect
 from ._interpolate import extrapolate, interpolate
 from ._models import models
@@ -39,7 +40,7 @@ def _common(
     pass
 
 
-for _command in (demo, interpolate, extrapolate, inspect, train, models, reproduce):
+for _command in (demo, interpolate, extrapolate, evaluate, inspect, train, models, reproduce):
     app.command()(_command)
 
 

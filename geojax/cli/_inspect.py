@@ -10,8 +10,6 @@ import typer
 from . import _defaults as defaults
 from ._console import input_checked, say, tell
 
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
-
 
 def inspect(
     images: Annotated[
@@ -109,15 +107,13 @@ def _check(levels, lams, count, pairs, segments, seed) -> None:
 
 def _read(paths: list[Path], shape: tuple[int, ...], count: int, invert: bool) -> list[Any]:
     """The images of the files and folders, at most ``count``."""
+    from ._frames import image_files
     from ._images import read_images
 
     files = []
     for path in paths:
         if path.is_dir():
-            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in _SUFFIXES)
-            if not inside:
-                raise ValueError(f"the folder {path} holds no image files.")
-            files += inside
+            files += image_files(path)
         else:
             files.append(path)
     if len(files) > count:

@@ -15,6 +15,8 @@ from ._distributions import KernelDistance as KernelDistance
 from ._distributions import frechet_distance as frechet_distance
 from ._distributions import gaussian_frechet_distance as gaussian_frechet_distance
 from ._distributions import kernel_distance as kernel_distance
+from ._frames import FrameFigures as FrameFigures
+from ._frames import frame_figures as frame_figures
 from ._images import psnr as psnr
 from ._images import ssim as ssim
 from ._inception import inception_features as inception_features

@@ -4,6 +4,7 @@ from ._animation import animation_frames as animation_frames
 from ._animation import save_animation as save_animation
 from ._curves import plot_curves as plot_curves
 from ._energy import energy_figure as energy_figure
+from ._evaluation import evaluation_figure as evaluation_figure
 from ._figure import save_figure as save_figure
 from ._inspection import inspection_figure as inspection_figure
 from ._paths import paths_figure as paths_figure

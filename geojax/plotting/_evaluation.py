@@ -1,0 +1,83 @@
+"""What `geojax evaluate` measured along a path of images."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Array, Real
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ._style import BEYOND, frame_indices, pixels
+
+Curve = Real[Array | np.ndarray, " _"]
+
+
+def evaluation_figure(
+    frames: Real[Array | np.ndarray, "frames channels height width"],
+    times: Real[Array | np.ndarray, " frames"],
+    curves: Mapping[str, Curve],
+    *,
+    truth: Real[Array | np.ndarray, "frames channels height width"] | None = None,
+    max_columns: int = 13,
+) -> Figure:
+    """The frames, the truth below them where there is one, and a panel for every curve.
+
+    - ``frames``, ``truth``: in [-1, 1]. ``times``: theirs; those above 1 are beyond the second end.
+    - ``curves``: by name, one value a frame, or one less: then of the step from each frame to the
+      next.
+
+    **Returns:** a matplotlib figure. **Raises:** `ValueError` on a curve of another length.
+
+    >>> import numpy as np
+    >>> from geojax.plotting import evaluation_figure
+    >>> frames, times = np.zeros((3, 1, 8, 8)), np.array([0.0, 0.5, 1.0])
+    >>> figure = evaluation_figure(frames, times, {"step": np.array([0.1, 0.2])})
+    >>> [axes.get_title() for axes in figure.axes][:4]
+    ['0', '0.5', '1', 'step']
+    """
+    times = np.asarray(times, dtype=np.float64)
+    wrong = {n: len(c) for n, c in curves.items() if len(c) not in (len(times), len(times) - 1)}
+    if wrong:
+        raise ValueError(
+            f"a curve must have {len(times)} values, one a frame, or one less, got {wrong}."
+        )
+    rows = {"frames": frames} | ({} if truth is None else {"truth": truth})
+    shown = frame_indices(times, max_columns)
+    below = -(-len(curves) // 3)
+    figure = Figure(figsize=(11, 1.15 * len(rows) + 2.6 * below), layout="constrained")
+    heights = [1.15 * len(rows), 2.6 * below] if below else [1.0]
+    parts = np.ravel(figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False))
+    tiles = parts[0].subplots(len(rows), len(shown), squeeze=False)
+    for row, (name, images) in enumerate(rows.items()):
+        for column, (index, tile) in enumerate(zip(shown, pixels(images)[shown], strict=True)):
+            axes = tiles[row, column]
+            axes.imshow(tile, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+            axes.set_xticks([])
+            axes.set_yticks([])
+            if row == 0:
+                tint = BEYOND if times[index] > 1 + 1e-6 else "black"
+                axes.set_title(f"{times[index]:.3g}", fontsize=9, color=tint)
+            if column == 0:
+                axes.set_ylabel(name, fontsize=10)
+    if below:
+        panels = np.ravel(parts[1].subplots(below, 3, squeeze=False))
+        for axes, (name, curve) in zip(panels, curves.items(), strict=False):
+            _draw(axes, name, np.asarray(curve, dtype=np.float64), times)
+        for axes in panels[len(curves) :]:
+            axes.set_axis_off()
+    return figure
+
+
+def _draw(axes: Axes, name: str, curve: np.ndarray, times: np.ndarray) -> None:
+    if len(curve) == len(times):
+        axes.plot(times, curve, "o-", ms=4, lw=1.5, color="#c8324b")
+    else:
+        axes.stairs(curve, times, baseline=None, lw=1.8, color="#4c78a8")
+    finite = curve[np.isfinite(curve)]
+    if len(finite) and finite.min() >= 0:
+        axes.set_ylim(0, 1.08 * finite.max() or 1.0)
+    if times[-1] > 1 + 1e-6:
+        axes.axvspan(1, times[-1], color=BEYOND, alpha=0.13, lw=0)
+    axes.set_title(name, fontsize=10.5)
+    axes.set_xlabel("time")
+    axes.grid(True, alpha=0.3)

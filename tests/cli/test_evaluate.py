@@ -1,0 +1,136 @@
+"""`evaluate`: its figures against what the frames were made of, and what it refuses."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from geojax.evaluation import LPIPS, frechet_distance, root_mean_square
+from geojax.models import load_classifier
+
+from .test_bad_input import assert_refused
+
+RNG = np.random.default_rng(0)
+
+
+def write(folder, images, names=None):
+    """Grey images of 0 ... 255 as PNG files."""
+    folder.mkdir()
+    for i, image in enumerate(images):
+        name = names[i] if names else f"frame_{i}.png"
+        Image.fromarray(np.asarray(image, np.uint8)).save(folder / name)
+    return folder
+
+
+def fade(count, size=28):
+    """From dark to bright in steps of ten, and the same brighter by 51, a fifth of the range."""
+    levels = 10 * np.arange(count)[:, None, None]
+    return np.ones((count, size, size)) * levels
+
+
+def content_of(folder):
+    return json.loads((folder / "evaluate.json").read_text(), parse_constant=pytest.fail)
+
+
+@pytest.fixture
+def no_weights(monkeypatch):
+    monkeypatch.delenv("GEOJAX_DATA_DIR", raising=False)
+    monkeypatch.setattr("pooch.os_cache", lambda name: "nowhere")
+
+
+def test_frames_against_a_truth_and_a_set(geojax_command, tmp_path, monkeypatch):
+    monkeypatch.setattr(LPIPS, "load", lambda *_: LPIPS(root_mean_square, "squeeze"))
+    frames = write(tmp_path / "frames", fade(12))  # frame_10 comes after frame_9
+    truth = write(tmp_path / "truth", fade(12) + 51)
+    digits = RNG.integers(0, 256, (5, 28, 28))
+    reference = write(tmp_path / "digits", digits)
+    (frames / "notes.txt").write_text("no image")
+    result = geojax_command(
+        "evaluate", frames, "--truth", truth, "--reference", reference, "--out", tmp_path / "out"
+    )
+    assert result.exit_code == 0, result.output
+    content = content_of(tmp_path / "out")
+    assert content["by_frame"]["files"][9:] == ["frame_9.png", "frame_10.png", "frame_11.png"]
+    np.testing.assert_allclose(content["by_frame"]["times"], np.linspace(0, 1, 12))
+    figures = content["figures"]
+    assert figures["frames"] == 12
+    assert figures["psnr"] == pytest.approx(20 * np.log10(255 / 51))
+    assert figures["psnr_worst"] == pytest.approx(figures["psnr"])
+    assert 0 < figures["ssim"] < 1
+    assert figures["lpips"] == pytest.approx(0.4)  # a fifth of the range of [-1, 1]
+    assert figures["ppl"] == pytest.approx(11 * 20 / 255)
+    assert figures["pdv"] == pytest.approx(0, abs=1e-12)
+    assert figures["length"] == pytest.approx(28 * 220 / 255)
+    assert figures["deviation"] == pytest.approx(0, abs=1e-12)
+    assert "end_error" not in figures and figures["reference"] == 5
+    features = jax.vmap(load_classifier().features)
+    a, b = (features(jnp.asarray(x, float)[:, None] / 127.5 - 1) for x in (fade(12), digits))
+    assert figures["frechet_classifier"] == pytest.approx(float(frechet_distance(a, b)), rel=1e-4)
+    assert figures["kernel_classifier_se"] > 0
+    assert "biased" in content["notes"][0] and "note: The Fréchet distance of 12" in result.stderr
+    for text in ("PPL", "Fréchet distance (classifier features)", "evaluate.json"):
+        assert text in result.stdout
+    with Image.open(tmp_path / "out" / "evaluate.png") as image:
+        image.load()
+        assert min(image.size) > 400
+
+
+def test_a_result_of_interpolate_and_missing_weights(geojax_command, tmp_path, no_weights):
+    folder = tmp_path / "result"
+    folder.mkdir()
+    (folder / "metrics.json").write_text(json.dumps({"command": "extrapolate"}))
+    images = fade(4, 20)
+    names = [f"geodesic_{time:.4f}.png" for time in (0, 0.5, 1, 1.5)]
+    given = [np.zeros((20, 20)), images[2] + 51]
+    write(folder / "frames", [*images, *given], [*names, "a.png", "b.png"])
+    result = geojax_command("evaluate", folder, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    content = content_of(tmp_path / "out")
+    assert content["by_frame"]["times"] == [0, 0.5, 1, 1.5]
+    assert content["figures"]["end_error"] == pytest.approx(0.2)
+    assert not {"ppl", "lpips", "psnr", "frechet_classifier"} & set(content["figures"])
+    assert "squeezenet1_1-b8a52dc0.pth" in result.stderr and "pytorch.org" in result.stderr
+    (folder / "metrics.json").write_text("{")
+    assert_refused(
+        geojax_command("evaluate", folder), "is no complete result of geojax interpolate"
+    )
+
+
+def test_frames_that_are_the_truth_and_small(geojax_command, tmp_path):
+    frames = write(tmp_path / "frames", fade(3, 8))
+    result = geojax_command("evaluate", frames, "--truth", frames, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "infinite: equal" in result.stdout
+    content = content_of(tmp_path / "out")
+    assert content["figures"]["psnr"] is None and "ssim" not in content["figures"]
+    assert len(content["notes"]) == 2
+
+
+def test_what_it_refuses(geojax_command, tmp_path):
+    frames = write(tmp_path / "frames", fade(3, 12))
+    one = write(tmp_path / "one", fade(1))
+    empty = write(tmp_path / "empty", [])
+    mixed = write(tmp_path / "mixed", [np.zeros((8, 8)), np.zeros((8, 9))])
+    broken = write(tmp_path / "broken", fade(2))
+    (broken / "frame_1.png").write_text("no image")
+
+    def run(*options):
+        return geojax_command("evaluate", *options, "--out", tmp_path / "out")
+
+    assert_refused(run(tmp_path / "nowhere"), "nowhere does not exist: give a folder of image")
+    assert_refused(run(frames / "frame_0.png"), "frame_0.png is a file: give a folder of image")
+    assert_refused(run(empty), "holds no image files.")
+    assert_refused(run(one), "holds 1 image: a path needs two.")
+    assert_refused(run(mixed), "frame_1.png is 9 x 8 pixels, not 8 x 8 as the others")
+    assert_refused(run(broken), "frame_1.png is not a readable image file.")
+    few = write(tmp_path / "few", fade(2, 12))
+    assert_refused(run(frames, "--truth", few), "holds 2 images, and there are 3 frames")
+    assert_refused(run(frames, "--truth", one), "is 28 x 28 pixels, not 12 x 12")
+    assert_refused(run(frames, "--reference", few), "the frames are 12 x 12 with 1 channels")
+    assert_refused(run(frames, "--inception", "w.pth"), "--inception is for --reference")
+    missing = run(frames, "--reference", few, "--inception", tmp_path / "w.pth")
+    assert_refused(missing, "FID needs Inception's weights, and there is no file")
+    assert not list(tmp_path.glob("out/*"))

@@ -18,6 +18,7 @@ def write_page(
     plan: Mapping[str, Any],
     about: Mapping[str, Any],
     notes: Sequence[str] = (),
+    details: Sequence[ResultTable] = (),
 ) -> None:
     """The page of an experiment, whole or not at all.
 
@@ -26,7 +27,13 @@ def write_page(
     """
     settings = _flat(about) | _flat(plan)
     page = results_page(
-        title=title, lead=lead, tables=tables, pictures=pictures, settings=settings, notes=notes
+        title=title,
+        lead=lead,
+        tables=tables,
+        pictures=pictures,
+        settings=settings,
+        notes=notes,
+        details=details,
     )
     save_report(page, path)
 

@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from ..models import from_pixels
-from ..plotting import paths_figure
+from ..models import to_pixels
 
 _MEASURES = {"psnr": "PSNR, dB", "ssim": "SSIM", "lpips": "LPIPS"}
 _MARKERS = "osD^vPX*"
@@ -16,7 +16,7 @@ _MARKERS = "osD^vPX*"
 
 class Example(NamedTuple):
     """The paths of one pair: ``times``, ``truth`` (frames, or None), ``frames`` in pixels and PSNR
-    by method.
+    by method and protocol.
     """
 
     kind: str
@@ -24,8 +24,8 @@ class Example(NamedTuple):
     part: str
     times: np.ndarray
     truth: np.ndarray | None
-    frames: Mapping[str, np.ndarray]
-    psnr: Mapping[str, float | None]
+    frames: Mapping[tuple[str, str], np.ndarray]
+    psnr: Mapping[tuple[str, str], float | None]
 
     @property
     def name(self) -> str:
@@ -95,11 +95,15 @@ def compute_figure(means: Sequence[Mapping[str, Any]], measure: str = "psnr") ->
     protocols = list(dict.fromkeys(row["protocol"] for row in means))
     drawing = Figure(figsize=(7.6, 4.6), layout="constrained")
     axes = drawing.add_subplot()
+    free = 0  # closed forms stand side by side, or they would hide each other
     for row in means:
         if row[measure] is None:
             continue
+        cost = row["score_evaluations"]
+        if not cost:
+            free += 1
         axes.errorbar(
-            [row["score_evaluations"]],
+            [cost or free],
             [row[measure]],
             xerr=[row["score_evaluations_se"] or 0.0],
             yerr=[row[f"{measure}_se"] or 0.0],
@@ -107,9 +111,16 @@ def compute_figure(means: Sequence[Mapping[str, Any]], measure: str = "psnr") ->
             marker=_MARKERS[protocols.index(row["protocol"]) % len(_MARKERS)],
             ms=6,
             capsize=2,
+            lw=1.2,
         )
-    axes.set_xscale("symlog", linthresh=10)
-    axes.set_xlim(left=-1)
+    edge = max(10, free + 2)
+    axes.set_xscale("symlog", linthresh=edge)
+    dearest = max((row["score_evaluations"] for row in means), default=0)
+    axes.set_xlim(0, max(100, 2 * dearest))
+    axes.axvspan(0, edge, color="0.93", zorder=-1)
+    decades = [10**k for k in range(2, 9) if edge < 10**k <= max(100, 2 * dearest)]
+    axes.set_xticks([edge / 2, *decades], ["none", *(f"{decade:,}" for decade in decades)])
+    axes.minorticks_off()
     axes.set_xlabel("score evaluations a path (mean)")
     axes.set_ylabel(f"{_MEASURES[measure]} (mean)")
     axes.grid(True, alpha=0.3)
@@ -121,13 +132,31 @@ def compute_figure(means: Sequence[Mapping[str, Any]], measure: str = "psnr") ->
     return drawing
 
 
-def example_figure(example: Example) -> Figure:
+def example_figure(example: Example, max_columns: int = 13) -> Figure:
     """A row of frames for every method, below the truth where there is one."""
-    rows = {} if example.truth is None else {"truth": example.truth}
-    rows |= {
-        name: np.asarray(from_pixels(frames))[:, None] for name, frames in example.frames.items()
-    }
-    captions = {
-        name: [f"PSNR {value:.1f} dB"] for name, value in example.psnr.items() if value is not None
-    }
-    return paths_figure(rows, example.times, captions=captions)
+    rows = [(*name, frames, example.psnr.get(name)) for name, frames in example.frames.items()]
+    if example.truth is not None:
+        truth = to_pixels(jnp.asarray(example.truth[:, 0]))
+        rows = [("truth", "", truth, None), *rows]
+    count = len(example.times)
+    shown = np.unique(np.linspace(0, count - 1, min(count, max_columns)).round().astype(int))
+    left, top = 2.6, 0.5  # for the labels
+    width, height = left + len(shown), top + len(rows)
+    drawing = Figure(figsize=(0.85 * width, 0.85 * height))
+    axes = drawing.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    for i, (method, protocol, frames, psnr) in enumerate(rows):
+        axes.text(-0.12, i + 0.38, method, ha="right", va="center", fontsize=10, fontweight="bold")
+        below = [protocol, "" if psnr is None else f"PSNR {psnr:.1f} dB"]
+        below = ", ".join(word for word in below if word)
+        axes.text(-0.12, i + 0.66, below, ha="right", va="center", fontsize=7.5, color="0.35")
+        for column, index in enumerate(shown):
+            place = (column + 0.04, column + 0.96, i + 0.96, i + 0.04)
+            axes.imshow(frames[index], cmap="gray", vmin=0, vmax=255, extent=place)
+    for column, index in enumerate(shown):
+        time = example.times[index]
+        name = {0.0: "A", 1.0: "B"}.get(round(float(time), 6), f"{time:.3g}")
+        axes.text(column + 0.5, -0.12, name, ha="center", fontsize=9)
+    axes.set_xlim(-left, len(shown) + 0.05)
+    axes.set_ylim(len(rows) + 0.05, -top)
+    return drawing

@@ -83,18 +83,16 @@ def _examples(plan, store: RowStore, rows, digits: Digits) -> list[Example]:
         ]
         if not chosen:
             continue
-        frames = {
-            f"{row['method']}, {row['protocol']}": store.arrays(row)["frames"] for row in chosen
-        }
-        figures = {
-            f"{row['method']}, {row['protocol']}": (store.get(row) or {}).get("psnr")
-            for row in chosen
-        }
+        frames, found = {}, {}
+        for row in chosen:
+            name = row["method"], row["protocol"]
+            frames[name] = store.arrays(row)["frames"]
+            found[name] = (store.get(row) or {}).get("psnr")
         count = len(next(iter(frames.values())))
         times = np.linspace(0, 1, count) if part == BETWEEN else np.linspace(1, plan.until, count)
         pair = digits.pair(kind, degrees, 0, plan.seed)
         truth = None
         if kind == ROTATION:
             truth = np.asarray(turned_by(pair.upright, pair.angle + times * pair.turn))
-        examples.append(Example(kind, degrees, part, times, truth, frames, figures))
+        examples.append(Example(kind, degrees, part, times, truth, frames, found))
     return examples

@@ -40,12 +40,14 @@ def results_page(
     pictures: Sequence[ResultPicture],
     settings: Mapping[str, str],
     notes: Sequence[str] = (),
+    details: Sequence[ResultTable] = (),
 ) -> str:
     """The page, as text; `save_report` writes it.
 
     - ``title``, ``lead``: the heading and the sentence below it.
     - ``notes``: what a reader must know before the tables.
-    - ``tables``, ``pictures``: in the order in which they are shown, tables first.
+    - ``tables``, ``pictures``, ``details``: in the order in which they are shown; details are
+      tables for whoever wants to know more.
     - ``settings``: by name.
 
     **Returns:** HTML. **Raises:** `ValueError` when a row has more or fewer cells than its table
@@ -63,6 +65,7 @@ def results_page(
         "notes": _notes(notes),
         "tables": "\n".join(_table(table) for table in tables),
         "pictures": "\n".join(picture(p.title, p.figure, p.meaning) for p in pictures),
+        "details": "\n".join(_table(table) for table in details),
         "settings": setting_rows(settings),
     }
     return filled("results.html", parts)
@@ -92,7 +95,7 @@ def _table(table: ResultTable) -> str:
         for row in table.rows
     )
     return (
-        f"<h2>{safe(table.title)}</h2>\n"
-        f'<div class="scroll">\n<table class="results">\n<caption>{safe(table.meaning)}</caption>\n'
+        f'<h2>{safe(table.title)}</h2>\n<p class="lead">{safe(table.meaning)}</p>\n'
+        f'<div class="scroll">\n<table class="results">\n'
         f"<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>\n</div>"
     )

@@ -17,6 +17,7 @@ import pytest
 from geojax.evaluation import LPIPS, frechet_distance, neighbour_distances, psnr, root_mean_square
 from geojax.experiments import Protocol, RotatedMnistPlan, run_rotated_mnist
 from geojax.experiments._rotated_mnist_measures import set_distances
+from geojax.interpolation import interpolator
 from geojax.models import rotate
 from tests.source import ROOT
 
@@ -78,13 +79,20 @@ def test_the_figures_and_the_files(tmp_path, monkeypatch):
     def missing(network):
         raise FileNotFoundError
 
+    def made(name, settings):
+        compiled.append(name)
+        return interpolator(name, settings)
+
+    compiled = []
     monkeypatch.setattr(LPIPS, "load", missing)
+    monkeypatch.setattr("geojax.experiments._rotated_mnist.interpolator", made)
     tables = run_rotated_mnist(
         plan, tmp_path, digits=blots(), score=Gaussian(), chunk=2,
         about={"command": "test"}, callback=lambda *counts: said.append(counts),
     )  # fmt: skip
     assert said[0] == (0, len(plan.rows())) and said[-1] == (len(plan.rows()),) * 2
     assert {row["result"] for row in tables.rows} == {"successful"}
+    assert len(compiled) == 6  # once a method, not once a pair
 
     # The straight line between the clean images, against the digit turned: by hand.
     row = next(

@@ -53,8 +53,8 @@ _ROWS: list[tuple[str, str, Callable[[Any], str], str]] = [
         "length",
         "Length",
         number,
-        "The length in the metric I + λ s sᵀ: the Euclidean way, made longer by every change of "
-        "log-density.",
+        "The length in the metric. In that of the score, I + λ s sᵀ, it is the Euclidean way, made "
+        "longer by every change of log-density.",
     ),
     (
         "excess",
@@ -129,7 +129,8 @@ def figure_rows(result: Comparison) -> list[FigureRow]:
             bound = figures["lower_bound"]
             figures["excess"] = figures["length"] / bound if bound else math.nan
             found = key in ("iterations", "score_evaluations", "seconds", "compile_seconds")
-            values.append("–" if found and not figures["iterations"] else show(figures[key]))
+            unsolved = found and not figures["iterations" if key == "iterations" else "seconds"]
+            values.append("–" if unsolved else show(figures[key]))
         rows.append(FigureRow(name, values, meaning))
     for key, name, show, meaning in _EXTENSION if result.extension is not None else ():
         empty = ["–"] * (len(result.records) - 1)
@@ -160,20 +161,24 @@ def summary(result: Comparison, t: float) -> list[str]:
     energies = {name: record.figures["energy_fine"] for name, record in result.records.items()}
     geodesic, lerp = energies["geodesic"], energies["LERP"]
     beyond = float(result.frame_times[-1]) - 1
+    arc = "SLERP the arc that keeps the norm, " if "SLERP" in energies else ""
     texts = [
         "Every row of pictures goes from A to B along a path among images noised to level "
         f"t = {t:g}, each point of which was then denoised in the same way. LERP is the straight "
-        "line there, SLERP the arc that keeps the norm, and the geodesic the path of least energy: "
-        "it takes the changes of log-density into account that the others ignore. The pictures at "
-        "A and B are the given images noised and denoised; the higher t, the more they differ from "
-        "what was given."
+        f"line there, {arc}and the geodesic the path of least energy, which takes the changes of "
+        "log-density into account that lines and arcs ignore. The pictures at A and B are the "
+        "given images noised and denoised; the higher t, the more they differ from what was given."
     ]
     if all(map(math.isfinite, energies.values())) and geodesic > 0:
+        others = "".join(
+            f", that of {name} {energy / geodesic:.2g} times"
+            for name, energy in energies.items()
+            if name not in ("geodesic", "LERP")
+        )
         texts.append(
-            f"The energy of LERP is {lerp / geodesic:.2g} times the geodesic's and that of SLERP "
-            f"{energies['SLERP'] / geodesic:.2g} times. In the left picture of energies the "
-            "geodesic is the flat line, for its speed in the metric is constant; the others pay in "
-            "peaks, where log-density changes fast."
+            f"The energy of LERP is {lerp / geodesic:.2g} times the geodesic's{others}. In the "
+            "left picture of energies the geodesic is the flat line, for its speed in the metric "
+            "is constant; the others pay in peaks, where log-density changes fast."
         )
     if result.problems:
         texts.append(

@@ -65,7 +65,6 @@ def inspect(
             as_points(array, x64=x64)
             for array in _read(images or [], tuple(config["shape"]), count, invert)
         ]
-        _check_distinct(given)
         writable_folder(out)
     settings = {
         "model": model,
@@ -119,13 +118,6 @@ def _read(paths: list[Path], shape: tuple[int, ...], count: int, invert: bool) -
     if len(files) > count:
         tell("notice", f"the first {count} of {len(files)} images are taken; --count takes more.")
     return read_images(files[:count], shape, invert=invert)
-
-
-def _check_distinct(points) -> None:
-    for j, point in enumerate(points):
-        for i in range(j):
-            if (points[i] == point).all():
-                raise ValueError(f"images {i} and {j} are equal: give different ones.")
 
 
 def _measured(score, config, given, settings):

@@ -22,6 +22,7 @@ from ..plotting import (
     save_animation,
     save_figure,
     save_report,
+    save_video,
 )
 from ._environment import machine, versions
 from ._figures import figure_rows, number, summary
@@ -59,7 +60,10 @@ def write_outputs(
         {name: record.log_density for name, record in result.records.items()},
     )
     save_figure(paths, out / "paths.png")
-    save_animation(animation_frames(images, result.frame_times), out / "path.gif")
+    frames = animation_frames(images, result.frame_times)
+    save_animation(frames, out / "path.gif")
+    if settings.mp4:
+        save_video(frames, out / "path.mp4")
     save_figure(energy, out / "energy.png")
     page = html_report(
         title=f"geojax {command}",
@@ -82,7 +86,15 @@ def write_outputs(
     with written_whole(out / "metrics.json") as temporary:
         temporary.write_text(json.dumps(figures, indent=2, allow_nan=False) + "\n")
     _write_frames(out / "frames", result)
-    names = ["paths.png", "path.gif", "energy.png", "report.html", "metrics.json", "frames"]
+    names = [
+        "paths.png",
+        "path.gif",
+        *["path.mp4"][: settings.mp4],
+        "energy.png",
+        "report.html",
+        "metrics.json",
+        "frames",
+    ]
     return [out / name for name in names]
 
 
@@ -94,10 +106,10 @@ def metrics(
     seconds: Mapping[str, float],
 ) -> dict[str, Any]:
     """What ``metrics.json`` holds. Figures that are not finite are null."""
-    methods: dict[str, Any] = {}
-    for name, record in result.records.items():
-        verdict = result.solution.message if name == "geodesic" else "closed form"
-        methods[name] = {**record.figures, "result": verdict}
+    methods: dict[str, Any] = {
+        name: {**record.figures, "result": record.message}
+        for name, record in result.records.items()
+    }
     methods["geodesic"] |= {
         name: float(result.solution.stats[name])
         for name in ("decrement", "speed_defect", "path_dependence")

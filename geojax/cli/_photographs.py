@@ -9,25 +9,24 @@ import jax
 import jax.numpy as jnp
 
 from ..geodesics import GaussNewton, device_mesh
-from ..interpolation import compare_latents
-from ..metrics import SteinScoreMetric
+from ..interpolation import INTERPOLATORS, METRICS, compare_latents
 from ..models import stable_diffusion
 from ..models.stable_diffusion import StableDiffusion
 from ._console import Stages, input_checked
 from ._images import read_images
 from ._outputs import writable_folder, write_outputs
 from ._run import as_points, make_rule, make_solver, report, told_in_options
-from ._settings import Precision, PromptSettings, Rule, Settings, Solver
+from ._settings import (
+    Attention,
+    Metric,
+    Noising,
+    Precision,
+    PromptSettings,
+    Rule,
+    Settings,
+    Solver,
+)
 
-_STAGES = [
-    ("encode", "encoding the photographs", 5.0),
-    ("noise", "taking both photographs to the noise level", 5.0),
-    ("geodesic", "compiling the solver and finding the geodesic", 40.0),
-    ("extension", "extrapolating beyond B", 15.0),
-    ("figures", "pricing the paths", 10.0),
-    ("images", "denoising and decoding the paths", 20.0),
-    ("files", "drawing and writing", 5.0),
-]
 _PARTS = ("unet", "vae", "text_encoder", "scheduler")
 
 
@@ -54,15 +53,31 @@ def between_photographs(
 ) -> None:
     """Find the paths, write the files, give the verdict. **Raises:** as `run`."""
     began = time.perf_counter()
-    stages = [s for s in _STAGES if s[0] != "extension" or extent > 0]
     with input_checked():
         if label is not None:
             raise ValueError("--label is for models of classes: give --prompt.")
+        methods = _methods(prompts.methods, extent)
+        metric = prompts.metric or Metric.STEIN
+        forward_only = settings.rule is Rule.QUADRATURE
+        if forward_only and metric not in (Metric.STEIN, Metric.SMOOTHED):
+            raise ValueError(
+                f"--rule quadrature needs --metric stein or smoothed, got {metric}: use midpoint."
+            )
         chunk = 4 if prompts.chunk is None else prompts.chunk
         if chunk < 1:
             raise ValueError(f"--chunk must be at least 1, got {chunk}.")
+        attention = prompts.attention or Attention.XLA
+        if attention is Attention.CUDNN and (not forward_only or extent):
+            raise ValueError(
+                "--attention cudnn has no forward derivative: it is for interpolate with --rule "
+                "quadrature."
+            )
+        dtype = (prompts.dtype or Precision.FLOAT32).value
         model = stable_diffusion.load(
-            settings.model, dtype=jnp.dtype((prompts.dtype or Precision.FLOAT32).value)
+            settings.model,
+            dtype=jnp.dtype(dtype),
+            attention=attention.value,
+            remat=bool(prompts.remat),
         )
         shape = (3, *_size(prompts.size, model))
         arrays = read_images((a, b), shape, invert=invert)
@@ -74,40 +89,40 @@ def between_photographs(
         guidance = 1.0 if prompts.guidance is None else prompts.guidance
         guided = guidance != 1
         score = model.guided(guidance, prompts.negative_prompt or "") if guided else model.score
-        devices = device_mesh()
-        rule = make_rule(settings.rule, score, batch_size=chunk, devices=devices)
+        rule = make_rule(settings.rule, score, batch_size=chunk, devices=device_mesh())
         writable_folder(out)
-    with Stages(stages) as bar:
+    solver = make_solver(settings.solver, settings.rtol)
+    options: dict[str, Any] = {"num_segments": settings.segments, "max_steps": settings.steps}
+    if forward_only and settings.solver is Solver.GAUSS_NEWTON:
+        # Forward evaluations alone: no VJP or JVP of the U-Net, hence no certificate either.
+        solver = GaussNewton(rtol=settings.rtol, curvature_steps=0)
+        options["certify"] = False
+    with Stages(_stages(settings, methods, extent)) as bar:
         bar.begin("encode")
-        given = jnp.stack(photographs)
         latents = jnp.stack([model.encode_image(pixels) for pixels in photographs])
-        solver = make_solver(settings.solver, settings.rtol)
-        options: dict[str, Any] = {
-            "num_segments": settings.segments,
-            "rule": rule,
-            "max_steps": settings.steps,
-        }
-        if settings.rule is Rule.QUADRATURE and settings.solver is Solver.GAUSS_NEWTON:
-            # Forward evaluations alone: no VJP or JVP of the U-Net, hence no certificate either.
-            solver = GaussNewton(rtol=settings.rtol, curvature_steps=0)
-            options["certify"] = False
         result = compare_latents(
             score,
             latents,
-            given,
-            metric=lambda s: SteinScoreMetric(s, settings.lam),
+            jnp.stack(photographs),
             decode=model.decode_latents,
             conditions=conditions,
             t=settings.t,
             key=jax.random.fold_in(jax.random.key(settings.seed), 0),
+            metric=METRICS[metric.value],
+            lam=settings.lam,
+            rule=rule,
+            options=options | {"solver": solver},
+            methods=methods,
             noising=settings.noising.value,
+            denoising=settings.denoising.value,
             num_steps=settings.denoise_steps,
-            chunk=chunk,
+            # Finer than its network's digits the flow would never be content.
+            flow_rtol=1e-4 if dtype == "float32" else 1e-2,
             until=1 + extent,
             frames=settings.frames,
-            options=options | {"solver": solver},
             evaluations=2 if guided else 1,
             on_stage=bar.begin,
+            on_share=bar.share,
         )
         result = told_in_options(result)
         bar.begin("files")
@@ -119,7 +134,12 @@ def between_photographs(
             "guidance": guidance,
             "size": f"{shape[1]}x{shape[2]}",
             "chunk": chunk,
-            "dtype": (prompts.dtype or Precision.FLOAT32).value,
+            "dtype": dtype,
+            "metric": metric.value,
+            "methods": ", ".join(methods),
+            "attention": attention.value,
+            "remat": bool(prompts.remat),
+            "devices": jax.device_count(),
             "extent": extent,
         }
         lead = (
@@ -131,6 +151,39 @@ def between_photographs(
                 out, command, settings, inputs, result, {"paths": found - began}, lead
             )
     report(result, files, time.perf_counter() - began)
+
+
+def _methods(text: str | None, extent: float) -> list[str]:
+    """The names of `INTERPOLATORS` in a list with commas. **Raises:** `ValueError` on others."""
+    known = {name.casefold(): name for name in INTERPOLATORS}
+    names = [part.strip() for part in ("SLERP" if text is None else text).split(",")]
+    names = [name for name in names if name]
+    for name in names:
+        if name.casefold() not in known:
+            raise ValueError(f"--methods has {name!r}; known: {', '.join(INTERPOLATORS)}.")
+        if extent and known[name.casefold()] in ("NAO", "NoiseDiffusion"):
+            raise ValueError(f"--methods has {name}, which ends at B: leave it out of extrapolate.")
+    return [known[name.casefold()] for name in names]
+
+
+def _stages(settings: Settings, methods: list[str], extent: float) -> list[tuple[str, str, float]]:
+    """What the progress bar says, and about how many points the network sees in each stage."""
+    segments, paths = settings.segments, len({"LERP", *methods}) + 1
+    solved = [name for name in methods if name not in ("LERP", "SLERP", "NAO", "NoiseDiffusion")]
+    length, sampled = 1 + extent, settings.denoise_steps
+    stages = [
+        ("encode", "encoding the photographs", 4.0),
+        ("noise", "taking both photographs to the noise level", 1.0),
+        ("geodesic", "compiling the solver and finding the geodesic", 20.0 * segments),
+        ("extension", "extrapolating beyond B", 20.0 * segments * extent),
+        ("methods", "finding the other paths", 100.0 * segments * len(solved)),
+        ("figures", "pricing the paths", 4.0 * segments * paths * length),
+        ("images", "denoising and decoding", 1.2 * paths * settings.frames * length * sampled),
+        ("files", "drawing and writing", 10.0),
+    ]
+    if settings.noising is Noising.INVERSION:
+        stages[1] = (*stages[1][:2], 4.0 * sampled)
+    return [stage for stage in stages if stage[2]]
 
 
 def _size(text: str | None, model: StableDiffusion) -> tuple[int, int]:

@@ -82,6 +82,9 @@ class Settings:
     )
     frames: Annotated[int, _option("Pictures from A to B.")] = defaults.FRAMES
     seed: Annotated[int, _option("Seed of everything random.")] = defaults.SEED
+    mp4: Annotated[
+        bool, _option("Write path.mp4 beside path.gif; needs the extra `video`.", "--mp4")
+    ] = False
     x64: Annotated[bool, _option("Compute in float64.", "--x64")] = False
 
     def check(self) -> None:
@@ -100,11 +103,33 @@ class Settings:
             if not good:
                 value = getattr(self, name.removeprefix("--").replace("-", "_"))
                 raise ValueError(f"{name} must be {wanted}, got {value}.")
+        if self.mp4:
+            from ..plotting import check_video
+
+            check_video()
 
     @property
     def steps(self) -> int:
         """``max_steps``, or the solver's default."""
         return defaults.MAX_STEPS[self.solver] if self.max_steps is None else self.max_steps
+
+
+class Metric(StrEnum):
+    """The metrics of a score by name."""
+
+    STEIN = "stein"
+    COMBINED = "combined"
+    SMOOTHED = "smoothed"
+    JACOBIAN = "jacobian"
+    NORM = "norm"
+    DENSITY = "density"
+
+
+class Attention(StrEnum):
+    """What computes the attention of a network."""
+
+    XLA = "xla"
+    CUDNN = "cudnn"
 
 
 class Precision(StrEnum):
@@ -138,6 +163,24 @@ class PromptSettings:
         int | None, _option("Points that the networks see at once: less memory. Default: 4.")
     ] = None
     dtype: Annotated[Precision | None, _option("Of the networks. Default: float32.")] = None
+    metric: Annotated[
+        Metric | None, _option("In which the geodesic is one. Default: stein, I + lam s s^T.")
+    ] = None
+    methods: Annotated[
+        str | None,
+        _option(
+            "What to set beside LERP and the geodesic, with commas: SLERP, NAO, NoiseDiffusion, "
+            "density, Jacobian, 'Stein as published', Stein, combined, smoothed. Default: SLERP."
+        ),
+    ] = None
+    attention: Annotated[
+        Attention | None,
+        _option("cudnn: flash attention of NVIDIA cards, for --rule quadrature. Default: xla."),
+    ] = None
+    remat: Annotated[
+        bool | None,
+        _option("Derivatives compute the network's inside again: less memory.", "--remat"),
+    ] = None
 
     def given(self) -> list[str]:
         """The options that were given, by name."""

@@ -20,7 +20,6 @@ from ._conjugate_gradients import Truncated, truncated_cg
 from ._damping import MOST_IDLE, PATIENCE, escape, judge
 from ._iterate import AbstractIterativeSolver
 from ._problem import TwoPointProblem
-from ._rules import Midpoint
 
 _CG_STEPS = 100
 
@@ -202,8 +201,7 @@ def _residuals(problem: TwoPointProblem, xs):
     """All displacements, one row a segment: ``|r|^2 / 2`` is the energy."""
     n, roots = len(xs) - 1, jnp.sqrt(problem.taus(xs))
     assert isinstance(problem.metric, AbstractSumOfSquaresMetric)
-    assert isinstance(problem.rule, Midpoint)
-    parts = problem.rule.displacements(problem.metric, xs, problem.args)
+    parts = problem.metric.displacements(xs, problem.args, problem.rule.map)
     return jnp.concatenate([part.reshape(n, -1) for part in parts], axis=1) / roots[:, None]
 
 

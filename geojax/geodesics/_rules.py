@@ -25,7 +25,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
-from ..metrics import AbstractLowRankMetric, AbstractMetric, AbstractSumOfSquaresMetric
+from ..metrics import AbstractLowRankMetric, AbstractMetric
 from ._devices import map_points
 
 
@@ -134,22 +134,7 @@ class Midpoint(AbstractRule):
     def segment_energies(self, metric, xs, args):
         if isinstance(metric, AbstractLowRankMetric):
             return super().segment_energies(metric, xs, args)
-        if self.batch_size is None and self.devices is None:
-            return metric.segment_energies(xs, args)
-        n = len(xs) - 1
-        if isinstance(metric, AbstractSumOfSquaresMetric):
-            squares = (
-                jnp.sum(p.reshape(n, -1) ** 2, axis=1) for p in self.displacements(metric, xs, args)
-            )
-            return n / 2 * sum(squares)
-        pairs = jnp.stack([xs[:-1], xs[1:]], axis=1)
-        return n * self.map(lambda pair: metric.segment_energies(pair, args)[0], pairs)
-
-    def displacements(self, metric: AbstractSumOfSquaresMetric, xs, args: Any):
-        """Those of the metric, at so many segments at once as the rule has it."""
-        if self.batch_size is None and self.devices is None:
-            return metric.displacements(xs, args)
-        return self.map(lambda a, b: metric.displacement(a, b, args), xs[:-1], xs[1:])
+        return metric.segment_energies(xs, args, self.map)
 
 
 class Graph(AbstractRule):

@@ -19,6 +19,7 @@ from ._nao import nao_centroid as nao_centroid
 from ._noise_diffusion import NoiseDiffusion as NoiseDiffusion
 from ._registry import EXTRAPOLATORS as EXTRAPOLATORS
 from ._registry import INTERPOLATORS as INTERPOLATORS
+from ._registry import METRICS as METRICS
 from ._registry import MethodSettings as MethodSettings
 from ._registry import interpolator as interpolator
 from ._route import NoiseRoute as NoiseRoute

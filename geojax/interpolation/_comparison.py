@@ -43,6 +43,7 @@ class PathRecord(NamedTuple):
       distance from LERP at the same time, relative to |B - A|), ``picture_deviation`` (the same of
       the pictures), ``log_density_change``, ``iterations``, ``score_evaluations`` (to find the
       path), ``seconds`` and, of these, ``compile_seconds``.
+    - ``message``: how the method ended.
     """
 
     points: Float[np.ndarray, "frames *shape"]
@@ -50,6 +51,7 @@ class PathRecord(NamedTuple):
     energy_density: Float[np.ndarray, " segments"]
     log_density: Float[np.ndarray, " nodes"]
     figures: dict[str, float | int]
+    message: str = "closed form"
 
 
 class Comparison(NamedTuple):
@@ -129,8 +131,8 @@ def compare(
         stage("extension")
         extension, extension_figures = _extend(geodesic, solution, until, num_segments)
     stage("figures")
-    node_times = _times(until, num_segments)
-    frame_times = _times(until, frames - 1)
+    node_times = path_times(until, num_segments)
+    frame_times = path_times(until, frames - 1)
     nodes, points = _paths(solution, extension, until, z0, z1, node_times, frame_times)
     rule = geodesic.options.get("rule") or Midpoint()
     density, rates, priced = _price(
@@ -165,14 +167,17 @@ def compare(
             "resolution": abs(fine - energy) / energy if energy else 0.0,
             "length": float(np.mean(np.sqrt(2 * num_segments * energies))),
             "lower_bound": float(solution.stats["lower_bound"]),
-            "deviation": _deviation(points[i, within], points[0, within]),
-            "picture_deviation": _deviation(images[i, within], images[0, within]),
+            "deviation": deviation(points[i, within], points[0, within]),
+            "picture_deviation": deviation(images[i, within], images[0, within]),
             "log_density_change": float(log_density[i, num_segments]),
             **(found if name == "geodesic" else direct),
         }
-        records[name] = PathRecord(points[i], images[i], density[i], log_density[i], figures)
+        message = solution.message if name == "geodesic" else "closed form"
+        records[name] = PathRecord(
+            points[i], images[i], density[i], log_density[i], figures, message
+        )
     given = np.stack([np.asarray(image_a), np.asarray(image_b)])
-    problems, notes = _verdict(records, solution, extension)
+    problems, notes = verdict(records, solution, extension)
     return Comparison(
         records,
         frame_times,
@@ -186,7 +191,7 @@ def compare(
     )
 
 
-def _times(until: float, per_unit: int) -> np.ndarray:
+def path_times(until: float, per_unit: int) -> np.ndarray:
     """Times from 0 to 1 and on to ``until``, (nearly) equally spaced, 1 among them."""
     beyond = max(1, round((until - 1) * per_unit)) if until > 1 else 0
     later = 1 + (until - 1) * np.arange(1, beyond + 1) / max(beyond, 1)
@@ -248,7 +253,7 @@ def _price(metric: AbstractMetric, score, rule, num_segments, paths, times, args
     return density @ weights, rates @ weights, energies
 
 
-def _deviation(path: np.ndarray, reference: np.ndarray) -> float:
+def deviation(path: np.ndarray, reference: np.ndarray) -> float:
     """The largest distance at the same time, relative to the distance of the reference's ends."""
     with np.errstate(invalid="ignore", over="ignore"):
         chord = np.linalg.norm(reference[-1] - reference[0])
@@ -256,7 +261,7 @@ def _deviation(path: np.ndarray, reference: np.ndarray) -> float:
         return float(np.max(apart) / chord) if chord else 0.0
 
 
-def _verdict(records, solution, extension) -> tuple[list[str], list[str]]:
+def verdict(records, solution, extension) -> tuple[list[str], list[str]]:
     problems, notes = [], []
     if bool(solution.result != RESULTS.successful):
         problems.append(f"The geodesic: {solution.message}")

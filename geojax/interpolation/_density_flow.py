@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..geodesics import Polyline
+from ..geodesics import AbstractRule, Midpoint, Polyline
 from ._base import AbstractInterpolator, found
 
 
@@ -23,6 +23,7 @@ class DensityFlow(AbstractInterpolator):
 
     - ``score``: a callable ``(x, args) -> s``.
     - ``levels``: 4 give 15 inner points.
+    - ``rule``: how many points are seen at once, and on which devices.
     - ``spherical``: keep the norms to those of `Slerp`, as between latents of level 1.
 
     No move is longer than half a step of the path, so that a stiff score does not throw points
@@ -42,6 +43,7 @@ class DensityFlow(AbstractInterpolator):
     args: Any = None
     levels: int = eqx.field(static=True, default=4)
     num_iterations: int = eqx.field(static=True, default=100)
+    rule: AbstractRule = eqx.field(default_factory=Midpoint)
     spherical: bool = eqx.field(static=True, default=False)
 
     def run(self, x0, x1, ts, *, key=None):
@@ -74,7 +76,7 @@ class DensityFlow(AbstractInterpolator):
             length = jnp.sqrt(jnp.sum(pull**2))
             return x + pull * jnp.minimum(1, jnp.sqrt(square) / (2 * length + 1e-30))
 
-        inner = jax.vmap(move)(xs[:-2], xs[1:-1], xs[2:])
+        inner = self.rule.map(move, xs[:-2], xs[1:-1], xs[2:])
         xs = _equal_steps(jnp.concatenate([xs[:1], inner, xs[-1:]]))
         return self._on_sphere(xs) if self.spherical else xs
 

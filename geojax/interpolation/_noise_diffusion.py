@@ -3,6 +3,7 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from ._base import AbstractInterpolator, found, only_between
 from ._route import NoiseRoute
@@ -38,7 +39,6 @@ class NoiseDiffusion(AbstractInterpolator):
     gain: float = eqx.field(static=True, default=1.2)
 
     def run(self, x0, x1, ts, *, key=None):
-        ts = only_between(ts, "NoiseDiffusion").astype(x0.dtype)
         schedule, t = self.route.score.schedule, self.route.t
         alpha, sigma = schedule.alpha(t).astype(x0.dtype), schedule.sigma(t).astype(x0.dtype)
         if self.route.noising == "shared" and key is not None:
@@ -46,14 +46,26 @@ class NoiseDiffusion(AbstractInterpolator):
             z0, z1 = (self.route.noise(x, x, key=k)[0] for x, k in zip((x0, x1), keys, strict=True))
         else:
             z0, z1 = self.route.noise(x0, x1, key=key)
-        n0, n1 = (
-            jnp.clip((z - alpha * x) / sigma, -self.boundary, self.boundary)
-            for x, z in ((x0, z0), (x1, z1))
-        )
+        images = jnp.stack([x0, x1])
+        noises = (jnp.stack([z0, z1]) - alpha * images) / sigma
+        return found(self.route.denoise(self.at_level(images, noises, ts)))
+
+    def at_level(
+        self,
+        images: Float[Array, "2 *shape"],
+        noises: Float[Array, "2 *shape"],
+        ts: Float[Array, " times"],
+    ) -> Float[Array, "times *shape"]:
+        """The points at the level of the route."""
+        x0, x1 = images
+        ts = only_between(ts, "NoiseDiffusion").astype(x0.dtype)
+        schedule, t = self.route.score.schedule, self.route.t
+        alpha, sigma = schedule.alpha(t).astype(x0.dtype), schedule.sigma(t).astype(x0.dtype)
+        n0, n1 = (jnp.clip(n, -self.boundary, self.boundary) for n in noises)
 
         def at(t):
             a, b = jnp.cos(jnp.pi * t / 2), jnp.sin(jnp.pi * t / 2)
             mu, nu = self.gain * a / (a + b), self.gain * b / (a + b)
             return alpha * (mu * x0 + nu * x1) + sigma * (a * n0 + b * n1)
 
-        return found(self.route.denoise(jax.vmap(at)(ts)))
+        return jax.vmap(at)(ts)

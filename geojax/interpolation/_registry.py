@@ -12,24 +12,39 @@
 | combined | I + lam s s^T + lam sigma^2 J^T J by Gauss-Newton |
 | smoothed | the metric of rank 8 by Gauss-Newton |
 
+Metrics of geojax's own, by name:
+
+| name | what it is |
+|---|---|
+| stein | I + lam s s^T |
+| combined | I + lam s s^T + lam sigma^2 J^T J |
+| smoothed | of rank 8: I + lam mean s_k s_k^T, by probes |
+| jacobian | I + lam sigma^2 J^T J |
+| norm | (1 + lam |s|^2) I |
+| density | p^(-2 / D) I, in D dimensions |
+
 Extrapolations: the straight line, a tangent step with denoising, a score-guided walk, the
 exponential map of Stein or combined.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
 import optax
 from jaxtyping import Array, Key
 
-from ..geodesics import PathEnergy
+from ..geodesics import AbstractRule, Midpoint, PathEnergy
 from ..metrics import (
     AbstractMetric,
+    ConformalMetric,
     JacobianMetric,
+    ScoreNormMetric,
     SmoothedSteinScoreMetric,
     SteinScoreMetric,
 )
+from ..scores import ScoreAt
 from ._base import AbstractInterpolator
 from ._density_flow import DensityFlow
 from ._extrapolation import ScoreWalk, TangentStep
@@ -51,6 +66,9 @@ class MethodSettings(NamedTuple):
     - ``key``: draws the probes of the smoothed metric.
     - ``lam``: the weight of s s^T in geojax's own metrics, in units of squared length.
     - ``num_segments``, ``max_steps``: of geojax's own solves.
+    - ``rule``: how many points are seen at once, and on which devices; of the methods that solve
+      for a path. `Midpoint` for metrics that are not low-rank.
+    - ``reference``: a point of the density metric, where its factor is 1.
     """
 
     route: NoiseRoute
@@ -59,6 +77,18 @@ class MethodSettings(NamedTuple):
     lam: float = 1.0
     num_segments: int = 32
     max_steps: int = 200
+    rule: AbstractRule = Midpoint()
+    reference: Array | None = None
+
+    @property
+    def score(self) -> ScoreAt:
+        """The score at the level of the route."""
+        return self.route.score.at(self.route.t)
+
+    @property
+    def sigma_squared(self) -> float:
+        """The squared size of the noise there."""
+        return float(self.route.score.schedule.sigma(self.route.t)) ** 2
 
 
 def interpolator(name: str, settings: MethodSettings) -> AbstractInterpolator:
@@ -87,30 +117,31 @@ def _routed(make: Callable[[MethodSettings], AbstractInterpolator]):
     return lambda settings: Routed(settings.route, make(settings))
 
 
-def _score(settings: MethodSettings):
-    return settings.route.score.at(settings.route.t)
-
-
-def _sigma_squared(settings: MethodSettings) -> float:
-    return float(settings.route.score.schedule.sigma(settings.route.t)) ** 2
-
-
 def _stein(settings: MethodSettings) -> SteinScoreMetric:
-    return SteinScoreMetric(_score(settings), settings.lam)
+    return SteinScoreMetric(settings.score, settings.lam)
+
+
+def _jacobian_metric(settings: MethodSettings, base: float) -> JacobianMetric:
+    # |J| is about |s| / sigma where the score changes: so its term weighs about as Stein's.
+    return JacobianMetric(settings.score, settings.lam * settings.sigma_squared, base)
 
 
 def _combined(settings: MethodSettings) -> AbstractMetric:
-    # |J| is about |s| / sigma where the score changes: so both terms weigh about the same.
-    jacobian = JacobianMetric(_score(settings), settings.lam * _sigma_squared(settings), 1e-6)
-    return _stein(settings) + jacobian
+    return _stein(settings) + _jacobian_metric(settings, 1e-6)
+
+
+def _density(settings: MethodSettings) -> ConformalMetric:
+    # Log-densities grow with D: so its factor stays of order one.
+    beta = 1 / math.prod(settings.shape)
+    return ConformalMetric(settings.score, beta, settings.reference)
 
 
 def _smoothed(settings: MethodSettings) -> AbstractMetric:
     return SmoothedSteinScoreMetric.draw(
-        _score(settings),
+        settings.score,
         settings.shape,
         8,
-        _sigma_squared(settings) ** 0.5,
+        settings.sigma_squared**0.5,
         settings.lam,
         key=settings.key,
     )
@@ -118,7 +149,11 @@ def _smoothed(settings: MethodSettings) -> AbstractMetric:
 
 def _solved(metric: Callable[[MethodSettings], AbstractMetric]):
     def make(settings: MethodSettings) -> AbstractInterpolator:
-        options = {"num_segments": settings.num_segments, "max_steps": settings.max_steps}
+        options = {
+            "num_segments": settings.num_segments,
+            "max_steps": settings.max_steps,
+            "rule": settings.rule,
+        }
         args = settings.route.args
         return Geodesic(metric(settings), args=args, options=options, throw=False)
 
@@ -131,8 +166,9 @@ def _stein_as_published(settings: MethodSettings) -> AbstractInterpolator:
         "num_segments": settings.num_segments,
         "max_steps": 500,
         "certify": False,
+        "rule": settings.rule,
     }
-    metric = SteinScoreMetric(_score(settings), 1000.0)
+    metric = SteinScoreMetric(settings.score, 1000.0)
     return Geodesic(metric, args=settings.route.args, options=options, throw=False)
 
 
@@ -142,16 +178,17 @@ def _jacobian(settings: MethodSettings) -> AbstractInterpolator:
         "num_segments": 10,
         "max_steps": 500,
         "certify": False,
+        "rule": settings.rule,
     }
     # Published without a Euclidean part; a metric must be positive definite.
-    metric = JacobianMetric(_score(settings), 1.0, 1e-6)
+    metric = JacobianMetric(settings.score, 1.0, 1e-6)
     args = settings.route.args
     return Geodesic(metric, args=args, options=options, start=Slerp(), throw=False)
 
 
 def _beyond(kind: type):
     def make(settings: MethodSettings) -> AbstractInterpolator:
-        return kind(_score(settings), _sigma_squared(settings), args=settings.route.args)
+        return kind(settings.score, settings.sigma_squared, args=settings.route.args)
 
     return make
 
@@ -163,12 +200,22 @@ def _nao(settings: MethodSettings) -> AbstractInterpolator:
     return Routed(route, Nao(throw=False))
 
 
+METRICS: dict[str, Callable[[MethodSettings], AbstractMetric]] = {
+    "stein": _stein,
+    "combined": _combined,
+    "smoothed": _smoothed,
+    "jacobian": lambda settings: _jacobian_metric(settings, 1.0),
+    "norm": lambda settings: ScoreNormMetric(settings.score, settings.lam),
+    "density": _density,
+}
 INTERPOLATORS: dict[str, Callable[[MethodSettings], AbstractInterpolator]] = {
     "LERP": _routed(lambda settings: Lerp()),
     "SLERP": _routed(lambda settings: Slerp()),
     "NAO": _nao,
     "NoiseDiffusion": lambda settings: NoiseDiffusion(settings.route),
-    "density": _routed(lambda settings: DensityFlow(_score(settings), args=settings.route.args)),
+    "density": _routed(
+        lambda settings: DensityFlow(settings.score, args=settings.route.args, rule=settings.rule)
+    ),
     "Jacobian": _routed(_jacobian),
     "Stein as published": _routed(_stein_as_published),
     "Stein": _routed(_solved(_stein)),

@@ -6,6 +6,7 @@ for both; batches are for `jax.vmap`. ``args`` goes to the score untouched (a la
 """
 
 import abc
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -15,6 +16,13 @@ import lineax as lx
 from jaxtyping import Array, Float
 
 from ._operator import LowRankOperator
+
+Mapping = Callable[..., Any]
+
+
+def at_once(function: Callable[..., Any], *arrays: Array) -> Any:
+    """``function`` over the leading axes of the arrays."""
+    return jax.vmap(function)(*arrays)
 
 
 class AbstractMetric(eqx.Module):
@@ -96,14 +104,18 @@ class AbstractMetric(eqx.Module):
         """
         return self.sharp(x, self.christoffel_first(x, v, w, args), args)
 
-    def segment_energies(self, xs: Float[Array, "nodes *shape"], args: Any = None):
+    def segment_energies(
+        self, xs: Float[Array, "nodes *shape"], args: Any = None, mapping: Mapping = at_once
+    ) -> Float[Array, " segments"]:
         """The energy of each segment of a polyline over [0, 1], by the midpoint rule.
 
-        ``xs`` are N + 1 nodes at equal parameter steps. **Returns:** shape (N,), with sum
-        ``E = N / 2 sum_i <Delta_i, Delta_i>_{g(m_i)}``.
+        ``xs`` are N + 1 nodes at equal parameter steps; ``mapping(function, *arrays)`` is the
+        function over their leading axes, as a quadrature rule has it. **Returns:** shape (N,), with
+        sum ``E = N / 2 sum_i <Delta_i, Delta_i>_{g(m_i)}``.
         """
         deltas, middles = xs[1:] - xs[:-1], (xs[1:] + xs[:-1]) / 2
-        return len(deltas) / 2 * jax.vmap(lambda m, d: self.inner(m, d, d, args))(middles, deltas)
+        squares = mapping(lambda m, d: self.inner(m, d, d, args), middles, deltas)
+        return len(deltas) / 2 * squares
 
     def __add__(self, other: "AbstractMetric") -> "AbstractMetric":
         from ._compose import add

@@ -7,7 +7,7 @@ import lineax as lx
 import numpy as np
 from jaxtyping import Array, Float
 
-from ._base import AbstractMetric, positive
+from ._base import AbstractMetric, Mapping, at_once, positive
 from ._low_rank import AbstractLowRankMetric, LowRankTerms
 from ._operator import LowRankOperator
 from ._sum_of_squares import AbstractSumOfSquaresMetric
@@ -51,11 +51,11 @@ class SumOfSquaresSum(AbstractSumOfSquaresMetric):
     def displacement(self, start, end, args: Any = None):
         return sum((part.displacement(start, end, args) for part in self.parts), ())
 
-    def displacements(self, xs, args: Any = None):
-        return sum((part.displacements(xs, args) for part in self.parts), ())
+    def displacements(self, xs, args: Any = None, mapping: Mapping = at_once):
+        return sum((part.displacements(xs, args, mapping) for part in self.parts), ())
 
-    def segment_energies(self, xs, args: Any = None):
-        return sum(part.segment_energies(xs, args) for part in self.parts)
+    def segment_energies(self, xs, args: Any = None, mapping: Mapping = at_once):
+        return sum(part.segment_energies(xs, args, mapping) for part in self.parts)
 
 
 class SumOfSquaresScaled(AbstractSumOfSquaresMetric):
@@ -77,12 +77,12 @@ class SumOfSquaresScaled(AbstractSumOfSquaresMetric):
         root = jnp.sqrt(self.factor).astype(start.dtype)
         return tuple(root * each for each in self.part.displacement(start, end, args))
 
-    def displacements(self, xs, args: Any = None):
+    def displacements(self, xs, args: Any = None, mapping: Mapping = at_once):
         root = jnp.sqrt(self.factor).astype(xs.dtype)
-        return tuple(root * each for each in self.part.displacements(xs, args))
+        return tuple(root * each for each in self.part.displacements(xs, args, mapping))
 
-    def segment_energies(self, xs, args: Any = None):
-        return self.factor.astype(xs.dtype) * self.part.segment_energies(xs, args)
+    def segment_energies(self, xs, args: Any = None, mapping: Mapping = at_once):
+        return self.factor.astype(xs.dtype) * self.part.segment_energies(xs, args, mapping)
 
 
 class SumMetric(AbstractMetric):
@@ -93,8 +93,8 @@ class SumMetric(AbstractMetric):
     def operator(self, x, args: Any = None) -> lx.AbstractLinearOperator:
         return _sum(self.parts, x, args)
 
-    def segment_energies(self, xs, args: Any = None):
-        return sum(part.segment_energies(xs, args) for part in self.parts)
+    def segment_energies(self, xs, args: Any = None, mapping: Mapping = at_once):
+        return sum(part.segment_energies(xs, args, mapping) for part in self.parts)
 
 
 class ScaledMetric(AbstractMetric):
@@ -112,8 +112,8 @@ class ScaledMetric(AbstractMetric):
     def log_det(self, x, args: Any = None):
         return self.part.log_det(x, args) + x.size * jnp.log(self.factor.astype(x.dtype))
 
-    def segment_energies(self, xs, args: Any = None):
-        return self.factor.astype(xs.dtype) * self.part.segment_energies(xs, args)
+    def segment_energies(self, xs, args: Any = None, mapping: Mapping = at_once):
+        return self.factor.astype(xs.dtype) * self.part.segment_energies(xs, args, mapping)
 
 
 def _sum(parts: tuple[AbstractMetric, ...], x, args) -> lx.AbstractLinearOperator:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import lineax as lx
 from jaxtyping import Array, Float
 
-from ._base import solve
+from ._base import Mapping, at_once, solve
 from ._sum_of_squares import AbstractSumOfSquaresMetric
 
 
@@ -67,22 +67,26 @@ class AbstractPullbackMetric(AbstractSumOfSquaresMetric):
     def displacement(self, start, end, args: Any = None):
         return tuple(part[0] for part in self.displacements(jnp.stack([start, end]), args))
 
-    def displacements(self, xs, args: Any = None):
+    def displacements(self, xs, args: Any = None, mapping: Mapping = at_once):
         base, weight, image = self._at(xs, args)
-        return jnp.sqrt(base) * jnp.diff(xs, axis=0), jnp.sqrt(weight) * _changes(image, xs)
+        return jnp.sqrt(base) * jnp.diff(xs, axis=0), jnp.sqrt(weight) * _changes(
+            image, xs, mapping
+        )
 
-    def segment_energies(self, xs, args: Any = None):
+    def segment_energies(self, xs, args: Any = None, mapping: Mapping = at_once):
         # The weights outside the squares: a square root has no derivative at weight 0.
         base, weight, image = self._at(xs, args)
         n = len(xs) - 1
         squares = lambda changes: jnp.sum(changes.reshape(n, -1) ** 2, axis=1)  # noqa: E731
-        total = base * squares(jnp.diff(xs, axis=0)) + weight * squares(_changes(image, xs))
+        total = base * squares(jnp.diff(xs, axis=0)) + weight * squares(
+            _changes(image, xs, mapping)
+        )
         return n / 2 * total
 
 
-def _changes(image, xs):
+def _changes(image, xs, mapping):
     """``f(x_{i+1}) - f(x_i)``, f evaluated once a node."""
-    return jnp.diff(jax.vmap(image)(xs), axis=0)
+    return jnp.diff(mapping(image, xs), axis=0)
 
 
 def _bend(image, x, v, w):

@@ -3,11 +3,10 @@
 import abc
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ._base import AbstractMetric
+from ._base import AbstractMetric, Mapping, at_once
 
 
 class AbstractSumOfSquaresMetric(AbstractMetric):
@@ -28,19 +27,24 @@ class AbstractSumOfSquaresMetric(AbstractMetric):
         ``<Delta, Delta>_{g(m)} (1 + O(|Delta|^2))``. Exchanging the ends changes signs only.
         """
 
-    def displacements(self, xs: Float[Array, "nodes *shape"], args: Any = None):
+    def displacements(
+        self, xs: Float[Array, "nodes *shape"], args: Any = None, mapping: Mapping = at_once
+    ) -> tuple[Array, ...]:
         """`displacement` of each of the N segments between N + 1 nodes, along leading axes.
 
         The same values as one segment at a time; metrics that price a segment by what they find
-        at its two ends evaluate that once a node.
+        at its two ends evaluate that once a node. ``mapping`` is as for `segment_energies`.
         """
-        return jax.vmap(lambda a, b: self.displacement(a, b, args))(xs[:-1], xs[1:])
+        return mapping(lambda a, b: self.displacement(a, b, args), xs[:-1], xs[1:])
 
-    def segment_energies(self, xs: Float[Array, "nodes *shape"], args: Any = None):
+    def segment_energies(
+        self, xs: Float[Array, "nodes *shape"], args: Any = None, mapping: Mapping = at_once
+    ) -> Float[Array, " segments"]:
         """The energy of each segment of a polyline over [0, 1], by `displacement`.
 
         ``xs`` are N + 1 nodes at equal parameter steps. **Returns:** shape (N,).
         """
         n = len(xs) - 1
-        squares = (jnp.sum(p.reshape(n, -1) ** 2, axis=1) for p in self.displacements(xs, args))
-        return n / 2 * sum(squares)
+        parts = self.displacements(xs, args, mapping)
+        rows = jnp.concatenate([part.reshape(n, -1) for part in parts], axis=1)
+        return n / 2 * jnp.sum(rows**2, axis=1)

@@ -17,3 +17,5 @@ from ._results_page import results_page as results_page
 from ._style import pixels as pixels
 from ._training import loss_curve as loss_curve
 from ._training import sample_sheet as sample_sheet
+from ._video import check_video as check_video
+from ._video import save_video as save_video

@@ -13,6 +13,7 @@ from ._ddim_path import ddim_inversion as ddim_inversion
 from ._ddim_path import ddim_path as ddim_path
 from ._empirical import Empirical as Empirical
 from ._flow import SAMPLERS as SAMPLERS
+from ._flow import counted_probability_flow as counted_probability_flow
 from ._flow import ddim as ddim
 from ._flow import probability_flow as probability_flow
 from ._flow import sample as sample

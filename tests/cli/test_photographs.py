@@ -41,17 +41,20 @@ def bytes_for_words(monkeypatch):
 def test_two_photographs_under_two_prompts(
     geojax_command, folder, photographs, bytes_for_words, tmp_path
 ):
-    prompts = ["--prompt", "a bag", "--prompt-b", "a dog"]
-    command = ["interpolate", *photographs, "--model", folder, *QUICK, *prompts]
+    chosen = ["--prompt", "a bag", "--prompt-b", "a dog", "--methods", "nao, NoiseDiffusion"]
+    command = ["interpolate", *photographs, "--model", folder, *QUICK, *chosen]
     outs = [tmp_path / "one", tmp_path / "two"]
     for out in outs:
         result = geojax_command(*command, "--out", out)
         assert result.exit_code == 0, result.output
+        # The progress bar is silent where nobody sees it.
+        assert all(line.startswith(("notice: ", "note: ")) for line in result.stderr.splitlines())
     metrics = json.loads((outs[0] / "metrics.json").read_text())
     assert metrics["successful"]
     figures = metrics["methods"]["geodesic"]
     assert figures["score_products"] == 0  # the forward-only rule takes no VJP and no JVP
     assert figures["network_evaluations"] == figures["score_evaluations"] + 3 * 2
+    assert list(metrics["methods"]) == ["LERP", "NAO", "NoiseDiffusion", "geodesic"]
     assert metrics["settings"]["prompt_b"] == "a dog"
     assert metrics["settings"]["size"] == "8x16"
     for name in ("paths.png", "path.gif", "energy.png", "report.html"):
@@ -60,6 +63,22 @@ def test_two_photographs_under_two_prompts(
         one, two = (np.asarray(Image.open(out / "frames" / f"{name}.png")) for out in outs)
         assert one.shape == (8, 16, 3)
         np.testing.assert_array_equal(one, two)
+
+
+def test_another_metric_and_the_probability_flow(
+    geojax_command, folder, pictures, bytes_for_words, tmp_path
+):
+    options = ["--metric", "smoothed", "--denoising", "probability_flow", "--methods", ""]
+    options += ["--dtype", "float16", "--frames", "2", "--out", tmp_path]
+    result = geojax_command("interpolate", *pictures, "--model", folder, *QUICK, *options)
+    assert result.exit_code == 0, result.output
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert list(metrics["methods"]) == ["LERP", "geodesic"]
+    assert metrics["settings"]["metric"] == "smoothed"
+    figures = metrics["methods"]["geodesic"]
+    # Eight scores a point, and two pictures by the ODE, of 6 evaluations a step at least.
+    assert figures["score_evaluations"] % 8 == 0
+    assert figures["network_evaluations"] >= figures["score_evaluations"] + 2 * 10
 
 
 def truncate(folder):
@@ -88,6 +107,9 @@ def unsupported(folder):
         (None, ["--size", "9x8"], "--size must be HEIGHTxWIDTH, both divisible by 2, got '9x8'"),
         (None, ["--chunk", "0"], "--chunk must be at least 1, got 0."),
         (None, ["--label", "3"], "--label is for models of classes: give --prompt."),
+        (None, ["--methods", "SLERP,SLURP"], "--methods has 'SLURP'; known: LERP, SLERP, NAO"),
+        (None, ["--metric", "norm", "--rule", "quadrature"], "needs --metric stein or smoothed"),
+        (None, ["--attention", "cudnn"], "--attention cudnn has no forward derivative"),
         (None, ["--rule", "graph"], "--rule graph needs a model whose log-density is known"),
         (None, ["--model", "owner/name"], "hf download owner/name --local-dir FOLDER"),
         (None, ["--model", "rotated_mnist"], "--prompt is for Stable Diffusion folders"),

@@ -7,7 +7,7 @@ import pytest
 
 import geojax
 from geojax.geodesics import GaussNewton, Midpoint, Quadrature
-from geojax.interpolation import compare_latents
+from geojax.interpolation import METRICS, MethodSettings, compare_latents
 from geojax.scores import DataPrediction, ScaledLinear
 from tests.models.stable_diffusion.parity import tiny_model
 
@@ -17,13 +17,19 @@ SCORE = DataPrediction(lambda x, t, args: 0.3 * jnp.tanh(x) + args, SCHEDULE)
 LATENTS = jax.random.normal(jax.random.key(1), (2, 4))
 CONDITIONS = (jnp.zeros(4), jnp.asarray([1.0, -1.0, 0.5, 0.0]))
 # Two conditions make no gradient of the two scores: the exact derivative is wanted.
-OPTIONS: dict = {"num_segments": 6, "rule": Midpoint(batch_size=4), "certify": False}
-OPTIONS["solver"] = GaussNewton(curvature_steps=0)
+SOLVER = GaussNewton(curvature_steps=0)
+OPTIONS: dict = {"num_segments": 6, "solver": SOLVER, "certify": False}
 
 
-def run(**changes):
+def gaussian(x, t, args):
+    """The denoised point for data around the condition, with standard deviation 1/2."""
+    alpha, square = SCHEDULE.alpha(t), SCHEDULE.sigma(t) ** 2
+    return args + 0.25 * alpha / (0.25 * alpha**2 + square) * (x - alpha * args)
+
+
+def run(score=SCORE, **changes):
     settings = {
-        "metric": lambda s: geojax.SteinScoreMetric(s, 0.1),
+        "lam": 0.1,
         "decode": lambda z: 2 * z,
         "conditions": CONDITIONS,
         "t": 0.4,
@@ -32,7 +38,7 @@ def run(**changes):
         "frames": 4,
         "options": OPTIONS,
     }
-    return compare_latents(SCORE, LATENTS, 2 * LATENTS, **(settings | changes))
+    return compare_latents(score, LATENTS, 2 * LATENTS, **(settings | changes))
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +58,7 @@ def test_the_geodesic_has_the_least_energy(result):
 
 
 def test_chunks_do_not_change_the_result(result):
-    other = run(chunk=3)
+    other = run(rule=Midpoint(batch_size=3, devices=geojax.device_mesh()))
     for name, record in result.records.items():
         np.testing.assert_allclose(other.records[name].images, record.images, rtol=1e-9)
         np.testing.assert_allclose(other.records[name].log_density, record.log_density, rtol=1e-9)
@@ -74,8 +80,102 @@ def test_every_evaluation_is_counted(result):
 
 def test_inversion_tells_what_it_loses():
     one = CONDITIONS[:1] * 2
-    (note,) = run(noising="inversion", conditions=one, num_steps=20).notes
-    assert note.startswith("DDIM inversion and back changes the latents of A and B by")
+    note, *_ = run(noising="inversion", conditions=one, num_steps=20).notes
+    assert note.startswith("DDIM backwards and forwards again changes the latents of A and B by")
+
+
+def test_the_probability_flow_is_many_steps_of_ddim():
+    """There and back, and every evaluation of it is counted."""
+    options = {"score": DataPrediction(gaussian, SCHEDULE), "noising": "inversion"}
+    ways = [
+        run(denoising="ddim", num_steps=2000, **options),
+        run(denoising="probability_flow", flow_rtol=1e-6, **options),
+    ]
+    steps, flow = (way.records["geodesic"] for way in ways)
+    np.testing.assert_allclose(flow.points, steps.points, atol=5e-3)
+    np.testing.assert_allclose(flow.images, steps.images, atol=5e-3)
+    found = flow.figures
+    asked = found["network_evaluations"] - found["score_evaluations"]
+    assert 4 * 20 < asked < 8 * 2000
+    assert ways[1].notes[0].startswith("The probability flow backwards and forwards again")
+
+
+def test_baselines_by_name():
+    """Among noised latents, under two conditions, with their cost and their verdict."""
+    solved = ["density", "Jacobian", "Stein as published", "smoothed"]
+    names = ["NAO", "NoiseDiffusion", *solved]
+    options = {"options": OPTIONS | {"max_steps": 3}, "num_steps": 2}
+    result = run(methods=names, rule=Midpoint(batch_size=3), **options)
+    assert list(result.records) == ["LERP", *names, "geodesic"]
+    for name, record in result.records.items():
+        assert record.images.shape == (4, 4) and np.isfinite(record.images).all(), name
+        if name != "NoiseDiffusion":  # which sharpens the ends too, as published
+            ends = result.records["LERP"].points[[0, -1]]
+            np.testing.assert_allclose(record.points[[0, -1]], ends, atol=1e-9)
+    for name in solved:
+        figures = result.records[name].figures
+        assert figures["score_evaluations"] > 0 and figures["seconds"] > 0, name
+    assert any(note.startswith("Stein as published: ") for note in result.notes)
+
+
+def test_metrics_by_name():
+    noised, x = SCORE.at(0.4), LATENTS[0]
+    route = geojax.NoiseRoute(SCORE, 0.4)
+    settings = MethodSettings(route, x.shape, jax.random.key(0), lam=0.3, reference=0 * x)
+    args = CONDITIONS[0]
+    s = noised(x, args)
+    jacobian = jax.jacobian(lambda y: noised(y, args))(x)
+    identity, sigma = jnp.eye(4), SCHEDULE.sigma(0.4)
+    bend = 0.3 * sigma**2 * jacobian.T @ jacobian
+    expected = {
+        "stein": identity + 0.3 * jnp.outer(s, s),
+        "combined": (1 + 1e-6) * identity + 0.3 * jnp.outer(s, s) + bend,
+        "jacobian": identity + bend,
+        "norm": (1 + 0.3 * s @ s) * identity,
+    }
+    for name, matrix in expected.items():
+        np.testing.assert_allclose(METRICS[name](settings).as_matrix(x, args), matrix, rtol=1e-9)
+    density = METRICS["density"](settings)
+    np.testing.assert_allclose(density.as_matrix(0 * x, args), identity, rtol=1e-9)
+    slope = jax.grad(lambda y: density.norm(y, x, args))(0 * x) / jnp.linalg.norm(x)
+    np.testing.assert_allclose(slope, -noised(0 * x, args) / 4, rtol=1e-9)
+    assert set(METRICS) == {*expected, "smoothed", "density"}
+
+
+def test_another_metric_in_chunks():
+    """One that is not of low rank, whose segments are seen three at a time."""
+    result = run(metric=METRICS["density"], methods=(), frames=2, num_steps=1, lam=0.0)
+    figures = result.records["geodesic"].figures
+    assert not result.problems
+    assert figures["energy"] < result.records["LERP"].figures["energy"]
+
+
+def test_programs_are_compiled_once_for_all_pairs(result):
+    """A network's Python runs where a program is traced, and not for a second pair."""
+    traced = []
+
+    def network(x, t, args):
+        traced.append(x.shape)
+        return 0.3 * jnp.tanh(x) + args
+
+    def go(seed):
+        pair = jax.random.normal(jax.random.key(seed), (2, 4))
+        return compare_latents(
+            DataPrediction(network, SCHEDULE),
+            pair,
+            2 * pair,
+            decode=lambda z: 2 * z,
+            conditions=CONDITIONS,
+            t=0.4,
+            key=jax.random.key(seed),
+            options=OPTIONS,
+        )
+
+    go(1)
+    first = len(traced)
+    assert first > 0
+    go(2)
+    assert len(traced) == first
 
 
 def test_beyond_b():
@@ -88,7 +188,7 @@ def test_beyond_b():
 @pytest.mark.parametrize(
     "change, message",
     [
-        ({"chunk": 0}, "chunk must be at least 1"),
+        ({"methods": ["SLURP"]}, "unknown method 'SLURP'"),
         ({"frames": 1}, "frames must be at least 2"),
         ({"until": 0.5}, "until must be at least 1, the time of B"),
     ],

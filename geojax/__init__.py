@@ -28,6 +28,7 @@ from .geodesics import Midpoint as Midpoint
 from .geodesics import PathEnergy as PathEnergy
 from .geodesics import Quadrature as Quadrature
 from .geodesics import Shooting as Shooting
+from .geodesics import compile_geodesic as compile_geodesic
 from .geodesics import device_mesh as device_mesh
 from .geodesics import distance as distance
 from .geodesics import exponential_map as exponential_map

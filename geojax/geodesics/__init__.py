@@ -1,6 +1,7 @@
 """Curves: two-point solvers, the exponential map, solutions (see README.md in this folder)."""
 
 from ._batch import geodesic_batch as geodesic_batch
+from ._compiled import compile_geodesic as compile_geodesic
 from ._continuation import CoarseToFine as CoarseToFine
 from ._continuation import LambdaContinuation as LambdaContinuation
 from ._curve import IntegratedCurve as IntegratedCurve

@@ -8,7 +8,7 @@ import pytest
 
 import geojax
 from geojax.interpolation import METHODS, compare
-from geojax.interpolation._comparison import _verdict
+from geojax.interpolation._comparison import verdict
 from geojax.interpolation._seconds import _covered
 from geojax.scores import AbstractScore
 
@@ -133,7 +133,7 @@ def test_a_score_that_is_no_gradient_and_a_path_that_is_too_dear_are_noted():
     records = dict(result.records)
     dear = records["geodesic"].figures | {"energy_fine": 1e9}
     records["geodesic"] = records["geodesic"]._replace(figures=dear)
-    problems, notes = _verdict(records, solution, result.extension)
+    problems, notes = verdict(records, solution, result.extension)
     assert not problems
     assert any("not exactly a gradient" in note and "40%" in note for note in notes)
     assert any("straight line has less energy" in note for note in notes)

@@ -8,6 +8,7 @@ import pytest
 import geojax
 from geojax.geodesics import GaussNewton, Midpoint, Quadrature
 from geojax.interpolation import METRICS, MethodSettings, compare_latents
+from geojax.interpolation._pictures import Pictures, _denoised
 from geojax.scores import DataPrediction, ScaledLinear
 from tests.models.stable_diffusion.parity import tiny_model
 
@@ -176,6 +177,18 @@ def test_programs_are_compiled_once_for_all_pairs(result):
     assert first > 0
     go(2)
     assert len(traced) == first
+
+
+def test_the_points_make_room_for_what_they_become():
+    """Their buffer is given up where a block is denoised, and what the caller holds is not."""
+    rule = Midpoint(batch_size=2)
+    pictures = Pictures(SCORE, lambda z: 2 * z, CONDITIONS, rule, 0.4, "ddim", 2, 1e-4)
+    points, shares = LATENTS + 0, jnp.asarray([0.0, 1.0])
+    clean, _ = _denoised((pictures, shares), points)
+    assert points.is_deleted()
+    images, evaluations = pictures.of(LATENTS, np.asarray(shares))
+    assert not LATENTS.is_deleted() and evaluations == 4
+    np.testing.assert_allclose(images, 2 * clean, rtol=1e-12)
 
 
 def test_beyond_b():

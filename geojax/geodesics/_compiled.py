@@ -1,0 +1,87 @@
+"""The two-point problem, compiled ahead of time."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from ..metrics import AbstractMetric
+from ._curve import straight_line
+from ._geodesic import check_points, default_solver, geodesic
+from ._iterate import AbstractSolver
+from ._results import RESULTS
+from ._solution import GeodesicSolution
+
+
+def compile_geodesic(
+    metric: AbstractMetric,
+    x: Array,
+    solver: AbstractSolver | None = None,
+    args: Any = None,
+    *,
+    num_segments: int = 32,
+    **options: Any,
+) -> Callable[..., GeodesicSolution]:
+    """`geodesic` between any two points like ``x``, compiled now and not when it is first called.
+
+    - ``metric``, ``solver``, ``args``, ``num_segments``, ``options``: as for `geodesic`, but for
+      ``init`` and ``throw``, which are the call's.
+
+    **Returns:** ``solve(x0, x1, *, args=args, init=None, throw=True)``. It never compiles: points,
+    ``args`` and nodes of the shapes and dtypes that it was made for, or a `ValueError`. ``init``
+    are ``num_segments + 1`` nodes; the memory of the path that a call starts from goes to the one
+    that it finds. What the metric holds is on the device once, for all calls.
+
+    **Raises:** as `geodesic`.
+
+    >>> import jax.numpy as jnp, geojax
+    >>> metric = geojax.SteinScoreMetric(geojax.Shell(radius=2.0, width=0.25), lam=1.0)
+    >>> solve = geojax.compile_geodesic(metric, jnp.zeros(2), num_segments=16)
+    >>> a = jnp.array([2.0, 0.0])
+    >>> print([f"{solve(a, b).length:.2f}" for b in jnp.array([[0.0, 2.0], [-0.8, 1.8]])])
+    ['3.00', '3.75']
+    """
+    x, _ = check_points(metric, x, x)
+    solver = default_solver(metric, x.dtype) if solver is None else solver
+    path = straight_line(x, x, num_segments)
+    given = metric, solver, options
+    compiled = _between.lower((given, args), path).compile()
+
+    def solve(
+        x0: Array, x1: Array, *, args: Any = args, init: Array | None = None, throw: bool = True
+    ) -> GeodesicSolution:
+        x0, x1 = check_points(metric, x0, x1)
+        nodes = straight_line(x0, x1, num_segments)
+        if init is not None:
+            nodes = nodes.at[1:-1].set(jnp.asarray(init, nodes.dtype)[1:-1])
+        if (nodes.shape, nodes.dtype) != (path.shape, path.dtype):
+            raise ValueError(
+                f"x0 and x1 must have shape {x.shape} and dtype {x.dtype}, for which the solve was "
+                f"compiled, got shape {x0.shape} and dtype {x0.dtype}."
+            )
+        solution = compiled((given, args), nodes)
+        if throw:
+            failed = solution.result != RESULTS.successful
+            solution = solution.result.error_if(solution, failed)
+        return solution
+
+    return solve
+
+
+@eqx.filter_jit(donate="all-except-first")
+def _between(given, path: Array) -> GeodesicSolution:
+    (metric, solver, options), args = given
+    num_segments = len(path) - 1
+    return geodesic(
+        metric,
+        path[0],
+        path[-1],
+        solver,
+        args,
+        init=path,
+        num_segments=num_segments,
+        throw=False,
+        **options,
+    )

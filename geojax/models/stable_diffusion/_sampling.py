@@ -1,10 +1,12 @@
 """From a prompt to a picture: the check that all parts of a checkpoint fit."""
 
+from typing import Literal
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from ...scores import ddim_path
+from ...scores import SAMPLERS, ddim_path, probability_flow
 from ._model import StableDiffusion
 
 
@@ -36,15 +38,25 @@ def text_to_image(
     guidance: float = 7.5,
     negative_prompt: str = "",
     eta: float = 0.0,
+    sampler: Literal["ddim", "probability_flow"] = "ddim",
+    rtol: float = 1e-3,
 ) -> Float[Array, "c height width"]:
-    """A picture of a prompt, drawn by DDIM at diffusers' levels.
+    """A picture of a prompt, drawn by DDIM at diffusers' levels or by the probability-flow ODE.
 
-    ``height`` and ``width`` are in pixels, divisible by ``model.unit``; by default ``model.side``.
-    Takes ``2 num_steps`` U-Net evaluations. ``eta`` is as for `ddim_path`.
+    - ``height``, ``width``: in pixels, divisible by ``model.unit``; by default ``model.side``.
+    - ``num_steps``, ``eta``: of DDIM, as for `ddim_path`; it takes ``2 num_steps`` U-Net
+      evaluations.
+    - ``rtol``: of the ODE, which diffrax solves adaptively from the first of DDIM's levels to
+      level 0. Without ``eta`` both samplers follow one curve, so that the pictures become the same
+      as ``num_steps`` grows and ``rtol`` falls.
 
     **Returns:** pixels (3, height, width), about in [-1, 1]. **Raises:** `ValueError` on sizes or
-    ``num_steps`` that the model does not take.
+    ``num_steps`` that the model does not take, an unknown ``sampler``, or an ``eta`` with the ODE.
     """
+    if sampler not in SAMPLERS:
+        raise ValueError(f"sampler must be one of {', '.join(SAMPLERS)}, got {sampler!r}.")
+    if sampler != "ddim" and eta:
+        raise ValueError(f"eta must be 0 with sampler={sampler!r}, which draws nothing, got {eta}.")
     sides = (height or model.side, width or model.side)
     if any(side % model.unit for side in sides):
         raise ValueError(
@@ -55,5 +67,9 @@ def text_to_image(
     x = jax.random.normal(start, shape)
     score, text = model.guided(guidance, negative_prompt), model.encode_prompt(prompt)
     levels = ddim_levels(num_steps, model.schedule.num_steps)
-    states = ddim_path(score, x, levels, args=text, eta=eta, key=noise)
-    return model.decode_latents(states[-1])
+    if sampler == "probability_flow":
+        start_level = float(levels[0])
+        clean = probability_flow(score, x, start_level, 0.0, args=text, rtol=rtol, atol=rtol)
+    else:
+        clean = ddim_path(score, x, levels, args=text, eta=eta, key=noise)[-1]
+    return model.decode_latents(clean)

@@ -8,6 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from geojax.models.stable_diffusion import load
+
+from .checkpoints import write_checkpoint
 from .parity import LIMITS, difference, outputs, tiny_model
 from .torch_reference import TIMESTEP, TorchReference, inputs
 
@@ -46,3 +49,19 @@ def test_half_precision_networks_keep_the_dtype_of_what_comes_in(dtype):
     x, text = (jnp.asarray(inputs("sd1")[name]) for name in ("latents", "text"))
     y, full = half(x, TIMESTEP, text), outputs("sd1")["unet"]
     assert difference(np.asarray(y), full) < 0.05
+
+
+def test_rematerialised_derivatives_are_the_same_and_keep_less(tmp_path):
+    folder = write_checkpoint(tmp_path, "small")
+    x, v, text = (jnp.asarray(inputs("small")[name]) for name in ("latents", "direction", "text"))
+    found, kept = [], []
+    for remat in (False, True):
+        unet = load(folder, remat=remat).unet
+
+        def derivative(x, unet=unet):
+            return jax.vjp(lambda y: unet(y, TIMESTEP, text), x)[1]
+
+        found.append(jax.jit(lambda x, derivative=derivative: derivative(x)(v)[0])(x))
+        kept.append(sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(derivative, x))))
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-4, atol=1e-6)
+    assert kept[1] < kept[0] / 2

@@ -35,3 +35,21 @@ def test_arguments():
         text_to_image(tiny_model("small"), "a", key=jax.random.key(0), height=9, width=8)
     with pytest.raises(ValueError, match=r"num_steps must be in 1 \.\.\. 1000, got 0"):
         ddim_levels(0)
+
+
+@pytest.mark.usefixtures("_bytes_for_words")
+def test_the_probability_flow_draws_what_many_steps_of_ddim_draw():
+    def draw(**options):
+        size = {"height": 4, "width": 8, "guidance": 2.0, "key": jax.random.key(3)}
+        return text_to_image(tiny_model("small"), "a bag", **size, **options)
+
+    flow = draw(num_steps=100, sampler="probability_flow", rtol=1e-5)
+    scale = np.abs(flow).max()
+    few, many = (np.abs(draw(num_steps=n) - flow).max() / scale for n in (10, 1000))
+    assert many < 5e-3 and many < few / 4
+
+
+def test_the_flow_draws_nothing():
+    options = {"key": jax.random.key(0), "sampler": "probability_flow", "eta": 0.5}
+    with pytest.raises(ValueError, match="eta must be 0 with sampler='probability_flow'"):
+        text_to_image(tiny_model("small"), "a bag", **options)

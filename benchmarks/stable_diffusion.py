@@ -1,14 +1,16 @@
 """Stable Diffusion's U-Net with random weights: speed, derivative cost, and seconds for a geodesic.
 
-    python benchmarks/stable_diffusion.py                # toy size; a minute on two cores
-    python benchmarks/stable_diffusion.py --model 1.5    # full size, for a GPU
+    python benchmarks/stable_diffusion.py                # toy size; a few minutes on two cores
+    python benchmarks/stable_diffusion.py --model 1.5 --side 8192 --batches 1 2 4 8 16 32 64
 
-For each batch size: evaluations a second and TFLOP/s by the compiler's own count of operations,
-and their fraction of the largest matrix product's speed measured in the same run. Then the cost of
-a VJP and a JVP in evaluations, the seconds to compile with an empty and with a filled persistent
-cache, the seconds and evaluations of a geodesic by each rule, peak memory, and where torch and
-diffusers are installed the evaluations a second of theirs, in the same dtype on the same kind of
-device. Times are medians of repeated runs without compilation.
+The second, of full size, is for a GPU. For each batch size: evaluations a second and TFLOP/s by the
+compiler's own count of operations, and their fraction of the largest matrix product's speed
+measured in the same run. Then the cost of a VJP and a JVP in evaluations, the seconds to compile
+with an empty and with a filled persistent cache, the seconds and evaluations of a geodesic by each
+rule and solver, all asked for a relative energy within 1e-3 of the least (what each reached is
+told), peak memory, and where torch and diffusers are installed the evaluations a second of theirs,
+in the same dtype on the same kind of device. Times are medians of repeated runs without
+compilation.
 """
 
 import argparse
@@ -25,10 +27,21 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import optax
+import optimistix as optx
+from jax.experimental.compilation_cache import compilation_cache
 from record import ROOT, origin, save
 
 import geojax
-from geojax.geodesics import AbstractRule, GaussNewton, Midpoint, Quadrature
+from geojax.geodesics import (
+    AbstractRule,
+    AbstractSolver,
+    GaussNewton,
+    Georce,
+    Midpoint,
+    PathEnergy,
+    Quadrature,
+)
 from geojax.models.stable_diffusion import UNet
 from geojax.scores import NoisePrediction, ScaledLinear
 
@@ -135,17 +148,21 @@ def forward_rows(setting: Setting, batches: list[int], peak: float) -> list[dict
 
 def compile_seconds(setting: Setting) -> dict[str, float]:
     """With an empty persistent cache, and with a filled one."""
+    names = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
+    before = {name: getattr(jax.config, name) for name in names}
+    found = {}
     with tempfile.TemporaryDirectory() as folder:
-        jax.config.update("jax_compilation_cache_dir", folder)
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+        compilation_cache.reset_cache()
+        for name, value in zip(names, (folder, 0.0), strict=True):
+            jax.config.update(name, value)
         try:
-            found = {}
             for name in ("cold", "warm"):
                 jax.clear_caches()
                 found[name] = setting.batch(1)[2]
         finally:
-            # The folder is gone in a moment, but JAX would go on writing to it.
-            jax.config.update("jax_enable_compilation_cache", False)
+            for name, value in before.items():
+                jax.config.update(name, value)
+            compilation_cache.reset_cache()
     return found
 
 
@@ -172,39 +189,45 @@ def derivative_cost(setting: Setting) -> dict[str, float]:
     }
 
 
-def geodesic_rows(setting: Setting, chunk: int) -> list[dict[str, Any]]:
-    """A row a rule: seconds without compilation, and what the network was asked."""
+def solvers() -> dict[str, tuple[type[AbstractRule], AbstractSolver]]:
+    """Each rule and solver, to the same relative energy still to be gained."""
+    minimiser = optx.LBFGS(rtol=ENERGY_RTOL, atol=ENERGY_RTOL)
+    return {
+        "quadrature, Gauss-Newton, forward only": (
+            Quadrature,
+            GaussNewton(rtol=ENERGY_RTOL, curvature_steps=0),
+        ),
+        "midpoint, Gauss-Newton": (Midpoint, GaussNewton(rtol=ENERGY_RTOL, curvature_steps=0)),
+        "midpoint, Gauss-Newton, certified": (Midpoint, GaussNewton(rtol=ENERGY_RTOL)),
+        "midpoint, GEORCE": (Midpoint, Georce(rtol=ENERGY_RTOL)),
+        "midpoint, L-BFGS": (Midpoint, PathEnergy(minimiser, rtol=ENERGY_RTOL)),
+        "midpoint, Adam 1e-2": (Midpoint, PathEnergy(optax.adam(1e-2), rtol=ENERGY_RTOL)),
+    }
+
+
+def geodesic_rows(setting: Setting, chunk: int, names: list[str]) -> list[dict[str, Any]]:
+    """A row a rule and solver: seconds without compilation, and what the network was asked."""
     unet, text = setting.unet, setting.text
     score = NoisePrediction(lambda x, t, args: unet(x, 1000 * t - 1, text), ScaledLinear())
     metric = geojax.SteinScoreMetric(score.at(T), LAM)
     a, b = setting.ends
-    rules: dict[str, tuple[AbstractRule, GaussNewton]] = {
-        "midpoint": (Midpoint(batch_size=chunk), GaussNewton(rtol=ENERGY_RTOL)),
-        "quadrature, forward only": (
-            Quadrature(batch_size=chunk),
-            GaussNewton(rtol=ENERGY_RTOL, curvature_steps=0),
-        ),
-    }
     rows = []
-    for name, (rule, solver) in rules.items():
-
-        def solve(rule=rule, solver=solver):
-            return geojax.geodesic(
-                metric,
-                a,
-                b,
-                solver,
-                rule=rule,
-                num_segments=SEGMENTS,
-                certify=solver.certifies,
-                throw=False,
-            )
-
-        solution = solve()
+    for name in names:
+        rule, solver = solvers()[name]
+        solve = geojax.compile_geodesic(
+            metric,
+            a,
+            solver,
+            rule=rule(batch_size=chunk),
+            num_segments=SEGMENTS,
+            max_steps=500,
+            certify=solver.certifies,
+        )
+        solution = solve(a, b, throw=False)
         rows.append(
             {
-                "rule": name,
-                "seconds": seconds(solve, 1),
+                "rule and solver": name,
+                "seconds": seconds(lambda solve=solve: solve(a, b, throw=False), 1),
                 "result": solution.message,
                 "energy_fine": float(solution.stats["energy_fine"]),
                 "steps": int(solution.stats["num_steps"]),
@@ -212,7 +235,8 @@ def geodesic_rows(setting: Setting, chunk: int) -> list[dict[str, Any]]:
                 "unet_products": int(solution.stats["score_products"]),
             }
         )
-    return rows
+    least = min(row["energy_fine"] for row in rows)
+    return [row | {"excess": row["energy_fine"] / least - 1} for row in rows]
 
 
 def torch_rows(setting: Setting, batches: list[int]) -> list[dict[str, Any]] | None:
@@ -245,12 +269,12 @@ def peak_memory() -> dict[str, float]:
     """GiB: of the device where it counts, and of the process."""
     stats = jax.devices()[0].memory_stats() or {}
     found = {"process": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}
-    if "peak_bytes_in_use" in stats:
+    if "peak_bytes_in_use" in stats:  # not on a CPU
         found["device"] = stats["peak_bytes_in_use"] / 2**30
     return found
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", choices=["toy", "1.5", "2.1"], default="toy")
     parser.add_argument("--dtype", default="bfloat16")
@@ -258,9 +282,11 @@ def main() -> None:
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 4])
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--chunk", type=int, default=16)
+    parser.add_argument("--solvers", nargs="+", choices=list(solvers()), default=list(solvers()))
     parser.add_argument("--side", type=int, default=1024, help="of the matrices of the peak")
+    parser.add_argument("--no-torch", action="store_true", help="leave diffusers' network out")
     parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     setting = Setting(options.model, jnp.dtype(options.dtype), options.attention, options.repeats)
     peak = matrix_peak(setting.dtype, options.side, options.repeats)
     result: dict[str, Any] = {
@@ -270,8 +296,8 @@ def main() -> None:
         "matrix_peak_tflops": peak / 1e12,
         "forward": forward_rows(setting, options.batches, peak),
         "cost_in_evaluations": derivative_cost(setting) if options.attention == "xla" else None,
-        "geodesic": geodesic_rows(setting, options.chunk),
-        "torch": torch_rows(setting, options.batches),
+        "geodesic": geodesic_rows(setting, options.chunk, options.solvers),
+        "torch": None if options.no_torch else torch_rows(setting, options.batches),
     }
     result["peak_gib"] = peak_memory()
     out = options.out or ROOT / "benchmarks" / "results" / f"stable_diffusion_{options.model}.json"

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import geojax
+from tests.models.stable_diffusion.checkpoints import configs
 from tests.source import ROOT
 
 
@@ -115,3 +116,21 @@ def test_the_peers_score_is_ours(benchmark):
     values = {"embedding": problem.embedding, "radius": 2.0, "width": 0.25}
     ours = jax.vmap(lambda y: problem.metric.score(y, None))(x)
     np.testing.assert_allclose(recording.ring_score(np.asarray(x), values, np), ours, rtol=1e-12)
+
+
+def test_stable_diffusion(benchmark, monkeypatch, tmp_path):
+    """At its smallest, without torch: every section is there and counts what it ran."""
+    script, out = benchmark("stable_diffusion"), tmp_path / "stable_diffusion.json"
+    monkeypatch.setattr(script, "TOY", configs("small")["unet"] | {"sample_size": 4})
+    name = "quadrature, Gauss-Newton, forward only"
+    command = "--dtype float32 --batches 1 --repeats 1 --side 16 --no-torch --out"
+    script.main([*command.split(), str(out), "--solvers", name])
+    result = json.loads(out.read_text())
+    (row,) = result["forward"]
+    assert row["evaluations_per_second"] > 0 and row["gflop_per_evaluation"] > 0
+    assert row["fraction_of_peak"] > 0 and result["matrix_peak_tflops"] > 0
+    assert result["compile_seconds"]["cold"] > result["compile_seconds"]["warm"] > 0
+    assert result["cost_in_evaluations"].keys() == {"vjp", "jvp"}
+    (path,) = result["geodesic"]
+    assert path["unet_evaluations"] >= 285 and path["unet_products"] == 0
+    assert result["torch"] is None and result["peak_gib"]["process"] > 0

@@ -30,7 +30,7 @@ exponential map of Stein or combined.
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import optax
 from jaxtyping import Array, Key
@@ -44,7 +44,6 @@ from ..metrics import (
     SmoothedSteinScoreMetric,
     SteinScoreMetric,
 )
-from ..scores import ScoreAt
 from ._base import AbstractInterpolator
 from ._density_flow import DensityFlow
 from ._extrapolation import ScoreWalk, TangentStep
@@ -81,7 +80,7 @@ class MethodSettings(NamedTuple):
     reference: Array | None = None
 
     @property
-    def score(self) -> ScoreAt:
+    def score(self) -> Callable[..., Any]:
         """The score at the level of the route."""
         return self.route.score.at(self.route.t)
 

@@ -17,11 +17,11 @@ from jaxtyping import Array, Float, Key
 from ..geodesics import RESULTS, AbstractRule, Midpoint, exponential_map, geodesic
 from ..metrics import AbstractMetric
 from ..scores import AbstractScore, ConditionBetween
-from ._base import AbstractInterpolator, Interpolation, found
+from ._base import Interpolation, found
 from ._comparison import Comparison, PathRecord, deviation, path_times, verdict
 from ._geodesic import ExtendedGeodesic
 from ._noise_diffusion import NoiseDiffusion
-from ._pictures import SAMPLERS, Pictures, Sampler, shared_noise
+from ._pictures import SAMPLERS, Pictures, Sampler, moved, shared_noise
 from ._registry import METRICS, MethodSettings, interpolator
 from ._route import NoiseRoute
 from ._routed import Routed
@@ -118,7 +118,10 @@ def compare_latents(
         Midpoint(rule.batch_size, rule.devices),
         ends[0],
     )
-    paths = {name: _method(name, settings, noising, latents, noise) for name in _named(methods)}
+    paths = {
+        name: _method(name, settings, pictures, noising, latents, noise)
+        for name in dict.fromkeys(["LERP", *methods])
+    }
     chosen = metric(settings)
     stage("geodesic")
     with stopwatch() as seconds:
@@ -224,13 +227,13 @@ def _check(frames, until, noising, denoising) -> None:
             raise ValueError(f"{name} must be {wanted}, got {given[name]!r}.")
 
 
-def _named(methods: Sequence[str]) -> list[str]:
-    """LERP and the others, each once."""
-    return list(dict.fromkeys(["LERP", *methods]))
-
-
 def _method(
-    name: str, settings: MethodSettings, noising: str, latents: Array, noise: Array
+    name: str,
+    settings: MethodSettings,
+    pictures: Pictures,
+    noising: str,
+    latents: Array,
+    noise: Array,
 ) -> Callable[[Array, Array], Interpolation]:
     """The method of that name among noised latents: from the ends and times to a path."""
     method = interpolator(name, settings)
@@ -238,8 +241,21 @@ def _method(
         if noising == "shared":  # its noises lie on a circle: one for both would not
             noise = jax.random.normal(settings.key, latents.shape, latents.dtype)
         return lambda ends, ts: found(method.at_level(latents, noise, ts))
-    inner: AbstractInterpolator = method.inner if isinstance(method, Routed) else method
-    return lambda ends, ts: inner.run(ends[0], ends[1], ts)
+    assert isinstance(method, Routed)
+    inner, level, t = method.inner, method.route.t, settings.route.t
+
+    def run(ends, ts):
+        if level == t:
+            return inner.run(ends[0], ends[1], ts)
+        # Among the seeds of another level, and back from there.
+        there, up = moved((pictures, jnp.asarray([0, 1], ts.dtype), t, level), jnp.array(ends))
+        path = inner.run(there[0], there[1], ts)
+        given = pictures, jnp.clip(ts, 0, 1), level, t
+        points, down = moved(given, jnp.array(path.points))
+        evaluations = path.score_evaluations + jnp.sum(up) + jnp.sum(down)
+        return Interpolation(points, path.result, evaluations)
+
+    return run
 
 
 def _inverted(pictures: Pictures, latents):

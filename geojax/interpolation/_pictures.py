@@ -50,8 +50,8 @@ class Pictures(eqx.Module):
         index = np.minimum(np.arange(count + -count % at_once), count - 1).reshape(-1, at_once)
         host, images, evaluations = np.asarray(points), [], []
         for block in index:
-            given = self, jnp.asarray(shares[block], points.dtype)
-            clean, taken = _denoised(given, jnp.array(host[block]))
+            given = self, jnp.asarray(shares[block], points.dtype), self.t, 0.0
+            clean, taken = moved(given, jnp.array(host[block]))
             images.append(np.asarray(_decoded(self, clean)))
             evaluations.append(np.asarray(taken))
             on_block(min(count, len(images) * at_once))
@@ -85,19 +85,21 @@ def move(pictures: Pictures, x, t_from: float, t_to: float, args) -> tuple[Array
     )
 
 
-# The points make room for the clean ones.
+# The points make room for what they become.
 @eqx.filter_jit(donate="all-except-first")
-def _denoised(
-    given: tuple[Pictures, Array], points: Array
+def moved(
+    given: tuple[Pictures, Array, float, float], points: Array
 ) -> tuple[Float[Array, "points *shape"], Integer[Array, " points"]]:
-    pictures, shares = given
+    """All of them from one noise level to another, under the conditions of their places on the
+    path, and the score evaluations of each.
+    """
+    pictures, shares, t_from, t_to = given
 
     def one(z, share):
         def mix(a, b):
             return (1 - share).astype(a.dtype) * a + share.astype(a.dtype) * b
 
-        args = jax.tree.map(mix, *pictures.conditions)
-        return move(pictures, z, pictures.t, 0.0, args)
+        return move(pictures, z, t_from, t_to, jax.tree.map(mix, *pictures.conditions))
 
     return pictures.rule.map(one, points, shares)
 

@@ -76,7 +76,7 @@ def test_another_metric_and_the_probability_flow(
     assert list(metrics["methods"]) == ["LERP", "geodesic"]
     assert metrics["settings"]["metric"] == "smoothed"
     figures = metrics["methods"]["geodesic"]
-    # Eight scores a point, and two pictures by the ODE, of 6 evaluations a step at least.
+    # Eight scores a point; two pictures by the ODE, of 6 evaluations a step at least.
     assert figures["score_evaluations"] % 8 == 0
     assert figures["network_evaluations"] >= figures["score_evaluations"] + 2 * 10
 

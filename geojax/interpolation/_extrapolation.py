@@ -14,7 +14,16 @@ from ._lerp import Lerp
 _NEAR = 1 / 32  # the time before x1 from which the direction of arrival is taken
 
 
-class TangentStep(AbstractInterpolator):
+class _BeyondByScore(AbstractInterpolator):
+    """A path to x1, and on from there with the score's help."""
+
+    score: Callable[..., Any]
+    step_size: Any
+    path: AbstractInterpolator = eqx.field(default_factory=Lerp)
+    args: Any = None
+
+
+class TangentStep(_BeyondByScore):
     """Straight on along the final velocity of a path, and back to the data by the score.
 
     At time t > 1: ``x1 + (t - 1) v``, then ``num_corrections`` steps ``x + step_size s(x)``.
@@ -32,10 +41,6 @@ class TangentStep(AbstractInterpolator):
     1.000
     """
 
-    score: Callable[..., Any]
-    step_size: Any
-    path: AbstractInterpolator = eqx.field(default_factory=Lerp)
-    args: Any = None
     num_corrections: int = eqx.field(static=True, default=4)
 
     def run(self, x0, x1, ts, *, key=None):
@@ -54,7 +59,7 @@ class TangentStep(AbstractInterpolator):
         return Interpolation(points, before.result, evaluations)
 
 
-class ScoreWalk(AbstractInterpolator):
+class ScoreWalk(_BeyondByScore):
     """A walk of small steps that is led by the score: the extrapolation of arXiv 2505.11128 as far
     as it is known, which is not a geodesic of any metric.
 
@@ -73,10 +78,6 @@ class ScoreWalk(AbstractInterpolator):
     1.000
     """
 
-    score: Callable[..., Any]
-    step_size: Any
-    path: AbstractInterpolator = eqx.field(default_factory=Lerp)
-    args: Any = None
     num_steps: int = eqx.field(static=True, default=32)
 
     def run(self, x0, x1, ts, *, key=None):

@@ -34,13 +34,15 @@ class Protocol:
     extrapolations: Sequence[str] = tuple(EXTRAPOLATORS)
 
 
-_OWN = ("Stein", "combined", "smoothed")
-_MAPS = ("exponential map", "exponential map, combined")
-
 PROTOCOLS = (
     # arXiv 2505.11128: one noise for both, step 400 of 1000.
     Protocol("noised"),
-    Protocol("noised, lambda 1000", lam=1000.0, methods=_OWN, extrapolations=_MAPS),
+    Protocol(
+        "noised, lambda 1000",
+        lam=1000.0,
+        methods=("Stein",),
+        extrapolations=("exponential map",),
+    ),
     # The published protocol of the Jacobian and density methods: inversion to 0.6 T.
     Protocol(
         "inverted",
@@ -55,7 +57,9 @@ PROTOCOLS = (
         noising="none",
         denoising="none",
         lam=0.1,
-        methods=("LERP", "SLERP", "density", *_OWN),
+        max_steps=100,
+        methods=("LERP", "SLERP", "density", "Stein"),
+        extrapolations=("straight line", "tangent step", "score-guided walk", "exponential map"),
     ),
 )
 

@@ -10,6 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import geojax
+from geojax.interpolation._pictures import Pictures
+from geojax.scores import DataPrediction
 
 
 def compare() -> None:
@@ -58,6 +60,20 @@ def compare_gradients() -> None:
     assert_equal(*gradients(jnp.asarray([0.5, 1.8]), jnp.asarray(0.5)))
 
 
+def compare_pictures() -> None:
+    """Points denoised and decoded in blocks of two for each device, the last one not full."""
+    score = DataPrediction(lambda x, t, args: 0.3 * jnp.tanh(x) + args, geojax.ScaledLinear())
+    points, shares = jax.random.normal(jax.random.key(0), (19, 3)), np.linspace(0, 1, 19)
+
+    def pictures(devices):
+        rule = geojax.Midpoint(batch_size=2, devices=devices)
+        conditions = jnp.zeros(3), jnp.ones(3)
+        return Pictures(score, lambda z: 2 * z, conditions, rule, 0.4, "ddim", 3, 1e-4)
+
+    found = [pictures(devices).of(points, shares) for devices in (geojax.device_mesh(), None)]
+    assert_equal(*found)
+
+
 def assert_equal(shared, alone) -> None:
     leaves = zip(jax.tree.leaves(shared), jax.tree.leaves(alone), strict=True)
     for one, other in leaves:
@@ -75,6 +91,7 @@ def main(devices: int, address: str = "", processes: int = 1, process: int = 0) 
     compare()
     if processes == 1:
         compare_gradients()
+        compare_pictures()
     print(f"equal on {len(jax.devices())} devices of {jax.process_count()} processes")
 
 

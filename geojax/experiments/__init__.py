@@ -6,11 +6,11 @@ from ._rotated_mnist_plan import Protocol as Protocol
 from ._rotated_mnist_plan import RotatedMnistPlan as RotatedMnistPlan
 from ._rotated_mnist_tables import RotatedMnistTables as RotatedMnistTables
 from ._store import RowStore as RowStore
-from ._synthetic import CASES as CASES
-from ._synthetic import SyntheticCase as SyntheticCase
 from ._synthetic import SyntheticPlan as SyntheticPlan
 from ._synthetic import run_synthetic as run_synthetic
-from ._synthetic import synthetic_figure as synthetic_figure
+from ._synthetic_cases import CASES as CASES
+from ._synthetic_cases import SyntheticCase as SyntheticCase
+from ._synthetic_figures import synthetic_figures as synthetic_figures
 from ._table import summarise as summarise
 from ._table import with_error as with_error
 from ._table import write_csv as write_csv

@@ -2,87 +2,38 @@
 
 import dataclasses
 import json
-import math
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import equinox as eqx
 import jax
-import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array
-from matplotlib.figure import Figure
 
 from .._files import written_whole
-from ..evaluation import (
-    AbstractManifold,
-    FlatTorus,
-    Sphere,
-    c_shape,
-    closed_curve,
-    distance_to,
-    path_error,
-    path_figures,
-    swiss_roll,
-)
-from ..interpolation import EXTRAPOLATORS, INTERPOLATORS, MethodSettings, NoiseRoute, interpolator
+from ..interpolation import EXTRAPOLATORS, INTERPOLATORS
 from ..plotting import save_figure
-from ..scores import VE
 from ._store import RowStore
+from ._synthetic_cases import CASES, make_scene
+from ._synthetic_figures import synthetic_figures
+from ._synthetic_measures import DESCENTS, FIGURES, Programs, Setting, measure
+from ._synthetic_page import write_synthetic_page
 from ._table import summarise, write_csv
 
-FIGURES = ("distance_mean", "distance_max", "rmse", "length_error", "energy_ratio")
-FIGURES += ("score_evaluations", "seconds")
-_SIGMA_MIN, _SIGMA_MAX = 0.01, 10.0
-_TIMES = 33  # at which a path is measured
-
-
-@dataclasses.dataclass(frozen=True)
-class SyntheticCase:
-    """A manifold and the share of its extent that lies between two points.
-
-    - ``make``: ``key -> manifold``.
-    - ``reach``: the distance of the two points, relative to the largest one in a sample.
-    - ``num``: points of the data set whose noised score is taken, where there is no closed form.
-    """
-
-    make: Callable[[Array], AbstractManifold]
-    reach: float = 0.5
-    num: int = 2000
-
-
-def _wiggly(dim: int, waves: int) -> AbstractManifold:
-    """A circle with waves of falling size in all coordinates."""
-    rng = np.random.default_rng(0)
-    amplitudes = rng.standard_normal((waves, dim)) / np.arange(1, waves + 1)[:, None] ** 1.5 / 3
-    amplitudes[0, :2] += 1
-    return closed_curve(amplitudes)
-
-
-CASES: dict[str, SyntheticCase] = {
-    "circle in R^2": SyntheticCase(lambda key: Sphere(1)),
-    "circle in R^50": SyntheticCase(lambda key: Sphere(1).embedded(50, key=key)),
-    "S^2 in R^10": SyntheticCase(lambda key: Sphere(2).embedded(10, key=key)),
-    "S^10 in R^100": SyntheticCase(lambda key: Sphere(10).embedded(100, key=key)),
-    "wiggly curve in R^2": SyntheticCase(lambda key: _wiggly(2, 4), 0.4),
-    "wiggly curve in R^3": SyntheticCase(lambda key: _wiggly(3, 4), 0.4),
-    "wiggly curve in R^100": SyntheticCase(lambda key: _wiggly(6, 4).embedded(100, key=key), 0.4),
-    "flat torus in R^4": SyntheticCase(lambda key: FlatTorus((1.0, 0.6))),
-    "Swiss roll in R^3": SyntheticCase(lambda key: swiss_roll(), 0.3, 4000),
-    "C in R^2": SyntheticCase(lambda key: c_shape(), 0.8),
-}
+_BY = ("case", "kind", "method", "sigma", "lam", "segments")
 
 
 @dataclasses.dataclass(frozen=True)
 class SyntheticPlan:
     """What is measured: every case x method x level x lam x segments x pair.
 
+    - ``methods`` between the two points of a pair, ``extrapolations`` beyond the second one.
     - ``sigmas``: noise levels, in the units of the manifolds, whose extent is about 1.
     - ``lams``: of geojax's own metrics, in units of sigma^2: lam s s^T is then of order lam at one
       sigma from the data. Methods without one are measured once.
+    - ``segments``: of geojax's own solves.
     - ``until``: how far extrapolations go.
+    - ``descents``: metrics in which an objective is descended, whose minimum is off the manifold.
+    - ``training_steps``: of the networks.
+    - ``further``: plans whose rows are measured too, say of a sweep on a few cases.
     """
 
     cases: Sequence[str] = tuple(CASES)
@@ -94,52 +45,92 @@ class SyntheticPlan:
     num_pairs: int = 20
     until: float = 1.5
     seed: int = 0
+    descents: Sequence[str] = DESCENTS
+    training_steps: int = 4000
+    further: Sequence["SyntheticPlan"] = ()
 
     @classmethod
     def quick(cls) -> "SyntheticPlan":
-        """Some minutes on two cores."""
-        return cls(
-            cases=(
-                "circle in R^2",
-                "S^2 in R^10",
-                "wiggly curve in R^3",
-                "flat torus in R^4",
-            ),
-            sigmas=(0.1,),
-            lams=(100.0,),
+        """Some minutes on two cores: two levels and two lams on three manifolds, of codimension 8,
+        2 and 1; a sweep on the first and the last; some methods in the plane and with a network.
+        """
+        shared: dict[str, Any] = {"sigmas": (0.05, 0.1), "lams": (100.0, 1000.0), "num_pairs": 8}
+        sweeps = [
+            cls(
+                cases=(case,),
+                methods=("LERP", "Stein", "combined"),
+                extrapolations=(),
+                segments=segments,
+                num_pairs=8,
+                descents=(),
+            )
+            for case, segments in (("S^2 in R^10", (16, 32)), ("torus in R^3", (32,)))
+        ]
+        planar = cls(
+            cases=("C in R^2", "two moons", "across two moons"),
+            methods=("LERP", "SLERP", "density", "Stein", "combined"),
+            extrapolations=(),
             segments=(32,),
-            num_pairs=3,
+            descents=(),
+            **shared,
+        )
+        network = cls(
+            cases=("wiggly curve in R^3, network",),
+            methods=("LERP", "density", "Stein", "combined"),
+            extrapolations=("straight line", "score-guided walk", "exponential map, combined"),
+            segments=(32,),
+            descents=("Euclidean", "Stein", "combined"),
+            **shared,
+        )
+        return cls(
+            cases=("S^2 in R^10", "wiggly curve in R^3", "torus in R^3"),
+            methods=tuple(name for name in cls.methods if name != "smoothed"),
+            segments=(32,),
+            descents=tuple(name for name in DESCENTS if name != "smoothed"),
+            further=(*sweeps, network, planar),
+            **shared,
         )
 
     def rows(self) -> list[dict[str, Any]]:
-        """The settings of every row, in the order in which they are measured."""
-        rows = []
+        """The settings of every row, in the order in which they are measured, case by case."""
+        rows = [row for plan in (self, *self.further) for row in plan._own_rows()]
+        distinct = list({json.dumps(row): row for row in rows}.values())
+        cases = list(dict.fromkeys(row["case"] for row in distinct))
+        return sorted(distinct, key=lambda row: cases.index(row["case"]))
+
+    def _own_rows(self) -> Iterator[dict[str, Any]]:
+        parts = ("path", self.methods), ("beyond", self.extrapolations), ("descent", self.descents)
         for case in self.cases:
-            for kind, names in (("path", self.methods), ("beyond", self.extrapolations)):
+            # "Beyond" is undefined where no geodesic leads to the second point.
+            for kind, names in parts[:1] if CASES[case].across else parts:
                 for name in names:
-                    own = name in _OWN
+                    own, solved = name in _OWN[kind], name in _OWN[kind] and kind != "descent"
                     for sigma in self.sigmas:
-                        for lam in self.lams if own else self.lams[:1]:
-                            for segments in self.segments if own else self.segments[:1]:
-                                rows += [
-                                    {
+                        for lam in self.lams if own else (None,):
+                            for segments in self.segments if solved else (None,):
+                                for pair in range(self.num_pairs):
+                                    yield {
                                         "case": case,
                                         "kind": kind,
                                         "method": name,
                                         "sigma": sigma,
-                                        "lam": lam if own else None,
-                                        "segments": segments if own else None,
+                                        "lam": lam,
+                                        "segments": segments,
                                         "pair": pair,
-                                        "until": self.until,
+                                        "until": self.until if kind == "beyond" else None,
                                         "seed": self.seed,
+                                        "training": self.training_steps
+                                        if CASES[case].trained
+                                        else None,
                                     }
-                                    for pair in range(self.num_pairs)
-                                ]
-        return rows
 
 
-# Those whose metric has the plan's lam and number of segments.
-_OWN = {"Stein", "combined", "smoothed", "exponential map", "exponential map, combined"}
+# Those whose metric has the plan's lam, by kind.
+_OWN = {
+    "path": {"Stein", "combined", "smoothed", "norm + Stein"},
+    "beyond": {name for name in EXTRAPOLATORS if name.startswith("exponential map")},
+    "descent": {*DESCENTS} - {"Euclidean"},
+}
 
 
 def run_synthetic(
@@ -151,142 +142,88 @@ def run_synthetic(
 ) -> list[dict[str, Any]]:
     """Measure the rows of a plan that ``folder`` does not hold yet, and write the tables.
 
-    ``folder`` receives ``rows/`` (a file a row, as soon as it is measured), ``synthetic.csv`` (all
-    rows), ``synthetic.json`` (the plan, ``about``, means and standard errors) and
-    ``synthetic.png``. Figures of a row:
+    ``folder`` receives ``rows/`` (a file a row, as soon as it is measured), ``networks/`` (scores
+    trained on the way), ``synthetic.csv`` (all rows), ``synthetic.json`` (the plan, ``about``,
+    means and standard errors), the pictures of `synthetic_figures` and the page
+    ``synthetic.html``. All pairs of a method run in one compiled program. Figures of a row:
 
-    - ``distance_mean``, ``distance_max``: of the path's points from the manifold;
+    - ``distance_mean``, ``distance_max``: of the points of the path, extrapolation or descent from
+      the manifold;
     - ``rmse``: from the true geodesic at the same times (for extrapolations: beyond b only);
     - ``length_error``: of the path's length in R^D, relative to the true distance;
     - ``energy_ratio``: of the path's energy in R^D to that of the true geodesic;
-    - ``score_evaluations``, ``seconds`` (compilation included where the row is the first of its
-      kind), ``result``: the verdict in words.
+    - ``missed``: for descents, the distance from the point of the manifold where the objective is
+      least, when it has become as low;
+    - ``score_evaluations``, ``seconds`` (compiled, the mean over the pairs), ``successful`` (1 or
+      0) and ``result``, the verdict in words.
 
+    Two points on different components have no geodesic: only their distances are figures.
     ``callback(done, total)`` runs after every row.
 
-    **Returns:** the means. **Raises:** `ValueError` on an unknown case or method.
+    **Returns:** the means. **Raises:** `ValueError` on an unknown case.
     """
-    unknown = [name for name in plan.cases if name not in CASES]
-    if unknown:
-        raise ValueError(f"unknown case {unknown[0]!r}. Known: {', '.join(CASES)}.")
-    store, rows = RowStore(Path(folder) / "rows"), plan.rows()
-    scenes: dict[str, _Scene] = {}
-    for i, settings in enumerate(rows):
-        if store.get(settings) is None:
-            if settings["case"] not in scenes:
-                scenes = {settings["case"]: _scene(settings["case"], plan)}
-            store.put(settings, _measure(scenes[settings["case"]], settings))
-        if callback is not None:
-            callback(i + 1, len(rows))
+    for part in (plan, *plan.further):
+        unknown = [name for name in part.cases if name not in CASES]
+        if unknown:
+            raise ValueError(f"unknown case {unknown[0]!r}. Known: {', '.join(CASES)}.")
+    folder = Path(folder)
+    store, rows = RowStore(folder / "rows"), plan.rows()
+    cases: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        cases.setdefault(row["case"], []).append(row)
+    done = 0
+    with Programs() as programs:
+        for of_case in cases.values():
+            for row, figures in _measured(of_case, store, programs, plan.until, folder):
+                if figures is not None:
+                    store.put(row, figures)
+                done += 1
+                if callback is not None:
+                    callback(done, len(rows))
+            jax.clear_caches()  # of what was traced; the programs are kept
     found = [row for settings in rows if (row := store.get(settings)) is not None]
-    by = ["case", "kind", "method", "sigma", "lam", "segments"]
-    means = summarise(found, by, FIGURES)
-    write_csv(Path(folder) / "synthetic.csv", found)
+    means = summarise(found, _BY, FIGURES)
+    write_csv(folder / "synthetic.csv", [_without_points(row) for row in found])
     content = {"plan": dataclasses.asdict(plan), "about": dict(about or {}), "means": means}
-    with written_whole(Path(folder) / "synthetic.json") as temporary:
+    with written_whole(folder / "synthetic.json") as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n")
-    save_figure(synthetic_figure(means), Path(folder) / "synthetic.png")
+    pictures = synthetic_figures(means, found)
+    for name, picture in pictures.items():
+        save_figure(picture.figure, folder / f"{name}.png")
+    write_synthetic_page(folder / "synthetic.html", means, pictures, content)
     return means
 
 
-class _Scene(eqx.Module):
-    """A manifold, its pairs of points and its noised law."""
+def _measured(
+    rows: Sequence[dict[str, Any]], store: RowStore, programs: Programs, until: float, folder: Path
+) -> Iterator[tuple[dict[str, Any], dict[str, Any] | None]]:
+    """The rows of a case with their figures, None for those that ``store`` has.
 
-    manifold: AbstractManifold
-    score: Any
-    ends: Array
-    key: Array
-
-
-def _scene(name: str, plan: SyntheticPlan) -> _Scene:
-    case = CASES[name]
-    root = jax.random.fold_in(jax.random.key(plan.seed), list(CASES).index(name))
-    keys = jax.random.split(root, 4)
-    manifold = case.make(keys[0])
-    points = manifold.sample(400, key=keys[1])
-    starts = points[: plan.num_pairs]
-    apart = jax.jit(jax.vmap(lambda a: jax.vmap(lambda b: manifold.distance(a, b))(points)))(starts)
-    nearest = jnp.argmin(jnp.abs(apart - case.reach * jnp.max(apart)), axis=1)
-    score = manifold.noised(VE(_SIGMA_MIN, _SIGMA_MAX), num=case.num, key=keys[2])
-    return _Scene(manifold, score, jnp.stack([starts, points[nearest]], axis=1), keys[3])
-
-
-def _level(sigma: float) -> float:
-    return math.log(sigma / _SIGMA_MIN) / math.log(_SIGMA_MAX / _SIGMA_MIN)
-
-
-def _measure(scene: _Scene, row: Mapping[str, Any]) -> dict[str, Any]:
-    a, b = scene.ends[row["pair"]]
-    sigma, beyond = row["sigma"], row["kind"] == "beyond"
-    route = NoiseRoute(scene.score, t=_level(sigma), noising="none", denoising="none")
-    settings = MethodSettings(
-        route,
-        a.shape,
-        scene.key,
-        lam=(row["lam"] or 0.0) * sigma**2,
-        num_segments=row["segments"] or 32,
-    )
-    method = interpolator(row["method"], settings)
-    ts = jnp.linspace(1, row["until"], _TIMES) if beyond else jnp.linspace(0, 1, _TIMES)
-    began = time.perf_counter()
-    path = method.run(a, b, ts, key=jax.random.fold_in(scene.key, row["pair"]))
-    jax.block_until_ready(path.points)
-    seconds = time.perf_counter() - began
-    figures = _figures(scene.manifold, a, b, path.points, ts)
-    return {
-        **{name: float(value) for name, value in figures.items()},
-        "score_evaluations": int(path.score_evaluations),
-        "seconds": round(seconds, 4),
-        "result": path.message,
-    }
-
-
-@eqx.filter_jit
-def _figures(manifold: AbstractManifold, a, b, points, ts) -> dict[str, Array]:
-    truth = manifold.geodesic(a, b, ts)
-    distances = distance_to(manifold.project, points)
-    share = ts[-1] - ts[0]
-    distance = share * manifold.distance(a, b)
-    found = path_figures(points)
-    return {
-        "distance_mean": distances.mean,
-        "distance_max": distances.largest,
-        "rmse": path_error(points, truth),
-        "length_error": found.length / distance - 1,
-        "energy_ratio": 2 * found.energy / distance**2,
-    }
-
-
-def synthetic_figure(means: Sequence[Mapping[str, Any]], figure: str = "rmse") -> Figure:
-    """A figure of the table by case and method, with standard errors, paths and extrapolations
-    apart; of several levels or lams the best is drawn.
-
-    ``means``: as `run_synthetic` returns them. ``figure``: which of its figures.
+    All pairs of a setting run together, whether or not some are measured already: what a row gives
+    does not depend on where a run was stopped.
     """
-    panels = [kind for kind in ("path", "beyond") if any(row["kind"] == kind for row in means)]
-    drawing = Figure(figsize=(6.4 * max(1, len(panels)), 4.8), layout="constrained")
-    for i, kind in enumerate(panels):
-        axes = drawing.add_subplot(1, len(panels), i + 1)
-        rows = [row for row in means if row["kind"] == kind and row[figure] is not None]
-        cases = list(dict.fromkeys(row["case"] for row in rows))
-        for j, method in enumerate(dict.fromkeys(row["method"] for row in rows)):
-            of = [row for row in rows if row["method"] == method]
-            best = [
-                min((row for row in of if row["case"] == case), key=lambda row: row[figure])
-                for case in cases
-            ]
-            axes.errorbar(
-                np.arange(len(cases)) + 0.06 * j,
-                [row[figure] for row in best],
-                yerr=[row[f"{figure}_se"] or 0.0 for row in best],
-                fmt="o",
-                ms=4,
-                label=method,
-            )
-        axes.set_yscale("log")
-        axes.set_xticks(range(len(cases)), cases, rotation=20, ha="right", fontsize=8)
-        axes.set_title({"path": "between two points", "beyond": "beyond the second"}[kind])
-        axes.set_ylabel(f"{figure}, mean over pairs")
-        axes.grid(True, axis="y", alpha=0.3)
-        axes.legend(fontsize=7)
-    return drawing
+    groups: dict[Setting, list[dict[str, Any]]] = {}
+    for row in rows:
+        setting = Setting(*(row[name] for name in Setting._fields))
+        groups.setdefault(setting, []).append(row)
+    missing = {
+        setting: kept
+        for setting, group in groups.items()
+        if (kept := [row for row in group if store.get(row) is None])
+    }
+    if missing:
+        num_pairs, first = 1 + max(row["pair"] for row in rows), rows[0]
+        steps, networks = first["training"] or 0, folder / "networks"
+        scene = make_scene(first["case"], num_pairs, until, first["seed"], networks, steps)
+        for setting in missing:
+            programs.prepare(scene, setting)
+    for setting, group in groups.items():
+        lacking = missing.get(setting, [])
+        figures = measure(programs, scene, setting) if lacking else []
+        for row in group:
+            yield row, figures[row["pair"]] if row in lacking else None
+
+
+def _without_points(row: Mapping[str, Any]) -> dict[str, Any]:
+    drawn = ("points", "truth", "manifold")
+    return {name: value for name, value in row.items() if name not in drawn}

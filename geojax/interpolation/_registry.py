@@ -11,6 +11,7 @@
 | Stein | I + lam s s^T by Gauss-Newton |
 | combined | I + lam s s^T + lam sigma^2 J^T J by Gauss-Newton |
 | smoothed | the metric of rank 8 by Gauss-Newton |
+| norm + Stein | (1 + lam |s|^2) I + lam s s^T by Gauss-Newton |
 
 Metrics of geojax's own, by name:
 
@@ -33,7 +34,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import optax
-from jaxtyping import Array, Key
+from jaxtyping import Array, Float, Key
 
 from ..geodesics import AbstractRule, Midpoint, PathEnergy
 from ..metrics import (
@@ -73,7 +74,7 @@ class MethodSettings(NamedTuple):
     route: NoiseRoute
     shape: tuple[int, ...]
     key: Key[Array, ""]
-    lam: float = 1.0
+    lam: float | Float[Array, ""] = 1.0
     num_segments: int = 32
     max_steps: int = 200
     rule: AbstractRule = Midpoint()
@@ -85,9 +86,9 @@ class MethodSettings(NamedTuple):
         return self.route.score.at(self.route.t)
 
     @property
-    def sigma_squared(self) -> float:
+    def sigma_squared(self) -> Float[Array, ""]:
         """The squared size of the noise there."""
-        return float(self.route.score.schedule.sigma(self.route.t)) ** 2
+        return self.route.score.schedule.sigma(self.route.t) ** 2
 
 
 def interpolator(name: str, settings: MethodSettings) -> AbstractInterpolator:
@@ -133,6 +134,10 @@ def _density(settings: MethodSettings) -> ConformalMetric:
     # Log-densities grow with D: so its factor stays of order one.
     beta = 1 / math.prod(settings.shape)
     return ConformalMetric(settings.score, beta, settings.reference)
+
+
+def _norm_and_stein(settings: MethodSettings) -> AbstractMetric:
+    return ScoreNormMetric(settings.score, settings.lam) + _stein(settings)
 
 
 def _smoothed(settings: MethodSettings) -> AbstractMetric:
@@ -220,6 +225,7 @@ INTERPOLATORS: dict[str, Callable[[MethodSettings], AbstractInterpolator]] = {
     "Stein": _routed(_solved(_stein)),
     "combined": _routed(_solved(_combined)),
     "smoothed": _routed(_solved(_smoothed)),
+    "norm + Stein": _routed(_solved(_norm_and_stein)),
 }
 EXTRAPOLATORS: dict[str, Callable[[MethodSettings], AbstractInterpolator]] = {
     "straight line": _routed(lambda settings: Lerp()),

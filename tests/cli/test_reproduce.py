@@ -8,7 +8,9 @@ from typer.testing import CliRunner
 from geojax.cli import app
 from geojax.experiments import RotatedMnistPlan, RotatedMnistTables, SyntheticPlan
 
-PLAN = SyntheticPlan(("circle in R^2",), ("LERP",), ("straight line",), (0.1,), num_pairs=1)
+PLAN = SyntheticPlan(
+    ("circle in R^2",), ("LERP",), ("straight line",), (0.1,), num_pairs=1, descents=()
+)
 
 
 @pytest.fixture(autouse=True)

@@ -1,14 +1,27 @@
 """The synthetic experiment: its figures, and that it can be stopped anywhere."""
 
 import csv
+import dataclasses
 import json
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from geojax.experiments import CASES, RowStore, SyntheticPlan, run_synthetic, summarise
-from geojax.experiments._synthetic import _scene
+from geojax.evaluation import Sphere
+from geojax.experiments import (
+    CASES,
+    RowStore,
+    SyntheticPlan,
+    run_synthetic,
+    summarise,
+    synthetic_figures,
+)
+from geojax.experiments._synthetic_cases import make_scene
+from geojax.experiments._synthetic_figures import best_settings
+from geojax.experiments._synthetic_measures import Programs
+from geojax.experiments._synthetic_network import kept, train
 
 PLAN = SyntheticPlan(
     cases=("circle in R^2",),
@@ -18,6 +31,7 @@ PLAN = SyntheticPlan(
     lams=(1.0,),
     segments=(8,),
     num_pairs=2,
+    descents=(),
 )
 
 
@@ -47,18 +61,93 @@ def test_a_run_that_was_stopped_gives_the_table_of_one_that_was_not(tmp_path):
     assert content["about"] == {"command": "test"}
     with (tmp_path / "cut" / "synthetic.csv").open() as file:
         assert len(list(csv.DictReader(file))) == 6
-    assert (tmp_path / "cut" / "synthetic.png").stat().st_size > 0
+    for name in ("synthetic.png", "synthetic_paths.png", "synthetic_extrapolation.png"):
+        assert (tmp_path / "cut" / name).stat().st_size > 0
+    page = (tmp_path / "cut" / "synthetic.html").read_text()
+    assert "http" not in page and "density" in page
 
     rows = {(row["kind"], row["method"]): row for row in whole}
     lerp, density = rows["path", "LERP"], rows["path", "density"]
     assert density["rmse"] < lerp["rmse"]
     assert lerp["score_evaluations"] == 0 < density["score_evaluations"]
     # A chord over the angle w: its middle is 1 - cos(w / 2) from the circle, its length 2 sin.
-    ends = _scene("circle in R^2", PLAN).ends
+    ends = make_scene("circle in R^2", 2, PLAN.until, PLAN.seed, tmp_path, 0).ends
     angles = 2 * jnp.arcsin(jnp.linalg.norm(ends[:, 1] - ends[:, 0], axis=1) / 2)
     np.testing.assert_allclose(lerp["distance_max"], np.mean(1 - np.cos(angles / 2)), rtol=1e-6)
     expected = np.mean(2 * np.sin(angles / 2) / angles - 1)
     np.testing.assert_allclose(lerp["length_error"], expected, rtol=1e-6)
+
+
+def test_between_components_only_the_distance_is_known(tmp_path):
+    plan = dataclasses.replace(PLAN, cases=("across two moons",), methods=("LERP",))
+    (row,) = run_synthetic(plan, tmp_path)  # nothing beyond a point that no geodesic leads to
+    assert row["rmse"] is row["length_error"] is row["energy_ratio"] is None
+    assert row["distance_max"] > 0.05
+
+
+def test_levels_share_a_program_and_descents_keep_to_the_manifold(tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr(Programs, "__exit__", lambda self, *_: made.append(len(self._made)))
+    plan = dataclasses.replace(
+        PLAN,
+        methods=(),
+        extrapolations=(),
+        sigmas=(0.1, 0.2),
+        lams=(10.0, 100.0),
+        descents=("Euclidean", "Stein"),
+    )
+    rows = {(r["method"], r["sigma"], r["lam"]): r for r in run_synthetic(plan, tmp_path)}
+    assert made == [2] and len(rows) == 6
+    plain, held = rows["Euclidean", 0.1, None], rows["Stein", 0.1, 100.0]
+    assert plain["distance_mean"] == pytest.approx(rows["Euclidean", 0.2, None]["distance_mean"])
+    assert held["distance_mean"] < 0.8 * plain["distance_mean"]
+    assert held["missed"] < plain["missed"] and held["successful"] == 1
+
+
+def test_a_network_is_trained_once(tmp_path):
+    circle, key = Sphere(1), jax.random.key(0)
+    path = tmp_path / "networks" / "circle.eqx"
+    first = kept(path, circle, 40, key=key)
+    written = path.stat().st_mtime_ns
+    again = kept(path, circle, 40, key=key)
+    assert path.stat().st_mtime_ns == written
+    x = jnp.asarray([1.3, 0.0])
+    np.testing.assert_array_equal(first(x, 0.5), again(x, 0.5))
+    assert jnp.any(first(x, 0.5) != train(circle, 1, key=key)(x, 0.5))
+    assert first(x, 0.5)[0] < 0  # back to the circle
+
+
+def _means(kind, method, values, lam=None, figure="rmse", successful=1.0):
+    blank = dict.fromkeys(("rmse", "rmse_se", "distance_mean", "distance_mean_se"))
+    setting = {"kind": kind, "method": method, "sigma": 0.1, "lam": lam, "segments": 8}
+    setting["successful"] = successful
+    return [
+        {**blank, **setting, "case": case, figure: value, f"{figure}_se": 0.1 * value}
+        for case, value in values.items()
+    ]
+
+
+def test_pictures_show_each_method_at_one_setting():
+    means = [
+        *_means("path", "LERP", {"circle": 1.0, "torus": 1.0}),
+        *_means("path", "Stein", {"circle": 0.1, "torus": 0.9}, lam=1.0),
+        *_means("path", "Stein", {"circle": 0.2, "torus": 0.2}, lam=10.0),
+        *_means("path", "Stein", {"circle": 0.01}, lam=100.0),  # not measured on all
+        *_means("path", "Stein", {"circle": 0.01, "torus": 0.01}, lam=1e3, successful=0.2),
+        *_means("beyond", "straight line", {"circle": 1.0}),
+        *_means("descent", "Euclidean", {"circle": 0.3}, figure="distance_mean"),
+    ]
+    chosen = [row for row in best_settings(means) if row["method"] == "Stein"]
+    assert [(row["case"], row["lam"]) for row in chosen] == [("circle", 10.0), ("torus", 10.0)]
+    pictures = synthetic_figures(means)
+    assert list(pictures) == [
+        "synthetic",
+        "synthetic_extrapolation",
+        "synthetic_projection",
+        "synthetic_sweeps",
+    ]
+    shown = {text.get_text() for text in pictures["synthetic"].figure.axes[0].texts}
+    assert shown == {"100 %", "20 %"}
 
 
 def test_means_and_errors():
@@ -82,4 +171,4 @@ def test_an_unknown_case(tmp_path):
 
 def test_plans():
     assert set(SyntheticPlan.quick().cases) < set(CASES)
-    assert len(SyntheticPlan.quick().rows()) < 300 < len(SyntheticPlan().rows())
+    assert len(SyntheticPlan.quick().rows()) < 5000 < len(SyntheticPlan().rows())

@@ -40,7 +40,7 @@ _ROWS: list[tuple[str, str, Callable[[Any], str], str]] = [
         "energy_fine",
         "Energy, priced finely",
         number,
-        "The same path with five points a segment: what its energy really is.",
+        "The same path with several points a segment: what its energy really is.",
     ),
     (
         "resolution",
@@ -90,6 +90,12 @@ _ROWS: list[tuple[str, str, Callable[[Any], str], str]] = [
         number,
         "Evaluations of the network to find and check the path.",
     ),
+    (
+        "network_evaluations",
+        "Network evaluations",
+        number,
+        "All of the network: for the path and for its pictures, twice as many under guidance.",
+    ),
     ("seconds", "Seconds", _seconds, "To find the path."),
     ("compile_seconds", "of these compiling", _seconds, "Saved when compiled before."),
 ]
@@ -123,6 +129,8 @@ def figure_rows(result: Comparison) -> list[FigureRow]:
     """A row a figure, a text a method."""
     rows = []
     for key, name, show, meaning in _ROWS:
+        if key != "excess" and not all(key in record.figures for record in result.records.values()):
+            continue
         values = []
         for record in result.records.values():
             figures = dict(record.figures)

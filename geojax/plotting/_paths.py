@@ -86,17 +86,20 @@ def paths_figure(
 
 
 def _tile(axes: Axes, x: float, y: float, tile: np.ndarray, edge: str) -> None:
+    """A picture in the unit square at (x, y), in its middle where it is no square itself."""
+    height, width = (side / max(tile.shape[:2]) for side in tile.shape[:2])
+    x, y = x + (1 - width) / 2, y + (1 - height) / 2
     axes.imshow(
         tile,
         cmap="gray",
         vmin=0,
         vmax=255,
-        extent=(x, x + 1, y + 1, y),
-        interpolation="nearest",
+        extent=(x, x + width, y + height, y),
+        interpolation="nearest" if max(tile.shape[:2]) <= 64 else "antialiased",
         aspect="equal",
     )
     if edge != "none":
-        axes.add_patch(Rectangle((x, y), 1, 1, fill=False, edgecolor=edge, linewidth=2.6))
+        axes.add_patch(Rectangle((x, y), width, height, fill=False, edgecolor=edge, linewidth=2.6))
 
 
 def _label(axes: Axes, y: float, name: str, tint: str, lines: Sequence[str]) -> None:

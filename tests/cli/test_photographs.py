@@ -47,6 +47,7 @@ def test_two_photographs_under_two_prompts(
     for out in outs:
         result = geojax_command(*command, "--out", out)
         assert result.exit_code == 0, result.output
+        assert "Network evaluations" in result.stdout
         # The progress bar is silent where nobody sees it.
         assert all(line.startswith(("notice: ", "note: ")) for line in result.stderr.splitlines())
     metrics = json.loads((outs[0] / "metrics.json").read_text())

@@ -37,6 +37,13 @@ def test_ends_and_what_lies_beyond_are_marked():
     )
 
 
+def test_pictures_keep_their_shape():
+    """Four rows of six pixels: as wide as the place and two thirds as high, in its middle."""
+    image = paths_figure(IMAGES, TIMES).axes[0].images[0]
+    left, right, bottom, top = image.get_extent()
+    np.testing.assert_allclose([left, right, top, bottom], [0, 1, 1 / 6, 5 / 6])
+
+
 def test_too_many_frames_are_thinned_so_that_both_ends_stay():
     times = np.linspace(0, 1.5, 25)
     said = texts(paths_figure({"LERP": np.zeros((25, 1, 4, 6))}, times, max_columns=13))

@@ -21,7 +21,7 @@ from ._rules import AbstractRule, Midpoint
 from ._solution import GeodesicSolution
 
 # Of the metrics that lead to a hard one.
-_WEIGHTS = (1e-3, 1e-2, 1e-1)
+_WEIGHTS = (1e-4, 1e-3, 1e-2, 1e-1)
 
 
 class _Door(NamedTuple):
@@ -85,7 +85,7 @@ def robust_geodesic(
        the nodes moved to where the discrete energy is furthest from the finely priced one. A path
        that a coarse mesh lured across a ridge is dropped for the one it came from.
     3. **Continuation**: where that fails too, the same for weaker metrics first,
-       ``(1 - w) I + w g`` with w = 1e-3, 1e-2, 1e-1, each from the path and the mesh of the last.
+       ``(1 - w) I + w g`` with w from 1e-4 to 1e-1, each from the path and the mesh of the last.
     4. **Choice**: of all the paths the one of the lowest finely priced energy. What a coarse energy
        says of a path that jumps over ridges between its nodes does not count.
 

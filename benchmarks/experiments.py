@@ -55,6 +55,7 @@ def main() -> None:
     parser.add_argument("experiment", choices=EXPERIMENTS)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--rows", type=Path, help="where rows are kept, and taken up again")
+    parser.add_argument("--rows-commit", help="where they were measured, if not at this commit")
     parser.add_argument("--table", action="store_true", help="print the table of kept results")
     options = parser.parse_args()
     name = options.experiment.replace("-", "_") + ("_quick" if options.quick else "")
@@ -75,6 +76,8 @@ def main() -> None:
 
     about = {"command": f"geojax reproduce {options.experiment}", **origin()}
     about["command"] += " --quick" if options.quick else ""
+    if options.rows_commit:
+        about["rows_measured_at_commit"] = options.rows_commit
     if options.experiment == "synthetic":
         plan = SyntheticPlan.quick() if options.quick else SyntheticPlan()
         run_synthetic(plan, options.rows, about=about)

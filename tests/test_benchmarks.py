@@ -134,3 +134,10 @@ def test_stable_diffusion(benchmark, monkeypatch, tmp_path):
     (path,) = result["geodesic"]
     assert path["unet_evaluations"] >= 285 and path["unet_products"] == 0
     assert result["torch"] is None and result["peak_gib"]["process"] > 0
+
+
+def test_the_readme_has_the_table_of_rotated_mnist(benchmark):
+    results = ROOT / "benchmarks" / "results" / "rotated_mnist_quick"
+    content = json.loads((results / "rotated_mnist.json").read_text())
+    assert {"command", "commit", "machine", "versions"} <= set(content["about"])
+    assert benchmark("experiments").markdown(content) in (ROOT / "README.md").read_text()

@@ -77,6 +77,10 @@ class Curve(AbstractManifold):
         places = jax.random.uniform(key, (num,)) * self.length
         return jax.vmap(self.at)(places)
 
+    def _spread(self, num, key):
+        steps = jnp.arange(num).astype(self.nodes.dtype)
+        return jax.vmap(self.at)((steps + 0.5) / num * self.length)
+
 
 def closed_curve(amplitudes: Float[np.ndarray | Array, "waves k"], num_nodes: int = _FINE) -> Curve:
     """A closed curve by its waves: ``x_j(u) = sum_w a_wj cos(w u - pi j / 2)``, w = 1, 2, ...
@@ -198,3 +202,7 @@ class TwoMoons(AbstractManifold):
         keys = jax.random.split(key)
         both = self.upper._sample(num, keys[0]), self.lower._sample(num, keys[0])
         return jnp.where(jax.random.bernoulli(keys[1], 0.5, (num, 1)), *both)
+
+    def _spread(self, num, key):
+        halves = (self.upper, num - num // 2), (self.lower, num // 2)
+        return jnp.concatenate([moon._spread(count, key) for moon, count in halves])

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ._manifolds import AbstractManifold
+from ._manifolds import AbstractManifold, lattice
 
 _RAYS = 256  # directions in which a geodesic is looked for
 _STEPS = 128  # of the classical Runge-Kutta method along one
@@ -137,16 +137,21 @@ class Torus(AbstractManifold):
         return jax.vmap(lambda t: self._at(self._walk(start, direction, t * length)[-1]))(ts)
 
     def _sample(self, num, key):
-        keys = jax.random.split(key)
-        u = jax.random.uniform(keys[0], (num,), maxval=2 * jnp.pi)
-        along = jax.random.uniform(keys[1], (num,), minval=-jnp.pi, maxval=jnp.pi)
+        return self._by_area(jax.random.uniform(key, (num, 2)))
+
+    def _spread(self, num, key):
+        return self._by_area(lattice(num))
+
+    def _by_area(self, places):
+        """Points from those of the unit square, by a map that keeps shares of the area."""
+        along = 2 * jnp.pi * places[:, 0] - jnp.pi
         ratio = self.minor / self.major
 
         def invert(v, _):  # v + ratio sin v = along, as Kepler's equation
             return v - (v + ratio * jnp.sin(v) - along) / (1 + ratio * jnp.cos(v)), None
 
         v, _ = jax.lax.scan(invert, along, None, 50)
-        return jax.vmap(self._at)(jnp.stack([u, v], axis=1))
+        return jax.vmap(self._at)(jnp.stack([2 * jnp.pi * places[:, 1], v], axis=1))
 
 
 def _wrapped(angles):

@@ -51,21 +51,25 @@ class SyntheticPlan:
 
     @classmethod
     def quick(cls) -> "SyntheticPlan":
-        """Some minutes on two cores: two levels and two lams on three manifolds, of codimension 8,
-        2 and 1; a sweep on the first and the last; some methods in the plane and with a network.
+        """Some minutes on two cores: one level and one lam on three manifolds, of codimension 8, 2
+        and 1, the last two by programs that they share; sweeps on the first and the last; some
+        methods with a network and in the plane.
         """
-        shared: dict[str, Any] = {"sigmas": (0.05, 0.1), "lams": (100.0, 1000.0), "num_pairs": 8}
-        sweeps = [
-            cls(
-                cases=(case,),
-                methods=("LERP", "Stein", "combined"),
-                extrapolations=(),
-                segments=segments,
-                num_pairs=8,
-                descents=(),
-            )
-            for case, segments in (("S^2 in R^10", (16, 32)), ("torus in R^3", (32,)))
-        ]
+        shared: dict[str, Any] = {"sigmas": (0.1,), "lams": (100.0,), "num_pairs": 8}
+        swept: dict[str, Any] = {
+            "methods": ("LERP", "Stein", "combined"),
+            "extrapolations": (),
+            "descents": (),
+            "num_pairs": 8,
+        }
+        codimension_8 = cls(cases=("S^2 in R^10",), segments=(16, 32), **swept)
+        codimension_1 = cls(
+            cases=("torus in R^3",),
+            sigmas=(0.1, 0.2),
+            lams=(1.0, 10.0, 100.0),
+            segments=(32,),
+            **swept,
+        )
         planar = cls(
             cases=("C in R^2", "two moons", "across two moons"),
             methods=("LERP", "SLERP", "density", "Stein", "combined"),
@@ -87,7 +91,7 @@ class SyntheticPlan:
             methods=tuple(name for name in cls.methods if name != "smoothed"),
             segments=(32,),
             descents=tuple(name for name in DESCENTS if name != "smoothed"),
-            further=(*sweeps, network, planar),
+            further=(codimension_8, codimension_1, network, planar),
             **shared,
         )
 

@@ -63,16 +63,16 @@ CASES: dict[str, SyntheticCase] = {
     "circle in R^50": SyntheticCase(lambda key: Sphere(1).embedded(50, key=key), 49),
     "S^2 in R^10": SyntheticCase(lambda key: Sphere(2).embedded(10, key=key), 8),
     "S^10 in R^100": SyntheticCase(lambda key: Sphere(10).embedded(100, key=key), 90),
-    "wiggly curve in R^2": SyntheticCase(lambda key: _wiggly(2, 4), 1, 0.4),
-    "C in R^2": SyntheticCase(lambda key: c_shape(), 1, num=1000),
-    "two moons": SyntheticCase(lambda key: TwoMoons(), 1, 0.8, 1000),
-    "across two moons": SyntheticCase(lambda key: TwoMoons(), 1, num=1000, across=True),
+    "wiggly curve in R^2": SyntheticCase(lambda key: _wiggly(2, 4), 1, 0.4, 500),
+    "C in R^2": SyntheticCase(lambda key: c_shape(), 1, num=500),
+    "two moons": SyntheticCase(lambda key: TwoMoons(), 1, 0.8, 500),
+    "across two moons": SyntheticCase(lambda key: TwoMoons(), 1, num=500, across=True),
     "wiggly curve in R^3": SyntheticCase(lambda key: _wiggly(3, 4), 2, 0.4),
     "torus in R^3": SyntheticCase(lambda key: Torus(), 1),
-    "Swiss roll in R^3": SyntheticCase(lambda key: swiss_roll(), 1, 0.3),
-    "flat torus in R^4": SyntheticCase(lambda key: FlatTorus((1.0, 0.6)), 2),
+    "Swiss roll in R^3": SyntheticCase(lambda key: swiss_roll(), 1, 0.3, 4000),
+    "flat torus in R^4": SyntheticCase(lambda key: FlatTorus((1.0, 0.6)), 2, num=3000),
     "wiggly curve in R^100": SyntheticCase(
-        lambda key: _wiggly(6, 4).embedded(100, key=key), 99, 0.4
+        lambda key: _wiggly(6, 4).embedded(100, key=key), 99, 0.4, 500
     ),
 }
 # The same manifolds and pairs, the score by a network.

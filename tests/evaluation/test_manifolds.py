@@ -174,3 +174,14 @@ def test_noised_laws():
     np.testing.assert_allclose(drawn(x, 0.5), exact(x, 0.5), rtol=0.1, atol=0.05)
     curve = closed_curve(np.array([[1.0, 1.0]]), 101)
     assert curve.noised(schedule, num=50, key=KEY).data.shape == (50, 2)
+    # Even points are the law itself: the circle's, and by a lattice the torus's.
+    by_curve = curve.noised(schedule, num=50, key=KEY)
+    exact = Sphere(1).noised(schedule, key=KEY)
+    for x in jnp.asarray([[0.9, 0.5], [0.2, -0.6]]):
+        np.testing.assert_allclose(by_curve(x, 0.2), exact(x, 0.2), rtol=2e-3, atol=2e-3)
+    few, many = (TORUS.noised(schedule, num=n, key=KEY) for n in (600, 6000))
+    x = jnp.asarray([1.1, 0.7, 0.2])
+    np.testing.assert_allclose(few(x, 0.0), many(x, 0.0), rtol=0.02, atol=0.05)
+    with pytest.raises(AssertionError):  # drawn points are not: what evenness is for
+        drawn = geojax.Empirical(TORUS.sample(600, key=KEY), schedule)
+        np.testing.assert_allclose(drawn(x, 0.0), many(x, 0.0), rtol=0.02, atol=0.05)

@@ -11,7 +11,8 @@ from matplotlib.patches import Rectangle
 from ._style import BEYOND, ENDS, colour, frame_indices, pixels
 
 Images = Real[Array | np.ndarray, "_ channels height width"]
-_GAP, _LEFT, _BREAK = 0.08, 2.3, 0.3  # in tiles: between tiles, for the labels, before "beyond B"
+# In tiles: between tiles, for the labels (at least, and by letter), before "beyond B".
+_GAP, _LEFT, _LETTER, _BREAK = 0.08, 2.3, 0.14, 0.3
 
 
 def paths_figure(
@@ -54,7 +55,8 @@ def paths_figure(
     lefts = np.arange(len(times)) * (1 + _GAP) + np.where(beyond, _BREAK, 0.0)
     head = 1.62 if given is not None else 0.5
     top = head + (0.55 if title else 0.08)
-    width = _LEFT + lefts[-1] + 1.2
+    left = max(_LEFT, 0.4 + _LETTER * max(map(len, images)))
+    width = left + lefts[-1] + 1.2
     height = top + len(images) * (1 + 2 * _GAP) + 0.15
     figure = Figure(figsize=(0.78 * width, 0.78 * height))
     axes = figure.add_axes((0, 0, 1, 1))
@@ -79,8 +81,8 @@ def paths_figure(
     if given is not None:
         _given(axes, lefts, times, pixels(given))
     if title:
-        axes.text(-_LEFT + 0.15, -head - 0.22, title, va="center", fontsize=13, fontweight="bold")
-    axes.set_xlim(-_LEFT, width - _LEFT)
+        axes.text(-left + 0.15, -head - 0.22, title, va="center", fontsize=13, fontweight="bold")
+    axes.set_xlim(-left, width - left)
     axes.set_ylim(height - top, -top)
     return figure
 

@@ -41,7 +41,7 @@ def compile_geodesic(
     >>> solve = geojax.compile_geodesic(metric, jnp.zeros(2), num_segments=16)
     >>> a = jnp.array([2.0, 0.0])
     >>> print([f"{solve(a, b).length:.2f}" for b in jnp.array([[0.0, 2.0], [-0.8, 1.8]])])
-    ['3.00', '3.75']
+    ['3.02', '3.77']
     """
     x, _ = check_points(metric, x, x)
     solver = default_solver(metric, x.dtype) if solver is None else solver

@@ -195,7 +195,11 @@ def _paths(chosen: Rows, drawn: Rows) -> Figure:
                 (handles["truth"],) = axes.plot(*np.asarray(row["truth"]).T, **style)
         axes.set_title(case, fontsize=9)
         axes.set_axis_off()
-        axes.set_aspect("equal")
+        if flat:
+            axes.set_aspect("equal")
+        else:
+            limits = (getattr(axes, f"get_{name}lim")() for name in "xyz")
+            axes.set_box_aspect([high - low for low, high in limits], zoom=1.25)
     names = [name for name in _SHOWN if name in handles]
     figure.legend([handles[name] for name in names], names, loc="outside right upper", fontsize=8)
     return figure

@@ -98,14 +98,28 @@ def _newton_decrement(score, lam, xs):
     return geojax.geodesic(metric, xs[0], xs[-1], judge, certify=False, **options)
 
 
+_programs: dict[Any, tuple[Any, float]] = {}
+
+
+def _compiled(arguments):
+    """The program and the seconds its compilation took; one for all pairs of the network."""
+    arrays, static = eqx.partition(arguments, eqx.is_array)
+    leaves, structure = jax.tree.flatten(static)
+    shapes = tuple((a.shape, a.dtype) for a in jax.tree.leaves(arrays))
+    key = (*leaves, structure, shapes)
+    if key not in _programs:
+        start = time.perf_counter()
+        compiled = _solve.lower(*arguments).compile()
+        _programs[key] = compiled, time.perf_counter() - start
+    return _programs[key]
+
+
 def race(problem: Problem, contender: Contender) -> dict[str, Any]:
     """One row: a contender on a problem."""
     lam = jnp.asarray(problem.lam)
     arguments = (problem.score, lam, problem.x0, problem.x1)
     arguments += (contender.solver, problem.num_segments, contender.max_steps)
-    start = time.perf_counter()
-    compiled = _solve.lower(*arguments).compile()
-    compile_seconds = time.perf_counter() - start
+    compiled, compile_seconds = _compiled(arguments)
     start = time.perf_counter()
     solution = jax.block_until_ready(compiled(*arguments))
     seconds = time.perf_counter() - start
@@ -260,12 +274,20 @@ def main() -> None:
     parser.add_argument("--solvers", nargs="*", default=list(contenders()), help="by short name")
     parser.add_argument("--pairs", type=int, default=10, help="pairs of digits of the network")
     parser.add_argument("--segments", type=int, nargs="*", help="only these numbers of segments")
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "float64"),
+        nargs="*",
+        default=("float32", "float64"),
+        help="of the network; optimisers other than Gauss-Newton always run in float32",
+    )
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     unknown = set(options.sections) - set(sections)
     if unknown:
         parser.error(f"unknown section {sorted(unknown)}; choose from {sections}")
     jax.config.update("jax_enable_x64", True)
+    every = contenders()
     result = json.loads(options.out.read_text()) if options.out.is_file() else {}
     problems = {
         "exact": exact_problems,
@@ -278,18 +300,26 @@ def main() -> None:
             save(options.out, result)
             continue
         rows = result.get(section, {}).get("rows", [])
+        drawn = problems[section]()
         for short in options.solvers:
-            for problem in problems[section]():
+            contender = every[short]
+            for problem in drawn:
                 if options.segments and problem.num_segments not in options.segments:
                     continue
-                in_double = section == "network" and problem.x0.dtype == jnp.float64
-                if in_double and not isinstance(contenders()[short].solver, geojax.GaussNewton):
+                dtype = str(problem.x0.dtype)
+                if section == "network" and dtype not in options.precision:
                     continue
-                row = race(problem, contenders()[short])
+                in_double = section == "network" and dtype == "float64"
+                if in_double and not isinstance(contender.solver, geojax.GaussNewton):
+                    continue
+                row = race(problem, contender)
                 print({k: row[k] for k in list(row)[:3] + list(row)[5:]}, flush=True)
                 same = ("problem", "dimension", "num_segments", "dtype", "solver")
                 rows = [r for r in rows if any(r[k] != row[k] for k in same)] + [row]
-                result[section] = {"origin": origin(), "rows": rows}
+                here = origin()
+                # Rows may be of different runs: each tells its own commit.
+                rows[-1]["commit"] = here["commit"]
+                result[section] = {"origin": here, "rows": rows}
                 save(options.out, result)
 
 

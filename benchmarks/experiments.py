@@ -4,11 +4,11 @@
 
 runs what `geojax reproduce rotated-mnist --quick` runs, keeps its rows in FOLDER (where it takes
 them up again, those of the command too) and copies everything else to
-results/rotated_mnist_quick/, where the README's table comes from:
+results/rotated_mnist_quick/. The README's table comes from results/rotated_mnist/:
 
-    python benchmarks/experiments.py rotated-mnist --quick --table
+    python benchmarks/experiments.py rotated-mnist --table
 
-prints it.
+prints it. With --so-far nothing is measured: the tables are of what FOLDER has.
 """
 
 import argparse
@@ -24,7 +24,9 @@ from record import ROOT, origin
 EXPERIMENTS = ("synthetic", "rotated-mnist")
 RESULTS = ROOT / "benchmarks" / "results"
 COLUMNS = {
+    "count": "pairs",
     "psnr": "PSNR, dB",
+    "gain": "above LERP, dB",
     "ssim": "SSIM",
     "lpips": "LPIPS",
     "confidence_mean": "confidence",
@@ -44,7 +46,7 @@ def markdown(content: Mapping[str, Any]) -> str:
     ]
     for row in content["far"]:
         if row["part"] == "between":
-            cells = [with_error(row[name], row[f"{name}_se"]) for name in COLUMNS]
+            cells = [with_error(row[name], row.get(f"{name}_se")) for name in COLUMNS]
             lines.append(f"| {row['method']} | {row['protocol']} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -55,6 +57,7 @@ def main() -> None:
     parser.add_argument("experiment", choices=EXPERIMENTS)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--rows", type=Path, help="where rows are kept, and taken up again")
+    parser.add_argument("--so-far", action="store_true", help="measure nothing more")
     parser.add_argument("--rows-commit", help="where they were measured, if not at this commit")
     parser.add_argument("--table", action="store_true", help="print the table of kept results")
     options = parser.parse_args()
@@ -80,10 +83,10 @@ def main() -> None:
         about["rows_measured_at_commit"] = options.rows_commit
     if options.experiment == "synthetic":
         plan = SyntheticPlan.quick() if options.quick else SyntheticPlan()
-        run_synthetic(plan, options.rows, about=about)
+        run_synthetic(plan, options.rows, about=about, measure=not options.so_far)
     else:
         plan = RotatedMnistPlan.quick() if options.quick else RotatedMnistPlan()
-        run_rotated_mnist(plan, options.rows, about=about)
+        run_rotated_mnist(plan, options.rows, about=about, measure=not options.so_far)
     folder.mkdir(parents=True, exist_ok=True)
     for file in sorted(options.rows.iterdir()):
         if file.is_file() and not file.name.startswith("."):

@@ -31,6 +31,10 @@ def reproduce(
         int | None,
         typer.Option(help="rotated-mnist: pairs computed at once. Default: 1; on a GPU 16."),
     ] = None,
+    so_far: Annotated[
+        bool,
+        typer.Option("--so-far", help="Measure nothing; the tables of a run that was stopped."),
+    ] = False,
 ) -> None:
     """Reproduce the tables of an experiment. Interrupt it at will: what is measured is kept."""
     from ._environment import configure_jax, machine, versions
@@ -46,9 +50,9 @@ def reproduce(
     about = {"command": command, "versions": versions(), "machine": machine()}
     with _bar(folder) as show, input_checked():
         if synthetic:
-            lines = _synthetic(quick, folder, about, show)
+            lines = _synthetic(quick, folder, about, show, not so_far)
         else:
-            lines = _rotated_mnist(quick, folder, about, show, chunk)
+            lines = _rotated_mnist(quick, folder, about, show, chunk, not so_far)
     for line in lines:
         say(line)
     files = sorted(path.name for path in folder.iterdir() if path.is_file())
@@ -89,11 +93,13 @@ def _bar(folder: Path) -> Iterator[Callable[[int, int], None]]:
             raise typer.Exit(INTERRUPTED) from None
 
 
-def _synthetic(quick: bool, folder: Path, about: Mapping[str, Any], show) -> list[str]:
+def _synthetic(
+    quick: bool, folder: Path, about: Mapping[str, Any], show, measure: bool
+) -> list[str]:
     from ..experiments import SyntheticPlan, run_synthetic, with_error
 
     plan = SyntheticPlan.quick() if quick else SyntheticPlan()
-    means = run_synthetic(plan, folder, about=about, callback=show)
+    means = run_synthetic(plan, folder, about=about, callback=show, measure=measure)
     return [
         f"{row['case']:24} {row['kind']:7} {row['method']:26} rmse "
         f"{with_error(row['rmse'], row['rmse_se'])}"
@@ -102,12 +108,14 @@ def _synthetic(quick: bool, folder: Path, about: Mapping[str, Any], show) -> lis
 
 
 def _rotated_mnist(
-    quick: bool, folder: Path, about: Mapping[str, Any], show, chunk: int | None
+    quick: bool, folder: Path, about: Mapping[str, Any], show, chunk: int | None, measure: bool
 ) -> list[str]:
     from ..experiments import RotatedMnistPlan, run_rotated_mnist, with_error
 
     plan = RotatedMnistPlan.quick() if quick else RotatedMnistPlan()
-    tables = run_rotated_mnist(plan, folder, chunk=chunk, about=about, callback=show)
+    tables = run_rotated_mnist(
+        plan, folder, chunk=chunk, about=about, callback=show, measure=measure
+    )
     lines = ["Digits turned by 60 degrees and more, against the true rotation:", ""]
     for row in tables.far:
         figures = [

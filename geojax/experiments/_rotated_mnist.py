@@ -35,6 +35,7 @@ def run_rotated_mnist(
     chunk: int | None = None,
     about: Mapping[str, Any] | None = None,
     callback: Callable[[int, int], None] | None = None,
+    measure: bool = True,
 ) -> RotatedMnistTables:
     """Measure the rows of a plan that ``folder`` does not hold yet, and write the tables.
 
@@ -47,8 +48,10 @@ def run_rotated_mnist(
       nothing and the slowest holds up the others, else 16.
     - ``about``: the command, versions and the machine, for the results.
     - ``callback(done, total)``: runs at the start and whenever rows were stored.
+    - ``measure``: False for the tables of what a run that was stopped has measured.
 
-    **Raises:** `ValueError` on a plan that cannot be; as `load` and `load_mnist`.
+    **Raises:** `ValueError` on a plan that cannot be, and where there is nothing to tabulate; as
+    `load` and `load_mnist`.
     """
     plan.check()
     if chunk is not None and chunk < 1:
@@ -62,7 +65,9 @@ def run_rotated_mnist(
     rows = [{**row, "weights": weights, "lpips": has_lpips} for row in plan.rows()]
     done = sum(row in store for row in rows)
     _tell(callback, done, len(rows))
-    for group in _groups(rows, lab, chunk):
+    if not measure and not done:
+        raise ValueError(f"no row of this plan is measured yet in {store.folder}.")
+    for group in _groups(rows, lab, chunk) if measure else ():
         missing = [row for row in group if row not in store]
         for settings, figures, arrays in lab.measured(group, missing):
             store.put(settings, figures, arrays)

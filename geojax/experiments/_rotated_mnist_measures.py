@@ -27,6 +27,7 @@ _GROUPS = 10  # that are left out in turn for a standard error
 # The figures of a row, with their headings and whether more is better.
 FIGURES = {
     "psnr": ("PSNR, dB", True),
+    "gain": ("above LERP, dB", True),
     "ssim": ("SSIM", True),
     "lpips": ("LPIPS", False),
     "orbit_psnr": ("PSNR, orbit", True),

@@ -66,6 +66,12 @@ def _by_name(plan: RotatedMnistPlan) -> dict[str, Any]:
 
 def _notes(plan: RotatedMnistPlan, tables: RotatedMnistTables) -> list[str]:
     notes = []
+    total = len(plan.rows())
+    if len(tables.rows) < total:
+        notes.append(
+            f"{len(tables.rows):,} of the {total:,} rows of the plan are measured so far, cheap "
+            "methods first. The same command without --so-far goes on."
+        )
     if tables.rows and not tables.rows[0]["lpips"]:
         notes.append(
             "LPIPS, PPL and PDV are missing: the weight files of LPIPS(squeeze) were not found. "
@@ -86,14 +92,16 @@ def _notes(plan: RotatedMnistPlan, tables: RotatedMnistTables) -> list[str]:
     return notes
 
 
-_PATH = ("psnr", "ssim", "lpips", "orbit_psnr", "orbit_ssim", "orbit_lpips")
+_PATH = ("psnr", "gain", "ssim", "lpips", "orbit_psnr", "orbit_ssim", "orbit_lpips")
 _EVEN = ("ppl", "pdv", "confidence_mean", "confidence_min", "end_error", "deviation")
 _COST = ("score_evaluations", "seconds", "successful")
 _AGAINST = (
     "Means over the frames of a path but its ends, then over pairs, ± one standard error. PSNR, "
     "SSIM and LPIPS(squeeze) compare a frame with the digit turned by the angle of its time; "
     "those of the orbit with the nearest of all angles in between: a path that turns unevenly "
-    "loses nothing there, and one that stays near an end little."
+    "loses nothing there, and one that stays near an end little. Above LERP: the mean over pairs "
+    "of the difference in PSNR from the straight line of the same pair, noised alike, which is "
+    "known better than the two means; not all methods are measured on as many pairs."
 )
 _MEANING = (
     "PPL and PDV: sum and spread of the LPIPS from frame to frame. Confidence: the probability "
@@ -118,7 +126,7 @@ _WHO = {"method": "method", "protocol": "protocol"}
 def _table(rows, figures: Sequence[str], title: str, meaning: str, names=None) -> list[ResultTable]:
     """A table of means, where there are any."""
     headings = {name: FIGURES[name][0] for name in figures}
-    names = names or _WHO
+    names = {**(names or _WHO), "count": "pairs"}
     return [means_table(rows, names, headings, title=title, meaning=meaning)] if rows else []
 
 

@@ -9,6 +9,19 @@ from ..interpolation import EXTRAPOLATORS, INTERPOLATORS
 BETWEEN, BEYOND = "between", "beyond"
 ROTATION, ONE_CLASS, TWO_CLASSES = "rotation", "one class", "two classes"
 
+# Methods by what a path takes on two cores, which decides their turn: those that are not named
+# here a second or two; then some ten seconds; then up to several minutes.
+_SLOW = ("Stein", "exponential map")
+COSTLY = (
+    "density",
+    "Jacobian",
+    "Stein as published",
+    "combined",
+    "smoothed",
+    "norm + Stein",
+    "exponential map, combined",
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class Protocol:
@@ -20,18 +33,20 @@ class Protocol:
     - ``lam``: of geojax's own metrics, as in `MethodSettings`; ``segments``, ``max_steps``: of
       their solves. Other methods have settings of their own, as published.
     - ``methods``, ``extrapolations``: names in `INTERPOLATORS` and `EXTRAPOLATORS`.
+    - ``num_pairs``: of each kind; None for the plan's.
     """
 
     name: str
     t: float = 0.4
     noising: Literal["shared", "inversion", "none"] = "shared"
     denoising: Literal["ddim", "probability_flow", "none"] = "ddim"
-    denoise_steps: int = 50
+    denoise_steps: int = 20
     lam: float = 3.0
     segments: int = 16
     max_steps: int = 200
     methods: Sequence[str] = tuple(INTERPOLATORS)
     extrapolations: Sequence[str] = tuple(EXTRAPOLATORS)
+    num_pairs: int | None = None
 
 
 PROTOCOLS = (
@@ -42,6 +57,14 @@ PROTOCOLS = (
         lam=1000.0,
         methods=("Stein",),
         extrapolations=("exponential map",),
+        num_pairs=8,
+    ),
+    # The same at other levels of noise.
+    *(
+        Protocol(
+            f"noised, t {t}", t=t, methods=("LERP", "NAO", "Stein"), extrapolations=(), num_pairs=8
+        )
+        for t in (0.1, 0.2, 0.6)
     ),
     # The published protocol of the Jacobian and density methods: inversion to 0.6 T.
     Protocol(
@@ -50,6 +73,7 @@ PROTOCOLS = (
         noising="inversion",
         methods=("LERP", "SLERP", "NoiseDiffusion", "density", "Jacobian"),
         extrapolations=(),
+        num_pairs=8,
     ),
     Protocol(
         "clean",
@@ -71,6 +95,7 @@ class RotatedMnistPlan:
     - ``deltas``: degrees between the two angles at which one digit is turned. 6 and 9 are left
       out everywhere, which turned are each other.
     - ``num_pairs``: for each delta, and of two digits of one class and of two classes.
+    - ``num_costly_pairs``: as many at most for the methods in ``COSTLY``.
     - ``frames``: of a path, equally spaced in time, both ends included.
     - ``until``: how far extrapolations go, for turned digits; 1 is the second image.
     - ``condition``: "none", the unconditional score, which is what a user without labels has; or
@@ -82,6 +107,7 @@ class RotatedMnistPlan:
     protocols: Sequence[Protocol] = PROTOCOLS
     deltas: Sequence[int] = (30, 60, 90, 120, 180)
     num_pairs: int = 40
+    num_costly_pairs: int = 8
     frames: int = 17
     until: float = 1.5
     condition: Literal["none", "class"] = "none"
@@ -98,7 +124,6 @@ class RotatedMnistPlan:
             protocols=(
                 Protocol(
                     "noised",
-                    denoise_steps=20,
                     methods=("LERP", "SLERP", "NAO", "NoiseDiffusion", "density", "Stein"),
                     extrapolations=("straight line", "score-guided walk", "exponential map"),
                 ),
@@ -129,7 +154,8 @@ class RotatedMnistPlan:
         names = [protocol.name for protocol in self.protocols]
         if len(set(names)) < len(names):
             raise ValueError(f"protocols must have names of their own, got {names}.")
-        for name, smallest in (("num_pairs", 1), ("frames", 3), ("num_reference", 2)):
+        least = {"num_pairs": 1, "num_costly_pairs": 0, "frames": 3, "num_reference": 2}
+        for name, smallest in least.items():
             if getattr(self, name) < smallest:
                 raise ValueError(f"{name} must be at least {smallest}, got {getattr(self, name)}.")
         if self.until <= 1:
@@ -146,29 +172,37 @@ class RotatedMnistPlan:
         ]
 
     def rows(self) -> list[dict[str, Any]]:
-        """The settings of every row, a pair with all methods after the other: however early a run
-        is stopped, what it has is balanced.
+        """The settings of every row: cheap methods first, and of methods of like cost a pair with
+        all after the other, so that whatever a run that is stopped has is balanced.
         """
         common = {
             name: getattr(self, name) for name in ("frames", "until", "condition", "model", "seed")
         }
-        return [
+        rows = [
             {"kind": kind, "delta": delta, "pair": pair, **method, **common}
             for pair in range(self.num_pairs)
             for kind, delta in self.kinds()
-            for method in self._methods()
-            if kind == ROTATION or method["part"] == BETWEEN
+            for method, num_pairs in self._methods()
+            if pair < num_pairs and (kind == ROTATION or method["part"] == BETWEEN)
         ]
+        return sorted(rows, key=_turn)
 
-    def _methods(self) -> list[dict[str, Any]]:
+    def _methods(self) -> list[tuple[dict[str, Any], int]]:
+        """With the number of pairs that each is measured on."""
         found = []
         for protocol in self.protocols:
             fields = dataclasses.asdict(protocol)
             parts = {BETWEEN: fields.pop("methods"), BEYOND: fields.pop("extrapolations")}
+            own = fields.pop("num_pairs")
             fields["protocol"] = fields.pop("name")
-            found += [
-                {**fields, "part": part, "method": method}
-                for part, methods in parts.items()
-                for method in methods
-            ]
+            for part, methods in parts.items():
+                for method in methods:
+                    most = self.num_pairs if own is None else own
+                    most = min(most, self.num_costly_pairs) if method in COSTLY else most
+                    found.append(({**fields, "part": part, "method": method}, most))
         return found
+
+
+def _turn(row: dict[str, Any]) -> int:
+    """When a row is measured, by its cost."""
+    return 1 if row["method"] in _SLOW else 2 if row["method"] in COSTLY else 0

@@ -14,6 +14,7 @@ from ._store import RowStore
 from ._table import summarise
 
 _BY = ("part", "kind", "delta", "protocol", "method")
+_STRAIGHT = ("LERP", "straight line")
 FAR = 60  # degrees from which on a straight line has left the data
 
 
@@ -43,7 +44,7 @@ def rotated_mnist_tables(
 ) -> RotatedMnistTables:
     """The tables of the rows that are in the store."""
     settings = [row for row in rows if row in store]
-    found = [row for row in map(store.get, settings) if row is not None]
+    found = _with_gains([row for row in map(store.get, settings) if row is not None])
     means = summarise(found, _BY, tuple(FIGURES))
     turned = [row for row in found if (row["delta"] or 0) >= FAR]
     far = summarise([{**row, "delta": None} for row in turned], _BY, tuple(FIGURES))
@@ -62,6 +63,25 @@ def rotated_mnist_tables(
     return RotatedMnistTables(
         found, means, far, distances, _examples(plan, store, settings, digits)
     )
+
+
+def _with_gains(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """``gain``: PSNR above that of the straight line between the same two points, noised alike.
+
+    Pairs differ more than methods do; the mean of differences does not see that.
+    """
+    names = ("part", "kind", "delta", "pair", "t", "noising", "denoising", "denoise_steps")
+
+    def place(row):
+        return tuple(row[name] for name in names)
+
+    straight = {place(row): row.get("psnr") for row in rows if row["method"] in _STRAIGHT}
+
+    def gain(row):
+        both = row.get("psnr"), straight.get(place(row))
+        return None if None in both or row["method"] in _STRAIGHT else both[0] - both[1]
+
+    return [{**row, "gain": gain(row)} for row in rows]
 
 
 def _examples(plan, store: RowStore, rows, digits: Digits) -> list[Example]:

@@ -14,7 +14,7 @@ from ..plotting import save_figure
 from ._store import RowStore
 from ._synthetic_cases import CASES, make_scene
 from ._synthetic_figures import synthetic_figures
-from ._synthetic_measures import DESCENTS, FIGURES, Programs, Setting, measure
+from ._synthetic_measures import DESCENTS, FIGURES, Programs, Setting, measured_pairs
 from ._synthetic_page import write_synthetic_page
 from ._table import summarise, write_csv
 
@@ -143,6 +143,7 @@ def run_synthetic(
     *,
     about: Mapping[str, Any] | None = None,
     callback: Callable[[int, int], None] | None = None,
+    measure: bool = True,
 ) -> list[dict[str, Any]]:
     """Measure the rows of a plan that ``folder`` does not hold yet, and write the tables.
 
@@ -162,9 +163,11 @@ def run_synthetic(
       0) and ``result``, the verdict in words.
 
     Two points on different components have no geodesic: only their distances are figures.
-    ``callback(done, total)`` runs after every row.
+    ``callback(done, total)`` runs after every row. With ``measure=False`` the tables are of what a
+    run that was stopped has measured.
 
-    **Returns:** the means. **Raises:** `ValueError` on an unknown case.
+    **Returns:** the means. **Raises:** `ValueError` on an unknown case, and where there is nothing
+    to tabulate.
     """
     for part in (plan, *plan.further):
         unknown = [name for name in part.cases if name not in CASES]
@@ -177,7 +180,7 @@ def run_synthetic(
         cases.setdefault(row["case"], []).append(row)
     done = 0
     with Programs() as programs:
-        for of_case in cases.values():
+        for of_case in cases.values() if measure else ():
             for row, figures in _measured(of_case, store, programs, plan.until, folder):
                 if figures is not None:
                     store.put(row, figures)
@@ -186,6 +189,8 @@ def run_synthetic(
                     callback(done, len(rows))
             jax.clear_caches()  # of what was traced; the programs are kept
     found = [row for settings in rows if (row := store.get(settings)) is not None]
+    if not found:
+        raise ValueError(f"no row of this plan is measured yet in {store.folder}.")
     means = summarise(found, _BY, FIGURES)
     write_csv(folder / "synthetic.csv", [_without_points(row) for row in found])
     content = {"plan": dataclasses.asdict(plan), "about": dict(about or {}), "means": means}
@@ -223,7 +228,7 @@ def _measured(
             programs.prepare(scene, setting)
     for setting, group in groups.items():
         lacking = missing.get(setting, [])
-        figures = measure(programs, scene, setting) if lacking else []
+        figures = measured_pairs(programs, scene, setting) if lacking else []
         for row in group:
             yield row, figures[row["pair"]] if row in lacking else None
 

@@ -145,7 +145,7 @@ def _metric(name: str, score, sigma, lam, points, key):
     }[name]()
 
 
-def measure(programs: Programs, scene: Scene, setting: Setting) -> list[dict[str, Any]]:
+def measured_pairs(programs: Programs, scene: Scene, setting: Setting) -> list[dict[str, Any]]:
     """The figures of all pairs."""
     found, seconds = programs(scene, setting)
     of_all = _descent_figures if setting.kind == "descent" else _path_figures

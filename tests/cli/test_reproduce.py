@@ -28,6 +28,13 @@ def test_it_writes_its_tables_and_says_where():
     assert [row["method"] for row in content["means"]] == ["LERP", "straight line"]
 
 
+def test_tables_of_nothing_are_refused():
+    options = ["reproduce", "synthetic", "--quick", "--so-far", "--out", "results"]
+    done = CliRunner().invoke(app, options)
+    assert done.exit_code == 2
+    assert "no row of this plan is measured yet in results" in " ".join(done.output.split())
+
+
 def test_an_unknown_experiment():
     assert CliRunner().invoke(app, ["reproduce", "everything"]).exit_code == 2
 
@@ -52,6 +59,9 @@ def test_rotated_mnist_writes_its_tables_and_says_how_to_go_on(monkeypatch):
     assert "PSNR 13.50 ± 0.25" in done.output and "SSIM –" in done.output
     assert given["plan"] == RotatedMnistPlan.quick()
     assert given["about"]["command"] == "geojax reproduce rotated-mnist --quick"
+    assert given["measure"]
+    CliRunner().invoke(app, [*options, "--so-far"])
+    assert not given["measure"]
     done = CliRunner().invoke(app, [*options, "--chunk", "2"])
     assert done.exit_code == 130
     assert "the same command goes on in results" in " ".join(done.output.split())

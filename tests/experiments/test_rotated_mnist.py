@@ -202,6 +202,37 @@ def test_plans_that_cannot_be(change, message, tmp_path):
 
 def test_plans():
     full = RotatedMnistPlan()
-    pairs = {(r["delta"], r["pair"]) for r in full.rows() if r["kind"] == "rotation"}
+    rows = full.rows()
+    pairs = {(r["delta"], r["pair"]) for r in rows if r["kind"] == "rotation"}
     assert len(pairs) >= 200
     assert len(RotatedMnistPlan.quick().rows()) < 200
+    # Cheap methods of all pairs first, costly ones last and of fewer pairs.
+    methods = [row["method"] for row in rows]
+    last_cheap = max(i for i, name in enumerate(methods) if name == "LERP")
+    assert last_cheap < methods.index("Stein") < methods.index("Stein as published")
+    own = [r["pair"] for r in rows if (r["method"], r["protocol"]) == ("Stein", "noised")]
+    assert set(own) == set(range(full.num_pairs))
+    assert {r["pair"] for r in rows if r["method"] == "combined"} == set(range(8))
+    assert {r["pair"] for r in rows if r["protocol"] == "inverted"} == set(range(8))
+
+
+def test_what_is_measured_so_far(tmp_path):
+    """Tables of a part of the plan say so; gains are those of the same pairs."""
+    part = dataclasses.replace(PLAN, num_pairs=2)
+    given = {"digits": blots(), "score": Gaussian()}
+    with pytest.raises(ValueError, match="no row of this plan is measured yet"):
+        run_rotated_mnist(PLAN, tmp_path, measure=False, **given)
+    run_rotated_mnist(part, tmp_path, **given)
+    tables = run_rotated_mnist(PLAN, tmp_path, measure=False, **given)
+    assert len(tables.rows) == len(part.rows()) < len(PLAN.rows())
+    notes = json.loads((tmp_path / "rotated_mnist.json").read_text())["notes"]
+    assert notes[0].startswith(f"{len(part.rows())} of the {len(PLAN.rows())} rows")
+    by = {(r["delta"], r["pair"], r["method"]): r for r in tables.rows if r["delta"]}
+    for (delta, pair, method), row in by.items():
+        if method == "SLERP":
+            straight = by[delta, pair, "LERP"]["psnr"]
+            assert row["gain"] == pytest.approx(row["psnr"] - straight)
+        else:
+            assert row["gain"] is None
+    (mean,) = [r for r in tables.far if r["method"] == "SLERP" and r["kind"] == "rotation"]
+    assert mean["count"] == 4 and mean["gain_se"] < mean["psnr_se"]

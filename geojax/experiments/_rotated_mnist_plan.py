@@ -172,12 +172,20 @@ class RotatedMnistPlan:
         ]
 
     def rows(self) -> list[dict[str, Any]]:
-        """The settings of every row: cheap methods first, and of methods of like cost a pair with
-        all after the other, so that whatever a run that is stopped has is balanced.
+        """The settings of every row: cheap methods first, protocols of fewer pairs last, and of
+        methods of like cost a pair with all after the other, so that whatever a run that is stopped
+        has is balanced.
         """
         common = {
             name: getattr(self, name) for name in ("frames", "until", "condition", "model", "seed")
         }
+        few = [p.name for p in self.protocols if p.num_pairs is not None]
+
+        def turn(row):
+            name = row["method"]
+            cost = 2 if name in COSTLY else 1 if name in _SLOW else 0
+            return cost + (2 if cost and row["protocol"] in few else 0)
+
         rows = [
             {"kind": kind, "delta": delta, "pair": pair, **method, **common}
             for pair in range(self.num_pairs)
@@ -185,7 +193,7 @@ class RotatedMnistPlan:
             for method, num_pairs in self._methods()
             if pair < num_pairs and (kind == ROTATION or method["part"] == BETWEEN)
         ]
-        return sorted(rows, key=_turn)
+        return sorted(rows, key=turn)
 
     def _methods(self) -> list[tuple[dict[str, Any], int]]:
         """With the number of pairs that each is measured on."""
@@ -201,8 +209,3 @@ class RotatedMnistPlan:
                     most = min(most, self.num_costly_pairs) if method in COSTLY else most
                     found.append(({**fields, "part": part, "method": method}, most))
         return found
-
-
-def _turn(row: dict[str, Any]) -> int:
-    """When a row is measured, by its cost."""
-    return 1 if row["method"] in _SLOW else 2 if row["method"] in COSTLY else 0

@@ -66,12 +66,28 @@ PROTOCOLS = (
         )
         for t in (0.1, 0.2, 0.6)
     ),
+    # Noise that belongs to each image: what inversion loses is less than what one noise for both
+    # destroys.
+    Protocol(
+        "inverted, t 0.2",
+        t=0.2,
+        noising="inversion",
+        methods=("LERP", "Stein"),
+        extrapolations=("straight line", "exponential map"),
+    ),
+    Protocol(
+        "inverted, t 0.4",
+        noising="inversion",
+        methods=("LERP", "Stein"),
+        extrapolations=(),
+        num_pairs=8,
+    ),
     # The published protocol of the Jacobian and density methods: inversion to 0.6 T.
     Protocol(
         "inverted",
         t=0.6,
         noising="inversion",
-        methods=("LERP", "SLERP", "NoiseDiffusion", "density", "Jacobian"),
+        methods=("LERP", "SLERP", "NoiseDiffusion", "density", "Jacobian", "Stein"),
         extrapolations=(),
         num_pairs=8,
     ),

@@ -66,12 +66,13 @@ PROTOCOLS = (
         )
         for t in (0.1, 0.2, 0.6)
     ),
-    # Noise that belongs to each image: what inversion loses is less than what one noise for both
-    # destroys.
+    # geojax's default: noise that belongs to each image, and little of it. Inversion loses less than
+    # one noise for both destroys.
     Protocol(
         "inverted, t 0.2",
         t=0.2,
         noising="inversion",
+        lam=0.1,
         methods=("LERP", "Stein"),
         extrapolations=("straight line", "exponential map"),
     ),

@@ -15,7 +15,7 @@ from geojax.models import NETWORKS, ROTATED_MNIST_CONFIG, build_score, save_chec
 from tests.models.networks import random_weights
 
 SHAPE = (1, 8, 8)
-QUICK = ["--segments", "4", "--frames", "3", "--denoise-steps", "2", "--lam", "0.1"]
+QUICK = ["--segments", "4", "--frames", "3", "--denoise-steps", "2", "--lam", "0.05"]
 
 
 class Pointwise(eqx.Module):

@@ -54,7 +54,10 @@ def test_two_photographs_under_two_prompts(
     assert metrics["successful"]
     figures = metrics["methods"]["geodesic"]
     assert figures["score_products"] == 0  # the forward-only rule takes no VJP and no JVP
-    assert figures["network_evaluations"] == figures["score_evaluations"] + 3 * 2
+    # Two steps from each photograph to the noise level, and back for its reconstruction error; two
+    # for each picture.
+    inversion = 2 * (2 + 2)
+    assert figures["network_evaluations"] == figures["score_evaluations"] + inversion + 3 * 2
     assert list(metrics["methods"]) == ["LERP", "NAO", "NoiseDiffusion", "geodesic"]
     assert metrics["settings"]["prompt_b"] == "a dog"
     assert metrics["settings"]["size"] == "8x16"

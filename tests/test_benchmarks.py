@@ -137,7 +137,7 @@ def test_stable_diffusion(benchmark, monkeypatch, tmp_path):
 
 
 def test_the_readme_has_the_table_of_rotated_mnist(benchmark):
-    results = ROOT / "benchmarks" / "results" / "rotated_mnist_quick"
+    results = ROOT / "benchmarks" / "results" / "rotated_mnist"
     content = json.loads((results / "rotated_mnist.json").read_text())
     assert {"command", "commit", "machine", "versions"} <= set(content["about"])
     assert benchmark("experiments").markdown(content) in (ROOT / "README.md").read_text()

@@ -1,11 +1,10 @@
 """The settings that the commands start from, in one place."""
 
 MODEL = "rotated_mnist"
-# Where the geometry is taken: the protocol that came nearest to the truth on Rotated MNIST. That of
-# arXiv 2505.11128 is t = 0.4, lam = 1000 and one noise for both images.
+# Where the geometry is taken: with inversion, the protocol that came nearest to the truth on Rotated
+# MNIST. That of arXiv 2505.11128 is t = 0.4, lam = 1000 and one noise for both images.
 T = 0.2  # the noise level: step k of T is k / T
 LAM = 0.1
-NOISING = "inversion"
 SEGMENTS = 32
 SEED = 5  # with it the demo draws two digits that differ in more than angle
 DENOISE_STEPS = 30

@@ -75,7 +75,7 @@ class Settings:
     ] = None
     noising: Annotated[
         Noising, _option("One noise for both images, or the probability flow backwards.")
-    ] = Noising(defaults.NOISING)
+    ] = Noising.INVERSION
     denoising: Annotated[Denoising, _option("How the path becomes images.")] = Denoising.DDIM
     denoise_steps: Annotated[int, _option("Steps of DDIM.", "--denoise-steps")] = (
         defaults.DENOISE_STEPS

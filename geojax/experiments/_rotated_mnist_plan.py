@@ -66,8 +66,8 @@ PROTOCOLS = (
         )
         for t in (0.1, 0.2, 0.6)
     ),
-    # geojax's default: noise that belongs to each image, and little of it. Inversion loses less than
-    # one noise for both destroys.
+    # geojax's default: noise that belongs to each image, and little of it. Inversion loses less
+    # than one noise for both destroys.
     Protocol(
         "inverted, t 0.2",
         t=0.2,

@@ -1,8 +1,8 @@
 """The settings that the commands start from, in one place."""
 
 MODEL = "rotated_mnist"
-# Where the geometry is taken: with inversion, the protocol that came nearest to the truth on Rotated
-# MNIST. That of arXiv 2505.11128 is t = 0.4, lam = 1000 and one noise for both images.
+# Where the geometry is taken: with inversion, the protocol that came nearest to the truth on
+# Rotated MNIST. That of arXiv 2505.11128 is t = 0.4, lam = 1000 and one noise for both images.
 T = 0.2  # the noise level: step k of T is k / T
 LAM = 0.1
 SEGMENTS = 32

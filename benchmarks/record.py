@@ -32,15 +32,22 @@ def save(path: Path, result: dict[str, Any]) -> None:
         temporary.write_text(json.dumps(result, indent=1) + "\n")
 
 
-def add_row(path: Path, row: dict[str, Any], same: tuple[str, ...]) -> None:
-    """Put a row into a result file, in the place of the one that agrees with it in ``same``.
+def with_row(
+    rows: list[dict[str, Any]], row: dict[str, Any], same: tuple[str, ...]
+) -> dict[str, Any]:
+    """Origin and rows, with ``row`` in the place of the one that agrees with it in ``same``.
 
     Each row tells its own commit, as they may be of different runs; the origin is the last one's.
     """
-    rows = json.loads(path.read_text())["rows"] if path.is_file() else []
     here = origin()
     kept = [old for old in rows if any(old[name] != row[name] for name in same)]
-    save(path, {"origin": here, "rows": [*kept, {**row, "commit": here["commit"]}]})
+    return {"origin": here, "rows": [*kept, {**row, "commit": here["commit"]}]}
+
+
+def add_row(path: Path, row: dict[str, Any], same: tuple[str, ...]) -> None:
+    """Put a row into a result file, as `with_row`."""
+    rows = json.loads(path.read_text())["rows"] if path.is_file() else []
+    save(path, with_row(rows, row, same))
 
 
 def _git(*command: str) -> str:

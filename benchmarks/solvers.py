@@ -33,7 +33,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import optimistix as optx
-from record import ROOT, origin, save
+from record import ROOT, origin, save, with_row
 
 import geojax
 from geojax.geodesics import TwoPointProblem
@@ -299,7 +299,6 @@ def main() -> None:
             result[section] = {"origin": origin(), "rows": scaling_rows()}
             save(options.out, result)
             continue
-        rows = result.get(section, {}).get("rows", [])
         drawn = problems[section]()
         for short in options.solvers:
             contender = every[short]
@@ -315,11 +314,8 @@ def main() -> None:
                 row = race(problem, contender)
                 print({k: row[k] for k in list(row)[:3] + list(row)[5:]}, flush=True)
                 same = ("problem", "dimension", "num_segments", "dtype", "solver")
-                rows = [r for r in rows if any(r[k] != row[k] for k in same)] + [row]
-                here = origin()
-                # Rows may be of different runs: each tells its own commit.
-                rows[-1]["commit"] = here["commit"]
-                result[section] = {"origin": here, "rows": rows}
+                rows = result.get(section, {}).get("rows", [])
+                result[section] = with_row(rows, row, same)
                 save(options.out, result)
 
 

@@ -131,8 +131,10 @@ def test_stable_diffusion(benchmark, monkeypatch, tmp_path):
     assert row["fraction_of_peak"] > 0 and result["matrix_peak_tflops"] > 0
     assert result["compile_seconds"]["cold"] > result["compile_seconds"]["warm"] > 0
     assert result["cost_in_evaluations"].keys() == {"vjp", "jvp"}
-    (path,) = result["geodesic"]
-    assert path["unet_evaluations"] >= 285 and path["unet_products"] == 0
+    (path,) = result["geodesic"]["rows"]
+    assert path["unet_evaluations"] == 285 + 65 * path["steps"] and path["unet_products"] == 0
+    assert path["steps"] > 0
+    assert path["energy_fine"] < result["geodesic"]["straight line"]["energy_fine"]
     assert result["torch"] is None and result["peak_gib"]["process"] > 0
 
 

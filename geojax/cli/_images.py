@@ -39,7 +39,9 @@ def read_image(
         notices.append("colour made grey")
     image = image.convert(MODES[channels])
     if image.size != (width, height):
-        notices.append(f"{image.width} x {image.height} resized to {width} x {height}")
+        whole = _inside(image, width, height) == (width, height)
+        how = "resized" if whole else "resized and padded"
+        notices.append(f"{image.width} x {image.height} {how} to {width} x {height}")
         image = _fit(image, width, height)
     if invert:
         image = ImageOps.invert(image)
@@ -92,12 +94,17 @@ def _fit(image: Image.Image, width: int, height: int) -> Image.Image:
     ground = np.asarray(image).reshape(image.height, image.width, -1)
     edge = np.concatenate([ground[0], ground[-1], ground[:, 0], ground[:, -1]])
     colour = [int(c) for c in np.median(edge, axis=0)]
-    scale = min(width / image.width, height / image.height)
-    size = max(1, round(scale * image.width)), max(1, round(scale * image.height))
+    size = _inside(image, width, height)
     fitted = Image.new(image.mode, (width, height), tuple(colour) if len(colour) > 1 else colour[0])
     corner = (width - size[0]) // 2, (height - size[1]) // 2
     fitted.paste(image.resize(size, Image.Resampling.LANCZOS), corner)
     return fitted
+
+
+def _inside(image: Image.Image, width: int, height: int) -> tuple[int, int]:
+    """The largest size within width x height in the image's proportions."""
+    scale = min(width / image.width, height / image.height)
+    return max(1, round(scale * image.width)), max(1, round(scale * image.height))
 
 
 def _border(pixels: np.ndarray) -> float:

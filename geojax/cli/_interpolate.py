@@ -73,12 +73,12 @@ def _between_files(
         if is_stable_diffusion(settings.model):
             between_photographs(command, a, b, settings, prompts, out, label, invert, extent)
             return
+        score, config = load_model(settings.model)
         if prompts.given():
             raise ValueError(
                 f"{prompts.given()[0]} is for Stable Diffusion folders, and {settings.model} is "
                 "none: leave it out, or give such a folder as --model."
             )
-        score, config = load_model(settings.model)
         check_label(label, config)
         arrays = read_images((a, b), tuple(config["shape"]), invert=invert)
         writable_folder(out)

@@ -1,7 +1,11 @@
 """Between two photographs with a Stable Diffusion folder."""
 
+import math
 import re
 import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +16,7 @@ from ..geodesics import GaussNewton, device_mesh
 from ..interpolation import INTERPOLATORS, METRICS, compare_latents
 from ..models import stable_diffusion
 from ..models.stable_diffusion import StableDiffusion
-from ._console import Stages, input_checked
+from ._console import Stages, input_checked, tell
 from ._images import read_images
 from ._outputs import writable_folder, write_outputs
 from ._run import as_points, make_rule, make_solver, report, told_in_options
@@ -28,6 +32,7 @@ from ._settings import (
 )
 
 _PARTS = ("unet", "vae", "text_encoder", "scheduler")
+_FORWARD_ONLY_RTOL = 1e-3
 
 
 def is_stable_diffusion(model: str) -> bool:
@@ -72,6 +77,11 @@ def between_photographs(
                 "--attention cudnn has no forward derivative: it is for interpolate with --rule "
                 "quadrature."
             )
+        if attention is Attention.CUDNN and jax.default_backend() != "gpu":
+            raise ValueError(
+                f"--attention cudnn needs an NVIDIA GPU, and jax computes on "
+                f"{jax.default_backend()}: leave it out."
+            )
         dtype = (prompts.dtype or Precision.FLOAT32).value
         model = stable_diffusion.load(
             settings.model,
@@ -82,20 +92,29 @@ def between_photographs(
         shape = (3, *_size(prompts.size, model))
         arrays = read_images((a, b), shape, invert=invert)
         photographs = [as_points(array, x64=settings.x64) for array in arrays]
-        first = model.encode_prompt(prompts.prompt or "")
-        conditions = first, first
-        if prompts.prompt_b is not None and prompts.prompt_b != prompts.prompt:
-            conditions = first, model.encode_prompt(prompts.prompt_b)
         guidance = 1.0 if prompts.guidance is None else prompts.guidance
+        if not math.isfinite(guidance):
+            raise ValueError(f"--guidance must be a finite number, got {guidance}.")
         guided = guidance != 1
-        score = model.guided(guidance, prompts.negative_prompt or "") if guided else model.score
+        if prompts.negative_prompt and not guided:
+            raise ValueError(
+                "--negative-prompt is what guidance leads away from: give --guidance, say 5, too."
+            )
+        with _warnings_told():  # of texts that are too long
+            first = model.encode_prompt(prompts.prompt or "")
+            conditions = first, first
+            if prompts.prompt_b is not None and prompts.prompt_b != prompts.prompt:
+                conditions = first, model.encode_prompt(prompts.prompt_b)
+            score = model.guided(guidance, prompts.negative_prompt or "") if guided else model.score
         rule = make_rule(settings.rule, score, batch_size=chunk, devices=device_mesh())
         writable_folder(out)
     solver = make_solver(settings.solver, settings.rtol)
     options: dict[str, Any] = {"num_segments": settings.segments, "max_steps": settings.steps}
     if forward_only and settings.solver is Solver.GAUSS_NEWTON:
-        # Forward evaluations alone: no VJP or JVP of the U-Net, hence no certificate either.
-        solver = GaussNewton(rtol=settings.rtol, curvature_steps=0)
+        # Forward evaluations alone: no VJP or JVP of the U-Net, hence no certificate either. Who
+        # counts evaluations wants no digits that no eye sees.
+        rtol = _FORWARD_ONLY_RTOL if settings.rtol is None else settings.rtol
+        solver = GaussNewton(rtol=rtol, curvature_steps=0)
         options["certify"] = False
     with Stages(_stages(settings, methods, extent)) as bar:
         bar.begin("encode")
@@ -151,6 +170,16 @@ def between_photographs(
                 out, command, settings, inputs, result, {"paths": found - began}, lead
             )
     report(result, files, time.perf_counter() - began)
+
+
+@contextmanager
+def _warnings_told() -> Iterator[None]:
+    """What Python would warn of becomes a notice."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for warning in caught:
+        tell("notice", str(warning.message))
 
 
 def _methods(text: str | None, extent: float) -> list[str]:

@@ -71,7 +71,10 @@ class Settings:
     ] = None
     rtol: Annotated[
         float | None,
-        _option("Relative energy that may still be to gain. Default: the solver's."),
+        _option(
+            "Relative energy that may still be to gain. Default: the solver's; for a photograph "
+            "by --rule quadrature 1e-3."
+        ),
     ] = None
     noising: Annotated[
         Noising, _option("One noise for both images, or the probability flow backwards.")

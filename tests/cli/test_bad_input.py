@@ -4,13 +4,15 @@ import importlib
 import json
 
 import jax
+import pooch
 import pytest
+from jax.experimental.compilation_cache import compilation_cache
 
 from geojax.cli import _defaults
 from geojax.cli._environment import configure_jax
 from geojax.cli._settings import Settings
 
-from .conftest import tiny_config
+from .conftest import QUICK, tiny_config
 
 
 def assert_refused(result, text):
@@ -114,6 +116,33 @@ def test_compiled_programs_are_kept_in_the_users_cache(monkeypatch):
     assert "geojax" in changed["jax_compilation_cache_dir"]
     assert changed["jax_persistent_cache_min_compile_time_secs"] == 0.5
     assert changed["jax_enable_x64"] is True
+
+
+def test_a_second_process_finds_the_programs_of_the_first(
+    geojax_command, checkpoint, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(pooch, "os_cache", lambda name: tmp_path / name)
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR")
+    names = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
+    before = {name: getattr(jax.config, name) for name in names}
+    found = []
+    jax.monitoring.register_event_listener(lambda event, **_: found.append(event))
+    command = ["demo", "--model", checkpoint, *QUICK, "--out", tmp_path / "out"]
+    hits = []
+    try:
+        for _ in range(2):
+            found.clear()
+            compilation_cache.reset_cache()
+            jax.clear_caches()  # what another process does not have
+            assert geojax_command(*command).exit_code == 0
+            hits.append(found.count("/jax/compilation_cache/cache_hits"))
+    finally:
+        jax.monitoring.clear_event_listeners()
+        for name, value in before.items():
+            jax.config.update(name, value)
+        compilation_cache.reset_cache()
+    assert list((tmp_path / "geojax" / "compiled").iterdir())
+    assert hits[0] == 0 < hits[1]
 
 
 def test_the_version_and_the_models(geojax_command):

@@ -25,7 +25,7 @@ def test_colour_size_and_proportions(tmp_path):
     pixels = np.full((16, 4, 3), 10, np.uint8)
     pixels[4:12] = [0, 200, 0]
     array, notices = read_image(save(tmp_path, Image.fromarray(pixels)), SHAPE)
-    assert notices == ["a.png: colour made grey, 4 x 16 resized to 8 x 8."]
+    assert notices == ["a.png: colour made grey, 4 x 16 resized and padded to 8 x 8."]
     assert array.shape == SHAPE
     assert np.max(array[0, :, 3:5]) > -0.5
     np.testing.assert_allclose(array[0, :, :2], 10 / 127.5 - 1)  # padded with the border's colour

@@ -12,7 +12,8 @@ from tests.models.stable_diffusion.checkpoints import configs, tensors, write_ch
 from .test_bad_input import assert_refused
 
 QUICK = ["--segments", "4", "--frames", "3", "--denoise-steps", "2", "--chunk", "3"]
-QUICK += ["--rule", "quadrature", "--lam", "0.001", "--rtol", "0.01", "--size", "8x16"]
+QUICK += ["--lam", "0.001", "--size", "8x16"]
+FORWARD_ONLY = ["--rule", "quadrature"]
 
 
 @pytest.fixture
@@ -42,6 +43,7 @@ def test_two_photographs_under_two_prompts(
     geojax_command, folder, photographs, bytes_for_words, tmp_path
 ):
     chosen = ["--prompt", "a bag", "--prompt-b", "a dog", "--methods", "nao, NoiseDiffusion"]
+    chosen += [*FORWARD_ONLY, "--segments", "16"]
     command = ["interpolate", *photographs, "--model", folder, *QUICK, *chosen]
     outs = [tmp_path / "one", tmp_path / "two"]
     for out in outs:
@@ -54,6 +56,7 @@ def test_two_photographs_under_two_prompts(
     assert metrics["successful"]
     figures = metrics["methods"]["geodesic"]
     assert figures["score_products"] == 0  # the forward-only rule takes no VJP and no JVP
+    assert figures["score_evaluations"] == 285 + 65 * figures["iterations"] <= 400
     # Two steps from each photograph to the noise level, and back for its reconstruction error; two
     # for each picture.
     inversion = 2 * (2 + 2)
@@ -73,7 +76,8 @@ def test_another_metric_and_the_probability_flow(
     geojax_command, folder, pictures, bytes_for_words, tmp_path
 ):
     options = ["--metric", "smoothed", "--denoising", "probability_flow", "--methods", ""]
-    options += ["--dtype", "float16", "--frames", "2", "--out", tmp_path]
+    options += [*FORWARD_ONLY, "--rtol", "0.01", "--dtype", "float16", "--frames", "2"]
+    options += ["--out", tmp_path]
     result = geojax_command("interpolate", *pictures, "--model", folder, *QUICK, *options)
     assert result.exit_code == 0, result.output
     metrics = json.loads((tmp_path / "metrics.json").read_text())
@@ -83,6 +87,23 @@ def test_another_metric_and_the_probability_flow(
     # Eight scores a point; two pictures by the ODE, of 6 evaluations a step at least.
     assert figures["score_evaluations"] % 8 == 0
     assert figures["network_evaluations"] >= figures["score_evaluations"] + 2 * 10
+
+
+def test_extrapolation_under_guidance_by_the_default_rule(
+    geojax_command, folder, pictures, tmp_path
+):
+    """Midpoint with its certificate; and the checkpoint's own tokenizer, on a text too long."""
+    pytest.importorskip("transformers")
+    words = ["--prompt", "a bag " * 20, "--negative-prompt", "a dog", "--guidance", "2", "--remat"]
+    options = [*words, "--methods", "", "--frames", "2", "--extent", "0.5", "--out", tmp_path]
+    result = geojax_command("extrapolate", *pictures, "--model", folder, *QUICK, *options)
+    assert result.exit_code == 0, result.output
+    assert "notice: the prompt has 80 tokens, the model takes 75" in result.stderr
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics["successful"] and metrics["settings"]["negative_prompt"] == "a dog"
+    figures = metrics["methods"]["geodesic"]
+    assert figures["score_products"] > 0
+    assert (tmp_path / "frames" / "geodesic_1.5000.png").is_file()
 
 
 def truncate(folder):
@@ -114,6 +135,10 @@ def unsupported(folder):
         (None, ["--methods", "SLERP,SLURP"], "--methods has 'SLURP'; known: LERP, SLERP, NAO"),
         (None, ["--metric", "norm", "--rule", "quadrature"], "needs --metric stein or smoothed"),
         (None, ["--attention", "cudnn"], "--attention cudnn has no forward derivative"),
+        (None, [*FORWARD_ONLY, "--attention", "cudnn"], "--attention cudnn needs an NVIDIA GPU"),
+        (None, ["--negative-prompt", "a dog"], "--negative-prompt is what guidance leads away"),
+        (None, ["--guidance", "nan"], "--guidance must be a finite number, got nan."),
+        (None, ["--model", "/no/such/folder"], "unknown model '/no/such/folder'"),
         (None, ["--rule", "graph"], "--rule graph needs a model whose log-density is known"),
         (None, ["--model", "owner/name"], "hf download owner/name --local-dir FOLDER"),
         (None, ["--model", "rotated_mnist"], "--prompt is for Stable Diffusion folders"),

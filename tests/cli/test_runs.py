@@ -132,7 +132,7 @@ def test_a_failed_solve_writes_what_it_has_and_exits_with_1(
     )
     assert result.exit_code == 1, result.output
     lines = result.stderr.splitlines()
-    assert "notice: large.png: colour made grey, 10 x 20 resized to 8 x 8." in lines
+    assert "notice: large.png: colour made grey, 10 x 20 resized and padded to 8 x 8." in lines
     assert [line for line in lines if line.startswith("failed: The geodesic: ")]
     assert "Raise --max-steps" in result.stderr
     metrics = metrics_of(out)

@@ -18,10 +18,11 @@ def attend(
 ):
     """Multi-headed attention of (positions, channels) arrays, by `jax.nn.dot_product_attention`.
 
-    "cudnn" is used where it can be: for self-attention in 16 bits with heads it takes.
+    "cudnn" is used where it can be: on a GPU, for self-attention in 16 bits with heads it takes.
     """
     q, k, v = (a.reshape(len(a), heads, -1) for a in (q, k, v))
     able = q.dtype.itemsize == 2 and q.shape[-1] in _CUDNN_WIDTHS and q.shape == k.shape
+    able &= jax.default_backend() == "gpu"
     chosen = implementation if able else "xla"
     dtype = q.dtype
     if dtype == jnp.float16 and chosen == "xla":

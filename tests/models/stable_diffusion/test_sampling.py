@@ -1,10 +1,12 @@
 """From a prompt to a picture, with a tokenizer of bytes where transformers is not asked for."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from geojax.models.stable_diffusion import Tokenizer, ddim_levels, text_to_image
+from geojax.models.stable_diffusion._attention import attend
 
 from .parity import tiny_model
 
@@ -53,3 +55,10 @@ def test_the_flow_draws_nothing():
     options = {"key": jax.random.key(0), "sampler": "probability_flow", "eta": 0.5}
     with pytest.raises(ValueError, match="eta must be 0 with sampler='probability_flow'"):
         text_to_image(tiny_model("small"), "a bag", **options)
+
+
+def test_attention_falls_back_where_cudnn_cannot():
+    """On a CPU, whatever the width of the heads."""
+    q = jax.random.normal(jax.random.key(0), (4, 16)).astype(jnp.bfloat16)
+    expected = attend(q, q, q, 2)
+    np.testing.assert_array_equal(attend(q, q, q, 2, "cudnn"), expected)

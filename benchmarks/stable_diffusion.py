@@ -215,7 +215,7 @@ def doubling_lam(score: Callable[..., Any], a: jax.Array, b: jax.Array) -> float
     """At which the score's part of the straight line's energy is as large as the Euclidean part:
     a geodesic then has something to gain, whatever the network's size.
     """
-    ts = (jnp.arange(4 * SEGMENTS) + 0.5) / (4 * SEGMENTS)
+    ts = (jnp.arange(4 * SEGMENTS, dtype=a.dtype) + 0.5) / (4 * SEGMENTS)
     slopes = jax.lax.map(lambda t: jnp.vdot(score(a + t * (b - a), None), b - a), ts)
     return float(jnp.sum((b - a) ** 2) / jnp.mean(slopes**2))
 

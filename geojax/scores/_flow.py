@@ -26,6 +26,7 @@ from ._base import AbstractScore
 from ._schedule import AbstractSchedule
 
 T_MIN = 1e-3
+_FIRST_STEP = 0.01  # of the ODE; the controller adapts it
 
 
 def ddim(
@@ -135,16 +136,17 @@ def counted_probability_flow(
     (Array([1., 1.], dtype=...), True)
     """
     tolerances = rtol, atol, max_steps, throw
-    x, steps = _flow(score, x, t_from, t_to, args, diffrax.Tsit5(), tolerances)
-    # Six a step, whose last is the next one's first; before it one, and two to choose its size.
+    x, steps, first_steps = _flow(score, x, t_from, t_to, args, diffrax.Tsit5(), tolerances)
+    # Six a step, whose last is the first of the next: only a step that follows no accepted one
+    # takes a seventh.
     clean_ends = sum(not _surely_above_t_min(t) for t in (t_from, t_to))
-    return x, 6 * steps + 3 + clean_ends
+    return x, 6 * steps + first_steps + clean_ends
 
 
 def _flow(score, x, t_from, t_to, args, solver, tolerances):
     _check_times(t_from=t_from, t_to=t_to)
     rtol, atol, max_steps, throw = tolerances
-    controller = diffrax.PIDController(rtol=rtol, atol=atol)
+    controller = _FirstStepsCounted(rtol=rtol, atol=atol)
     ends = (_surely_above_t_min(t_from), _surely_above_t_min(t_to))
     times = (_as_time(t_from), _as_time(t_to))
     return _probability_flow(score, x, times, ends, args, solver, controller, max_steps, throw)
@@ -160,18 +162,37 @@ def _probability_flow(score, x, times, above_t_min, args, solver, controller, ma
         solver,
         start.astype(x.dtype),
         end.astype(x.dtype),
-        None,
+        jnp.where(start < end, _FIRST_STEP, -_FIRST_STEP).astype(x.dtype),
         x,
         args=(score, args),
+        saveat=diffrax.SaveAt(t1=True, controller_state=True),
         stepsize_controller=controller,
         max_steps=max_steps,
         throw=throw,
     )
-    assert solution.ys is not None
+    assert solution.ys is not None and solution.controller_state is not None
     x = jnp.where(solution.result == diffrax.RESULTS.successful, solution.ys[-1], jnp.nan)
     if not above_t_min[1]:
         x = _ddim_step(score, x, end, jnp.minimum(times[1], end), args)
-    return x, jnp.asarray(solution.stats["num_steps"])
+    _, first_steps, _ = solution.controller_state
+    return x, jnp.asarray(solution.stats["num_steps"]), first_steps
+
+
+class _FirstStepsCounted(diffrax.PIDController):
+    """Counts the steps up to the first that is accepted. In diffrax's ``stats`` these are not told
+    from others, but each of them evaluates the stage that later ones are handed.
+    """
+
+    def init(self, *given):
+        first, state = super().init(*given)
+        return first, (state, jnp.asarray(0), jnp.asarray(False))
+
+    def adapt_step_size(self, *given):
+        *given, (state, first_steps, accepted) = given
+        keep, *rest, state, result = super().adapt_step_size(*given, controller_state=state)
+        first_steps = jnp.where(accepted, first_steps, first_steps + 1)
+        state = (state, first_steps, accepted | keep)
+        return keep, *rest, state, result
 
 
 def _velocity(t, x, score_and_args):

@@ -15,6 +15,7 @@ from geojax.scores import (
     ScaledLinear,
     VPCosine,
     VPLinear,
+    counted_probability_flow,
     ddim,
     probability_flow,
     sample,
@@ -153,6 +154,29 @@ def test_gradients_agree_with_finite_differences(move):
     step = 1e-4
     difference = (end(1 + step) - end(1 - step)) / (2 * step)
     np.testing.assert_allclose(jax.grad(end)(1.0), difference, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "t_from, t_to, rtol",
+    [(0.0, 0.4, 1e-4), (0.4, 0.0, 1e-4), (0.6, 0.2, 1e-3), (0.4, 0.4, 1e-3), (5e-4, 0.0, 1e-3)],
+)
+def test_evaluations_are_counted_as_they_are_made(t_from, t_to, rtol):
+    """Those of rejected first steps and of the clean ends too, and none where there is no way."""
+    calls = []
+
+    def network(x, t, args):
+        # Without a batch dimension: else one call would stand for many.
+        jax.debug.callback(calls.append, x[0])
+        return 0.3 * jnp.tanh(x) + 0.1 * jnp.sin(20 * x)
+
+    score = DataPrediction(network, VPLinear())
+    x = jnp.asarray([1.6, -0.4, 0.3])
+    _, told = counted_probability_flow(score, x, t_from, t_to, rtol=rtol, atol=rtol)
+    told = int(told)
+    jax.effects_barrier()
+    assert told == len(calls)
+    if (t_from, t_to) == (0.0, 0.4):  # steeper than its first step, which is tried again
+        assert (told - 1) % 6 > 1
 
 
 def broken(x, t, args):

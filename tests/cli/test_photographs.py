@@ -7,7 +7,12 @@ import pytest
 from PIL import Image
 
 from geojax.models.stable_diffusion import Tokenizer
-from tests.models.stable_diffusion.checkpoints import configs, tensors, write_checkpoint
+from tests.models.stable_diffusion.checkpoints import (
+    configs,
+    tensors,
+    write_checkpoint,
+    write_config,
+)
 
 from .test_bad_input import assert_refused
 
@@ -117,9 +122,16 @@ def misshape(folder):
     write_checkpoint(folder, "small", weights=weights)
 
 
-def unsupported(folder):
-    config = configs("small")["unet"] | {"class_embed_type": "timestep"}
-    (folder / "unet" / "config.json").write_text(json.dumps(config))
+def doubled(folder):
+    weights = tensors("small")
+    bias = weights["text_encoder"]["final_layer_norm.bias"]
+    weights["text_encoder"]["text_model.final_layer_norm.bias"] = bias
+    write_checkpoint(folder, "small", weights=weights)
+
+
+def altered(part, **fields):
+    """A change of a component's configuration."""
+    return lambda folder: write_config(folder, part, configs("small")[part] | fields)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +140,10 @@ def unsupported(folder):
         (lambda folder: (folder / "vae" / "config.json").unlink(), [], "vae/config.json"),
         (truncate, [], "is not a readable safetensors file"),
         (misshape, [], "conv_out.bias (5,) where config.json says (4,)"),
-        (unsupported, [], "class_embed_type = 'timestep' is not supported"),
+        (doubled, [], "final_layer_norm.bias is there twice"),
+        (altered("unet", class_embed_type="timestep"), [], "class_embed_type = 'timestep' is not"),
+        (altered("vae", scaling_factor=None), [], "scaling_factor = None is not supported"),
+        (altered("scheduler", clip_sample=True), [], "clip_sample = True is not supported"),
         (None, ["--size", "9x8"], "--size must be HEIGHTxWIDTH, both divisible by 2, got '9x8'"),
         (None, ["--chunk", "0"], "--chunk must be at least 1, got 0."),
         (None, ["--label", "3"], "--label is for models of classes: give --prompt."),

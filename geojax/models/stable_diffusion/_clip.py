@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Integer
 
 from ._attention import attend
-from ._config import positive, read_fields
+from ._config import choice, number, positive, read_fields
 from ._layers import Embedding, LayerNorm, Linear, wide
 
 _WHERE = "text_encoder/config.json"
@@ -134,12 +134,8 @@ class TextEncoder(eqx.Module):
                 "max_position_embeddings",
             )
         )
-        activation, eps = fields["hidden_act"], float(fields["layer_norm_eps"])
-        if activation not in _ACTIVATIONS:
-            wanted = " or ".join(_ACTIVATIONS)
-            raise ValueError(
-                f"{_WHERE}: hidden_act = {activation!r} is not supported, only {wanted}."
-            )
+        activation = choice(_WHERE, "hidden_act", fields["hidden_act"], _ACTIVATIONS)
+        eps = number(_WHERE, "layer_norm_eps", fields["layer_norm_eps"])
         if width % heads:
             raise ValueError(
                 f"{_WHERE}: num_attention_heads = {heads} does not divide hidden_size = {width}."

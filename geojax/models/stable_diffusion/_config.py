@@ -1,6 +1,7 @@
 """Reading a component's config: what is not supported is refused by its field's name."""
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 
@@ -11,16 +12,21 @@ def read_fields(
     used: Mapping[str, Any],
     fixed: Mapping[str, Sequence[Any]],
     ignored: Sequence[str] = (),
+    classes: Collection[str] = (),
 ) -> dict[str, Any]:
-    """The fields that a network is built from.
+    """The fields that a component is built from.
 
     ``used`` are these fields with their defaults; ``fixed`` fields have one of the values given,
-    the first of them by default; ``ignored`` ones do not change what a network computes, and those
-    that begin with an underscore are notes. **Raises:** `ValueError` on any other field or value.
+    the first of them by default; ``ignored`` ones do not change what a component computes, and
+    those that begin with an underscore are notes, except ``_class_name``: where ``classes`` are
+    given, it is one of them or its Flax twin. **Raises:** `ValueError` on any other field or value.
 
     >>> read_fields({"width": 3}, "net", used={"width": 4, "depth": 2}, fixed={})
     {'width': 3, 'depth': 2}
     """
+    name = config.get("_class_name")
+    if classes and name not in (None, *classes, *(f"Flax{c}" for c in classes)):
+        raise unsupported(where, "_class_name", name, " or ".join(classes))
     for field, value in config.items():
         if field.startswith("_") or field in used or field in ignored:
             continue
@@ -28,17 +34,34 @@ def read_fields(
         if field not in fixed and value in (None, False):
             continue
         if field not in fixed:
-            raise ValueError(f"{where}: {field} = {value!r} is not supported.")
+            raise unsupported(where, field, value)
         if value not in fixed[field]:
-            wanted = " or ".join(repr(v) for v in fixed[field])
-            raise ValueError(f"{where}: {field} = {value!r} is not supported, only {wanted}.")
+            raise unsupported(where, field, value, " or ".join(repr(v) for v in fixed[field]))
     return {field: config.get(field, default) for field, default in used.items()}
+
+
+def unsupported(where: str, field: str, value: Any, wanted: str = "") -> ValueError:
+    """The error of a field whose value is not ``wanted``, or that is not known at all."""
+    only = f", only {wanted}" if wanted else ""
+    return ValueError(f"{where}: {field} = {value!r} is not supported{only}.")
+
+
+def number(where: str, field: str, value: Any) -> float:
+    """``value`` if it is a finite number above 0. **Raises:** as `positive`.
+
+    >>> number("net", "eps", 1e-5)
+    1e-05
+    """
+    real = isinstance(value, int | float) and not isinstance(value, bool)
+    if not real or not 0 < value <= sys.float_info.max:
+        raise unsupported(where, field, value, "a positive number")
+    return float(value)
 
 
 def positive(where: str, field: str, value: Any) -> int:
     """``value`` if it is a positive integer. **Raises:** `ValueError` with the field's name."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"{where}: {field} = {value!r} is not supported, only a positive integer.")
+        raise unsupported(where, field, value, "a positive integer")
     return value
 
 
@@ -46,16 +69,26 @@ def positives(where: str, field: str, value: Any, count: int | None = None) -> l
     """``value`` if it is a list of positive integers. **Raises:** as `positive`."""
     if not isinstance(value, list | tuple) or not value or (count and len(value) != count):
         wanted = "as many positive integers as there are blocks" if count else "positive integers"
-        raise ValueError(f"{where}: {field} = {value!r} is not supported, only {wanted}.")
+        raise unsupported(where, field, value, wanted)
     return [positive(where, field, v) for v in value]
+
+
+def flag(where: str, field: str, value: Any) -> bool:
+    """``value`` if it is true or false. **Raises:** as `positive`."""
+    if not isinstance(value, bool):
+        raise unsupported(where, field, value, "True or False")
+    return value
+
+
+def choice(where: str, field: str, value: Any, known: Collection[str]) -> str:
+    """``value`` if it is one of the names ``known``. **Raises:** as `positive`."""
+    if not isinstance(value, str) or value not in known:
+        raise unsupported(where, field, value, " or ".join(repr(name) for name in known))
+    return value
 
 
 def kinds(where: str, field: str, value: Any, known: Mapping[str, bool], count: int) -> list[bool]:
     """What the names of a list of blocks stand for. **Raises:** as `positive`."""
     if not isinstance(value, list | tuple) or len(value) != count:
-        raise ValueError(f"{where}: {field} = {value!r} is not supported, only {count} blocks.")
-    for name in value:
-        if name not in known:
-            wanted = " or ".join(known)
-            raise ValueError(f"{where}: {field} has {name!r}, not supported; only {wanted}.")
-    return [known[name] for name in value]
+        raise unsupported(where, field, value, f"{count} blocks")
+    return [known[choice(where, field, name, known)] for name in value]

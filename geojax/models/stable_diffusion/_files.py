@@ -7,7 +7,7 @@ names and layouts are made the checkpoint format's current ones here, and nowher
 import json
 import mmap
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,8 +22,10 @@ _VARIANTS = ("", ".fp16", ".bf16")  # full precision first
 
 
 class Tensor(NamedTuple):
-    """A tensor in a file: its shape, and how to read it."""
+    """A tensor in a file: where it is, its dtype and shape, and how to read it."""
 
+    origin: str
+    dtype: str
     shape: tuple[int, ...]
     read: Callable[[Any], Array]
 
@@ -44,7 +46,8 @@ def read_json(path: Path) -> dict[str, Any]:
 def tensors_of(folder: Path) -> dict[str, Tensor]:
     """The tensors of a component by their current names.
 
-    **Raises:** `FileNotFoundError` when a file is missing, `ValueError` when one is not readable.
+    **Raises:** `FileNotFoundError` when a file is missing, `ValueError` when one is not readable or
+    a tensor is there twice.
     """
     for variant in _VARIANTS:
         for stem in _SAFETENSORS:
@@ -52,11 +55,10 @@ def tensors_of(folder: Path) -> dict[str, Tensor]:
             whole = folder / f"{stem}{variant}.safetensors"
             if whole.is_file() or index.is_file():
                 files = [whole] if whole.is_file() else _shards(index)
-                found = {name: t for file in files for name, t in _in_safetensors(file).items()}
-                return {_current_name(name): t for name, t in found.items()}
+                return _by_current_name(pair for file in files for pair in _in_safetensors(file))
     for name in _MSGPACK:
         if (folder / name).is_file():
-            return {_current_name(n): t for n, t in _in_msgpack(folder / name)}
+            return _by_current_name(_in_msgpack(folder / name))
     pickled = sorted(path.name for path in folder.glob("*.bin"))
     if pickled:
         raise FileNotFoundError(
@@ -73,19 +75,22 @@ def _shards(index: Path) -> list[Path]:
     weight_map = read_json(index).get("weight_map")
     if not isinstance(weight_map, dict):
         raise ValueError(f"{index} has no weight_map.")
+    for name, shard in weight_map.items():
+        if not isinstance(shard, str):
+            raise ValueError(f"{index}: weight_map has {shard!r} for {name}, not a file's name.")
     return [index.parent / name for name in sorted(set(weight_map.values()))]
 
 
-def _in_safetensors(path: Path) -> dict[str, Tensor]:
+def _in_safetensors(path: Path) -> Iterator[tuple[str, Tensor]]:
     if not path.is_file():
         raise FileNotFoundError(f"no {path}, which the index beside it names.")
     try:
         file = safe_open(str(path), framework="flax")
         # The names' own `keys()`: the file is no dictionary.
-        return {
-            name: Tensor(tuple(file.get_slice(name).get_shape()), _reader(file, name))
-            for name in file.keys()  # noqa: SIM118
-        }
+        for name in file.keys():  # noqa: SIM118
+            entry = file.get_slice(name)
+            shape, dtype = tuple(entry.get_shape()), str(entry.get_dtype())
+            yield name, Tensor(_origin(name, path), dtype, shape, _reader(file, name))
     except SafetensorError as error:
         raise ValueError(f"{path} is not a readable safetensors file: {error}") from None
 
@@ -106,11 +111,10 @@ def _in_msgpack(path: Path) -> Iterator[tuple[str, Tensor]]:
         content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     try:
         tree = serialization.msgpack_restore(content)  # pyright: ignore[reportArgumentType]
-        leaves = list(_leaves(tree))
+        tensors = [_from_flax(keys, value, path) for keys, value in _leaves(tree)]
     except Exception as error:  # msgpack's many
         raise ValueError(f"{path} is not a readable Flax file: {error}") from None
-    for keys, value in leaves:
-        yield _from_flax(keys, value)
+    yield from tensors
 
 
 def _leaves(tree: Any, keys: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
@@ -121,7 +125,7 @@ def _leaves(tree: Any, keys: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, 
             yield (*keys, key), value
 
 
-def _from_flax(keys: tuple[str, ...], value: np.ndarray) -> tuple[str, Tensor]:
+def _from_flax(keys: tuple[str, ...], value: np.ndarray, path: Path) -> tuple[str, Tensor]:
     """Flax numbers its modules ``resnets_0`` and keeps inputs before outputs."""
     *modules, parameter = keys
     # But "linear_1" of the time embedding is a name.
@@ -132,8 +136,30 @@ def _from_flax(keys: tuple[str, ...], value: np.ndarray) -> tuple[str, Tensor]:
         parameter, parameter
     )
     # `array`, not `asarray`: what is kept must not lie in the mapped file.
-    tensor = Tensor(value.shape, lambda dtype: jnp.array(value, dtype=dtype))
+    tensor = Tensor(
+        _origin(".".join(keys), path),
+        value.dtype.name,
+        value.shape,
+        lambda dtype: jnp.array(value, dtype=dtype),
+    )
     return ".".join([*parts, parameter]), tensor
+
+
+def _origin(name: str, path: Path) -> str:
+    return f"{name} in {path.parent.name}/{path.name}"
+
+
+def _by_current_name(tensors: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:
+    found: dict[str, Tensor] = {}
+    for name, tensor in tensors:
+        current = _current_name(name)
+        if current in found:
+            raise ValueError(
+                f"{current} is there twice: {found[current].origin} and {tensor.origin}. Only one "
+                "can be loaded: remove the other."
+            )
+        found[current] = tensor
+    return found
 
 
 _OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}

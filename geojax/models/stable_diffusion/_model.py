@@ -7,25 +7,17 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Real
 
-from ...scores import (
-    AbstractScore,
-    ClassifierFreeGuidance,
-    NoisePrediction,
-    ScaledLinear,
-    VelocityPrediction,
-    VPLinear,
-)
+from ...scores import AbstractScore, ClassifierFreeGuidance, ScaledLinear, VPLinear
 from ._attention import Implementation
 from ._clip import TextEncoder
 from ._files import read_json
+from ._scheduler import PREDICTIONS, read_scheduler
 from ._tokenizer import Tokenizer
 from ._unet import UNet
 from ._vae import Autoencoder
 from ._weights import fill
 
 _PIPELINES = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline")
-_SCHEDULES = {"scaled_linear": ScaledLinear, "linear": VPLinear}
-_PREDICTIONS = {"epsilon": NoisePrediction, "v_prediction": VelocityPrediction}
 
 
 class _Timed(eqx.Module):
@@ -95,7 +87,7 @@ class StableDiffusion(eqx.Module):
     def score(self) -> AbstractScore:
         """The score on scaled latents; ``args`` are a text condition. One U-Net evaluation."""
         network = _Timed(self.unet, self.schedule.num_steps)
-        return _PREDICTIONS[self.prediction](network, self.schedule)
+        return PREDICTIONS[self.prediction](network, self.schedule)
 
     def guided(
         self, scale: Real[Array, ""] | float = 7.5, negative_prompt: str = ""
@@ -121,11 +113,13 @@ def load(
     - ``folder``: with ``unet``, ``vae``, ``text_encoder``, ``tokenizer`` and ``scheduler`` in it;
       weights in safetensors (whole or in shards) or Flax's msgpack, configurations in JSON.
     - ``dtype``: of the weights and the networks' arithmetic; what goes in and comes out keeps its
-      own. bfloat16 halves memory and suits GPUs; float16 may overflow in the autoencoder.
+      own. bfloat16 halves memory and suits GPUs. In float16 the autoencoder may overflow: it is
+      kept in float32 unless its config has ``"force_upcast": false``, whose default is true.
     - ``attention``, ``remat``: of the U-Net, see `UNet`.
 
     Nothing is ever downloaded. Every tensor of the files must have its place, and every parameter
-    its tensor.
+    its tensor. Of the scheduler's file the noise schedule and the prediction type are taken; what
+    only places the steps of its own sampler is not used.
 
     **Raises:** `FileNotFoundError` when a file is missing; `ValueError` when ``folder`` is none (a
     hub's name: the message says how to fetch it), a file is damaged, the weights do not fit, or a
@@ -148,15 +142,18 @@ def load(
     folder = Path(folder)
     _check_pipeline(folder)
     configs = {name: read_json(folder / name / "config.json") for name in _NETWORKS}
-    schedule, prediction = _read_scheduler(folder / "scheduler" / "scheduler_config.json")
+    schedule, prediction = read_scheduler(folder / "scheduler" / "scheduler_config.json")
     makers = {
         "unet": lambda: UNet(configs["unet"], attention=attention, remat=remat),
         "vae": lambda: Autoencoder(configs["vae"]),
         "text_encoder": lambda: TextEncoder(configs["text_encoder"]),
     }
-    _check_widths(*(eqx.filter_eval_shape(make) for make in makers.values()))
+    empty: dict[str, Any] = {name: eqx.filter_eval_shape(make) for name, make in makers.items()}
+    _check_widths(**empty)
+    upcast = jnp.dtype(dtype) == jnp.float16 and empty["vae"].force_upcast
+    dtypes = dict.fromkeys(empty, dtype) | ({"vae": jnp.float32} if upcast else {})
     networks: dict[str, Any] = {
-        name: fill(make, folder / name, dtype) for name, make in makers.items()
+        name: fill(network, folder / name, dtypes[name]) for name, network in empty.items()
     }
     length = len(networks["text_encoder"].embeddings.position_embedding.weight)
     tokenizer = Tokenizer(folder / "tokenizer", length)
@@ -192,25 +189,3 @@ def _check_widths(unet: UNet, vae: Autoencoder, text_encoder: TextEncoder) -> No
             f"unet/config.json: cross_attention_dim = {unet.text_width} does not fit hidden_size "
             f"= {text_encoder.width} of text_encoder/config.json."
         )
-
-
-def _read_scheduler(path: Path) -> tuple[ScaledLinear | VPLinear, str]:
-    """The noise schedule; what is about a sampler's steps is left to the samplers."""
-    config = read_json(path)
-    kind, prediction = config.get("beta_schedule", "linear"), config.get("prediction_type")
-    prediction = "epsilon" if prediction is None else prediction
-    for field, value, known in (
-        ("beta_schedule", kind, list(_SCHEDULES)),
-        ("prediction_type", prediction, list(_PREDICTIONS)),
-        ("trained_betas", config.get("trained_betas"), [None]),
-        ("rescale_betas_zero_snr", config.get("rescale_betas_zero_snr", False), [False]),
-    ):
-        if value not in known:
-            wanted = " or ".join(repr(v) for v in known)
-            raise ValueError(f"{path}: {field} = {value!r} is not supported, only {wanted}.")
-    schedule = _SCHEDULES[kind](
-        num_steps=config.get("num_train_timesteps", 1000),
-        beta_start=config.get("beta_start", 1e-4),
-        beta_end=config.get("beta_end", 2e-2),
-    )
-    return schedule, prediction

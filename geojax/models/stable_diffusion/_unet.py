@@ -10,10 +10,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Real
 
 from ._attention import Implementation, Transformer
-from ._config import kinds, positive, positives, read_fields
+from ._config import flag, kinds, number, positive, positives, read_fields
 from ._layers import Conv, GroupNorm, Linear, Resample, ResnetBlock
 
 _WHERE = "unet/config.json"
+_CLASSES = ("UNet2DConditionModel",)
 _DOWN = {"DownBlock2D": False, "CrossAttnDownBlock2D": True}
 _UP = {"UpBlock2D": False, "CrossAttnUpBlock2D": True}
 _USED = {
@@ -133,7 +134,9 @@ class UNet(eqx.Module):
         if attention not in get_args(Implementation):
             wanted = " or ".join(repr(name) for name in get_args(Implementation))
             raise ValueError(f"attention must be {wanted}, got {attention!r}.")
-        fields = read_fields(config, _WHERE, used=_USED, fixed=_FIXED, ignored=_IGNORED)
+        fields = read_fields(
+            config, _WHERE, used=_USED, fixed=_FIXED, ignored=_IGNORED, classes=_CLASSES
+        )
         channels = positives(_WHERE, "block_out_channels", fields["block_out_channels"])
         levels = len(channels)
         heads = fields["attention_head_dim"]  # their number, whatever its name says
@@ -151,7 +154,8 @@ class UNet(eqx.Module):
             )
         }
         layers, groups = whole["layers_per_block"], whole["norm_num_groups"]
-        eps, c_time = float(fields["norm_eps"]), 4 * channels[0]
+        eps, c_time = number(_WHERE, "norm_eps", fields["norm_eps"]), 4 * channels[0]
+        linear = flag(_WHERE, "use_linear_projection", fields["use_linear_projection"])
 
         def resnet(c_in, c_out):
             return ResnetBlock(c_in, c_out, c_time, groups, eps)
@@ -167,7 +171,7 @@ class UNet(eqx.Module):
                 whole["cross_attention_dim"],
                 heads[level],
                 groups,
-                linear=bool(fields["use_linear_projection"]),
+                linear=linear,
                 implementation=attention,
             )
 

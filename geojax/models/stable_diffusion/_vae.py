@@ -8,10 +8,11 @@ import jax
 from jaxtyping import Array, Float
 
 from ._attention import Attention
-from ._config import kinds, positive, positives, read_fields
+from ._config import flag, kinds, number, positive, positives, read_fields
 from ._layers import Conv, GroupNorm, Resample, ResnetBlock
 
 _WHERE = "vae/config.json"
+_CLASSES = ("AutoencoderKL",)
 _EPS = 1e-6
 _USED = {
     "in_channels": 3,
@@ -23,6 +24,7 @@ _USED = {
     "latent_channels": 4,
     "norm_num_groups": 32,
     "scaling_factor": 0.18215,
+    "force_upcast": True,
 }
 _FIXED = {
     "act_fn": ["silu", "swish"],
@@ -30,7 +32,7 @@ _FIXED = {
     "use_post_quant_conv": [True],
     "mid_block_add_attention": [True],
 }
-_IGNORED = ("sample_size", "force_upcast")
+_IGNORED = ("sample_size",)
 
 
 class _DownBlock(eqx.Module):
@@ -124,7 +126,7 @@ class Autoencoder(eqx.Module):
     ``config`` are the fields of the checkpoint's ``vae/config.json``. Latents are the *mean* of the
     encoder's distribution times ``scaling_factor``, so that encoding is deterministic. The
     arithmetic is that of the weights' dtype, results have the dtype of what came in. The weights
-    are zero until `load` fills them.
+    are zero until `load` fills them; ``force_upcast`` says that float16 is too narrow for them.
 
     **Raises:** `ValueError` on a config that is not supported, with the field's name; on a wrong
     shape when called.
@@ -146,9 +148,12 @@ class Autoencoder(eqx.Module):
     latent_channels: int = eqx.field(static=True)
     unit: int = eqx.field(static=True)
     scaling_factor: float = eqx.field(static=True)
+    force_upcast: bool = eqx.field(static=True)
 
     def __init__(self, config: Mapping[str, Any]):
-        fields = read_fields(config, _WHERE, used=_USED, fixed=_FIXED, ignored=_IGNORED)
+        fields = read_fields(
+            config, _WHERE, used=_USED, fixed=_FIXED, ignored=_IGNORED, classes=_CLASSES
+        )
         channels = positives(_WHERE, "block_out_channels", fields["block_out_channels"])
         for name, known in (
             ("down_block_types", "DownEncoderBlock2D"),
@@ -170,7 +175,9 @@ class Autoencoder(eqx.Module):
         self.quant_conv = Conv(2 * latent, 2 * latent, 1)
         self.post_quant_conv = Conv(latent, latent, 1)
         self.channels, self.latent_channels = c_in, latent
-        self.unit, self.scaling_factor = 2 ** (len(channels) - 1), float(fields["scaling_factor"])
+        self.unit = 2 ** (len(channels) - 1)
+        self.scaling_factor = number(_WHERE, "scaling_factor", fields["scaling_factor"])
+        self.force_upcast = flag(_WHERE, "force_upcast", fields["force_upcast"])
 
     def encode(self, pixels: Float[Array, "c height width"]) -> Float[Array, "c_latent h w"]:
         """Scaled latents of an image."""

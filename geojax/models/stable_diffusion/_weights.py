@@ -1,6 +1,5 @@
 """Filling a network from a component's files: every key is accounted for."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,6 +10,8 @@ from ._files import tensors_of
 
 _Network = TypeVar("_Network", bound=eqx.Module)
 _BUFFERS = {"embeddings.position_ids"}  # 0, 1, 2, ...: old checkpoints carry it
+# As safetensors and numpy name them.
+_FLOATS = {"f16", "bf16", "f32", "f64", "float16", "bfloat16", "float32", "float64"}
 _SHOWN = 8  # names of each kind in a message
 
 
@@ -25,14 +26,13 @@ def parameter_names(network: eqx.Module) -> dict[str, Any]:
     return {_key(path): leaf for path, leaf in leaves}
 
 
-def fill(make: Callable[[], _Network], folder: Path, dtype: Any) -> _Network:
-    """The network with the weights of ``folder``, in ``dtype``; ``make`` makes an empty one.
+def fill(network: _Network, folder: Path, dtype: Any) -> _Network:
+    """The network with the weights of ``folder``, in ``dtype``.
 
-    **Raises:** `ValueError` that lists the keys that are missing, unexpected or of another shape;
-    else as `tensors_of`.
+    ``network`` is an empty one, of `equinox.filter_eval_shape`. **Raises:** `ValueError` that lists
+    the keys that are missing, unexpected, of another shape or no weights by their type; else as
+    `tensors_of`.
     """
-    # Nothing is allocated for the empty network.
-    network = eqx.filter_eval_shape(make)
     wanted, tensors = parameter_names(network), tensors_of(folder)
     given = {name: tensor for name, tensor in tensors.items() if name not in _BUFFERS}
     faults = {
@@ -42,6 +42,11 @@ def fill(make: Callable[[], _Network], folder: Path, dtype: Any) -> _Network:
             f"{name} {given[name].shape} where config.json says {leaf.shape}"
             for name, leaf in wanted.items()
             if name in given and given[name].shape != leaf.shape
+        ],
+        "not of 16, 32 or 64 bit floats": [
+            f"{name} ({given[name].dtype})"
+            for name in wanted
+            if name in given and given[name].dtype.lower() not in _FLOATS
         ],
     }
     if any(faults.values()):

@@ -99,9 +99,7 @@ def tensors(style: str) -> dict[str, dict[str, np.ndarray]]:
 def write_checkpoint(folder: Path, style: str = "sd1", *, weights=None) -> Path:
     """A checkpoint folder; ``weights`` are `tensors(style)`, or altered ones."""
     for part, config in configs(style).items():
-        (folder / part).mkdir(parents=True, exist_ok=True)
-        name = "scheduler_config.json" if part == "scheduler" else "config.json"
-        (folder / part / name).write_text(json.dumps(config))
+        write_config(folder, part, config)
     for part, arrays in (weights or tensors(style)).items():
         stem = "model" if part == "text_encoder" else "diffusion_pytorch_model"
         save_file(arrays, folder / part / f"{stem}.safetensors")
@@ -109,6 +107,25 @@ def write_checkpoint(folder: Path, style: str = "sd1", *, weights=None) -> Path:
     index = {"_class_name": "StableDiffusionPipeline"}
     (folder / "model_index.json").write_text(json.dumps(index))
     return folder
+
+
+def write_config(folder: Path, part: str, config: dict) -> None:
+    """The configuration of a component."""
+    name = "scheduler_config.json" if part == "scheduler" else "config.json"
+    (folder / part).mkdir(parents=True, exist_ok=True)
+    (folder / part / name).write_text(json.dumps(config))
+
+
+def write_shards(folder: Path, *shards: dict[str, np.ndarray]) -> dict[str, str]:
+    """Weights of a component in several files; the index that it writes says where each is."""
+    weight_map = {}
+    for i, arrays in enumerate(shards):
+        file = f"part-{i}.safetensors"
+        save_file(arrays, folder / file)
+        weight_map |= dict.fromkeys(arrays, file)
+    index = folder / "diffusion_pytorch_model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": weight_map}))
+    return weight_map
 
 
 def write_tokenizer(folder: Path) -> None:

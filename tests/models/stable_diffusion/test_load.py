@@ -7,12 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
 
 from geojax.models.stable_diffusion import load
+from geojax.models.stable_diffusion._scheduler import read_scheduler
 from geojax.models.stable_diffusion._weights import parameter_names
+from geojax.scores import ScaledLinear
 
-from .checkpoints import configs, tensors, write_checkpoint
+from .checkpoints import configs, tensors, write_checkpoint, write_config, write_shards
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
 
@@ -20,6 +21,15 @@ UNET = "unet/diffusion_pytorch_model.safetensors"
 @pytest.fixture
 def folder(tmp_path):
     return write_checkpoint(tmp_path / "model")
+
+
+def load_error(folder, pattern):
+    """The one line that refuses ``folder``."""
+    with pytest.raises(ValueError, match=pattern) as error:
+        load(folder)
+    line = str(error.value)
+    assert "\n" not in line
+    return line
 
 
 def weights_of(model):
@@ -45,14 +55,9 @@ def test_every_tensor_is_in_its_place(folder):
 
 def test_shards(folder):
     expected, whole = load(folder), folder / UNET
-    arrays = tensors("sd1")["unet"]
+    arrays = list(tensors("sd1")["unet"].items())
     whole.unlink()
-    shards = {name: f"part-{i % 3}.safetensors" for i, name in enumerate(arrays)}
-    for shard in set(shards.values()):
-        names = [name for name, where in shards.items() if where == shard]
-        save_file({name: arrays[name] for name in names}, whole.parent / shard)
-    index = whole.with_name(whole.name + ".index.json")
-    index.write_text(json.dumps({"weight_map": shards}))
+    write_shards(whole.parent, *(dict(arrays[i::3]) for i in range(3)))
     assert_same(load(folder), expected)
     (whole.parent / "part-1.safetensors").unlink()
     with pytest.raises(FileNotFoundError, match=r"no .*part-1.safetensors, which the index"):
@@ -113,8 +118,37 @@ def test_flax_msgpack(folder):
         load(folder)
 
 
+def test_what_is_there_twice_is_named(folder):
+    weights = tensors("sd1")
+    final = {name: a for name, a in weights["text_encoder"].items() if "final" in name}
+    weights["text_encoder"] |= {f"text_model.{name}": array for name, array in final.items()}
+    write_checkpoint(folder, weights=weights)
+    # The U-Net is filled first.
+    load_error(folder, r"final_layer_norm\.(bias|weight) is there twice: .* and text_model\.final_")
+    (folder / UNET).unlink()
+    again = {"conv_out.bias": weights["unet"]["conv_out.bias"]}
+    write_shards(folder / "unet", weights["unet"], again)
+    places = r"conv_out\.bias in unet/part-0\.\w+ and conv_out\.bias in unet/part-1"
+    load_error(folder, rf"conv_out\.bias is there twice: {places}")
+
+
+def test_an_index_names_files(folder):
+    (folder / UNET).unlink()
+    index = {"weight_map": write_shards(folder / "unet", {}) | {"conv_in.bias": ["a"]}}
+    (folder / f"{UNET}.index.json").write_text(json.dumps(index))
+    load_error(folder, r"index\.json: weight_map has \['a'\] for conv_in\.bias, not a file's name")
+
+
+def test_weights_are_floats(folder):
+    weights = tensors("sd1")
+    weights["unet"]["conv_in.bias"] = np.ones(8, np.int64)
+    write_checkpoint(folder, weights=weights)
+    load_error(folder, r"unet .* not of 16, 32 or 64 bit floats: conv_in\.bias \(I64\)")
+
+
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
 def test_other_dtypes(folder, dtype):
+    write_config(folder, "vae", configs("sd1")["vae"] | {"force_upcast": False})
     found = parameter_names(load(folder, dtype=dtype))
     assert {array.dtype for array in found.values()} == {jnp.dtype(dtype)}
     half = {
@@ -125,6 +159,18 @@ def test_other_dtypes(folder, dtype):
     assert {array.dtype for array in again.values()} == {jnp.dtype("float32")}
     for name, array in found.items():
         np.testing.assert_array_equal(array.astype(jnp.float32), again[name])
+
+
+@pytest.mark.parametrize("stated", [{}, {"force_upcast": True}])
+@pytest.mark.parametrize("dtype, vae", [(jnp.float16, jnp.float32), (jnp.bfloat16, jnp.bfloat16)])
+def test_float16_is_too_narrow_for_an_autoencoder_unless_its_config_denies_it(
+    folder, stated, dtype, vae
+):
+    write_config(folder, "vae", configs("sd1")["vae"] | stated)
+    model = load(folder, dtype=dtype)
+    assert {array.dtype for array in weights_of(model.vae).values()} == {jnp.dtype(vae)}
+    for other in (model.unet, model.text_encoder):
+        assert {array.dtype for array in weights_of(other).values()} == {jnp.dtype(dtype)}
 
 
 def test_variants_of_files(folder):
@@ -192,13 +238,106 @@ def test_broken_folders(folder):
         ("scheduler", {"beta_schedule": "squaredcos_cap_v2"}, "beta_schedule = 'squaredcos"),
         ("scheduler", {"prediction_type": "sample"}, "prediction_type = 'sample'"),
         ("scheduler", {"rescale_betas_zero_snr": True}, "rescale_betas_zero_snr = True"),
+        ("scheduler", {"beta_start": 0.02}, "beta_start and beta_end must satisfy"),
+        ("unet", {"down_block_types": [{}, "DownBlock2D"]}, "only 'DownBlock2D' or 'CrossAttn"),
+        ("unet", {"use_linear_projection": "no"}, "only True or False"),
+        ("vae", {"force_upcast": 1}, "only True or False"),
+        ("text_encoder", {"hidden_act": ["gelu"]}, "only 'quick_gelu' or 'gelu'"),
+        ("scheduler", {"beta_schedule": ["linear"]}, "only 'scaled_linear' or 'linear'"),
+        ("scheduler", {"num_train_timesteps": "1000"}, "only a positive integer"),
+        ("scheduler", {"num_train_timesteps": None}, "only a positive integer"),
+        ("unet", {"_class_name": "UNet3DConditionModel"}, "only UNet2DConditionModel"),
+        ("unet", {"_class_name": ["UNet2DConditionModel"]}, "only UNet2DConditionModel"),
+        ("vae", {"_class_name": "VQModel"}, "only AutoencoderKL"),
+        ("scheduler", {"_class_name": "FlowMatchEulerDiscreteScheduler"}, "only PNDMScheduler"),
+        ("scheduler", {"_class_name": "LCMScheduler", "timestep_scaling": 10}, "only PNDM"),
+        ("scheduler", {"timestep_scaling": 10}, "timestep_scaling = 10 is not supported."),
+        ("scheduler", {"use_flow_sigmas": True}, "only False"),
+        ("scheduler", {"use_dynamic_shifting": True}, "is not supported."),
+        ("scheduler", {"timestep_type": "continuous"}, "only 'discrete'"),
+        ("scheduler", {"trained_betas": [0.1]}, "only None"),
+        ("scheduler", {"variance_type": "learned"}, "only None or 'fixed_small'"),
+        ("scheduler", {"thresholding": True}, "only False"),
+        ("scheduler", {"clip_sample": True}, "only False"),
+        ("scheduler", {"set_alpha_to_one": True}, "only False"),
     ],
 )
 def test_a_config_that_is_not_supported(folder, part, change, message):
-    name = "scheduler_config.json" if part == "scheduler" else "config.json"
-    (folder / part / name).write_text(json.dumps(configs("sd1")[part] | change))
-    with pytest.raises(ValueError, match=re.escape(message)):
-        load(folder)
+    write_config(folder, part, configs("sd1")[part] | change)
+    line = load_error(folder, re.escape(message))
+    assert any(field in line for field in change)
+    assert f"{part}/" in line or "norm_num_groups" in line
+
+
+NUMBERS = [("unet", "norm_eps"), ("vae", "scaling_factor"), ("text_encoder", "layer_norm_eps")]
+NUMBERS += [("scheduler", "beta_start"), ("scheduler", "beta_end")]
+
+
+@pytest.mark.parametrize("value", [None, "1", True, [1], 0, -1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("part, field", NUMBERS)
+def test_numbers_are_numbers(tmp_path, part, field, value):
+    for name, config in configs("sd1").items():
+        write_config(tmp_path, name, config | ({field: value} if name == part else {}))
+    told = re.escape(f"{field} = {value!r} is not supported, only a positive number.")
+    load_error(tmp_path, rf"^{part}/(scheduler_)?config\.json: {told}")
+
+
+SD = configs("sd1")["scheduler"]
+DPM = {
+    "_class_name": "DPMSolverMultistepScheduler",
+    "algorithm_type": "dpmsolver++",
+    "dynamic_thresholding_ratio": 0.995,
+    "euler_at_final": False,
+    "final_sigmas_type": "zero",
+    "flow_shift": 1.0,
+    "lambda_min_clipped": -float("inf"),
+    "lower_order_final": True,
+    "prediction_type": "v_prediction",
+    "sample_max_value": 1.0,
+    "solver_order": 2,
+    "solver_type": "midpoint",
+    "thresholding": False,
+    "time_shift_type": "exponential",
+    "timestep_spacing": "linspace",
+    "trained_betas": None,
+    "use_dynamic_shifting": False,
+    "use_flow_sigmas": False,
+    "use_karras_sigmas": True,
+    "use_lu_lambdas": False,
+    "variance_type": None,
+}
+EULER = {
+    "_class_name": "EulerDiscreteScheduler",
+    "interpolation_type": "linear",
+    "sigma_max": None,
+    "skip_prk_steps": True,
+    "timestep_type": "discrete",
+    "use_karras_sigmas": False,
+}
+DDPM = {"_class_name": "DDPMScheduler", "clip_sample_range": 1.0, "variance_type": "fixed_small"}
+BETAS = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
+HEUN = {"_class_name": "HeunDiscreteScheduler", "beta_schedule": "scaled_linear"}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        SD | {"skip_prk_steps": True, "timestep_spacing": "leading", "trained_betas": None},
+        SD | {"_class_name": "FlaxDDIMScheduler", "prediction_type": "v_prediction"},
+        SD | {"steps_offset": 0, "_diffusers_version": "0.4.0"},
+        SD | DPM,
+        SD | EULER,
+        SD | DDPM,
+        BETAS,
+        HEUN,
+    ],
+    ids=["PNDM", "Flax", "offset", "DPM", "Euler", "DDPM", "old", "Heun"],
+)
+def test_schedulers_of_real_checkpoints(tmp_path, config):
+    write_config(tmp_path, "scheduler", config)
+    schedule, prediction = read_scheduler(tmp_path / "scheduler" / "scheduler_config.json")
+    assert schedule == ScaledLinear(num_steps=1000, beta_start=0.00085, beta_end=0.012)
+    assert prediction == config.get("prediction_type", "epsilon")
 
 
 def test_other_pipelines(folder):

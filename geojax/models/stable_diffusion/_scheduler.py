@@ -1,0 +1,106 @@
+"""The noise schedule and the prediction type of a checkpoint, from its scheduler's config."""
+
+from pathlib import Path
+
+from ...scores import NoisePrediction, ScaledLinear, VelocityPrediction, VPLinear
+from ._config import choice, number, positive, read_fields
+from ._files import read_json
+
+_SCHEDULES = {"scaled_linear": ScaledLinear, "linear": VPLinear}
+PREDICTIONS = {"epsilon": NoisePrediction, "v_prediction": VelocityPrediction}
+
+_USED = {
+    "num_train_timesteps": 1000,
+    "beta_schedule": "linear",
+    "beta_start": 1e-4,
+    "beta_end": 2e-2,
+    "prediction_type": "epsilon",
+}
+# These have other defaults of their own.
+_USED_BY_HEUN = {"beta_start": 0.00085, "beta_end": 0.012}
+_HEUN = ("HeunDiscreteScheduler", "KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler")
+# All are samplers of one noise process. The rest (flow matching, EDM, consistency models) are not.
+_CLASSES = (
+    "PNDMScheduler",
+    "DDIMScheduler",
+    "DDPMScheduler",
+    "LMSDiscreteScheduler",
+    "EulerDiscreteScheduler",
+    "EulerAncestralDiscreteScheduler",
+    *_HEUN,
+    "DPMSolverMultistepScheduler",
+    "DPMSolverSinglestepScheduler",
+    "DPMSolverSDEScheduler",
+    "DEISMultistepScheduler",
+    "UniPCMultistepScheduler",
+)
+_FIXED = {
+    # Of the schedule, and of what the network is told and predicts.
+    "trained_betas": [None],
+    "rescale_betas_zero_snr": [False],
+    "use_flow_sigmas": [False],
+    "timestep_type": ["discrete"],
+    "predict_epsilon": [True],
+    "variance_type": [None, "fixed_small", "fixed_small_log", "fixed_large", "fixed_large_log"],
+    # Of the estimate of clean latents, which is the score's own here.
+    "thresholding": [False],
+    "clip_sample": [False],
+    # Sampling ends at timestep 0.
+    "set_alpha_to_one": [False],
+}
+# They place and combine the steps of the file's own sampler, or tune what `_FIXED` has switched
+# off. Samplers here place their own steps, and the score is the same.
+_IGNORED = (
+    "algorithm_type",
+    "clip_sample_range",
+    "disable_corrector",
+    "dynamic_thresholding_ratio",
+    "euler_at_final",
+    "final_sigmas_type",
+    "flow_shift",
+    "interpolation_type",
+    "lambda_min_clipped",
+    "lower_order_final",
+    "noise_sampler_seed",
+    "predict_x0",
+    "sample_max_value",
+    "sigma_max",
+    "sigma_min",
+    "skip_prk_steps",
+    "solver_order",
+    "solver_p",
+    "solver_type",
+    "steps_offset",
+    "tensor_format",
+    "time_shift_type",
+    "timestep_spacing",
+    "use_beta_sigmas",
+    "use_exponential_sigmas",
+    "use_karras_sigmas",
+    "use_lu_lambdas",
+)
+
+
+def read_scheduler(path: Path) -> tuple[ScaledLinear | VPLinear, str]:
+    """The noise schedule, and what the U-Net predicts: a name of `PREDICTIONS`.
+
+    **Raises:** `ValueError` with the field's name on what would change them and is not supported.
+    """
+    config, where = read_json(path), "scheduler/scheduler_config.json"
+    heun = config.get("_class_name") in _HEUN
+    fields = read_fields(
+        config,
+        where,
+        used=_USED | (_USED_BY_HEUN if heun else {}),
+        fixed=_FIXED,
+        ignored=_IGNORED,
+        classes=_CLASSES,
+    )
+    kind = choice(where, "beta_schedule", fields["beta_schedule"], _SCHEDULES)
+    prediction = choice(where, "prediction_type", fields["prediction_type"], PREDICTIONS)
+    steps = positive(where, "num_train_timesteps", fields["num_train_timesteps"])
+    betas = {name: number(where, name, fields[name]) for name in ("beta_start", "beta_end")}
+    try:
+        return _SCHEDULES[kind](num_steps=steps, **betas), prediction
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None

@@ -1,5 +1,6 @@
 """The networks agree with torch's: with committed outputs, and live where torch is installed."""
 
+import dataclasses
 import importlib.util
 from pathlib import Path
 
@@ -8,11 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from geojax.models.stable_diffusion import load
+from geojax.models.stable_diffusion import Tokenizer, load, text_to_image
 
-from .checkpoints import write_checkpoint
+from .checkpoints import write_checkpoint, write_tokenizer
 from .parity import LIMITS, difference, outputs, tiny_model
-from .torch_reference import TIMESTEP, TorchReference, inputs
+from .torch_reference import DDIM_STEPS, TIMESTEP, TorchReference, inputs
 
 each_style = pytest.mark.parametrize("style", ["sd1", "sd2"])
 GOLDEN = Path(__file__).with_name("golden.npz")
@@ -25,17 +26,43 @@ def test_golden_outputs_of_torch(style, name):
         assert difference(outputs(style)[name], golden[f"{style}.{name}"]) <= LIMITS[name]
 
 
+def live(test):
+    needed = ("torch", "diffusers", "transformers")
+    there = all(importlib.util.find_spec(name) for name in needed)
+    test = pytest.mark.skipif(not there, reason=f"live parity needs {', '.join(needed)}")(test)
+    # Theirs, of what they will change: nothing that geojax calls.
+    return pytest.mark.filterwarnings("ignore")(test)
+
+
 @each_style
-@pytest.mark.skipif(
-    not all(importlib.util.find_spec(name) for name in ("torch", "diffusers", "transformers")),
-    reason="live parity needs torch, diffusers and transformers",
-)
-# Theirs, of what they will change: nothing that geojax calls.
-@pytest.mark.filterwarnings("ignore")
+@live
 def test_live_outputs_of_torch(style):
     theirs = TorchReference(style).outputs(inputs(style))
     apart = {name: difference(outputs(style)[name], theirs[name]) for name in LIMITS}
     assert {name: d for name, d in apart.items() if d > LIMITS[name]} == {}
+
+
+@each_style
+@live
+def test_a_prompt_draws_the_picture_of_diffusers(style, tmp_path):
+    """All parts together, the tokenizer among them."""
+    write_tokenizer(tmp_path)
+    model = dataclasses.replace(tiny_model(style), tokenizer=Tokenizer(tmp_path))
+    words, key, side = ("a dog in snow", "a cat"), jax.random.key(3), 8 * model.vae.unit
+    ours = text_to_image(
+        model,
+        words[0],
+        key=key,
+        height=side,
+        width=side,
+        num_steps=DDIM_STEPS,
+        guidance=3.0,
+        negative_prompt=words[1],
+    )
+    latents = jax.random.normal(jax.random.split(key)[0], (4, 8, 8))
+    theirs = TorchReference(style).picture(tmp_path, *words, np.float32(latents), 3.0)
+    assert np.ptp(theirs) > 0.1
+    assert difference(np.float32(np.clip((ours + 1) / 2, 0, 1)), theirs) <= 1e-4
 
 
 def test_golden_outputs_are_small():

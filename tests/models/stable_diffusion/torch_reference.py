@@ -100,6 +100,32 @@ class TorchReference:
             states.append(x)
         return torch.stack(states)
 
+    def picture(self, tokenizer, prompt, negative_prompt, latents, guidance):
+        """The pixels in [0, 1] that diffusers' pipeline draws; ``tokenizer`` is a folder."""
+        import torch
+        from diffusers import DDIMScheduler, StableDiffusionPipeline
+        from transformers import CLIPTokenizer
+
+        pipeline = StableDiffusionPipeline(
+            **self.parts,
+            tokenizer=CLIPTokenizer.from_pretrained(str(tokenizer), model_max_length=77),
+            scheduler=DDIMScheduler.from_config(self.config["scheduler"]),
+            safety_checker=None,
+            feature_extractor=None,
+            requires_safety_checker=False,
+        )
+        pipeline.set_progress_bar_config(disable=True)
+        drawn = pipeline(
+            prompt,
+            *(side * pipeline.vae_scale_factor for side in latents.shape[1:]),
+            negative_prompt=negative_prompt,
+            latents=torch.from_numpy(latents)[None],
+            num_inference_steps=DDIM_STEPS,
+            guidance_scale=guidance,
+            output_type="pt",
+        )
+        return drawn.images[0].numpy()
+
 
 def _plain_attention():
     from diffusers.models.attention_processor import AttnProcessor

@@ -30,13 +30,15 @@ def compare() -> None:
     def path(end):
         """Seven segments, which no number of devices divides; in the user's own program."""
 
-        def of(devices):
-            rule = geojax.Midpoint(batch_size=2, devices=devices)
+        def of(rule, devices):
+            rule = rule(batch_size=2, devices=devices)
             return geojax.geodesic(metric, starts[0], end, rule=rule, throw=False, **options)
 
-        return of(None), of(devices)
+        rules = geojax.Midpoint, geojax.Quadrature
+        return [(of(rule, None), of(rule, devices)) for rule in rules]
 
-    alone, shared = path(ends[3])
+    (alone, shared), forward_only = path(ends[3])
+    assert_equal(*forward_only)
     batch = geojax.geodesic_batch(metric, starts, ends, batch_size=2, devices=devices, **options)
     assert bool(jnp.all(batch.result == geojax.RESULTS.successful))
     for found in (shared, batch[3]):
@@ -89,9 +91,9 @@ def main(devices: int, address: str = "", processes: int = 1, process: int = 0) 
         jax.distributed.initialize(address, processes, process)
     assert len(jax.devices()) == devices * processes
     compare()
+    compare_pictures()
     if processes == 1:
         compare_gradients()
-        compare_pictures()
     print(f"equal on {len(jax.devices())} devices of {jax.process_count()} processes")
 
 

@@ -155,9 +155,10 @@ def compare_latents(
         if bool(runs[name].result != RESULTS.successful):
             notes.append(f"{name}: {runs[name].message}")
     path = ExtendedGeodesic(solution, extension, until)
-    runs["geodesic"] = Interpolation(
-        path.evaluate(all_times), solution.result, solution.stats["score_evaluations"]
-    )
+    asked = solution.stats["score_evaluations"]
+    if extension is not None:
+        asked = asked + extension.stats["score_evaluations"]
+    runs["geodesic"] = Interpolation(path.evaluate(all_times), solution.result, asked)
     times["geodesic"] = seconds
     stage("figures")
     nodes = {name: run.points[: len(node_times)] for name, run in runs.items()}

@@ -108,6 +108,12 @@ def test_extrapolation_under_guidance_by_the_default_rule(
     assert metrics["successful"] and metrics["settings"]["negative_prompt"] == "a dog"
     figures = metrics["methods"]["geodesic"]
     assert figures["score_products"] > 0
+    # The extension's are among them; each is two of the network's. Two steps to invert each end and
+    # two back, and two for each picture.
+    beyond = metrics["extension"]["score_evaluations"]
+    assert figures["score_evaluations"] > beyond > 0
+    drawn = 2 * (2 + 2) + 2 * len(list((tmp_path / "frames").glob("geodesic_*.png")))
+    assert figures["network_evaluations"] == 2 * (figures["score_evaluations"] + drawn)
     assert (tmp_path / "frames" / "geodesic_1.5000.png").is_file()
 
 

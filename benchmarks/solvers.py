@@ -14,7 +14,7 @@ Sections:
   16,384 and N up to 256, float32.
 
 Every section adds to ``results/solvers.json`` as soon as a row is measured; a section run again
-replaces its rows. Counts are exact; times are medians on a machine that may be shared, to be read
+replaces its rows, or with ``--resume`` measures only those that are missing. Counts are exact; times are medians on a machine that may be shared, to be read
 as ratios within one run. Energies are re-priced by five Gauss-Legendre points a segment.
 """
 
@@ -146,6 +146,13 @@ def race(problem: Problem, contender: Contender) -> dict[str, Any]:
     if problem.exact is not None:
         row["relative_error"] = row["energy"] / problem.exact - 1
     return row
+
+
+def _is_of(row, problem: Problem, contender: Contender) -> bool:
+    """Whether a row of the result file is of this contender on this problem."""
+    told = [row[k] for k in ("problem", "dimension", "num_segments", "dtype", "solver")]
+    asked = [problem.name, problem.x0.size, problem.num_segments, str(problem.x0.dtype)]
+    return told == [*asked, contender.name]
 
 
 def exact_problems() -> list[Problem]:
@@ -281,6 +288,7 @@ def main() -> None:
         default=("float32", "float64"),
         help="of the network; optimisers other than Gauss-Newton always run in float32",
     )
+    parser.add_argument("--resume", action="store_true", help="only rows that the file lacks")
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     unknown = set(options.sections) - set(sections)
@@ -311,10 +319,12 @@ def main() -> None:
                 in_double = section == "network" and dtype == "float64"
                 if in_double and not isinstance(contender.solver, geojax.GaussNewton):
                     continue
+                rows = result.get(section, {}).get("rows", [])
+                if options.resume and any(_is_of(row, problem, contender) for row in rows):
+                    continue
                 row = race(problem, contender)
                 print({k: row[k] for k in list(row)[:3] + list(row)[5:]}, flush=True)
                 same = ("problem", "dimension", "num_segments", "dtype", "solver")
-                rows = result.get(section, {}).get("rows", [])
                 result[section] = with_row(rows, row, same)
                 save(options.out, result)
 

@@ -14,8 +14,9 @@ Sections:
   16,384 and N up to 256, float32.
 
 Every section adds to ``results/solvers.json`` as soon as a row is measured; a section run again
-replaces its rows, or with ``--resume`` measures only those that are missing. Counts are exact; times are medians on a machine that may be shared, to be read
-as ratios within one run. Energies are re-priced by five Gauss-Legendre points a segment.
+replaces its rows, or with ``--resume`` measures only those that are missing. Counts are exact;
+times are medians on a machine that may be shared, to be read as ratios within one run. Energies
+are re-priced by five Gauss-Legendre points a segment.
 """
 
 import argparse

@@ -91,14 +91,27 @@ _ROWS: list[tuple[str, str, Callable[[Any], str], str]] = [
         "Evaluations of the network to find and check the path.",
     ),
     (
+        "score_products",
+        "Derivative products",
+        number,
+        "With the network's Jacobian, from either side, each beside one of these evaluations.",
+    ),
+    (
         "network_evaluations",
         "Network evaluations",
         number,
         "All of the network: for the path and for its pictures, twice as many under guidance.",
     ),
+    (
+        "pricing_evaluations",
+        "… and for this table",
+        number,
+        "Of the network besides, to price the path: a program that only wants it needs none.",
+    ),
     ("seconds", "Seconds", _seconds, "To find the path."),
     ("compile_seconds", "of these compiling", _seconds, "Saved when compiled before."),
 ]
+_OF_SOLVING = {"iterations", "score_evaluations", "score_products", "seconds", "compile_seconds"}
 # What the library's messages call by the names of its own arguments.
 _OPTIONS = {
     "num_segments": "--segments",
@@ -136,7 +149,7 @@ def figure_rows(result: Comparison) -> list[FigureRow]:
             figures = dict(record.figures)
             bound = figures["lower_bound"]
             figures["excess"] = figures["length"] / bound if bound else math.nan
-            found = key in ("iterations", "score_evaluations", "seconds", "compile_seconds")
+            found = key in _OF_SOLVING
             unsolved = found and not figures["iterations" if key == "iterations" else "seconds"]
             values.append("–" if unsolved else show(figures[key]))
         rows.append(FigureRow(name, values, meaning))

@@ -13,7 +13,13 @@ import jax
 import jax.numpy as jnp
 
 from ..geodesics import GaussNewton, device_mesh
-from ..interpolation import INTERPOLATORS, METRICS, compare_latents
+from ..interpolation import (
+    ENDING_AT_B,
+    EXTRAPOLATORS,
+    INTERPOLATORS,
+    METRICS,
+    compare_latents,
+)
 from ..models import stable_diffusion
 from ..models.stable_diffusion import StableDiffusion
 from ._console import Stages, input_checked, tell
@@ -183,14 +189,19 @@ def _warnings_told() -> Iterator[None]:
 
 
 def _methods(text: str | None, extent: float) -> list[str]:
-    """The names of `INTERPOLATORS` in a list with commas. **Raises:** `ValueError` on others."""
-    known = {name.casefold(): name for name in INTERPOLATORS}
+    """The names of methods in a list with commas; those that only go on beyond B where there is an
+    extent. **Raises:** `ValueError` on others.
+    """
+    known = {n.casefold(): n for n in (INTERPOLATORS | EXTRAPOLATORS if extent else INTERPOLATORS)}
+    later = {name.casefold() for name in EXTRAPOLATORS} - set(known)
     names = [part.strip() for part in ("SLERP" if text is None else text).split(",")]
     names = [name for name in names if name]
     for name in names:
+        if name.casefold() in later:
+            raise ValueError(f"--methods has {name!r}, which is for extrapolate.")
         if name.casefold() not in known:
-            raise ValueError(f"--methods has {name!r}; known: {', '.join(INTERPOLATORS)}.")
-        if extent and known[name.casefold()] in ("NAO", "NoiseDiffusion"):
+            raise ValueError(f"--methods has {name!r}; known: {', '.join(known.values())}.")
+        if extent and known[name.casefold()] in ENDING_AT_B:
             raise ValueError(f"--methods has {name}, which ends at B: leave it out of extrapolate.")
     return [known[name.casefold()] for name in names]
 

@@ -173,7 +173,9 @@ class PromptSettings:
         str | None,
         _option(
             "What to set beside LERP and the geodesic, with commas: SLERP, NAO, NoiseDiffusion, "
-            "density, Jacobian, 'Stein as published', Stein, combined, smoothed. Default: SLERP."
+            "density, Jacobian, 'Stein as published', Stein, combined, smoothed, 'norm + Stein'; "
+            "with extrapolate 'tangent step' and 'score-guided walk', and not the two that end at "
+            "B, NAO and NoiseDiffusion. Default: SLERP."
         ),
     ] = None
     attention: Annotated[

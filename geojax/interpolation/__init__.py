@@ -17,6 +17,7 @@ from ._nao import Nao as Nao
 from ._nao import NormPriorMetric as NormPriorMetric
 from ._nao import nao_centroid as nao_centroid
 from ._noise_diffusion import NoiseDiffusion as NoiseDiffusion
+from ._registry import ENDING_AT_B as ENDING_AT_B
 from ._registry import EXTRAPOLATORS as EXTRAPOLATORS
 from ._registry import INTERPOLATORS as INTERPOLATORS
 from ._registry import METRICS as METRICS

@@ -14,12 +14,15 @@ class Interpolation(eqx.Module):
 
     - ``points``: at the times asked for, shape (times, *shape).
     - ``result``: a member of `RESULTS`; methods that solve nothing are successful.
-    - ``score_evaluations``: forward evaluations of the score to find the path.
+    - ``score_evaluations``: forward evaluations of the score to find the path, those inside a
+      derivative product included.
+    - ``score_products``: its derivative products (JVPs and VJPs).
     """
 
     points: Float[Array, "times *shape"]
     result: RESULTS
     score_evaluations: Integer[Array, ""]
+    score_products: Integer[Array, ""] = eqx.field(default_factory=lambda: jnp.asarray(0))
 
     @property
     def message(self) -> str:

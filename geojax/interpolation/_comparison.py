@@ -41,8 +41,8 @@ class PathRecord(NamedTuple):
       ``energy_fine`` (five Gauss-Legendre points a segment), ``resolution`` (their relative
       difference), ``length``, ``lower_bound`` (of the length of any path), ``deviation`` (largest
       distance from LERP at the same time, relative to |B - A|), ``picture_deviation`` (the same of
-      the pictures), ``log_density_change``, ``iterations``, ``score_evaluations`` (to find the
-      path), ``seconds`` and, of these, ``compile_seconds``.
+      the pictures), ``log_density_change``, ``iterations``, ``score_evaluations`` and
+      ``score_products`` (to find the path), ``seconds`` and, of these, ``compile_seconds``.
     - ``message``: how the method ended.
     """
 
@@ -61,8 +61,8 @@ class Comparison(NamedTuple):
     - ``frame_times``, ``node_times``: of the pictures and points, and of the curves.
     - ``given``: the two images, shape (2, *shape).
     - ``solution``, ``extension``: the geodesic and, beyond B, its continuation (or None).
-    - ``extension_figures``: ``energy_drift``, ``steps``, ``score_evaluations``, ``seconds``,
-      ``compile_seconds``; empty without an extension.
+    - ``extension_figures``: ``energy_drift``, ``steps``, ``score_evaluations``,
+      ``score_products``, ``seconds``, ``compile_seconds``; empty without an extension.
     - ``problems``: what went wrong, a sentence each; empty when every solve succeeded.
     - ``notes``: what a reader should know, a sentence each.
     """
@@ -153,9 +153,11 @@ def compare(
     found = {
         "iterations": int(solution.stats["num_steps"]),
         "score_evaluations": int(solution.stats["score_evaluations"]),
+        "score_products": int(solution.stats["score_products"]),
         **solve_seconds,
     }
-    direct = {"iterations": 0, "score_evaluations": 0, "seconds": 0.0, "compile_seconds": 0.0}
+    direct = dict.fromkeys(("iterations", "score_evaluations", "score_products"), 0)
+    direct |= {"seconds": 0.0, "compile_seconds": 0.0}
     within = frame_times <= 1
     records = {}
     for i, name in enumerate(METHODS):
@@ -213,6 +215,7 @@ def _extend(geodesic: Geodesic, solution: GeodesicSolution, until: float, num_se
         "energy_drift": float(extension.stats["energy_drift"]),
         "steps": int(extension.stats["num_steps"]),
         "score_evaluations": int(extension.stats["score_evaluations"]),
+        "score_products": int(extension.stats["score_products"]),
         **seconds,
     }
 

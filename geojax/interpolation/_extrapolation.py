@@ -1,5 +1,6 @@
 """Ways to go on beyond x1 that are no geodesics: what the exponential map is compared with."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -56,7 +57,7 @@ class TangentStep(_BeyondByScore):
 
         points = _joined(before.points, jax.vmap(beyond)(ts), ts)
         evaluations = self.num_corrections * jnp.sum(ts > 1) + before.score_evaluations
-        return Interpolation(points, before.result, evaluations)
+        return dataclasses.replace(before, points=points, score_evaluations=evaluations)
 
 
 class ScoreWalk(_BeyondByScore):
@@ -104,8 +105,8 @@ class ScoreWalk(_BeyondByScore):
         line = Polyline(jnp.linspace(0, 1, len(nodes), dtype=x0.dtype), nodes)
         late = (ts - 1) / jnp.where(until > 1, until - 1, 1.0)
         points = _joined(before.points, jax.vmap(line.evaluate)(jnp.clip(late, 0, 1)), ts)
-        walked = jnp.where(until > 1, 2 * self.num_steps, 0)
-        return Interpolation(points, before.result, before.score_evaluations + walked)
+        evaluations = before.score_evaluations + jnp.where(until > 1, 2 * self.num_steps, 0)
+        return dataclasses.replace(before, points=points, score_evaluations=evaluations)
 
 
 def _arrival(path: AbstractInterpolator, x0, x1, ts, key) -> tuple[Interpolation, jax.Array]:
@@ -113,7 +114,7 @@ def _arrival(path: AbstractInterpolator, x0, x1, ts, key) -> tuple[Interpolation
     near = jnp.asarray([1 - _NEAR], ts.dtype)
     found = path.run(x0, x1, jnp.concatenate([jnp.minimum(ts, 1), near]), key=key)
     velocity = (x1 - found.points[-1]) / _NEAR
-    return Interpolation(found.points[:-1], found.result, found.score_evaluations), velocity
+    return dataclasses.replace(found, points=found.points[:-1]), velocity
 
 
 def _joined(before, beyond, ts):

@@ -5,7 +5,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Integer
 
 from ..geodesics import RESULTS, GeodesicSolution, exponential_map, geodesic
 from ..metrics import AbstractMetric
@@ -24,6 +24,16 @@ class ExtendedGeodesic(eqx.Module):
     solution: GeodesicSolution
     extension: GeodesicSolution | None
     until: float = eqx.field(static=True)
+
+    @property
+    def cost(self) -> tuple[Integer[Array, ""], Integer[Array, ""]]:
+        """Score evaluations and derivative products of both parts."""
+        parts = [part.stats for part in (self.solution, self.extension) if part is not None]
+        evaluations, products = (
+            jnp.asarray(sum(stats[name] for stats in parts))
+            for name in ("score_evaluations", "score_products")
+        )
+        return evaluations, products
 
     def evaluate(self, ts: Float[Array, " times"]) -> Float[Array, "times *shape"]:
         """The points at times in [0, until]. **Raises:** a run-time error at any other time."""
@@ -96,9 +106,7 @@ class Geodesic(AbstractInterpolator):
             until = max(1.0, float(jnp.max(ts)))
         path = self.solve(x0, x1, until=until, throw=self.throw)
         result = path.solution.result
-        evaluations = path.solution.stats["score_evaluations"]
         if path.extension is not None:
             good = result == RESULTS.successful
             result = RESULTS.where(good, path.extension.result, result)
-            evaluations = evaluations + path.extension.stats["score_evaluations"]
-        return Interpolation(path.evaluate(ts), result, jnp.asarray(evaluations))
+        return Interpolation(path.evaluate(ts), result, *path.cost)

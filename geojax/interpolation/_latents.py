@@ -5,6 +5,7 @@ model: the paths are found among noised latents, points are denoised and decoded
 and the condition may change on the way from A to B.
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -14,7 +15,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from ..geodesics import RESULTS, AbstractRule, Midpoint, exponential_map, geodesic
+from ..geodesics import (
+    RESULTS,
+    AbstractRule,
+    Midpoint,
+    TwoPointProblem,
+    exponential_map,
+    geodesic,
+)
 from ..metrics import AbstractMetric
 from ..scores import AbstractScore, ConditionBetween
 from ._base import Interpolation, found
@@ -22,7 +30,7 @@ from ._comparison import Comparison, PathRecord, deviation, path_times, verdict
 from ._geodesic import ExtendedGeodesic
 from ._noise_diffusion import NoiseDiffusion
 from ._pictures import SAMPLERS, Pictures, Sampler, moved, shared_noise
-from ._registry import METRICS, MethodSettings, interpolator
+from ._registry import METRICS, MethodSettings, check_methods, interpolator
 from ._route import NoiseRoute
 from ._routed import Routed
 from ._seconds import stopwatch
@@ -64,7 +72,8 @@ def compare_latents(
     - ``rule``: how a segment is priced. Its ``batch_size`` and ``devices`` hold for everything, so
       also for denoising and decoding. Default: ``Midpoint(batch_size=4)``.
     - ``options``: of `geodesic`.
-    - ``methods``: names of `INTERPOLATORS` besides LERP, which is always there. They are set up
+    - ``methods``: names of `INTERPOLATORS`, and where ``until`` is beyond B of `EXTRAPOLATORS`,
+      besides LERP, which is always there. They are set up
       among the noised latents; how a solve of theirs ended is told in the notes.
     - ``noising``: "shared" adds one noise, drawn with ``key``, to both; "inversion" is the way of
       ``denoising`` backwards, and what it loses is told in the notes.
@@ -75,12 +84,13 @@ def compare_latents(
     - ``on_stage``: called with "noise", "geodesic", "methods", "extension", "figures", "images" as
       each begins; ``on_share`` with the share of the images that is done.
 
-    Figures as for `compare`, and ``network_evaluations``: those to invert A and B, to find the path
-    and to make its pictures, all counted. The same programs serve all pairs of one shape.
+    Figures as for `compare`, those beyond B counted with the path's, and ``network_evaluations``:
+    to invert A and B, to find the path and to make its pictures, all counted. What these figures
+    themselves take is told apart, as ``pricing_evaluations``. The same programs serve all pairs of
+    one shape.
 
     **Raises:** `ValueError` when ``frames``, ``until``, ``noising`` or ``denoising`` is out of
-    range, or on an unknown method; a run-time error on one that ends at B, where ``until`` is
-    beyond.
+    range, on an unknown method, and on one that ends at B where ``until`` is beyond.
 
     >>> import jax, jax.numpy as jnp, geojax
     >>> from geojax.interpolation import compare_latents
@@ -93,6 +103,7 @@ def compare_latents(
     {'LERP': (3, 2), 'SLERP': (3, 2), 'geodesic': (3, 2)}
     """
     _check(frames, until, noising, denoising)
+    check_methods(methods, until)
     stage, share_done = on_stage or (lambda name: None), on_share or (lambda share: None)
     options = dict(options or {})
     rule = Midpoint(batch_size=4) if rule is None else rule
@@ -142,7 +153,7 @@ def compare_latents(
                 throw=False,
             )
             jax.block_until_ready(extension)
-        counted = ("energy_drift", "num_steps", "score_evaluations")
+        counted = ("energy_drift", "num_steps", "score_evaluations", "score_products")
         extension_figures = {
             name.removeprefix("num_"): extension.stats[name].item() for name in counted
         } | extension_seconds
@@ -155,14 +166,12 @@ def compare_latents(
         if bool(runs[name].result != RESULTS.successful):
             notes.append(f"{name}: {runs[name].message}")
     path = ExtendedGeodesic(solution, extension, until)
-    asked = solution.stats["score_evaluations"]
-    if extension is not None:
-        asked = asked + extension.stats["score_evaluations"]
-    runs["geodesic"] = Interpolation(path.evaluate(all_times), solution.result, asked)
+    runs["geodesic"] = Interpolation(path.evaluate(all_times), solution.result, *path.cost)
     times["geodesic"] = seconds
     stage("figures")
     nodes = {name: run.points[: len(node_times)] for name, run in runs.items()}
     points = {name: run.points[len(node_times) :] for name, run in runs.items()}
+    pricing = _pricing_cost(chosen, rule, len(node_times) - 1)
     prices = {
         name: _price(chosen, settings.score, rule, xs, node_times, args)
         for name, xs in nodes.items()
@@ -194,8 +203,9 @@ def compare_latents(
             "log_density_change": float(log_density[num_segments]),
             "iterations": int(solution.stats["num_steps"]) if found_by_solving else 0,
             "score_evaluations": count,
-            "score_products": int(solution.stats["score_products"]) if found_by_solving else 0,
+            "score_products": int(run.score_products),
             "network_evaluations": evaluations * (noised + count + denoised[name]),
+            "pricing_evaluations": evaluations * pricing,
             **(times[name] if count else {"seconds": 0.0, "compile_seconds": 0.0}),
         }
         message = run.message if count else "closed form"
@@ -254,7 +264,7 @@ def _method(
         given = pictures, jnp.clip(ts, 0, 1), level, t
         points, down = moved(given, jnp.array(path.points))
         evaluations = path.score_evaluations + jnp.sum(up) + jnp.sum(down)
-        return Interpolation(points, path.result, evaluations)
+        return dataclasses.replace(path, points=points, score_evaluations=evaluations)
 
     return run
 
@@ -268,6 +278,13 @@ def _inverted(pictures: Pictures, latents):
     way = {"ddim": "DDIM", "probability_flow": "The probability flow"}[pictures.sampler]
     note = f"{way} backwards and forwards again changes the latents of A and B by {told}."
     return ends, (ends - alpha * latents) / sigma, evaluations, [note]
+
+
+def _pricing_cost(metric: AbstractMetric, rule: AbstractRule, num_segments: int) -> int:
+    """Score evaluations of `_price`."""
+    problem = TwoPointProblem(metric, rule, None)
+    fine = num_segments * _ORDER * (problem.rank + 1)
+    return fine + problem.energy_cost(num_segments)
 
 
 @eqx.filter_jit

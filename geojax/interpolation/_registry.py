@@ -30,7 +30,7 @@ exponential map of Stein or combined.
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import optax
@@ -111,6 +111,17 @@ def interpolator(name: str, settings: MethodSettings) -> AbstractInterpolator:
     if name not in known:
         raise ValueError(f"unknown method {name!r}. Known: {', '.join(known)}.")
     return known[name](settings)
+
+
+def check_methods(names: Iterable[str], until: float) -> None:
+    """**Raises:** `ValueError` on a name that is none, or of no method for paths to ``until``."""
+    known = INTERPOLATORS if until == 1 else INTERPOLATORS | EXTRAPOLATORS
+    for name in names:
+        if name not in known:
+            beyond = f" {name} goes on beyond B: set until above 1." * (name in EXTRAPOLATORS)
+            raise ValueError(f"unknown method {name!r}. Known: {', '.join(known)}.{beyond}")
+        if until > 1 and name in ENDING_AT_B:
+            raise ValueError(f"method {name!r} ends at B: leave it out, or set until to 1.")
 
 
 def _routed(make: Callable[[MethodSettings], AbstractInterpolator]):
@@ -204,6 +215,7 @@ def _nao(settings: MethodSettings) -> AbstractInterpolator:
     return Routed(route, Nao(throw=False))
 
 
+ENDING_AT_B = ("NAO", "NoiseDiffusion")
 METRICS: dict[str, Callable[[MethodSettings], AbstractMetric]] = {
     "stein": _stein,
     "combined": _combined,

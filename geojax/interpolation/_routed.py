@@ -1,8 +1,10 @@
 """An interpolator of images from one of points at a noise level."""
 
+import dataclasses
+
 import jax
 
-from ._base import AbstractInterpolator, Interpolation
+from ._base import AbstractInterpolator
 from ._route import NoiseRoute
 
 
@@ -28,5 +30,4 @@ class Routed(AbstractInterpolator):
         noise_key, inner_key = (None, None) if key is None else jax.random.split(key)
         z0, z1 = self.route.noise(x0, x1, key=noise_key)
         path = self.inner.run(z0, z1, ts, key=inner_key)
-        images = self.route.denoise(path.points)
-        return Interpolation(images, path.result, path.score_evaluations)
+        return dataclasses.replace(path, points=self.route.denoise(path.points))

@@ -100,7 +100,17 @@ def test_extrapolation_under_guidance_by_the_default_rule(
     """Midpoint with its certificate; and the checkpoint's own tokenizer, on a text too long."""
     pytest.importorskip("transformers")
     words = ["--prompt", "a bag " * 20, "--negative-prompt", "a dog", "--guidance", "2", "--remat"]
-    options = [*words, "--methods", "", "--frames", "2", "--extent", "0.5", "--out", tmp_path]
+    options = [
+        *words,
+        "--methods",
+        "Tangent step",
+        "--frames",
+        "2",
+        "--extent",
+        "0.5",
+        "--out",
+        tmp_path,
+    ]
     result = geojax_command("extrapolate", *pictures, "--model", folder, *QUICK, *options)
     assert result.exit_code == 0, result.output
     assert "notice: the prompt has 80 tokens, the model takes 75" in result.stderr
@@ -114,6 +124,8 @@ def test_extrapolation_under_guidance_by_the_default_rule(
     assert figures["score_evaluations"] > beyond > 0
     drawn = 2 * (2 + 2) + 2 * len(list((tmp_path / "frames").glob("geodesic_*.png")))
     assert figures["network_evaluations"] == 2 * (figures["score_evaluations"] + drawn)
+    assert figures["pricing_evaluations"] > 0
+    assert list(metrics["methods"]) == ["LERP", "tangent step", "geodesic"]
     assert (tmp_path / "frames" / "geodesic_1.5000.png").is_file()
 
 
@@ -154,6 +166,7 @@ def altered(part, **fields):
         (None, ["--chunk", "0"], "--chunk must be at least 1, got 0."),
         (None, ["--label", "3"], "--label is for models of classes: give --prompt."),
         (None, ["--methods", "SLERP,SLURP"], "--methods has 'SLURP'; known: LERP, SLERP, NAO"),
+        (None, ["--methods", "tangent step"], "--methods has 'tangent step', which is for extrap"),
         (None, ["--metric", "norm", "--rule", "quadrature"], "needs --metric stein or smoothed"),
         (None, ["--attention", "cudnn"], "--attention cudnn has no forward derivative"),
         (None, [*FORWARD_ONLY, "--attention", "cudnn"], "--attention cudnn needs an NVIDIA GPU"),

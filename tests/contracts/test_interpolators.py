@@ -11,6 +11,7 @@ import pytest
 import geojax
 from geojax import RESULTS
 from geojax.interpolation import (
+    ENDING_AT_B,
     EXTRAPOLATORS,
     INTERPOLATORS,
     MethodSettings,
@@ -54,6 +55,8 @@ def test_every_method(name):
     assert path.points.dtype == X0.dtype
     assert jnp.all(jnp.isfinite(path.points))
     assert path.score_evaluations >= 0
+    geodesics = {"Jacobian", "Stein as published", "Stein", "combined", "smoothed", "norm + Stein"}
+    assert (path.score_products > 0) == (name in geodesics)
     if name not in BUDGETED:
         assert path.result == RESULTS.successful, path.message
     if name not in MOVES_ENDS:
@@ -95,7 +98,7 @@ def test_an_unknown_method():
         interpolator("spline", settings(CLEAN))
 
 
-@pytest.mark.parametrize("name", ["NAO", "NoiseDiffusion"])
+@pytest.mark.parametrize("name", ENDING_AT_B)
 def test_methods_between_the_ends_only(name):
     with pytest.raises(RuntimeError, match="between its end-points only"):
         interpolator(name, settings(CLEAN))(X0, X1, jnp.asarray([1.5]), key=jax.random.key(0))

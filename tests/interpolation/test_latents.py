@@ -3,10 +3,11 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import geojax
-from geojax.geodesics import GaussNewton, Midpoint, Quadrature
+from geojax.geodesics import GaussNewton, Midpoint, PathEnergy, Quadrature
 from geojax.interpolation import METRICS, MethodSettings, compare_latents
 from geojax.interpolation._pictures import Pictures, moved
 from geojax.scores import DataPrediction, ScaledLinear
@@ -79,6 +80,29 @@ def test_every_evaluation_is_counted(result):
     assert result.records["LERP"].figures["network_evaluations"] == 4 * 5
 
 
+def test_the_counts_are_the_calls_that_are_made():
+    calls = []
+
+    def network(x, t, args):
+        jax.debug.callback(calls.append, x[0])
+        return 0.3 * jnp.tanh(x) + args
+
+    score = DataPrediction(network, SCHEDULE)
+    options = {"num_segments": 3, "solver": PathEnergy(optax.adam(1e-3)), "max_steps": 2}
+    given = {"options": options | {"certify": False}, "conditions": CONDITIONS[:1] * 2}
+    given["rule"] = Midpoint()  # at once: no block is filled up
+    result = run(score, until=1.5, frames=2, noising="inversion", num_steps=2, **given)
+    jax.effects_barrier()
+    figures = [record.figures for record in result.records.values()]
+    pricing = sum(each["pricing_evaluations"] for each in figures)
+    # The inversion, 4 ways of two steps, serves every path and is counted for each.
+    asked = sum(each["network_evaluations"] for each in figures) - (len(figures) - 1) * 4 * 2
+    assert len(calls) == asked + pricing
+    beyond, path = result.extension_figures, result.records["geodesic"].figures
+    for name in ("score_evaluations", "score_products"):
+        assert path[name] == result.solution.stats[name] + beyond[name] > beyond[name] > 0
+
+
 def test_inversion_tells_what_it_loses():
     one = CONDITIONS[:1] * 2
     note, *_ = run(noising="inversion", conditions=one, num_steps=20).notes
@@ -117,6 +141,8 @@ def test_baselines_by_name():
     for name in solved:
         figures = result.records[name].figures
         assert figures["score_evaluations"] > 0 and figures["seconds"] > 0, name
+        # Only those by a geodesic of the score differentiate it.
+        assert (figures["score_products"] > 0) == (name not in ("NAO", "density")), name
     assert any(note.startswith("Stein as published: ") for note in result.notes)
 
 
@@ -193,16 +219,25 @@ def test_the_points_make_room_for_what_they_become():
 
 
 def test_beyond_b():
-    result = run(until=1.5)
+    names = ["tangent step", "score-guided walk"]
+    result = run(until=1.5, methods=names)
     assert result.frame_times[-1] == 1.5
+    assert list(result.records) == ["LERP", *names, "geodesic"]
+    up_to_b = result.frame_times <= 1
+    for name in names:
+        record, line = result.records[name], result.records["LERP"]
+        assert record.images.shape == (6, 4) and record.figures["score_evaluations"] > 0
+        np.testing.assert_allclose(record.points[up_to_b], line.points[up_to_b], atol=1e-12)
+        assert not np.allclose(record.points[-1], line.points[-1], atol=1e-3)
     assert result.records["geodesic"].images.shape == (6, 4)
-    assert result.extension_figures["score_evaluations"] > 0
 
 
 @pytest.mark.parametrize(
     "change, message",
     [
         ({"methods": ["SLURP"]}, "unknown method 'SLURP'"),
+        ({"methods": ["tangent step"]}, "tangent step goes on beyond B: set until above 1."),
+        ({"methods": ["NAO"], "until": 1.5}, "method 'NAO' ends at B: leave it out"),
         ({"frames": 1}, "frames must be at least 2"),
         ({"until": 0.5}, "until must be at least 1, the time of B"),
     ],

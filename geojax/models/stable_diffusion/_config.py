@@ -73,6 +73,18 @@ def positives(where: str, field: str, value: Any, count: int | None = None) -> l
     return [positive(where, field, v) for v in value]
 
 
+def group_count(where: str, fields: Mapping[str, Any], channels: Sequence[int]) -> int:
+    """``norm_num_groups``, which divides the channels. **Raises:** as `positive`."""
+    groups = positive(where, "norm_num_groups", fields["norm_num_groups"])
+    for count in channels:
+        if count % groups:
+            raise ValueError(
+                f"{where}: norm_num_groups = {groups} does not divide {count} of "
+                "block_out_channels."
+            )
+    return groups
+
+
 def flag(where: str, field: str, value: Any) -> bool:
     """``value`` if it is true or false. **Raises:** as `positive`."""
     if not isinstance(value, bool):

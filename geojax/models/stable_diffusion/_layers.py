@@ -75,10 +75,6 @@ class GroupNorm(eqx.Module):
     eps: float = eqx.field(static=True)
 
     def __init__(self, channels: int, groups: int, eps: float):
-        if channels % groups:
-            raise ValueError(
-                f"norm_num_groups = {groups} does not divide {channels} of block_out_channels."
-            )
         self.weight, self.bias = jnp.ones(channels, _DTYPE), jnp.zeros(channels, _DTYPE)
         self.groups, self.eps = groups, eps
 

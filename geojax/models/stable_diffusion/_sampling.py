@@ -1,12 +1,12 @@
 """From a prompt to a picture: the check that all parts of a checkpoint fit."""
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Integer, Key
 
-from ...scores import SAMPLERS, ddim_path, probability_flow
+from ...scores import SAMPLERS, counted_probability_flow, ddim_path
 from ._model import StableDiffusion
 
 
@@ -27,6 +27,17 @@ def ddim_levels(num_steps: int, num_train_steps: int = 1000) -> Float[Array, " l
     return (timesteps + 1) / num_train_steps
 
 
+class Picture(NamedTuple):
+    """What `text_to_image` returns.
+
+    - ``pixels``: shape (3, height, width), about in [-1, 1].
+    - ``unet_evaluations``: what it took.
+    """
+
+    pixels: Float[Array, "c height width"]
+    unet_evaluations: Integer[Array, ""]
+
+
 def text_to_image(
     model: StableDiffusion,
     prompt: str,
@@ -40,18 +51,18 @@ def text_to_image(
     eta: float = 0.0,
     sampler: Literal["ddim", "probability_flow"] = "ddim",
     rtol: float = 1e-3,
-) -> Float[Array, "c height width"]:
+) -> Picture:
     """A picture of a prompt, drawn by DDIM at diffusers' levels or by the probability-flow ODE.
 
     - ``height``, ``width``: in pixels, divisible by ``model.unit``; by default ``model.side``.
-    - ``num_steps``, ``eta``: of DDIM, as for `ddim_path`; it takes ``2 num_steps`` U-Net
-      evaluations.
+    - ``num_steps``, ``eta``: of DDIM, as for `ddim_path`.
+    - ``guidance``: 1 is none, at half the U-Net evaluations.
     - ``rtol``: of the ODE, which diffrax solves adaptively from the first of DDIM's levels to
       level 0. Without ``eta`` both samplers follow one curve, so that the pictures become the same
       as ``num_steps`` grows and ``rtol`` falls.
 
-    **Returns:** pixels (3, height, width), about in [-1, 1]. **Raises:** `ValueError` on sizes or
-    ``num_steps`` that the model does not take, an unknown ``sampler``, or an ``eta`` with the ODE.
+    **Raises:** `ValueError` on sizes or ``num_steps`` that the model does not take, an unknown
+    ``sampler``, or an ``eta`` with the ODE.
     """
     if sampler not in SAMPLERS:
         raise ValueError(f"sampler must be one of {', '.join(SAMPLERS)}, got {sampler!r}.")
@@ -65,11 +76,16 @@ def text_to_image(
     start, noise = jax.random.split(key)
     shape = (model.vae.latent_channels, *(side // model.vae.unit for side in sides))
     x = jax.random.normal(start, shape)
-    score, text = model.guided(guidance, negative_prompt), model.encode_prompt(prompt)
+    text = model.encode_prompt(prompt)
+    score = model.score if guidance == 1 else model.guided(guidance, negative_prompt)
     levels = ddim_levels(num_steps, model.schedule.num_steps)
     if sampler == "probability_flow":
         start_level = float(levels[0])
-        clean = probability_flow(score, x, start_level, 0.0, args=text, rtol=rtol, atol=rtol)
+        clean, evaluations = counted_probability_flow(
+            score, x, start_level, 0.0, args=text, rtol=rtol, atol=rtol
+        )
     else:
         clean = ddim_path(score, x, levels, args=text, eta=eta, key=noise)[-1]
-    return model.decode_latents(clean)
+        evaluations = len(levels) - 1
+    each = 1 if guidance == 1 else 2
+    return Picture(model.decode_latents(clean), jnp.asarray(each * evaluations))

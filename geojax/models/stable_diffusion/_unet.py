@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Real
 
 from ._attention import Implementation, Transformer
-from ._config import flag, kinds, number, positive, positives, read_fields
+from ._config import flag, group_count, kinds, number, positive, positives, read_fields
 from ._layers import Conv, GroupNorm, Linear, Resample, ResnetBlock
 
 _WHERE = "unet/config.json"
@@ -149,11 +149,10 @@ class UNet(eqx.Module):
                 "in_channels",
                 "out_channels",
                 "layers_per_block",
-                "norm_num_groups",
                 "cross_attention_dim",
             )
         }
-        layers, groups = whole["layers_per_block"], whole["norm_num_groups"]
+        layers, groups = whole["layers_per_block"], group_count(_WHERE, fields, channels)
         eps, c_time = number(_WHERE, "norm_eps", fields["norm_eps"]), 4 * channels[0]
         linear = flag(_WHERE, "use_linear_projection", fields["use_linear_projection"])
 

@@ -8,7 +8,7 @@ import jax
 from jaxtyping import Array, Float
 
 from ._attention import Attention
-from ._config import flag, kinds, number, positive, positives, read_fields
+from ._config import flag, group_count, kinds, number, positive, positives, read_fields
 from ._layers import Conv, GroupNorm, Resample, ResnetBlock
 
 _WHERE = "vae/config.json"
@@ -160,16 +160,11 @@ class Autoencoder(eqx.Module):
             ("up_block_types", "UpDecoderBlock2D"),
         ):
             kinds(_WHERE, name, fields[name], {known: True}, len(channels))
-        c_in, c_out, latent, layers, groups = (
+        c_in, c_out, latent, layers = (
             positive(_WHERE, name, fields[name])
-            for name in (
-                "in_channels",
-                "out_channels",
-                "latent_channels",
-                "layers_per_block",
-                "norm_num_groups",
-            )
+            for name in ("in_channels", "out_channels", "latent_channels", "layers_per_block")
         )
+        groups = group_count(_WHERE, fields, channels)
         self.encoder = _Encoder(c_in, 2 * latent, channels, layers, groups)
         self.decoder = _Decoder(latent, c_out, channels, layers, groups)
         self.quant_conv = Conv(2 * latent, 2 * latent, 1)

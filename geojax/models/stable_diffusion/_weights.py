@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 
 from ._files import tensors_of
 
@@ -30,8 +31,8 @@ def fill(network: _Network, folder: Path, dtype: Any) -> _Network:
     """The network with the weights of ``folder``, in ``dtype``.
 
     ``network`` is an empty one, of `equinox.filter_eval_shape`. **Raises:** `ValueError` that lists
-    the keys that are missing, unexpected, of another shape or no weights by their type; else as
-    `tensors_of`.
+    the keys that are missing, unexpected, of another shape or no weights by their type, or on a
+    weight that is not finite; else as `tensors_of`.
     """
     wanted, tensors = parameter_names(network), tensors_of(folder)
     given = {name: tensor for name, tensor in tensors.items() if name not in _BUFFERS}
@@ -54,7 +55,15 @@ def fill(network: _Network, folder: Path, dtype: Any) -> _Network:
         raise ValueError(f"the weights in {folder} do not fit its config.json. {told}.")
 
     def read(path, leaf):
-        return given.pop(_key(path)).read(dtype) if _is_parameter(leaf) else leaf
+        if not _is_parameter(leaf):
+            return leaf
+        weights = given.pop(name := _key(path)).read(dtype)
+        if not jnp.all(jnp.isfinite(weights)):
+            raise ValueError(
+                f"{name} in {folder} has entries that are not finite in {jnp.dtype(dtype)}: get "
+                "the file again, or load another dtype."
+            )
+        return weights
 
     return jax.tree_util.tree_map_with_path(read, network)
 

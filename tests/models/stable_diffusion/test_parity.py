@@ -58,7 +58,7 @@ def test_a_prompt_draws_the_picture_of_diffusers(style, tmp_path):
         num_steps=DDIM_STEPS,
         guidance=3.0,
         negative_prompt=words[1],
-    )
+    ).pixels
     latents = jax.random.normal(jax.random.split(key)[0], (4, 8, 8))
     theirs = TorchReference(style).picture(tmp_path, *words, np.float32(latents), 3.0)
     assert np.ptp(theirs) > 0.1

@@ -25,7 +25,8 @@ def test_a_picture_of_a_prompt():
         size = {"height": 8, "width": 16}
         return text_to_image(model, prompt, key=jax.random.key(3), num_steps=2, eta=0.5, **size)
 
-    one, same, other = draw("a bag"), draw("a bag"), draw("a dog")
+    (one, evaluations), (same, _), (other, _) = draw("a bag"), draw("a bag"), draw("a dog")
+    assert evaluations == 2 * 2  # two steps, under guidance
     assert one.shape == (3, 8, 16)
     assert np.isfinite(one).all()
     np.testing.assert_array_equal(one, same)
@@ -45,9 +46,10 @@ def test_the_probability_flow_draws_what_many_steps_of_ddim_draw():
         size = {"height": 4, "width": 8, "guidance": 2.0, "key": jax.random.key(3)}
         return text_to_image(tiny_model("small"), "a bag", **size, **options)
 
-    flow = draw(num_steps=100, sampler="probability_flow", rtol=1e-5)
+    flow, evaluations = draw(num_steps=100, sampler="probability_flow", rtol=1e-5)
+    assert 2 * 20 < evaluations < 2 * 1000 and evaluations % 2 == 0
     scale = np.abs(flow).max()
-    few, many = (np.abs(draw(num_steps=n) - flow).max() / scale for n in (10, 1000))
+    few, many = (np.abs(draw(num_steps=n).pixels - flow).max() / scale for n in (10, 1000))
     assert many < 5e-3 and many < few / 4
 
 

@@ -48,11 +48,11 @@ def compare_latents(
     t: float,
     key: Key[Array, ""],
     metric: Callable[[MethodSettings], AbstractMetric] = METRICS["stein"],
-    lam: float = 1.0,
+    lam: float = 0.1,
     rule: AbstractRule | None = None,
     options: Mapping[str, Any] | None = None,
     methods: Sequence[str] = ("SLERP",),
-    noising: Literal["shared", "inversion"] = "shared",
+    noising: Literal["shared", "inversion"] = "inversion",
     denoising: Sampler = "ddim",
     num_steps: int = 50,
     flow_rtol: float = 1e-4,
@@ -75,8 +75,8 @@ def compare_latents(
     - ``methods``: names of `INTERPOLATORS`, and where ``until`` is beyond B of `EXTRAPOLATORS`,
       besides LERP, which is always there. They are set up
       among the noised latents; how a solve of theirs ended is told in the notes.
-    - ``noising``: "shared" adds one noise, drawn with ``key``, to both; "inversion" is the way of
-      ``denoising`` backwards, and what it loses is told in the notes.
+    - ``noising``: "inversion" is the way of ``denoising`` backwards, and what it loses is told in
+      the notes; "shared" adds one noise, drawn with ``key``, to both.
     - ``denoising``: "ddim", of ``num_steps`` steps, or "probability_flow", the ODE, to the
       tolerance ``flow_rtol``.
     - ``until``, ``frames``: as for `compare`.

@@ -64,7 +64,8 @@ class MethodSettings(NamedTuple):
       that are to be seen without noise.
     - ``shape``: of a point.
     - ``key``: draws the probes of the smoothed metric.
-    - ``lam``: the weight of s s^T in geojax's own metrics, in units of squared length.
+    - ``lam``: the weight of s s^T in geojax's own metrics, in units of squared length; 1000 in
+      arXiv 2505.11128.
     - ``num_segments``, ``max_steps``: of geojax's own solves.
     - ``rule``: how many points are seen at once, and on which devices; of the methods that solve
       for a path. `Midpoint` for metrics that are not low-rank.
@@ -74,7 +75,7 @@ class MethodSettings(NamedTuple):
     route: NoiseRoute
     shape: tuple[int, ...]
     key: Key[Array, ""]
-    lam: float | Float[Array, ""] = 1.0
+    lam: float | Float[Array, ""] = 0.1
     num_segments: int = 32
     max_steps: int = 200
     rule: AbstractRule = Midpoint()

@@ -33,7 +33,7 @@ class Ring(AbstractScore):
 
 SCORE = Ring()
 CLEAN = geojax.NoiseRoute(SCORE, t=0.1, noising="none", denoising="none")
-NOISED = geojax.NoiseRoute(SCORE, t=0.1, num_steps=4)
+NOISED = geojax.NoiseRoute(SCORE, t=0.1, noising="shared", num_steps=4)
 X0, X1 = jnp.asarray([[1.0, 0.0, 0.0]]), jnp.asarray([[0.2, 0.9, 0.1]])
 TS = jnp.asarray([0.0, 0.3, 0.5, 1.0])
 # The methods whose path does not begin and end at the given points, and those that use no solver

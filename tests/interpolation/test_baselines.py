@@ -48,7 +48,7 @@ def test_the_centroid_of_two_seeds_is_the_middle_of_their_path():
 
 def test_noise_diffusion_is_its_formula():
     score = geojax.GaussianMixture(jnp.zeros((1, 2)), scales=0.5)
-    route = geojax.NoiseRoute(score, t=0.3, num_steps=3, denoising="none")
+    route = geojax.NoiseRoute(score, t=0.3, noising="shared", num_steps=3, denoising="none")
     x0, x1, key = jnp.asarray([0.3, -0.8]), jnp.asarray([1.0, 0.1]), jax.random.key(4)
     alpha, sigma = score.schedule.alpha(0.3), score.schedule.sigma(0.3)
     n0, n1 = (jax.random.normal(k, (2,)) for k in jax.random.split(key))

@@ -28,7 +28,7 @@ def log_density(x):
 
 SCORE = Wells()
 T, LAM, SEGMENTS = 0.2, 3.0, 12
-ROUTE = geojax.NoiseRoute(SCORE, t=T, num_steps=4)
+ROUTE = geojax.NoiseRoute(SCORE, t=T, noising="shared", num_steps=4)
 A, B = jnp.array([1.5, 0.3]), jnp.array([-1.0, 1.0])
 
 

@@ -36,6 +36,7 @@ def run(score=SCORE, **changes):
         "conditions": CONDITIONS,
         "t": 0.4,
         "key": jax.random.key(0),
+        "noising": "shared",
         "num_steps": 5,
         "frames": 4,
         "options": OPTIONS,

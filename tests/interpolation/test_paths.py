@@ -81,7 +81,7 @@ X0, X1 = jnp.asarray([1.1, -0.2]), jnp.asarray([-0.8, 0.6])
 
 
 def test_shared_noise_keeps_the_difference():
-    route = geojax.NoiseRoute(SCORE, t=0.3)
+    route = geojax.NoiseRoute(SCORE, t=0.3, noising="shared")
     z0, z1 = route.noise(X0, X1, key=jax.random.key(1))
     alpha = SCORE.schedule.alpha(0.3)
     np.testing.assert_allclose(z1 - z0, alpha * (X1 - X0), atol=1e-14)
@@ -118,3 +118,21 @@ def test_the_route_refuses_points_of_two_shapes():
     noise = inspect.unwrap(geojax.NoiseRoute.noise)
     with pytest.raises(ValueError, match="one shape"):
         noise(geojax.NoiseRoute(SCORE), X0, jnp.zeros(3))
+
+
+def test_the_library_and_the_commands_start_from_one_protocol():
+    import inspect
+
+    from geojax.cli import _defaults as defaults
+    from geojax.cli._settings import Settings
+    from geojax.interpolation import MethodSettings, compare_latents
+
+    route, settings = geojax.NoiseRoute(SCORE), Settings()
+    assert (route.t, route.noising, route.denoising) == (
+        defaults.T,
+        settings.noising.value,
+        settings.denoising.value,
+    )
+    assert MethodSettings(route, (2,), jax.random.key(0)).lam == defaults.LAM
+    latents = inspect.signature(compare_latents).parameters
+    assert (latents["lam"].default, latents["noising"].default) == (defaults.LAM, route.noising)

@@ -47,7 +47,7 @@ def input_checked() -> Iterator[None]:
     except OSError as error:
         named = error.filename is not None and error.strerror is not None
         fail(f"{error.filename}: {error.strerror}." if named else str(error))
-    except ValueError as error:
+    except (ValueError, ImportError) as error:
         fail(str(error))
 
 

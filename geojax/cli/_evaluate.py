@@ -45,6 +45,7 @@ def evaluate(
     seed: Annotated[int, typer.Option(help="Draws the subsets of the kernel distance.")] = 0,
 ) -> None:
     """How good a path of images is: against the truth, from frame to frame, against a set."""
+    from ..evaluation import check_inception
     from ._environment import configure_jax
     from ._frames import image_files, read_alike, read_frames
     from ._outputs import writable_folder
@@ -58,6 +59,8 @@ def evaluate(
         shape = path.images.shape[1:]
         true = None if truth is None else _true(read_alike(image_files(truth), shape), path, truth)
         others = None if reference is None else read_alike(image_files(reference), shape)
+        if others is not None and len(others) < 2:
+            raise ValueError(f"--reference {reference} holds 1 image: a set needs two.")
         if others is not None and inception is None and shape != _DIGIT:
             raise ValueError(
                 "--reference compares digits of 28 x 28 pixels, by the features of the digit "
@@ -65,7 +68,9 @@ def evaluate(
                 "Give Inception's weights with --inception for FID and KID of any images."
             )
         writable_folder(out)
-    network, notes = _lpips(lpips, lpips_weights, shape)
+        if inception is not None:
+            check_inception(inception)
+        network, notes = _lpips(lpips, lpips_weights, shape)
     if true is not None and min(shape[1:]) < 11:
         notes.append("SSIM needs images of 11 pixels a side: it is left out.")
     with input_checked():
@@ -96,7 +101,7 @@ def _true(images, path, folder: Path):
 
 
 def _lpips(network: Network, folder: Path | None, shape) -> tuple[Any, list[str]]:
-    """LPIPS, or a note on why there is none."""
+    """LPIPS, or a note on why there is none. **Raises:** as `LPIPS.load` where it was asked for."""
     from ..evaluation import LPIPS
 
     if min(shape[1:]) < 17:
@@ -104,6 +109,8 @@ def _lpips(network: Network, folder: Path | None, shape) -> tuple[Any, list[str]
     try:
         return LPIPS.load(network.value, folder), []
     except (FileNotFoundError, ImportError) as error:
+        if folder is not None or network is not Network.SQUEEZE:
+            raise
         return None, [f"LPIPS, PPL and PDV are left out. {error}"]
 
 
@@ -177,7 +184,9 @@ def _sets(images, others, inception: Path | None, seed: int, notes: list[str]) -
             f"upwards: it wants ten times as many as there are features, {a.shape[1]}."
         )
     found = {"reference": len(b), names[0]: float(frechet_distance(a, b))}
-    if min(len(a), len(b)) >= 4:
+    if min(len(a), len(b)) < 4:
+        notes.append("The kernel distance wants four images on either side: it is left out.")
+    else:
         kernel = kernel_distance(a, b, key=jax.random.key(seed))
         found |= {names[1]: float(kernel.value), f"{names[1]}_se": float(kernel.standard_error)}
     return found

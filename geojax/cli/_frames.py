@@ -12,6 +12,7 @@ from ._console import tell
 from ._images import read_image
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
+_ORIENTATION, _ON_ITS_SIDE = 0x0112, (5, 6, 7, 8)  # of EXIF
 _TIME = re.compile(r"geodesic_(\d+\.\d+)$")
 
 
@@ -91,7 +92,8 @@ def read_alike(files: list[Path], shape: tuple[int, ...] | None = None) -> np.nd
     for path in files:
         try:
             with Image.open(path) as image:
-                sizes.append(image.size)
+                turned = image.getexif().get(_ORIENTATION, 1) in _ON_ITS_SIDE
+                sizes.append(image.size[::-1] if turned else image.size)
                 grey = grey and image.mode in ("1", "L", "LA", "I", "I;16")
         except OSError:
             raise ValueError(f"{path} is not a readable image file.") from None

@@ -80,7 +80,10 @@ def _open(path: Path) -> Image.Image:
 
 def _eight_bit(image: Image.Image) -> Image.Image:
     values = np.asarray(image, dtype=np.float64)
-    top = 65535.0 if image.mode.startswith("I") and values.max() > 255 else max(values.max(), 1.0)
+    # By the kind of the file, not by its own brightest pixel: images stay comparable.
+    top = next((top for top in (1.0, 255.0) if values.max() <= top), 65535.0)
+    if image.mode.startswith("I"):
+        top = max(top, 255.0)
     return Image.fromarray(np.uint8(np.clip(np.rint(255 * values / top), 0, 255)))
 
 

@@ -19,6 +19,7 @@ from ._frames import FrameFigures as FrameFigures
 from ._frames import frame_figures as frame_figures
 from ._images import psnr as psnr
 from ._images import ssim as ssim
+from ._inception import check_inception as check_inception
 from ._inception import inception_features as inception_features
 from ._inspect import DIRECTIONS as DIRECTIONS
 from ._inspect import Inspection as Inspection

@@ -5,6 +5,7 @@ Fréchet distance is FID and the kernel distance KID; of any others, those of ge
 classifier say, they are not.
 """
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -32,8 +33,9 @@ def gaussian_frechet_distance(
     """
     values, vectors = jnp.linalg.eigh(covariance_a)
     # Rounding makes eigenvalues of a singular matrix negative by a few eps.
-    root = (vectors * jnp.sqrt(jnp.maximum(values, 0))[None]) @ vectors.T
-    inner = jnp.linalg.eigvalsh(root @ covariance_b @ root)
+    product = functools.partial(jnp.matmul, precision="highest")
+    root = product(vectors * jnp.sqrt(jnp.maximum(values, 0))[None], vectors.T)
+    inner = jnp.linalg.eigvalsh(product(product(root, covariance_b), root))
     cross = jnp.sum(jnp.sqrt(jnp.maximum(inner, 0)))
     traces = jnp.trace(covariance_a) + jnp.trace(covariance_b)
     return jnp.sum((mean_a - mean_b) ** 2) + traces - 2 * cross
@@ -68,8 +70,10 @@ class KernelDistance(NamedTuple):
 
     - ``value``: the mean over the subsets; about 0, and as often below, for one distribution.
     - ``deviation``: the standard deviation over the subsets, which is often given beside KID.
-    - ``standard_error``: of ``value``. As subsets of one set share points it does not fall with
-      their number without end: ``deviation max(1 / subsets, subset_size / n)^(1/2)``.
+    - ``standard_error``: of ``value``, for points that are independent. As subsets of one set of n
+      share points it does not fall with their number without end: drawn without repetition they
+      spread as ``1 / subset_size - 1 / n``, which the mean's ``1 / n`` is got from:
+      ``deviation max(1 / subsets, subset_size / (n - subset_size))^(1/2)``.
     """
 
     value: Float[Array, ""]
@@ -124,7 +128,7 @@ def kernel_distance(
 
     values = jax.lax.map(one, jax.random.split(key, num_subsets))
     deviation = jnp.std(values, ddof=1)
-    share = max(1 / num_subsets, size / min(len(a), len(b)))
+    share = max(1 / num_subsets, size / (min(len(a), len(b)) - size))
     return KernelDistance(jnp.mean(values), deviation, deviation * share**0.5)
 
 
@@ -136,7 +140,7 @@ def unbiased_discrepancy(a: Float[Array, "n d"], b: Float[Array, "m d"]) -> Floa
     n, m, d = len(a), len(b), a.shape[1]
 
     def kernel(x, y):
-        return (x @ y.T / d + 1) ** 3
+        return (jnp.matmul(x, y.T, precision="highest") / d + 1) ** 3
 
     def others(x):
         k = kernel(x, x)

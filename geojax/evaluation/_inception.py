@@ -2,6 +2,7 @@
 
 import importlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -24,15 +25,43 @@ def inception_features(
     `frechet_distance` of two such sets is FID, `kernel_distance` KID.
 
     **Returns:** shape (n, 2048), float64. **Raises:** `FileNotFoundError` without the file,
-    `ImportError` without torch-fidelity, `ValueError` on other images.
+    `ImportError` without torch-fidelity, `ValueError` on other images or another file.
     """
     if images.ndim != 4 or images.shape[1] != 3 or images.dtype != np.uint8:
         raise ValueError(
             f"images must be uint8 of shape (n, 3, height, width), got {images.dtype} of "
             f"{images.shape}. geojax.models.to_pixels converts."
         )
-    weights = Path(weights)
-    if not weights.is_file():
+    torch, fidelity = check_inception(weights)
+    try:
+        # torch-fidelity would run whatever the file says; this reads tensors or raises.
+        torch.load(str(weights), weights_only=True, map_location="cpu")
+        extractor = fidelity.FeatureExtractorInceptionV3(
+            "inception-v3-compat", ["2048"], feature_extractor_weights_path=str(weights)
+        )
+    except Exception as error:  # unpickling's many, and torch's own
+        raise ValueError(f"{weights} is not the file that FID needs, {_SOURCE}: {error}") from None
+    extractor.eval()
+    features = []
+    with torch.no_grad():
+        for start in range(0, len(images), batch_size):
+            batch = torch.from_numpy(np.ascontiguousarray(images[start : start + batch_size]))
+            features.append(extractor(batch)[0].numpy().astype(np.float64))
+    return np.concatenate(features)
+
+
+def check_inception(weights: Path | str) -> tuple[Any, Any]:
+    """What `inception_features` needs, asked for beforehand: torch and torch-fidelity's module.
+
+    **Raises:** `FileNotFoundError` without the file, `ImportError` without torch-fidelity.
+
+    >>> from geojax.evaluation import check_inception
+    >>> check_inception("no.pth")
+    Traceback (most recent call last):
+    ...
+    FileNotFoundError: FID needs Inception's weights, and there is no file no.pth: get ...
+    """
+    if not Path(weights).is_file():
         raise FileNotFoundError(
             f"FID needs Inception's weights, and there is no file {weights}: get {_SOURCE}. "
             "Without it frechet_distance of other features, which is not called FID."
@@ -44,15 +73,4 @@ def inception_features(
         raise ImportError(
             "FID needs torch-fidelity: python -m pip install 'geojax-diffusion[fid]'."
         ) from error
-    # torch-fidelity would run whatever the file says; this reads tensors or raises.
-    torch.load(str(weights), weights_only=True, map_location="cpu")
-    extractor = fidelity.FeatureExtractorInceptionV3(
-        "inception-v3-compat", ["2048"], feature_extractor_weights_path=str(weights)
-    )
-    extractor.eval()
-    features = []
-    with torch.no_grad():
-        for start in range(0, len(images), batch_size):
-            batch = torch.from_numpy(np.ascontiguousarray(images[start : start + batch_size]))
-            features.append(extractor(batch)[0].numpy().astype(np.float64))
-    return np.concatenate(features)
+    return torch, fidelity

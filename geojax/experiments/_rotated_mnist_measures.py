@@ -13,7 +13,6 @@ from ..evaluation import (
     LPIPS,
     endpoint_error,
     gaussian_frechet_distance,
-    kernel_distance,
     neighbour_distances,
     psnr,
     ssim,
@@ -22,7 +21,8 @@ from ..models import DigitClassifier
 from ._rotated_mnist_pairs import Pair, turned_by
 
 _ORBIT = 181  # points of the true orbit among which the nearest is taken: a degree apart or less
-_GROUPS = 10  # that are left out in turn for a standard error
+# Digits are left out in turn for a standard error, in so many groups; with fewer there is none.
+_GROUPS, _LEAST_GROUPS = 10, 5
 
 # The figures of a row, with their headings and whether more is better.
 FIGURES = {
@@ -126,13 +126,17 @@ def classifier_features(
 
 
 def set_distances(
-    features: Sequence[Float[np.ndarray, "_ features"]], reference: Float[Array, "n features"]
+    features: Sequence[Float[np.ndarray, "_ features"]],
+    digits: Sequence[int],
+    reference: Float[Array, "n features"],
 ) -> dict[str, Any]:
     """Fréchet and kernel distance of the frames of several rows, by the classifier's features,
     from reference images, with standard errors.
 
-    That of the Fréchet distance is a jackknife's over ten groups of rows (None with fewer rows);
-    that of the kernel distance is over subsets. Frames that are not finite are left out.
+    ``digits`` says of which digit a row is. The frames of one are alike, at all angles: so the
+    standard errors are a jackknife's that leaves out digits, all of their rows at once (None with
+    fewer than five digits). The kernel distance is that of `unbiased_discrepancy`. Frames that are
+    not finite are left out.
 
     **Returns:** ``images``, ``frechet``, ``frechet_se``, ``kernel``, ``kernel_se``; None for what
     too few frames do not give.
@@ -143,26 +147,61 @@ def set_distances(
     if count < 4:
         return {"images": count, **empty}
     known = np.asarray(reference, np.float64)
-    groups = [np.concatenate(rows[i::_GROUPS]) for i in range(_GROUPS) if rows[i::_GROUPS]]
+    place = {digit: i % _GROUPS for i, digit in enumerate(dict.fromkeys(digits))}
+    groups = [
+        np.concatenate([row for row, digit in zip(rows, digits, strict=True) if place[digit] == i])
+        for i in range(len(set(place.values())))
+    ]
     parts = [(len(g), g.sum(axis=0), g.T @ g) for g in groups]
     whole = [sum(part[i] for part in parts) for i in range(3)]
-    value = _frechet(whole, known)
-    error = None
-    if len(rows) >= _GROUPS and count > width:
+    frechet_se = None
+    if count > width:
         left_out = [
             _frechet([total - part[i] for i, total in enumerate(whole)], known) for part in parts
         ]
-        error = float(np.sqrt((_GROUPS - 1) * np.var(left_out)))
-    kernel = kernel_distance(
-        jnp.asarray(np.concatenate(rows), reference.dtype), reference, key=jax.random.key(0)
-    )
+        frechet_se = _jackknife(left_out)
+    kernel, left_out = _kernel(groups, known)
     return {
         "images": count,
-        "frechet": value,
-        "frechet_se": error,
-        "kernel": float(kernel.value),
-        "kernel_se": float(kernel.standard_error),
+        "frechet": _frechet(whole, known),
+        "frechet_se": frechet_se,
+        "kernel": kernel,
+        "kernel_se": _jackknife(left_out),
     }
+
+
+def _jackknife(left_out: Sequence[float]) -> float | None:
+    """The standard error from the values without each of the groups."""
+    count = len(left_out)
+    return float(np.sqrt((count - 1) * np.var(left_out))) if count >= _LEAST_GROUPS else None
+
+
+def _kernel(groups: Sequence[np.ndarray], known: np.ndarray) -> tuple[float, list[float]]:
+    """`unbiased_discrepancy` of all groups together, and without each of them: by sums over blocks
+    of the kernel's matrix, which is computed once.
+    """
+    frames, sizes = np.concatenate(groups), np.asarray([len(group) for group in groups])
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+
+    def kernel(x, y):
+        return (x @ y.T / x.shape[1] + 1) ** 3
+
+    between = kernel(frames, frames)
+    own = np.add.reduceat(np.diagonal(between), starts)
+    between = np.add.reduceat(np.add.reduceat(between, starts, axis=0), starts, axis=1)
+    across = np.add.reduceat(np.sum(kernel(frames, known), axis=1), starts)
+    others, m = kernel(known, known), len(known)
+    constant = (np.sum(others) - np.trace(others)) / (m * (m - 1))
+
+    def value(keep):
+        n = sizes[keep].sum()
+        inside = between[np.ix_(keep, keep)].sum() - own[keep].sum()
+        return float(inside / (n * (n - 1)) + constant - 2 * across[keep].sum() / (n * m))
+
+    everything = np.arange(len(groups))
+    if len(groups) < 2:
+        return value(everything), []
+    return value(everything), [value(np.delete(everything, i)) for i in everything]
 
 
 def _frechet(sums: Sequence[Any], known: np.ndarray) -> float:

@@ -72,7 +72,7 @@ def _notes(plan: RotatedMnistPlan, tables: RotatedMnistTables) -> list[str]:
             f"{len(tables.rows):,} of the {total:,} rows of the plan are measured so far, cheap "
             "methods first. The same command without --so-far goes on."
         )
-    if tables.rows and not tables.rows[0]["lpips"]:
+    if tables.rows and all(row.get("ppl") is None for row in tables.rows):
         notes.append(
             "LPIPS, PPL and PDV are missing: the weight files of LPIPS(squeeze) were not found. "
             "LPIPS.load('squeeze') says which and where to get them."
@@ -113,9 +113,10 @@ _MEANING = (
 )
 _SETS = (
     "How near the frames of all pairs are, as a set, to the test digits turned at random: Fréchet "
-    "distance (classifier features; standard error by a jackknife over pairs) and kernel distance "
-    "(the same features, unbiased). The features are the bundled digit classifier's, so that "
-    "neither is FID or KID. Smaller is nearer."
+    "distance (classifier features) and kernel distance (the same features, unbiased), with "
+    "standard errors by a jackknife over digits, as the frames of a digit are no independent "
+    "images. The features are the bundled digit classifier's, so that neither is FID or KID. "
+    "Smaller is nearer."
 )
 
 

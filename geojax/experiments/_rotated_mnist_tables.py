@@ -44,25 +44,35 @@ def rotated_mnist_tables(
 ) -> RotatedMnistTables:
     """The tables of the rows that are in the store."""
     settings = [row for row in rows if row in store]
-    found = _with_gains([row for row in map(store.get, settings) if row is not None])
+    measured = [_without_flag(row) for row in map(store.get, settings) if row is not None]
+    found = _with_gains(measured)
     means = summarise(found, _BY, tuple(FIGURES))
     turned = [row for row in found if (row["delta"] or 0) >= FAR]
     far = summarise([{**row, "delta": None} for row in turned], _BY, tuple(FIGURES))
     reference = classifier_features(classifier, digits.turned(plan.num_reference, plan.seed))
-    groups: dict[tuple, list[np.ndarray]] = {}
+    groups: dict[tuple, tuple[list[np.ndarray], list[int]]] = {}
     for row in settings:
         key = tuple(row[name] for name in ("part", "kind", "protocol", "method"))
-        groups.setdefault(key, []).append(store.arrays(row)["features"])
+        features, pairs = groups.setdefault(key, ([], []))
+        features.append(store.arrays(row)["features"])
+        pairs.append(row["pair"])
     distances = [
         {
             **dict(zip(("part", "kind", "protocol", "method"), key, strict=True)),
-            **set_distances(features, reference),
+            **set_distances(features, pairs, reference),
         }
-        for key, features in groups.items()
+        for key, (features, pairs) in groups.items()
     ]
     return RotatedMnistTables(
         found, means, far, distances, _examples(plan, store, settings, digits)
     )
+
+
+def _without_flag(row: dict[str, Any]) -> dict[str, Any]:
+    """A row's setting ``lpips`` says whether there were weights; where there was no truth, no
+    figure of that name has taken its place.
+    """
+    return {**row, "lpips": None} if isinstance(row["lpips"], bool) else row
 
 
 def _with_gains(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -25,7 +25,8 @@ _BY = ("case", "kind", "method", "sigma", "lam", "segments")
 class SyntheticPlan:
     """What is measured: every case x method x level x lam x segments x pair.
 
-    - ``methods`` between the two points of a pair, ``extrapolations`` beyond the second one.
+    - ``methods`` between the two points of a pair, ``extrapolations`` beyond the second one. NAO,
+      whose paths are between standard normal seeds, has no place here.
     - ``sigmas``: noise levels, in the units of the manifolds, whose extent is about 1.
     - ``lams``: of geojax's own metrics, in units of sigma^2: lam s s^T is then of order lam at one
       sigma from the data. Methods without one are measured once.
@@ -166,13 +167,20 @@ def run_synthetic(
     ``callback(done, total)`` runs after every row. With ``measure=False`` the tables are of what a
     run that was stopped has measured.
 
-    **Returns:** the means. **Raises:** `ValueError` on an unknown case, and where there is nothing
-    to tabulate.
+    **Returns:** the means. **Raises:** `ValueError` on an unknown case, on further plans of another
+    ``until``, ``seed`` or ``training_steps``, and where there is nothing to tabulate.
     """
     for part in (plan, *plan.further):
         unknown = [name for name in part.cases if name not in CASES]
         if unknown:
             raise ValueError(f"unknown case {unknown[0]!r}. Known: {', '.join(CASES)}.")
+        for name in ("until", "seed", "training_steps"):
+            given, wanted = getattr(part, name), getattr(plan, name)
+            if given != wanted:
+                raise ValueError(
+                    f"further plans must have the plan's {name}, {wanted}, got {given}: run "
+                    "another in a folder of its own."
+                )
     folder = Path(folder)
     store, rows = RowStore(folder / "rows"), plan.rows()
     cases: dict[str, list[dict[str, Any]]] = {}

@@ -16,10 +16,11 @@ class DensityFlow(AbstractInterpolator):
     """The path of least ``integral |dx| / p(x)^beta`` by its curvature flow ("Probability density
     geodesics in image diffusion latent space", arXiv 2504.06675).
 
-    A geodesic of that length bends towards density: its curvature is the part of ``beta s`` normal
-    to it. Every inner point is moved by half of what is missing of that, then the points are set
-    at equal steps; a point of each middle is added and the flow goes on: 1, 3, 7, ... inner points,
-    ``num_iterations`` for each. Only the score is asked, never p. Beyond x1 it goes on straight.
+    A geodesic of that length bows out towards density: its curvature is minus the part of
+    ``beta s`` normal to it. Every inner point is moved by half of what is missing of that, then the
+    points are set at equal steps; a point of each middle is added and the flow goes on: 1, 3, 7,
+    ... inner points, ``num_iterations`` for each. Only the score is asked, never p. Beyond x1 it
+    goes on straight.
 
     - ``score``: a callable ``(x, args) -> s``.
     - ``levels``: 4 give 15 inner points.

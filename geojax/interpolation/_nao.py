@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ..geodesics import GaussNewton
 from ..metrics import AbstractConformalMetric
 from ..statistics import frechet_mean
 from ._base import AbstractInterpolator, Interpolation, only_between
@@ -34,7 +35,8 @@ class Nao(AbstractInterpolator):
     Darshan, Maron & Chechik, NeurIPS 2023).
 
     The seeds are points at level 1, standard normal. The price depends on the norm alone, so that
-    the path lies in the plane of the two seeds and the origin, where it is found as a geodesic.
+    the path lies in the plane of the two seeds and the origin, where it is found as a geodesic: of
+    many segments, as the price rises within a fraction of 1 from the likely norm.
     Between its ends only. Seeds that point opposite ways have no path.
 
     >>> import jax, jax.numpy as jnp, geojax
@@ -45,7 +47,7 @@ class Nao(AbstractInterpolator):
     True
     """
 
-    num_segments: int = eqx.field(static=True, default=16)
+    num_segments: int = eqx.field(static=True, default=64)
     throw: bool = eqx.field(static=True, default=True)
 
     def run(self, x0, x1, ts, *, key=None):
@@ -57,7 +59,11 @@ class Nao(AbstractInterpolator):
         second = rest / jnp.where(height > 0, height, 1.0)
         path = Geodesic(
             NormPriorMetric(x0.size),
-            options={"num_segments": self.num_segments, "resolution_tolerance": 0.1},
+            options={
+                "num_segments": self.num_segments,
+                "resolution_tolerance": 0.1,
+                "solver": GaussNewton(rtol=1e-3),  # of a price whose float32 has few digits
+            },
             start=Slerp(),
             throw=self.throw,
         )

@@ -1,6 +1,7 @@
 """`evaluate`: its figures against what the frames were made of, and what it refuses."""
 
 import json
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -134,3 +135,37 @@ def test_what_it_refuses(geojax_command, tmp_path):
     missing = run(frames, "--reference", few, "--inception", tmp_path / "w.pth")
     assert_refused(missing, "FID needs Inception's weights, and there is no file")
     assert not list(tmp_path.glob("out/*"))
+
+
+def test_files_that_are_not_what_they_should_be(geojax_command, tmp_path, monkeypatch):
+    frames = write(tmp_path / "frames", fade(3))
+    one = write(tmp_path / "one", fade(1))
+
+    def run(*options):
+        return geojax_command("evaluate", frames, *options, "--out", tmp_path / "out")
+
+    assert_refused(run("--reference", one), "one holds 1 image: a set needs two.")
+    weights = tmp_path / "weights"
+    assert_refused(run("--lpips-weights", weights), "squeezenet1_1-b8a52dc0.pth")
+    weights.mkdir()
+    (weights / "squeezenet1_1-b8a52dc0.pth").write_text("junk")
+    assert_refused(run("--lpips-weights", weights), "squeezenet1_1-b8a52dc0.pth")
+    monkeypatch.setitem(sys.modules, "torch_fidelity", None)
+    (tmp_path / "w.pth").write_text("junk")
+    without = run("--reference", frames, "--inception", tmp_path / "w.pth")
+    assert_refused(without, "FID needs torch-fidelity: python -m pip install")
+
+
+def test_pictures_that_lie_on_their_side(geojax_command, tmp_path, no_weights):
+    """By their EXIF, as cameras write it: no frame is resized."""
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    on_its_side = Image.Exif()
+    on_its_side[0x0112] = 6
+    for i in range(2):
+        image = Image.fromarray(np.full((20, 40), 50 * i, np.uint8))
+        image.save(folder / f"{i}.jpg", exif=on_its_side)
+    result = geojax_command("evaluate", folder, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "resized" not in result.stderr
+    assert content_of(tmp_path / "out")["figures"]["length"] > 0

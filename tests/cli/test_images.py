@@ -78,3 +78,14 @@ def test_a_photograph_is_turned_upright(tmp_path):
 def test_a_model_that_takes_no_images(tmp_path):
     with pytest.raises(ValueError, match=r"points have shape \(7,\): it takes no image files"):
         read_image(tmp_path / "a.png", (7,))
+
+
+def test_files_of_more_than_eight_bits_stay_comparable(tmp_path):
+    """Each is scaled by what its kind of file can hold, not by its own brightest pixel."""
+    levels = []
+    for level in (100, 200):
+        path = tmp_path / f"{level}.tiff"
+        Image.fromarray(np.full((4, 4), level, np.int32)).save(path)
+        array, _ = read_image(path, (1, 4, 4))
+        levels.append(array[0, 0, 0])
+    np.testing.assert_allclose(levels, [100 / 127.5 - 1, 200 / 127.5 - 1], atol=1e-6)

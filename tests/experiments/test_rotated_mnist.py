@@ -14,7 +14,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from geojax.evaluation import LPIPS, frechet_distance, neighbour_distances, psnr, root_mean_square
+from geojax.evaluation import (
+    LPIPS,
+    frechet_distance,
+    neighbour_distances,
+    psnr,
+    root_mean_square,
+)
+from geojax.evaluation._distributions import unbiased_discrepancy
 from geojax.experiments import Protocol, RotatedMnistPlan, run_rotated_mnist
 from geojax.experiments._rotated_mnist_measures import set_distances
 from geojax.interpolation import interpolator
@@ -114,6 +121,8 @@ def test_the_figures_and_the_files(tmp_path, monkeypatch):
     assert other["end_error"] > 0.01 and other["deviation"] > 0.01
     without_truth = [r for r in tables.rows if r["kind"] == "two classes"]
     assert without_truth and all("psnr" not in r for r in without_truth)
+    # No weights of LPIPS here: it is unknown, not 0.
+    assert all(mean["lpips"] is mean["lpips_se"] is None for mean in tables.means + tables.far)
 
     for kind in ("rotation", "one class", "two classes"):
         (found,) = [r for r in tables.distances if (r["kind"], r["method"]) == (kind, "Stein")]
@@ -174,16 +183,33 @@ def test_distances_of_sets():
     rng = np.random.default_rng(0)
     reference = jnp.asarray(rng.standard_normal((300, 3)))
     rows = list(rng.standard_normal((40, 5, 3)) + 1)
-    found = set_distances(rows, reference)
+    found = set_distances(rows, range(40), reference)
     expected = frechet_distance(jnp.asarray(np.concatenate(rows)), reference)
     np.testing.assert_allclose(found["frechet"], expected, rtol=1e-6)
     # Of means apart by d the distance is |d|^2: 2 |d| times the error of the mean's component.
     assert 0.5 < found["frechet_se"] / (2 * 3**0.5 * (1 / 200) ** 0.5) < 2
-    assert found["kernel"] > 3 * found["kernel_se"] > 0
+    expected = unbiased_discrepancy(jnp.asarray(np.concatenate(rows)), reference)
+    np.testing.assert_allclose(found["kernel"], expected, rtol=1e-10)
     broken = [*rows, np.full((5, 3), np.nan)]
-    assert set_distances(broken, reference)["images"] == 200
-    assert set_distances(rows[:1], reference)["frechet_se"] is None
-    assert set_distances([rows[0][:2]], reference)["kernel"] is None
+    assert set_distances(broken, range(41), reference)["images"] == 200
+    assert set_distances(rows[:4], range(4), reference)["frechet_se"] is None
+    assert set_distances(rows[:4], range(4), reference)["kernel_se"] is None
+    assert set_distances([rows[0][:2]], [0], reference)["kernel"] is None
+
+
+def test_the_errors_of_distances_are_those_of_repetition():
+    """Frames of one digit that say the same are one frame, in whatever order the rows come."""
+    rng = np.random.default_rng(1)
+    reference = jnp.asarray(rng.standard_normal((300, 3)))
+    found = []
+    for _ in range(30):
+        digits = np.repeat(np.arange(40), 3)
+        rows = np.repeat(rng.standard_normal((40, 1, 3)) + 1, 4, axis=1)[digits]
+        found.append(set_distances(list(rows), digits.tolist(), reference))
+    for name in ("frechet", "kernel"):
+        spread = np.std([each[name] for each in found], ddof=1)
+        told = np.mean([each[f"{name}_se"] for each in found])
+        assert 0.6 < told / spread < 1.6, name
 
 
 @pytest.mark.parametrize(

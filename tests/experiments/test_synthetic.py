@@ -172,3 +172,10 @@ def test_an_unknown_case(tmp_path):
 def test_plans():
     assert set(SyntheticPlan.quick().cases) < set(CASES)
     assert len(SyntheticPlan.quick().rows()) < 5000 < len(SyntheticPlan().rows())
+
+
+def test_further_plans_share_the_truth(tmp_path):
+    other = dataclasses.replace(SyntheticPlan(cases=("circle in R^2",)), until=2.0)
+    plan = SyntheticPlan(cases=("circle in R^2",), further=(other,))
+    with pytest.raises(ValueError, match=r"further plans must have the plan's until, 1.5, got 2"):
+        run_synthetic(plan, tmp_path)

@@ -46,6 +46,15 @@ def test_the_centroid_of_two_seeds_is_the_middle_of_their_path():
     assert jnp.linalg.norm(middle - on_path) < 0.1 * jnp.linalg.norm(x1 - x0)
 
 
+def test_nao_finds_its_path_in_float32():
+    """Between seeds as wide as an image."""
+    seeds = jax.random.normal(jax.random.key(0), (6, 2, 784), jnp.float32)
+    middle = jnp.asarray([0.5], jnp.float32)
+    found = jax.vmap(lambda pair: Nao(throw=False).run(*pair, middle))(seeds)
+    assert jnp.all(found.result == geojax.RESULTS.successful)
+    assert jnp.all(jnp.abs(jnp.linalg.norm(found.points[:, 0], axis=1) - 28) < 1)
+
+
 def test_noise_diffusion_is_its_formula():
     score = geojax.GaussianMixture(jnp.zeros((1, 2)), scales=0.5)
     route = geojax.NoiseRoute(score, t=0.3, noising="shared", num_steps=3, denoising="none")

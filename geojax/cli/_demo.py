@@ -1,5 +1,6 @@
 """``geojax demo``: a geodesic between two digits that the bundled model draws itself."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -33,6 +34,8 @@ def demo(
         settings.check()
         if not 0 <= extent <= 10:
             raise ValueError(f"--extent must be in [0, 10], got {extent}.")
+        if not math.isfinite(guidance):
+            raise ValueError(f"--guidance must be a finite number, got {guidance}.")
         configure_jax(x64=settings.x64)
         score, config = load_model(settings.model)
         check_label(label_a, config, "--label-a")

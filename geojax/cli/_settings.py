@@ -97,7 +97,7 @@ class Settings:
             (0 <= self.lam < math.inf, "--lam", "a finite number >= 0"),
             (self.segments >= 2, "--segments", "at least 2"),
             (self.steps >= 1, "--max-steps", "at least 1"),
-            (self.rtol is None or self.rtol > 0, "--rtol", "above 0"),
+            (self.rtol is None or 0 < self.rtol < 1, "--rtol", "between 0 and 1"),
             (self.denoise_steps >= 1, "--denoise-steps", "at least 1"),
             (self.frames >= 2, "--frames", "at least 2"),
             (0 <= self.seed < 2**32, "--seed", "in 0 ... 2^32 - 1"),

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from ..metrics import AbstractLowRankMetric, AbstractMetric
 from ._curve import IntegratedCurve
-from ._geodesic import check_points
+from ._geodesic import check_points, check_scores
 from ._results import RESULTS
 from ._solution import GeodesicSolution
 
@@ -58,8 +58,8 @@ def exponential_map(
 
     Nodes that an integration did not reach are inf.
 
-    **Raises:** `ValueError` on mismatched shapes; a run-time error naming the remedy when the
-    integration did not succeed and ``throw`` is True.
+    **Raises:** `ValueError` on mismatched shapes or impossible tolerances; a run-time error naming
+    the remedy when the integration did not succeed and ``throw`` is True.
 
     >>> import jax.numpy as jnp, geojax
     >>> metric = geojax.SteinScoreMetric(lambda x, args: -x, lam=1.0)
@@ -69,6 +69,10 @@ def exponential_map(
     True
     """
     x0, v0 = check_points(metric, x0, v0)
+    check_scores(metric, x0, args)
+    for name, tolerance in (("rtol", rtol), ("atol", atol)):
+        if tolerance is not None and not 0 < tolerance < 1:
+            raise ValueError(f"{name} must lie between 0 and 1, or be None, got {tolerance}.")
     if num_segments < 1:
         raise ValueError(f"num_segments must be at least 1, got {num_segments}.")
     default = 1e-8 if x0.dtype == jnp.float64 else 1e-5
@@ -114,7 +118,7 @@ def _integrate(
     squared = jax.vmap(lambda x, v: metric.inner(x, v, v, args))(xs, vs)
     start = jnp.where(squared[0] > 0, squared[0], 1.0)
     drift = jnp.max(jnp.abs(squared - squared[0])) / start
-    speeds = jnp.sqrt(squared)
+    speeds = _root(squared)
     defect = jnp.max(jnp.abs(speeds - speeds[0])) / jnp.sqrt(start)
     result = RESULTS.where(drift <= drift_tolerance, RESULTS.successful, RESULTS.energy_drift)
     ended = out.result == diffrax.RESULTS.successful
@@ -132,8 +136,13 @@ def _integrate(
         "speed_defect": defect,
     }
     curve = IntegratedCurve(ts, xs, vs, out.interpolation if dense else None)
-    length = jnp.sqrt(squared[0])
+    length = speeds[0]
     return GeodesicSolution(curve, squared[0] / 2, length, v0, vs[-1], result, stats)
+
+
+def _root(squares):
+    """Their roots, with derivative 0 at 0."""
+    return jnp.where(squares == 0, 0.0, jnp.sqrt(jnp.where(squares == 0, 1.0, squares)))
 
 
 def accelerations(solver: diffrax.AbstractERK, num_steps):

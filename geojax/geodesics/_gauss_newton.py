@@ -1,5 +1,6 @@
 """Gauss-Newton with damping in the H^1 norm, and exact curvature: the default two-point solver."""
 
+import math
 from typing import NamedTuple
 
 import equinox as eqx
@@ -53,7 +54,7 @@ class GaussNewton(AbstractIterativeSolver):
     For a low-rank metric a Gauss-Newton iteration costs one score and one VJP a segment (midpoint
     rule).
 
-    **Raises:** `ValueError` for a metric that is no sum of squares.
+    **Raises:** `ValueError` for a metric that is no sum of squares, or options out of range.
 
     >>> import jax.numpy as jnp, geojax
     >>> metric = geojax.SteinScoreMetric(lambda x, args: -x, lam=1.0)
@@ -68,6 +69,10 @@ class GaussNewton(AbstractIterativeSolver):
     curvature_steps: int = eqx.field(static=True, default=20)
 
     def __check_init__(self):
+        if self.rtol is not None and not 0 < self.rtol < 1:
+            raise ValueError(f"rtol must lie between 0 and 1, or be None, got {self.rtol}.")
+        if not 0 <= self.damping < math.inf:
+            raise ValueError(f"damping must be a finite number >= 0, got {self.damping}.")
         if self.curvature_steps < 0:
             raise ValueError(f"curvature_steps must be at least 0, got {self.curvature_steps}.")
 

@@ -96,6 +96,7 @@ def geodesic(
     length 2.122 >= 1.897
     """
     x0, x1 = check_points(metric, x0, x1)
+    check_scores(metric, x0, args)
     if num_segments < 1:
         raise ValueError(f"num_segments must be at least 1, got {num_segments}.")
     if max_steps < 0:
@@ -188,6 +189,18 @@ def check_points(metric, x0, x1) -> tuple[Array, Array]:
     return x0, x1
 
 
+def check_scores(metric: AbstractMetric, x: Array, args: Any) -> None:
+    """**Raises:** `ValueError` when a score of ``metric`` returns another shape than that of x."""
+    scores = metric.terms().scores if isinstance(metric, AbstractLowRankMetric) else ()
+    for score in scores[:1] + scores[-1:]:  # between them stand the probes of one score
+        found = eqx.filter_eval_shape(score, x, args)
+        if getattr(found, "shape", None) != x.shape:
+            raise ValueError(
+                f"the score must return an array of the shape of a point, {x.shape}, got "
+                f"{getattr(found, 'shape', type(found).__name__)}. Batches are for jax.vmap."
+            )
+
+
 @eqx.filter_jit
 def _solve(
     problem, xs, solver, max_steps, resolution_tolerance, certified, meter
@@ -274,7 +287,9 @@ def _fine_figures(problem: TwoPointProblem, xs) -> tuple[Array, dict[str, Any]]:
         """s . Delta at the fine points of the path and of the straight line."""
         size = rule.batch_size or n * _FINE_ORDER
         s = map_points(lambda x: score(x, args), points, batch_size=size, devices=rule.devices)
-        return jnp.einsum("nqd,nd->nq", s.reshape(2 * n, _FINE_ORDER, -1), both)
+        return jnp.einsum(
+            "nqd,nd->nq", s.reshape(2 * n, _FINE_ORDER, -1), both, precision="highest"
+        )
 
     # The straight line after the path, so that the score stands in the program once.
     line = straight_line(xs[0], xs[-1], n)

@@ -114,13 +114,13 @@ class Midpoint(AbstractRule):
 
     def increments(self, score, xs, args):
         deltas, middles = xs[1:] - xs[:-1], (xs[1:] + xs[:-1]) / 2
-        one = lambda m, d: jnp.vdot(score(m, args), d)  # noqa: E731
+        one = lambda m, d: jnp.vdot(score(m, args), d, precision="highest")  # noqa: E731
         return self.map(one, middles, deltas)
 
     def linearise(self, score, xs, args):
         def one(m, d):
             s, pull = jax.vjp(lambda y: score(y, args), m)
-            return jnp.vdot(s, d), s, pull(d)[0] / 2
+            return jnp.vdot(s, d, precision="highest"), s, pull(d)[0] / 2
 
         deltas, middles = xs[1:] - xs[:-1], (xs[1:] + xs[:-1]) / 2
         return Linearisation(*self.map(one, middles, deltas))
@@ -218,7 +218,8 @@ class Quadrature(AbstractRule):
         """Of ``s`` at the points, along each segment."""
         n = len(xs) - 1
         deltas = (xs[1:] - xs[:-1]).reshape(n, -1)
-        return jnp.einsum("nqd,nd->nq", s.reshape(n, self.order, -1), deltas) @ weights
+        s = s.reshape(n, self.order, -1)
+        return jnp.einsum("nqd,nd,q->n", s, deltas, weights, precision="highest")
 
     def cost(self, num_segments):
         return (self.order + 1) * num_segments + 1, 0

@@ -6,6 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from ..scores import AbstractScore
+
 
 def scalar(name: str, value: Any, *, positive: bool = False) -> Float[Array, ""]:
     """``value`` as a scalar array of the default floating dtype.
@@ -16,10 +18,11 @@ def scalar(name: str, value: Any, *, positive: bool = False) -> Float[Array, ""]
     zero although it must be ``positive``.
     """
     bound = "> 0" if positive else ">= 0"
-    if isinstance(value, int | float | np.number):
-        allowed = value > 0 if positive else value >= 0
-        if not (allowed and np.isfinite(value)):
-            raise ValueError(f"{name} must be a finite number {bound}, got {value}.")
+    number = known(value)
+    if number is not None:
+        allowed = number > 0 if positive else number >= 0
+        if not (allowed and np.isfinite(number)):
+            raise ValueError(f"{name} must be a finite number {bound}, got {number}.")
     array = jnp.asarray(value, dtype=jnp.result_type(float))
     if array.ndim:
         raise ValueError(
@@ -27,6 +30,14 @@ def scalar(name: str, value: Any, *, positive: bool = False) -> Float[Array, ""]
             "over metrics."
         )
     return array
+
+
+def known(value: Any) -> float | None:
+    """``value`` as a number, or None where it is traced or no real scalar."""
+    try:
+        return None if np.ndim(value) else float(value)
+    except TypeError:
+        return None
 
 
 def check_callable(name: str, value: Any, signature: str, remedy: str = "") -> None:
@@ -37,6 +48,11 @@ def check_callable(name: str, value: Any, signature: str, remedy: str = "") -> N
 
 
 def check_score(score: Any) -> None:
-    """**Raises:** `ValueError` when ``score`` cannot be called."""
+    """**Raises:** `ValueError` when ``score`` cannot be called, or still wants a time."""
     remedy = "For a score that depends on time pass score.at(t)."
     check_callable("score", score, "(x, args) -> s", remedy)
+    if isinstance(score, AbstractScore):
+        raise ValueError(
+            f"score must be a callable (x, args) -> s, got {type(score).__name__}, which takes a "
+            "time. Pass it at one noise level: score.at(0.4)."
+        )

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ._base import AbstractMetric, Mapping, at_once, positive
+from ._checks import known
 from ._low_rank import AbstractLowRankMetric, LowRankTerms
 from ._operator import LowRankOperator
 from ._sum_of_squares import AbstractSumOfSquaresMetric
@@ -145,8 +146,9 @@ def scale(metric: AbstractMetric, factor) -> AbstractMetric:
 
     **Raises:** `ValueError` when ``factor`` is a number that is not finite and positive.
     """
-    if isinstance(factor, int | float | np.number) and not (factor > 0 and np.isfinite(factor)):
-        raise ValueError(f"a metric can be multiplied by a finite number > 0 only, got {factor}.")
+    number = known(factor)
+    if number is not None and not (number > 0 and np.isfinite(number)):
+        raise ValueError(f"a metric can be multiplied by a finite number > 0 only, got {number}.")
     factor = jnp.asarray(factor, dtype=jnp.result_type(float))
     if isinstance(metric, AbstractLowRankMetric):
         return LowRankScaled(metric, factor)

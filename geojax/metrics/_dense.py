@@ -45,7 +45,7 @@ class DenseMetric(AbstractMetric):
         matrix = self.as_matrix(x, args)
 
         def product(v):
-            return (matrix @ v.reshape(-1)).reshape(x.shape)
+            return jnp.matmul(matrix, v.reshape(-1), precision="highest").reshape(x.shape)
 
         structure = jax.ShapeDtypeStruct(x.shape, x.dtype)
         return lx.FunctionLinearOperator(product, structure, lx.positive_semidefinite_tag)

@@ -41,14 +41,14 @@ class LowRankOperator(lx.AbstractLinearOperator):
         return size * jnp.log(self.base) + 2 * jnp.sum(jnp.log(jnp.diagonal(chol)))
 
     def _products(self, vector):
-        return jnp.tensordot(self.factors, vector, axes=vector.ndim)
+        return jnp.tensordot(self.factors, vector, axes=vector.ndim, precision="highest")
 
     def _combine(self, weights):
-        return jnp.tensordot(weights, self.factors, axes=1)
+        return jnp.tensordot(weights, self.factors, axes=1, precision="highest")
 
     def _small_gram(self):
         flat = self.factors.reshape(len(self.factors), self.in_structure().size)
-        return jnp.matmul(flat, flat.T, precision=jax.lax.Precision.HIGHEST)
+        return jnp.matmul(flat, flat.T, precision="highest")
 
     def _small_solve(self, right):
         if len(self.factors) == 0:
@@ -62,7 +62,9 @@ class LowRankOperator(lx.AbstractLinearOperator):
     def as_matrix(self):
         size = self.in_structure().size
         flat = self.factors.reshape(len(self.factors), size)
-        return self.base * jnp.eye(size, dtype=flat.dtype) + flat.T @ flat
+        return self.base * jnp.eye(size, dtype=flat.dtype) + jnp.matmul(
+            flat.T, flat, precision="highest"
+        )
 
     def transpose(self):
         return self

@@ -105,6 +105,18 @@ def read_config(folder: Path | str) -> dict[str, Any]:
         raise ValueError(f"{path} is not valid JSON: {error}") from None
 
 
+def described(config: dict[str, Any], path: Path | str) -> AbstractScore:
+    """The score that ``config``, read from ``path``, describes, its arrays by their shapes alone.
+
+    **Raises:** `ValueError` when it describes none.
+    """
+    try:
+        tuple(int(n) for n in config["shape"])
+        return eqx.filter_eval_shape(build_score, config, key=jax.random.key(0))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} does not describe a known score: {error!r}") from None
+
+
 def load_checkpoint(folder: Path | str) -> tuple[AbstractScore, dict[str, Any]]:
     """The score and the config of a checkpoint folder.
 
@@ -112,10 +124,5 @@ def load_checkpoint(folder: Path | str) -> tuple[AbstractScore, dict[str, Any]]:
     unreadable or do not fit each other.
     """
     config = read_config(folder)
-    try:
-        like = eqx.filter_eval_shape(build_score, config, key=jax.random.key(0))
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"{Path(folder) / 'config.json'} does not describe a known score: {error!r}"
-        ) from None
+    like = described(config, Path(folder) / "config.json")
     return load_arrays(Path(folder) / "model.safetensors", like), config

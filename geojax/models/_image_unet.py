@@ -237,7 +237,9 @@ class ImageUNet(eqx.Module):
         emb = jax.nn.silu(self.time_mlp[0](emb))
         emb = self.time_mlp[1](emb)
         if self.class_embedding is not None:
-            # A traced label out of range gives NaN: indexing alone would take the nearest class.
+            # A traced label out of range gives NaN: indexing alone would take the nearest class, or
+            # count from the end.
+            label = jnp.where(label < 0, len(self.class_embedding), label)
             emb = emb + self.class_embedding.at[label].get(mode="fill", fill_value=jnp.nan)
         return jax.nn.silu(emb)
 

@@ -53,6 +53,12 @@ def load(name_or_folder: str | Path) -> AbstractScore:
 
     **Raises:** `ValueError` when it is neither a known name nor a folder, or the checkpoint is
     damaged; `FileNotFoundError` when the folder holds no checkpoint.
+
+    >>> import jax.numpy as jnp
+    >>> from geojax.models import load
+    >>> score = load("rotated_mnist")
+    >>> score(jnp.zeros((1, 28, 28)), 0.4, 3).shape  # t = 0.4, the digit 3
+    (1, 28, 28)
     """
     score, _ = load_checkpoint(_folder_of(name_or_folder, "score"))
     return score

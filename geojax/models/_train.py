@@ -16,7 +16,7 @@ from jaxtyping import Array, PyTree, UInt8
 
 from .._files import written_whole
 from ..scores import AbstractScore, batch_loss, training_step
-from ._checkpoint import build_score, load_arrays, save_arrays, save_checkpoint
+from ._checkpoint import build_score, described, load_arrays, save_arrays, save_checkpoint
 from ._rotated_mnist import rotated_batch
 
 ROTATED_MNIST_CONFIG: dict[str, Any] = {
@@ -80,11 +80,12 @@ def train(
     steps. ``callback(step, loss)`` runs after every step.
 
     **Returns:** the moving average of the score. **Raises:** `ValueError` when ``num_steps`` is not
-    positive, or ``folder`` holds a run of another config; `FloatingPointError` when the loss is no
-    longer finite (the last saved state stays).
+    positive, ``config`` describes no score, or ``folder`` holds a run of another config;
+    `FloatingPointError` when the loss is no longer finite (the last saved state stays).
     """
     if num_steps < 1:
         raise ValueError(f"num_steps must be at least 1, got {num_steps}.")
+    described(config, "config")
     folder, settings = Path(folder), config["training"]
     root = jax.random.key(settings["seed"])
     optimiser = _optimiser(settings, num_steps)

@@ -10,6 +10,9 @@ import abc
 from typing import Any
 
 import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Real
 
 from ._schedule import AbstractSchedule
@@ -84,8 +87,21 @@ class DensityAt(eqx.Module):
         return self.score.log_density(x, self.t, args)
 
 
+def floating(array: Array) -> Array:
+    """``array``, or integers as the default floating dtype: they would cut off what meets them."""
+    if jnp.issubdtype(array.dtype, jnp.floating):
+        return array
+    return array.astype(jnp.result_type(float))
+
+
 def _checked_time(t):
-    if isinstance(t, (int, float)) and not 0 <= t <= 1:
+    if np.ndim(t):
+        raise ValueError(f"t must be a scalar, got shape {np.shape(t)}. Several are for jax.vmap.")
+    try:
+        known = float(t)
+    except jax.errors.ConcretizationTypeError:  # traced: it cannot be judged
+        return t
+    if not 0 <= known <= 1:
         raise ValueError(
             f"t must lie in [0, 1], got {t}. Step k of T is t = k / T: step 400 of 1000 is t=0.4."
         )

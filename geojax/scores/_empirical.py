@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Real
 
-from ._base import AbstractDensity
+from ._base import AbstractDensity, floating
 from ._schedule import AbstractSchedule, VPLinear, is_noise_free
 
 
@@ -50,7 +50,7 @@ class Empirical(AbstractDensity):
 
         **Raises:** `ValueError` when there are no data or ``chunk_size`` is below 1.
         """
-        data = jnp.asarray(data)
+        data = floating(jnp.asarray(data))
         if data.ndim == 0 or data.shape[0] == 0:
             raise ValueError(f"data must have shape (n, *shape) with n >= 1, got {data.shape}.")
         if chunk_size < 1:
@@ -70,6 +70,7 @@ class Empirical(AbstractDensity):
                 f"t = {t} has no noise, and a set of points has no density there. Take t > 0, "
                 "or a schedule that starts from sigma > 0, as geojax.VE does."
             )
+        x = floating(x)
         n = self.data.shape[0]
         chunk = min(self.chunk_size, n)
         alpha = self.schedule.alpha(t).astype(x.dtype)

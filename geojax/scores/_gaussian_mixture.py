@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Key, Real
 
-from ._base import AbstractDensity
+from ._base import AbstractDensity, floating
 from ._schedule import AbstractSchedule, VPLinear
 
 
@@ -52,7 +52,7 @@ class GaussianMixture(AbstractDensity):
 
         **Raises:** `ValueError` when the shapes do not fit; `RuntimeError` on bad weights.
         """
-        means = jnp.asarray(means)
+        means = floating(jnp.asarray(means))
         if means.ndim == 0 or means.shape[0] == 0:
             raise ValueError(f"means must have shape (K, *shape) with K >= 1, got {means.shape}.")
         count, shape = means.shape[0], means.shape[1:]
@@ -73,6 +73,7 @@ class GaussianMixture(AbstractDensity):
         """log of weight times density of each component at ``x``, and each component's score."""
         if x.shape != self.means.shape[1:]:
             raise ValueError(f"x must have shape {self.means.shape[1:]}, got {x.shape}.")
+        x = floating(x)
         alpha = self.schedule.alpha(t).astype(x.dtype)
         sigma = self.schedule.sigma(t).astype(x.dtype)
 

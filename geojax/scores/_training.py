@@ -27,6 +27,13 @@ def denoising_score_matching_loss(
     a variance-preserving schedule (``weighting="velocity"``), which counts high noise levels more.
 
     **Returns:** a scalar. **Raises:** `ValueError` on an unknown weighting.
+
+    >>> import jax.numpy as jnp, geojax
+    >>> from geojax.scores import denoising_score_matching_loss
+    >>> score = geojax.Empirical(jnp.zeros((1, 2)))  # one datum: its noise is known
+    >>> loss = denoising_score_matching_loss(score, jnp.zeros(2), 0.5, jnp.array([1.0, -2.0]))
+    >>> print(f"{loss:.3f}")
+    0.000
     """
     if weighting not in ("noise", "velocity"):
         raise ValueError(f"weighting must be 'noise' or 'velocity', got {weighting!r}.")
@@ -50,6 +57,13 @@ def batch_loss(
 
     The ``u`` are stratified over the batch (one uniform draw in each of ``batch`` equal cells),
     which lowers the variance of the loss. ``args`` has a leading batch axis or is None.
+
+    >>> import jax, jax.numpy as jnp, geojax
+    >>> from geojax.scores import batch_loss
+    >>> score = geojax.GaussianMixture(jnp.zeros((1, 2)), scales=1.0)
+    >>> loss = batch_loss(score, jnp.ones((8, 2)), None, key=jax.random.key(0))
+    >>> loss.shape
+    ()
     """
     time_key, noise_key = jax.random.split(key)
     n = x0.shape[0]
@@ -79,6 +93,17 @@ def training_step(
 
     **Returns:** the new score, the new optimiser state (start it with
     ``optimiser.init(eqx.filter(score, eqx.is_inexact_array))``), and the loss before the step.
+
+    >>> import equinox as eqx, jax, jax.numpy as jnp, optax, geojax
+    >>> from geojax.scores import batch_loss, training_step
+    >>> score, optimiser = geojax.GaussianMixture(jnp.ones((1, 2))), optax.adam(0.1)
+    >>> state = optimiser.init(eqx.filter(score, eqx.is_inexact_array))
+    >>> x0, key = jnp.zeros((64, 2)), jax.random.key(0)
+    >>> before = batch_loss(score, x0, None, key=key)
+    >>> for _ in range(3):
+    ...     score, state, _ = training_step(score, optimiser, state, x0, None, key=key)
+    >>> bool(batch_loss(score, x0, None, key=key) < before)
+    True
     """
     loss, grads = eqx.filter_value_and_grad(batch_loss)(
         score, x0, args, key=key, weighting=weighting, time_power=time_power

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from ..metrics import AbstractLowRankMetric, AbstractMetric
 from ._curve import IntegratedCurve
-from ._geodesic import check_points, check_scores
+from ._geodesic import check_points
 from ._results import RESULTS
 from ._solution import GeodesicSolution
 
@@ -69,7 +69,6 @@ def exponential_map(
     True
     """
     x0, v0 = check_points(metric, x0, v0)
-    check_scores(metric, x0, args)
     for name, tolerance in (("rtol", rtol), ("atol", atol)):
         if tolerance is not None and not 0 < tolerance < 1:
             raise ValueError(f"{name} must lie between 0 and 1, or be None, got {tolerance}.")

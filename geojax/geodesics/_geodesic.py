@@ -96,7 +96,6 @@ def geodesic(
     length 2.122 >= 1.897
     """
     x0, x1 = check_points(metric, x0, x1)
-    check_scores(metric, x0, args)
     if num_segments < 1:
         raise ValueError(f"num_segments must be at least 1, got {num_segments}.")
     if max_steps < 0:
@@ -187,18 +186,6 @@ def check_points(metric, x0, x1) -> tuple[Array, Array]:
     if x0.dtype != x1.dtype:
         raise ValueError(f"x0 and x1 must have one dtype, got {x0.dtype} and {x1.dtype}.")
     return x0, x1
-
-
-def check_scores(metric: AbstractMetric, x: Array, args: Any) -> None:
-    """**Raises:** `ValueError` when a score of ``metric`` returns another shape than that of x."""
-    scores = metric.terms().scores if isinstance(metric, AbstractLowRankMetric) else ()
-    for score in scores[:1] + scores[-1:]:  # between them stand the probes of one score
-        found = eqx.filter_eval_shape(score, x, args)
-        if getattr(found, "shape", None) != x.shape:
-            raise ValueError(
-                f"the score must return an array of the shape of a point, {x.shape}, got "
-                f"{getattr(found, 'shape', type(found).__name__)}. Batches are for jax.vmap."
-            )
 
 
 @eqx.filter_jit

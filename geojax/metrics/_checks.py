@@ -18,11 +18,8 @@ def scalar(name: str, value: Any, *, positive: bool = False) -> Float[Array, ""]
     zero although it must be ``positive``.
     """
     bound = "> 0" if positive else ">= 0"
-    number = known(value)
-    if number is not None:
-        allowed = number > 0 if positive else number >= 0
-        if not (allowed and np.isfinite(number)):
-            raise ValueError(f"{name} must be a finite number {bound}, got {number}.")
+    if refused(value, positive=positive):
+        raise ValueError(f"{name} must be a finite number {bound}, got {value}.")
     array = jnp.asarray(value, dtype=jnp.result_type(float))
     if array.ndim:
         raise ValueError(
@@ -32,12 +29,19 @@ def scalar(name: str, value: Any, *, positive: bool = False) -> Float[Array, ""]
     return array
 
 
-def known(value: Any) -> float | None:
-    """``value`` as a number, or None where it is traced or no real scalar."""
+def refused(value: Any, *, positive: bool) -> bool:
+    """Whether ``value`` is a number that is negative, not finite, or zero although ``positive``.
+
+    Traced values are not judged, and an array that is not finite, the outcome of a computation
+    perhaps, is let through: what is computed from it is reported as not finite.
+    """
     try:
-        return None if np.ndim(value) else float(value)
+        number = float("nan") if np.ndim(value) else float(value)
     except TypeError:
-        return None
+        return False
+    if not np.isfinite(number):
+        return isinstance(value, int | float | np.number)
+    return number < 0 or (positive and number == 0)
 
 
 def check_callable(name: str, value: Any, signature: str, remedy: str = "") -> None:

@@ -4,11 +4,10 @@ from typing import Any
 
 import jax.numpy as jnp
 import lineax as lx
-import numpy as np
 from jaxtyping import Array, Float
 
 from ._base import AbstractMetric, Mapping, at_once, positive
-from ._checks import known
+from ._checks import refused
 from ._low_rank import AbstractLowRankMetric, LowRankTerms
 from ._operator import LowRankOperator
 from ._sum_of_squares import AbstractSumOfSquaresMetric
@@ -146,9 +145,8 @@ def scale(metric: AbstractMetric, factor) -> AbstractMetric:
 
     **Raises:** `ValueError` when ``factor`` is a number that is not finite and positive.
     """
-    number = known(factor)
-    if number is not None and not (number > 0 and np.isfinite(number)):
-        raise ValueError(f"a metric can be multiplied by a finite number > 0 only, got {number}.")
+    if refused(factor, positive=True):
+        raise ValueError(f"a metric can be multiplied by a finite number > 0 only, got {factor}.")
     factor = jnp.asarray(factor, dtype=jnp.result_type(float))
     if isinstance(metric, AbstractLowRankMetric):
         return LowRankScaled(metric, factor)

@@ -38,7 +38,7 @@ class Empirical(AbstractDensity):
 
     def __init__(
         self,
-        data: Float[ArrayLike, "n *shape"],
+        data: Real[ArrayLike, "n *shape"],
         schedule: AbstractSchedule | None = None,
         chunk_size: int = 256,
     ):
@@ -70,7 +70,6 @@ class Empirical(AbstractDensity):
                 f"t = {t} has no noise, and a set of points has no density there. Take t > 0, "
                 "or a schedule that starts from sigma > 0, as geojax.VE does."
             )
-        x = floating(x)
         n = self.data.shape[0]
         chunk = min(self.chunk_size, n)
         alpha = self.schedule.alpha(t).astype(x.dtype)

@@ -35,7 +35,7 @@ class GaussianMixture(AbstractDensity):
 
     def __init__(
         self,
-        means: Float[ArrayLike, "components *shape"],
+        means: Real[ArrayLike, "components *shape"],
         scales: Float[ArrayLike, "..."] = 1.0,
         factors: Float[ArrayLike, "components rank *shape"] | None = None,
         weights: Float[ArrayLike, " components"] | None = None,
@@ -73,7 +73,6 @@ class GaussianMixture(AbstractDensity):
         """log of weight times density of each component at ``x``, and each component's score."""
         if x.shape != self.means.shape[1:]:
             raise ValueError(f"x must have shape {self.means.shape[1:]}, got {x.shape}.")
-        x = floating(x)
         alpha = self.schedule.alpha(t).astype(x.dtype)
         sigma = self.schedule.sigma(t).astype(x.dtype)
 

@@ -56,12 +56,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("experiment", choices=EXPERIMENTS)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--pairs", type=int, help="of each kind, every method on all of them")
     parser.add_argument("--rows", type=Path, help="where rows are kept, and taken up again")
     parser.add_argument("--so-far", action="store_true", help="measure nothing more")
     parser.add_argument("--rows-commit", help="where they were measured, if not at this commit")
     parser.add_argument("--table", action="store_true", help="print the table of kept results")
     options = parser.parse_args()
     name = options.experiment.replace("-", "_") + ("_quick" if options.quick else "")
+    name += "" if options.pairs is None else f"_{options.pairs}_pairs"
     folder = RESULTS / name
     if options.table:
         file = folder / f"{options.experiment.replace('-', '_')}.json"
@@ -79,14 +81,18 @@ def main() -> None:
 
     about = {"command": f"geojax reproduce {options.experiment}", **origin()}
     about["command"] += " --quick" if options.quick else ""
+    about["command"] += "" if options.pairs is None else f" --pairs {options.pairs}"
     if options.rows_commit:
         about["rows_measured_at_commit"] = options.rows_commit
-    if options.experiment == "synthetic":
-        plan = SyntheticPlan.quick() if options.quick else SyntheticPlan()
-        run_synthetic(plan, options.rows, about=about, measure=not options.so_far)
+    synthetic, quick = options.experiment == "synthetic", options.quick
+    plan: Any
+    if synthetic:
+        plan = SyntheticPlan.quick() if quick else SyntheticPlan.full()
     else:
-        plan = RotatedMnistPlan.quick() if options.quick else RotatedMnistPlan()
-        run_rotated_mnist(plan, options.rows, about=about, measure=not options.so_far)
+        plan = RotatedMnistPlan.quick() if quick else RotatedMnistPlan()
+    plan = plan if options.pairs is None else plan.of_pairs(options.pairs)
+    run = run_synthetic if synthetic else run_rotated_mnist
+    run(plan, options.rows, about=about, measure=not options.so_far)
     folder.mkdir(parents=True, exist_ok=True)
     for file in sorted(options.rows.iterdir()):
         if file.is_file() and not file.name.startswith("."):

@@ -31,6 +31,13 @@ def reproduce(
         int | None,
         typer.Option(help="rotated-mnist: pairs computed at once. Default: 1; on a GPU 16."),
     ] = None,
+    pairs: Annotated[
+        int | None,
+        typer.Option(
+            help="Pairs of points or digits of each kind, every method on all of them. "
+            "Default: the plan's, fewer for costly methods."
+        ),
+    ] = None,
     so_far: Annotated[
         bool,
         typer.Option("--so-far", help="Measure nothing; the tables of a run that was stopped."),
@@ -44,15 +51,19 @@ def reproduce(
     with input_checked():
         if chunk is not None and (synthetic or chunk < 1):
             raise ValueError(f"--chunk must be at least 1, and is for rotated-mnist, got {chunk}.")
+        if pairs is not None and pairs < 1:
+            raise ValueError(f"--pairs must be at least 1, got {pairs}.")
         folder = writable_folder(out or Path(f"geojax-{experiment.value}"))
         configure_jax(x64=synthetic)
+        plan = _plan(synthetic, quick, pairs)
     command = f"geojax reproduce {experiment.value}{' --quick' if quick else ''}"
+    command += "" if pairs is None else f" --pairs {pairs}"
     about = {"command": command, "versions": versions(), "machine": machine()}
     with _bar(folder) as show, input_checked():
         if synthetic:
-            lines = _synthetic(quick, folder, about, show, not so_far)
+            lines = _synthetic(plan, folder, about, show, not so_far)
         else:
-            lines = _rotated_mnist(quick, folder, about, show, chunk, not so_far)
+            lines = _rotated_mnist(plan, folder, about, show, chunk, not so_far)
     for line in lines:
         say(line)
     files = sorted(path.name for path in folder.iterdir() if path.is_file())
@@ -93,12 +104,19 @@ def _bar(folder: Path) -> Iterator[Callable[[int, int], None]]:
             raise typer.Exit(INTERRUPTED) from None
 
 
-def _synthetic(
-    quick: bool, folder: Path, about: Mapping[str, Any], show, measure: bool
-) -> list[str]:
-    from ..experiments import SyntheticPlan, run_synthetic, with_error
+def _plan(synthetic: bool, quick: bool, pairs: int | None) -> Any:
+    from ..experiments import RotatedMnistPlan, SyntheticPlan
 
-    plan = SyntheticPlan.quick() if quick else SyntheticPlan()
+    if synthetic:
+        plan = SyntheticPlan.quick() if quick else SyntheticPlan.full()
+    else:
+        plan = RotatedMnistPlan.quick() if quick else RotatedMnistPlan()
+    return plan if pairs is None else plan.of_pairs(pairs)
+
+
+def _synthetic(plan: Any, folder: Path, about: Mapping[str, Any], show, measure: bool) -> list[str]:
+    from ..experiments import run_synthetic, with_error
+
     means = run_synthetic(plan, folder, about=about, callback=show, measure=measure)
     return [
         f"{row['case']:24} {row['kind']:7} {row['method']:26} rmse "
@@ -108,11 +126,10 @@ def _synthetic(
 
 
 def _rotated_mnist(
-    quick: bool, folder: Path, about: Mapping[str, Any], show, chunk: int | None, measure: bool
+    plan: Any, folder: Path, about: Mapping[str, Any], show, chunk: int | None, measure: bool
 ) -> list[str]:
-    from ..experiments import RotatedMnistPlan, run_rotated_mnist, with_error
+    from ..experiments import run_rotated_mnist, with_error
 
-    plan = RotatedMnistPlan.quick() if quick else RotatedMnistPlan()
     tables = run_rotated_mnist(
         plan, folder, chunk=chunk, about=about, callback=show, measure=measure
     )

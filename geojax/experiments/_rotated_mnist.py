@@ -43,7 +43,8 @@ def run_rotated_mnist(
     `write_tables` makes of them.
 
     - ``digits``: upright digits and labels; default MNIST's test set, read by `load_mnist`.
-    - ``score``: default the plan's model. Rows belong to its weights: another score, another row.
+    - ``score``: default the plan's model. Rows belong to its weights and to the digits: another
+      score or other digits, other rows.
     - ``chunk``: pairs that one compiled program takes at once; default 1 on a CPU, where more gain
       nothing and the slowest holds up the others, else 16.
     - ``about``: the command, versions and the machine, for the results.
@@ -61,8 +62,8 @@ def run_rotated_mnist(
     lab = _Lab(plan, digits, score, _lpips())
     chunk = chunk or (1 if jax.default_backend() == "cpu" else 16)
     store = RowStore(Path(folder) / "rows")
-    weights, has_lpips = _digest(score), lab.lpips is not None
-    rows = [{**row, "weights": weights, "lpips": has_lpips} for row in plan.rows()]
+    common = {"weights": _digest(score), "digits": _digest(digits), "lpips": lab.lpips is not None}
+    rows = [{**row, **common} for row in plan.rows()]
     done = sum(row in store for row in rows)
     _tell(callback, done, len(rows))
     if not measure and not done:
@@ -91,10 +92,10 @@ def _lpips() -> LPIPS | None:
         return None
 
 
-def _digest(score: AbstractScore) -> str:
-    """Of the numbers in a score: rows of other weights are other rows."""
+def _digest(tree: AbstractScore | Digits) -> str:
+    """Of the arrays in it: rows of other weights or digits are other rows."""
     digest = hashlib.sha256()
-    for leaf in jax.tree.leaves(eqx.filter(score, eqx.is_array)):
+    for leaf in jax.tree.leaves(eqx.filter(tree, eqx.is_array)):
         digest.update(np.asarray(leaf).tobytes())
     return digest.hexdigest()[:16]
 

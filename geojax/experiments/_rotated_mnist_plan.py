@@ -61,9 +61,7 @@ PROTOCOLS = (
     ),
     # The same at other levels of noise.
     *(
-        Protocol(
-            f"noised, t {t}", t=t, methods=("LERP", "NAO", "Stein"), extrapolations=(), num_pairs=8
-        )
+        Protocol(f"noised, t {t}", t=t, methods=("LERP", "Stein"), extrapolations=(), num_pairs=8)
         for t in (0.1, 0.2, 0.6)
     ),
     # geojax's default: noise that belongs to each image, and little of it. Inversion loses less
@@ -99,7 +97,7 @@ PROTOCOLS = (
         denoising="none",
         lam=0.1,
         max_steps=100,
-        methods=("LERP", "SLERP", "density", "Stein"),
+        methods=("LERP", "SLERP", "density", "Stein", "norm + Stein"),
         extrapolations=("straight line", "tangent step", "score-guided walk", "exponential map"),
     ),
 )
@@ -154,6 +152,18 @@ class RotatedMnistPlan:
             num_pairs=4,
             frames=9,
             num_reference=1000,
+        )
+
+    def of_pairs(self, num_pairs: int) -> "RotatedMnistPlan":
+        """The same plan on so many pairs of each kind, all methods on all of them.
+
+        **Raises:** `ValueError` unless there is one at least.
+        """
+        if num_pairs < 1:
+            raise ValueError(f"num_pairs must be at least 1, got {num_pairs}.")
+        protocols = [dataclasses.replace(p, num_pairs=None) for p in self.protocols]
+        return dataclasses.replace(
+            self, protocols=protocols, num_pairs=num_pairs, num_costly_pairs=num_pairs
         )
 
     def check(self) -> None:

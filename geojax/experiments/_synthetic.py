@@ -25,6 +25,8 @@ _BY = ("case", "kind", "method", "sigma", "lam", "segments")
 class SyntheticPlan:
     """What is measured: every case x method x level x lam x segments x pair.
 
+    The default has every method on every case at three noise levels; `full` adds the sweeps.
+
     - ``methods`` between the two points of a pair, ``extrapolations`` beyond the second one. NAO,
       whose paths are between standard normal seeds, has no place here.
     - ``sigmas``: noise levels, in the units of the manifolds, whose extent is about 1.
@@ -41,8 +43,8 @@ class SyntheticPlan:
     methods: Sequence[str] = tuple(name for name in INTERPOLATORS if name != "NAO")
     extrapolations: Sequence[str] = tuple(EXTRAPOLATORS)
     sigmas: Sequence[float] = (0.05, 0.1, 0.2)
-    lams: Sequence[float] = (1.0, 10.0, 100.0, 1000.0)
-    segments: Sequence[int] = (16, 64)
+    lams: Sequence[float] = (100.0,)
+    segments: Sequence[int] = (32,)
     num_pairs: int = 20
     until: float = 1.5
     seed: int = 0
@@ -51,31 +53,44 @@ class SyntheticPlan:
     further: Sequence["SyntheticPlan"] = ()
 
     @classmethod
+    def full(cls) -> "SyntheticPlan":
+        """Every method on every case; lam and segments swept in codimension 8, 49, 2 and 1."""
+        swept = cls(
+            cases=("S^2 in R^10", "circle in R^50", "wiggly curve in R^3", "torus in R^3"),
+            methods=("LERP", "Stein", "combined", "norm + Stein"),
+            extrapolations=(),
+            descents=(),
+            lams=(1.0, 10.0, 100.0, 1000.0),
+            segments=(16, 64),
+        )
+        return cls(further=(swept,))
+
+    @classmethod
     def quick(cls) -> "SyntheticPlan":
         """Some minutes on two cores: one level and one lam on three manifolds, of codimension 8, 2
         and 1, the last two by programs that they share; sweeps on the first and the last; some
         methods with a network and in the plane.
         """
-        shared: dict[str, Any] = {"sigmas": (0.1,), "lams": (100.0,), "num_pairs": 8}
+        shared: dict[str, Any] = {"sigmas": (0.1,), "num_pairs": 8}
         swept: dict[str, Any] = {
             "methods": ("LERP", "Stein", "combined"),
             "extrapolations": (),
             "descents": (),
             "num_pairs": 8,
         }
-        codimension_8 = cls(cases=("S^2 in R^10",), segments=(16, 32), **swept)
+        codimension_8 = cls(
+            cases=("S^2 in R^10",), lams=(1.0, 10.0, 100.0, 1000.0), segments=(16, 32), **swept
+        )
         codimension_1 = cls(
             cases=("torus in R^3",),
             sigmas=(0.1, 0.2),
             lams=(1.0, 10.0, 100.0),
-            segments=(32,),
             **swept,
         )
         planar = cls(
             cases=("C in R^2", "two moons", "across two moons"),
             methods=("LERP", "SLERP", "density", "Stein", "combined"),
             extrapolations=(),
-            segments=(32,),
             descents=(),
             **shared,
         )
@@ -83,18 +98,26 @@ class SyntheticPlan:
             cases=("wiggly curve in R^3, network",),
             methods=("LERP", "density", "Stein", "combined"),
             extrapolations=("straight line", "score-guided walk", "exponential map, combined"),
-            segments=(32,),
             descents=("Euclidean", "Stein", "combined"),
             **shared,
         )
         return cls(
             cases=("S^2 in R^10", "wiggly curve in R^3", "torus in R^3"),
             methods=tuple(name for name in cls.methods if name != "smoothed"),
-            segments=(32,),
             descents=tuple(name for name in DESCENTS if name != "smoothed"),
             further=(codimension_8, codimension_1, network, planar),
             **shared,
         )
+
+    def of_pairs(self, num_pairs: int) -> "SyntheticPlan":
+        """The same plan, further ones included, on so many pairs.
+
+        **Raises:** `ValueError` unless there is one at least.
+        """
+        if num_pairs < 1:
+            raise ValueError(f"num_pairs must be at least 1, got {num_pairs}.")
+        further = [plan.of_pairs(num_pairs) for plan in self.further]
+        return dataclasses.replace(self, num_pairs=num_pairs, further=further)
 
     def rows(self) -> list[dict[str, Any]]:
         """The settings of every row, in the order in which they are measured, case by case."""

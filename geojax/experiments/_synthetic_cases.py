@@ -26,7 +26,7 @@ from ._synthetic_network import kept
 
 TIMES = 33  # at which a path is measured
 _NETWORK = ", network"  # ends the names of cases whose score is trained
-_POINTS = 100  # among which the second point of a pair is chosen
+_POINTS = 100  # of a sample, among which the second point of a pair is chosen
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,8 +171,13 @@ def make_scene(
 
 def _pairs(manifold: AbstractManifold, case: SyntheticCase, num: int, key) -> Array:
     """Starts, and of a sample the point whose distance is nearest to the one wanted."""
-    points = manifold.sample(max(num, _POINTS), key=key)
-    starts = points[:num]
+    points = manifold.sample(_POINTS, key=key)
+    # A pair is determined by its number: more of them go on in samples of the same size.
+    more = [
+        manifold.sample(_POINTS, key=jax.random.fold_in(key, k))
+        for k in range(1, -(-num // _POINTS))
+    ]
+    starts = jnp.concatenate([points, *more])[:num]
 
     @jax.jit
     def distances(starts):

@@ -25,7 +25,7 @@ class DensityFlow(AbstractInterpolator):
     - ``score``: a callable ``(x, args) -> s``.
     - ``levels``: 4 give 15 inner points.
     - ``rule``: how many points are seen at once, and on which devices.
-    - ``spherical``: keep the norms to those of `Slerp`, as between latents of level 1.
+    - ``spherical``: keep the norms to those of `Slerp`, as between latents of high levels.
 
     No move is longer than half a step of the path, so that a stiff score does not throw points
     away; whether the flow has ended is not asked, as published.

@@ -5,7 +5,8 @@
 | LERP, SLERP | in closed form |
 | NAO | the path of likely norms, between seeds of level 1, by inversion (Samuel et al. 2023) |
 | NoiseDiffusion | images and noises apart (Zheng et al. 2024) |
-| density | the length divided by the density, by curvature flow (Yu et al. 2025) |
+| density | the length divided by the density, by curvature flow (Yu et al. 2025); with the norms |
+|  | of the ends between inverted images |
 | Jacobian | J^T J, 9 inner points, 500 steps of Adam, from SLERP (Saito & Matsubara 2025) |
 | Stein as published | I + 1000 s s^T, 500 steps of Adam at rate 1e-3 (arXiv 2505.11128) |
 | Stein | I + lam s s^T by Gauss-Newton |
@@ -209,6 +210,13 @@ def _beyond(kind: type):
     return make
 
 
+def _density_flow(settings: MethodSettings) -> AbstractInterpolator:
+    # As published, latents that were inverted to their level keep to norms like theirs.
+    route = settings.route
+    spherical = route.noising == "inversion"
+    return DensityFlow(settings.score, args=route.args, rule=settings.rule, spherical=spherical)
+
+
 def _nao(settings: MethodSettings) -> AbstractInterpolator:
     route = settings.route
     if route.noising != "none":
@@ -230,9 +238,7 @@ INTERPOLATORS: dict[str, Callable[[MethodSettings], AbstractInterpolator]] = {
     "SLERP": _routed(lambda settings: Slerp()),
     "NAO": _nao,
     "NoiseDiffusion": lambda settings: NoiseDiffusion(settings.route),
-    "density": _routed(
-        lambda settings: DensityFlow(settings.score, args=settings.route.args, rule=settings.rule)
-    ),
+    "density": _routed(_density_flow),
     "Jacobian": _routed(_jacobian),
     "Stein as published": _routed(_stein_as_published),
     "Stein": _routed(_solved(_stein)),

@@ -21,10 +21,13 @@ from three starts: the straight line, the shortest path through training digits 
 by random angles (which knows nothing of this digit's turns), and the truth itself. It gives their
 finely priced energies, how near each stays to the truth, and what the middle looks like (the
 network's residual there relative to that at the ends: below 1 it is fainter than data).
+
+A section keeps the other one's rows in the result file; each has its own origin.
 """
 
 import argparse
 import functools
+import json
 from pathlib import Path
 from typing import Any
 
@@ -253,11 +256,13 @@ def main() -> None:
     options = parser.parse_args()
     if unknown := set(options.sections) - set(sections):
         parser.error(f"unknown section {sorted(unknown)}; choose from {', '.join(sections)}")
-    result = {"origin": origin(), "settings": {"turn": TURN, "probes": NUM_PROBES, **STARTS}}
+    kept = json.loads(options.out.read_text()) if options.out.is_file() else {}
+    result = {"settings": {"turn": TURN, "probes": NUM_PROBES, **STARTS}, "origins": {}} | kept
     for name in options.sections or sections:
         result[name] = sections[name](digits(options.digits))
+        result["origins"][name] = origin()
         save(options.out, result)
-    if "lengths" in result:
+    if "lengths" in (options.sections or sections):
         figure(result["lengths"]).savefig(options.out.with_suffix(".png"), dpi=110)
 
 

@@ -44,7 +44,10 @@ def evaluate(
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("geojax-evaluate"),
     seed: Annotated[int, typer.Option(help="Draws the subsets of the kernel distance.")] = 0,
 ) -> None:
-    """How good a path of images is: against the truth, from frame to frame, against a set."""
+    """How good a path of images is: against the truth, from frame to frame, against a set.
+
+    Of a result of extrapolate, figures between A and B and beyond B are told apart.
+    """
     from ..evaluation import check_inception
     from ._environment import configure_jax
     from ._frames import image_files, read_alike, read_frames
@@ -119,7 +122,7 @@ def _measured(path, true, lpips) -> tuple[dict[str, Any], dict[str, Any]]:
     import jax.numpy as jnp
     import numpy as np
 
-    from ..evaluation import frame_figures, path_figures
+    from ..evaluation import frame_figures
 
     def points(array):
         return None if array is None else jnp.asarray(array)
@@ -132,31 +135,46 @@ def _measured(path, true, lpips) -> tuple[dict[str, Any], dict[str, Any]]:
         given=points(path.given),
         lpips=lpips,
     )
-    fine = path_figures(images)
+    names = ("psnr", "ssim", "lpips", "perceptual_steps", "steps", "deviation")
+    values = {name: getattr(found, name) for name in names}
+    curves = {name: np.asarray(value) for name, value in values.items() if value is not None}
     figures: dict[str, Any] = {"frames": len(images)}
-    curves = {}
-    for name in ("psnr", "ssim", "lpips"):
-        values = getattr(found, name)
-        if values is not None:
-            curves[name] = np.asarray(values)
-            finite = curves[name][np.isfinite(curves[name])]  # the PSNR of equal images is not
-            figures[name] = float(np.mean(finite)) if len(finite) else float("inf")
-            figures[f"{name}_worst"] = float((np.max if name == "lpips" else np.min)(values))
-    if found.perceptual_steps is not None:
-        curves["perceptual_steps"] = np.asarray(found.perceptual_steps)
-        figures["ppl"] = float(np.sum(curves["perceptual_steps"]))
-        figures["pdv"] = float(np.std(curves["perceptual_steps"]))
-    curves["steps"] = np.asarray(found.steps)
-    curves["deviation"] = np.asarray(found.deviation)
     inside = path.times <= 1 + 1e-6
-    figures |= {
-        "length": float(fine.length),
-        "speed_defect": float(fine.speed_defect),
-        "deviation": float(np.max(curves["deviation"][inside])),
-    }
+    figures |= _summary(images, curves, inside)
+    figures["deviation"] = float(np.max(curves["deviation"][inside]))
     if found.end_error is not None:
         figures["end_error"] = float(found.end_error)
+    if not np.all(inside):
+        # B, from where it goes on, is part of the way beyond.
+        beyond = ~inside | np.append(~inside[1:], False)
+        figures["frames_beyond"] = int(np.sum(~inside))
+        figures |= {f"{k}_beyond": v for k, v in _summary(images, curves, beyond, ~inside).items()}
     return figures, curves
+
+
+def _summary(images, curves, along, against=None) -> dict[str, Any]:
+    """Figures of the frames where ``along`` is true, which follow each other; against the truth of
+    those where ``against`` is, by default the same.
+    """
+    import numpy as np
+
+    from ..evaluation import path_figures
+
+    against = along if against is None else against
+    figures = {}
+    for name in ("psnr", "ssim", "lpips"):
+        if name in curves:
+            values = curves[name][against]
+            finite = values[np.isfinite(values)]  # the PSNR of equal images is not
+            figures[name] = float(np.mean(finite)) if len(finite) else float("inf")
+            figures[f"{name}_worst"] = float((np.max if name == "lpips" else np.min)(values))
+    if np.sum(along) < 2:
+        return figures
+    if "perceptual_steps" in curves:
+        steps = curves["perceptual_steps"][along[1:] & along[:-1]]
+        figures |= {"ppl": float(np.sum(steps)), "pdv": float(np.std(steps))}
+    fine = path_figures(images[along])
+    return figures | {"length": float(fine.length), "speed_defect": float(fine.speed_defect)}
 
 
 def _sets(images, others, inception: Path | None, seed: int, notes: list[str]) -> dict[str, Any]:
@@ -231,7 +249,8 @@ def _print(figures: dict[str, Any]) -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column("")
     table.add_column("", justify="right")
-    for name, label in _LABELS.items():
+    beyond = {f"{name}_beyond": f"{label} (beyond B)" for name, label in _LABELS.items()}
+    for name, label in (_LABELS | beyond).items():
         if name in figures:
             value = figures[name]
             same = value == float("inf")

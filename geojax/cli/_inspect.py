@@ -2,6 +2,7 @@
 
 import json
 import time
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,6 +10,13 @@ import typer
 
 from . import _defaults as defaults
 from ._console import input_checked, say, tell
+
+
+class InspectNoising(StrEnum):
+    """How images come to a noise level."""
+
+    INVERSION = "inversion"
+    SHARED = "shared"
 
 
 def inspect(
@@ -37,6 +45,10 @@ def inspect(
     segments: Annotated[
         int, typer.Option(help="Segments of a geodesic.")
     ] = defaults.INSPECT_SEGMENTS,
+    noising: Annotated[
+        InspectNoising,
+        typer.Option(help="How images come to a level: by inversion, or one noise for all."),
+    ] = InspectNoising.INVERSION,
     label: Annotated[
         int | None, typer.Option(help="Class to condition the score on. Default: none.")
     ] = None,
@@ -74,6 +86,7 @@ def inspect(
         "count": count,
         "pairs": pairs,
         "segments": segments,
+        "noising": noising.value,
         "label": label,
         "invert": invert,
         "guidance": guidance,
@@ -82,7 +95,7 @@ def inspect(
     }
     found, points, drawn = _measured(score, config, given, settings)
     with input_checked():
-        files = _write(out, score, found, points, drawn, settings, time.perf_counter() - began)
+        files = _write(out, found, points, drawn, settings, time.perf_counter() - began)
     for text in (*found.findings, "", found.recommendation.reason):
         say(text)
     names = ", ".join(path.name for path in files)
@@ -153,6 +166,7 @@ def _measured(score, config, given, settings):
             key=jax.random.fold_in(key, 0),
             lams=settings["lam"],
             num_pairs=settings["pairs"],
+            noising=settings["noising"],
             args=settings["label"],
             options={"num_segments": settings["segments"]},
             on_level=lambda i: bar.begin(str(i)),
@@ -160,21 +174,14 @@ def _measured(score, config, given, settings):
     return found, points, missing
 
 
-def _write(out, score, found, points, drawn, settings, seconds) -> list[Path]:
-    import jax
-    import numpy as np
-
+def _write(out, found, points, drawn, settings, seconds) -> list[Path]:
     from .._files import written_whole
     from ..plotting import inspection_figure, save_figure
     from ._environment import machine, versions
     from ._outputs import finite
 
-    pictures = None
-    if points.ndim == 4 and points.shape[1] in (1, 3):
-        noise_key = jax.random.fold_in(jax.random.key(settings["seed"]), 1)
-        noise = jax.random.normal(noise_key, points.shape[1:], points.dtype)
-        noised = [score.schedule.add_noise(points[0], noise, t) for t in found.ts]
-        pictures = np.stack([np.asarray(image) for image in noised])
+    images = points.ndim == 4 and points.shape[1] in (1, 3)
+    pictures = found.seen if images else None
     origin = f"{len(points)} images"
     if drawn:
         origin += " drawn from it" if drawn == len(points) else f", {drawn} drawn from it"

@@ -1,8 +1,8 @@
 """What the geometry of a diffusion model is like around some images, by noise level.
 
 It answers which noise level and which lambda to take for a data set: everything that a metric
-``I + lam s s^T`` depends on is measured at several levels, between the same images with the same
-noise. Everything here runs on the host, over compiled parts that take the level as an array.
+``I + lam s s^T`` depends on is measured at several levels, between the same images led there in the
+same way. Everything here runs on the host, over compiled parts that take the level as an array.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,13 +17,14 @@ from jaxtyping import Array, Bool, Float, Int, Key
 from ..curvature import DimensionEstimate, intrinsic_dimension, ricci_curvature, trace_probes
 from ..geodesics import GaussNewton, Polyline, geodesic
 from ..metrics import SteinScoreMetric
-from ..scores import AbstractScore
+from ..scores import AbstractScore, ddim
 from ._advice import SUCCESSFUL, Recommendation, recommend
 
 DIRECTIONS = ("another image", "nearest images", "random directions")
 NEIGHBOURS = 3  # images called nearest
 _LINE_POINTS = 32  # at which the straight line is priced
 _PROBES = 8  # of the Ricci curvature; antithetic noises of the contrast
+_INVERSION_STEPS = 20
 
 
 _OPTIONS = {
@@ -38,6 +39,7 @@ class Inspection(NamedTuple):
     """What `inspect_score` returns: arrays by noise level, then lambda, image or pair.
 
     - ``ts``, ``noise_ratios``: the levels and sigma / alpha there, shape (levels,).
+    - ``seen``: the first image at every level, as the score sees it, (levels, *shape).
     - ``pairs``: indices of the images between which geodesics were found, (pairs, 2).
     - ``score_norms``: |s|^2 at the noised images, (levels, images).
     - ``cosines``: by `DIRECTIONS`, |cos| of the angle between s and the direction to another
@@ -61,6 +63,7 @@ class Inspection(NamedTuple):
 
     ts: Float[np.ndarray, " levels"]
     noise_ratios: Float[np.ndarray, " levels"]
+    seen: Float[np.ndarray, "levels *shape"]
     pairs: Int[np.ndarray, "pairs 2"]
     score_norms: Float[np.ndarray, "levels images"]
     cosines: dict[str, Float[np.ndarray, "levels images"]]
@@ -87,6 +90,7 @@ def inspect_score(
     weights: Sequence[float] = (0.3, 1.0),
     num_pairs: int = 2,
     num_values: int = 24,
+    noising: str = "inversion",
     args: Any = None,
     options: dict[str, Any] | None = None,
     on_level: Callable[[int], None] | None = None,
@@ -96,6 +100,9 @@ def inspect_score(
     - ``images``: at least two clean points, shape (images, *shape).
     - ``ts``: noise levels in (0, 1].
     - ``key``: for the noise, the same for all images and levels, and the random directions.
+    - ``noising``: how images come to a level, as in `NoiseRoute`: "inversion" follows the
+      probability flow by 20 steps of DDIM, "shared" adds the same noise to all. What the contrast
+      and the dimension are of has noise of its own in both cases.
     - ``lams``: lambdas to try at every level. Default: for each of the ``weights`` the lambda with
       which along the straight lines the score's term costs that many times the Euclidean one.
     - ``num_pairs``: between how many pairs of images geodesics are found.
@@ -108,7 +115,8 @@ def inspect_score(
     A solve that did not succeed is a finding, not an error.
 
     **Returns:** an `Inspection`.
-    **Raises:** `ValueError` with fewer than two images, equal images, or numbers out of range.
+    **Raises:** `ValueError` with fewer than two images, equal images, an unknown ``noising`` or
+    numbers out of range.
 
     >>> import jax, geojax
     >>> from geojax.evaluation import inspect_score
@@ -119,6 +127,8 @@ def inspect_score(
     0.1
     """
     images = jnp.asarray(images)
+    if noising not in ("inversion", "shared"):
+        raise ValueError(f"noising must be 'inversion' or 'shared', got {noising!r}.")
     levels = _checked(images, ts, lams, weights, num_pairs)
     begin = on_level or (lambda i: None)
     options = {**_OPTIONS, **(options or {})}
@@ -129,24 +139,29 @@ def inspect_score(
     others, nearest = _partners(np.asarray(images, np.float64))
     pairs = np.stack([np.arange(len(images)), others], axis=1)
     pairs = pairs[: num_pairs if len(images) > 2 else 1]
-    towards = images[np.concatenate([others[:, None], nearest], axis=1)]
+    ends = images[pairs]
+    towards = np.concatenate([others[:, None], nearest], axis=1)
     rows = []
     for i, level in enumerate(levels):
         begin(i)
-        t, ends = jnp.asarray(level, like.dtype), images[pairs]
-        measured = _measure(score, t, images, towards, noises[0], probes, args)
-        rates, contrast = _along_lines(score, t, ends, noises, args)
+        t = jnp.asarray(level, like.dtype)
+        points = _noised(score, t, images, noises[0] if noising == "shared" else None, args)
+        measured = _measure(score, t, points, points[towards], probes, args)
+        rates, contrast = _along_lines(score, t, points[pairs], ends, noises[1:], args)
         tried = (
             np.asarray(weights) / np.median(np.asarray(rates)) if lams is None else np.asarray(lams)
         )
         solved = [
-            [_between(score, t, lam, pair, noises[0], probes, args, options) for pair in ends]
+            [_between(score, t, lam, points[i], points[j], probes, args, options) for i, j in pairs]
             for lam in tried
         ]
         dimension = intrinsic_dimension(
             score, like, t[None], args, key=dimension_key, num_values=num_values
         )
-        rows.append((jax.device_get(measured), np.asarray(contrast), tried, solved, dimension))
+        seen = np.asarray(points[0])
+        rows.append(
+            (seen, jax.device_get(measured), np.asarray(contrast), tried, solved, dimension)
+        )
     names = (
         [f"λ that adds {weight:.0%} to LERP's energy" for weight in weights]
         if lams is None
@@ -187,14 +202,22 @@ def _partners(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 @eqx.filter_jit
-def _measure(score, t, images, towards, noise, random, args):
-    """|s|^2, the cosines and the asymmetry at every image, one image at a time."""
+def _noised(score, t, images, noise, args):
+    """The images at level t: with ``noise``, or by inversion where there is none."""
+    if noise is not None:
+        return jax.vmap(lambda image: score.schedule.add_noise(image, noise, t))(images)
+    invert = lambda x: ddim(score, x, 0.0, t, num_steps=_INVERSION_STEPS, args=args)  # noqa: E731
+    return jax.lax.map(invert, images)
+
+
+@eqx.filter_jit
+def _measure(score, t, points, towards, random, args):
+    """|s|^2, the cosines and the asymmetry at every noised image, one image at a time."""
     at = lambda x: score(x, t, args)  # noqa: E731
 
     def one(pair):
-        image, ends = pair
-        x = score.schedule.add_noise(image, noise, t)
-        chords = ends - image[None]
+        x, ends = pair
+        chords = ends - x[None]
         s, jv = jax.jvp(at, (x,), (chords[0],))
         pulled = jax.vjp(at, x)[1](chords[0])[0]
         cosine = jax.vmap(lambda v: jnp.abs(jnp.vdot(s, v)) / (_norm(s) * _norm(v)))
@@ -202,23 +225,23 @@ def _measure(score, t, images, towards, noise, random, args):
         cosines = jnp.stack([angles[0], jnp.mean(angles[1:]), jnp.mean(others)])
         return jnp.sum(s**2), cosines, _norm(jv - pulled) / _norm(jv)
 
-    return jax.lax.map(one, (images, towards))
+    return jax.lax.map(one, (points, towards))
 
 
 @eqx.filter_jit
-def _along_lines(score, t, pairs, noises, args):
+def _along_lines(score, t, pairs, images, noises, args):
     """By pair, the mean of ``(s . v)^2 / |v|^2`` along the straight line at level t; and how far
-    the averaged denoiser moves its middle, relative to its ends.
+    the averaged denoiser moves the middle of the images, relative to these.
     """
     places = (jnp.arange(_LINE_POINTS, dtype=noises.dtype) + 0.5) / _LINE_POINTS
-    signed = jnp.concatenate([noises[1:], -noises[1:]])
+    signed = jnp.concatenate([noises, -noises])
 
     def residual(x):
         denoised = lambda e: score.denoised(score.schedule.add_noise(x, e, t), t, args)  # noqa: E731
         return _norm(jnp.mean(jax.vmap(denoised)(signed), axis=0) - x)
 
-    def one(pair):
-        a, b = (score.schedule.add_noise(image, noises[0], t) for image in pair)
+    def one(both):
+        (a, b), pair = both
         rate = lambda w: jnp.vdot(score(a + w * (b - a), t, args), b - a) ** 2  # noqa: E731
         rate = jnp.mean(jax.vmap(rate)(places)) / jnp.sum((b - a) ** 2)
         first, middle, last = jax.lax.map(
@@ -226,7 +249,7 @@ def _along_lines(score, t, pairs, noises, args):
         )
         return rate, 2 * middle / (first + last)
 
-    return jax.lax.map(one, pairs)
+    return jax.lax.map(one, (pairs, images))
 
 
 @eqx.filter_jit
@@ -235,9 +258,8 @@ def _curvature(metric, x, chord, probes, args):
     return ricci / (x.size - 1)
 
 
-def _between(score, t, lam, pair, noise, probes, args, options) -> tuple[float, str, float]:
+def _between(score, t, lam, a, b, probes, args, options) -> tuple[float, str, float]:
     """The geodesic's deviation from LERP and its verdict, and the curvature at its start."""
-    a, b = (score.schedule.add_noise(image, noise, t) for image in pair)
     metric = SteinScoreMetric(score.at(t), jnp.asarray(lam, a.dtype))
     solution = geodesic(metric, a, b, args=args, throw=False, **options)
     assert isinstance(solution.curve, Polyline)
@@ -256,7 +278,7 @@ def _norm(v):
 
 
 def _collected(score, levels, pairs, names, rows) -> Inspection:
-    measured, contrast, tried, solved, dimensions = zip(*rows, strict=True)
+    seen, measured, contrast, tried, solved, dimensions = zip(*rows, strict=True)
     norms, cosines, asymmetry = (np.stack(part) for part in zip(*measured, strict=True))
     shape = (len(levels), len(tried[0]), len(pairs), 3)
     solves = np.array(solved, dtype=object).reshape(shape)
@@ -271,6 +293,7 @@ def _collected(score, levels, pairs, names, rows) -> Inspection:
     return Inspection(
         ts,
         ratios,
+        np.stack(seen),
         pairs,
         norms,
         {name: cosines[:, :, i] for i, name in enumerate(DIRECTIONS)},

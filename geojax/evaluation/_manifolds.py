@@ -128,9 +128,13 @@ class Sphere(AbstractManifold):
 
     def _geodesic(self, a, b, ts):
         angle = self._angle(a, b)
-        aside = b - jnp.vdot(a, b) / jnp.vdot(a, a) * a
-        length = jnp.linalg.norm(aside)
-        aside = self.radius * aside / jnp.where(length > 0, length, 1.0)
+        # Between antipodes every great circle is a shortest geodesic: one is taken.
+        other = jnp.zeros_like(a).at[jnp.argmin(jnp.abs(a))].set(self.radius)
+        square = jnp.vdot(a, a)
+        gap = jnp.linalg.norm(b - jnp.vdot(a, b) / square * a)
+        b = jnp.where(gap > 8 * jnp.finfo(a.dtype).eps * jnp.sqrt(square), b, other)
+        aside = b - jnp.vdot(a, b) / square * a
+        aside = self.radius * aside / jnp.linalg.norm(aside)
         turns = (ts * angle)[:, None]
         return jnp.cos(turns) * a[None] + jnp.sin(turns) * aside[None]
 

@@ -92,12 +92,39 @@ def test_a_result_of_interpolate_and_missing_weights(geojax_command, tmp_path, n
     content = content_of(tmp_path / "out")
     assert content["by_frame"]["times"] == [0, 0.5, 1, 1.5]
     assert content["figures"]["end_error"] == pytest.approx(0.2)
+    # Frames 0, 10 and 20 lie between A and B; 20 and 30 beyond.
+    assert content["figures"]["length"] == pytest.approx(20 * 20 * 2 / 255)
+    assert content["figures"]["length_beyond"] == pytest.approx(20 * 10 * 2 / 255)
+    assert content["figures"]["frames_beyond"] == 1
+    assert "(beyond B)" in result.stdout
     assert not {"ppl", "lpips", "psnr", "frechet_classifier"} & set(content["figures"])
     assert "squeezenet1_1-b8a52dc0.pth" in result.stderr and "pytorch.org" in result.stderr
     (folder / "metrics.json").write_text("{")
     assert_refused(
         geojax_command("evaluate", folder), "is no complete result of geojax interpolate"
     )
+
+
+def test_between_and_beyond_are_told_apart(geojax_command, tmp_path, monkeypatch):
+    monkeypatch.setattr(LPIPS, "load", lambda *_: LPIPS(root_mean_square, "squeeze"))
+    folder = tmp_path / "result"
+    folder.mkdir()
+    (folder / "metrics.json").write_text(json.dumps({"command": "extrapolate"}))
+    levels = np.asarray([0, 10, 20, 60, 100])[:, None, None] * np.ones((5, 20, 20))
+    times = (0, 0.5, 1, 1.25, 1.5)
+    write(folder / "frames", levels, [f"geodesic_{time:.4f}.png" for time in times])
+    off = np.asarray([51, 51, 51, 102, 102])[:, None, None]
+    truth = write(tmp_path / "truth", levels + off)
+    out = tmp_path / "out"
+    result = geojax_command("evaluate", folder, "--truth", truth, "--out", out)
+    assert result.exit_code == 0, result.output
+    figures = content_of(out)["figures"]
+    for end, steps, error in (("", (10, 10), 51), ("_beyond", (40, 40), 102)):
+        assert figures["ppl" + end] == pytest.approx(2 * sum(steps) / 255)
+        assert figures["pdv" + end] == pytest.approx(0, abs=1e-12)
+        assert figures["lpips" + end] == pytest.approx(2 * error / 255)
+        assert figures["psnr" + end] == pytest.approx(20 * np.log10(255 / error))
+        assert figures["length" + end] == pytest.approx(20 * sum(steps) * 2 / 255)
 
 
 def test_frames_that_are_the_truth_and_small(geojax_command, tmp_path):

@@ -72,3 +72,15 @@ def test_a_chunk_that_cannot_be():
         done = CliRunner().invoke(app, ["reproduce", *arguments])
         assert done.exit_code == 2
         assert "--chunk must be at least 1" in done.output
+
+
+def test_a_number_of_pairs():
+    options = ["reproduce", "synthetic", "--quick", "--out", "results", "--pairs"]
+    done = CliRunner().invoke(app, [*options, "2"])
+    assert done.exit_code == 0, done.output
+    with open("results/synthetic.json", encoding="utf-8") as file:
+        content = json.load(file)
+    assert content["about"]["command"] == "geojax reproduce synthetic --quick --pairs 2"
+    assert {row["count"] for row in content["means"]} == {2}
+    done = CliRunner().invoke(app, [*options, "0"])
+    assert done.exit_code == 2 and "--pairs must be at least 1, got 0" in done.output

@@ -38,7 +38,7 @@ def ring():
 
 @pytest.fixture(scope="module")
 def found(ring):
-    return inspect_score(ring, IMAGES, TS, key=KEY, num_values=3)
+    return inspect_score(ring, IMAGES, TS, key=KEY, num_values=3, noising="shared")
 
 
 def test_the_figures_are_what_they_are_called(ring, found):
@@ -79,6 +79,19 @@ def test_the_figures_are_what_they_are_called(ring, found):
     assert found.dimension.dimension[0] == 1
 
 
+def test_by_default_the_points_are_those_of_the_default_route(ring, found):
+    """Inverted: what is measured there is of these points; contrast and dimension are the same."""
+    by_inversion = inspect_score(ring, IMAGES, TS, key=KEY, num_values=3)
+    route = geojax.NoiseRoute(ring, t=0.1, num_steps=20)
+    x = jnp.stack([*route.noise(*IMAGES[:2]), route.noise(*IMAGES[1:])[1]])
+    np.testing.assert_allclose(by_inversion.seen[0], x[0], rtol=1e-6)
+    s = jax.vmap(ring.at(0.1))(x)
+    np.testing.assert_allclose(by_inversion.score_norms[0], jnp.sum(s**2, axis=(1, 2)), rtol=1e-5)
+    assert not np.allclose(by_inversion.score_norms, found.score_norms, rtol=0.1)
+    np.testing.assert_allclose(by_inversion.contrast, found.contrast, rtol=1e-10)
+    np.testing.assert_array_equal(by_inversion.dimension.dimension, found.dimension.dimension)
+
+
 def test_the_contrast_knows_the_middle_of_a_chord_from_the_ring(found):
     """At low noise the denoiser leaves the ring's points and moves the chord's middle outwards."""
     assert found.contrast[0, 0] > 1.5
@@ -115,6 +128,7 @@ def test_what_is_refused(ring):
         ((IMAGES, ()), {}, "must not be empty"),
         ((), {"lams": (-1.0,)}, "lams must be finite and positive, got -1"),
         ((), {"num_pairs": 0}, "num_pairs must be at least 1"),
+        ((), {"noising": "none"}, "noising must be 'inversion' or 'shared', got 'none'"),
     ):
         with pytest.raises(ValueError, match=text):
             run(*arguments, **options)

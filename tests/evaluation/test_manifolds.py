@@ -185,3 +185,14 @@ def test_noised_laws():
     with pytest.raises(AssertionError):  # drawn points are not: what evenness is for
         drawn = geojax.Empirical(TORUS.sample(600, key=KEY), schedule)
         np.testing.assert_allclose(drawn(x, 0.0), many(x, 0.0), rtol=0.02, atol=0.05)
+
+
+@pytest.mark.parametrize("dim", [1, 4])
+def test_a_geodesic_between_antipodes_is_half_a_great_circle(dim):
+    sphere = Sphere(dim, 2.0)
+    a = sphere.sample(1, key=KEY)[0]
+    for b in (-a, -a * (1 + 1e-16)):
+        path = sphere.geodesic(a, b, jnp.linspace(0, 1, 201))
+        np.testing.assert_allclose(jnp.linalg.norm(path, axis=1), 2.0, rtol=1e-12)
+        np.testing.assert_allclose(path_figures(path).length, 2 * jnp.pi, rtol=2e-4)
+        np.testing.assert_allclose(path[-1], b, atol=1e-12)

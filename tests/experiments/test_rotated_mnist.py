@@ -22,9 +22,9 @@ from geojax.evaluation import (
     root_mean_square,
 )
 from geojax.evaluation._distributions import unbiased_discrepancy
-from geojax.experiments import Protocol, RotatedMnistPlan, run_rotated_mnist
+from geojax.experiments import Digits, Protocol, RotatedMnistPlan, run_rotated_mnist
 from geojax.experiments._rotated_mnist_measures import set_distances
-from geojax.interpolation import interpolator
+from geojax.interpolation import EXTRAPOLATORS, INTERPOLATORS, interpolator
 from geojax.models import rotate
 from tests.source import ROOT
 
@@ -240,6 +240,27 @@ def test_plans():
     assert set(own) == set(range(full.num_pairs))
     assert {r["pair"] for r in rows if r["method"] == "combined"} == set(range(8))
     assert {r["pair"] for r in rows if r["protocol"] == "inverted"} == set(range(8))
+
+
+def test_the_same_plan_on_a_number_of_pairs():
+    rows = RotatedMnistPlan().of_pairs(3).rows()
+    by_method = {}
+    for row in rows:
+        by_method.setdefault((row["protocol"], row["part"], row["method"]), set()).add(row["pair"])
+    assert all(pairs == {0, 1, 2} for pairs in by_method.values())
+    assert {name for _, _, name in by_method} == {*INTERPOLATORS, *EXTRAPOLATORS}
+    with pytest.raises(ValueError, match="num_pairs must be at least 1, got 0"):
+        RotatedMnistPlan().of_pairs(0)
+
+
+def test_rows_belong_to_the_digits(tmp_path):
+    plan = dataclasses.replace(PLAN, deltas=(60,), num_pairs=1)
+    first = blots()
+    other = Digits(255 - first.images, first.labels)
+    found = [run_rotated_mnist(plan, tmp_path, digits=d, score=Gaussian()) for d in (first, other)]
+    again = run_rotated_mnist(plan, tmp_path / "other", digits=other, score=Gaussian())
+    psnrs = [[row.get("psnr") for row in tables.rows] for tables in (*found, again)]
+    assert psnrs[0] != psnrs[1] == psnrs[2]
 
 
 def test_what_is_measured_so_far(tmp_path):

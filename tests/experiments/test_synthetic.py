@@ -171,7 +171,21 @@ def test_an_unknown_case(tmp_path):
 
 def test_plans():
     assert set(SyntheticPlan.quick().cases) < set(CASES)
-    assert len(SyntheticPlan.quick().rows()) < 5000 < len(SyntheticPlan().rows())
+    full = SyntheticPlan.full()
+    assert set(full.cases) == set(CASES)
+    assert len(SyntheticPlan.quick().rows()) < 5000 < len(full.rows())
+    few = full.of_pairs(3)
+    assert len(few.rows()) * full.num_pairs == len(full.rows()) * 3
+    with pytest.raises(ValueError, match="num_pairs must be at least 1, got 0"):
+        full.of_pairs(0)
+
+
+def test_a_pair_is_determined_by_its_number(tmp_path):
+    few, many = (
+        make_scene("circle in R^2", number, 1.5, 0, tmp_path, 0).ends for number in (3, 130)
+    )
+    assert jnp.array_equal(few, many[:3])
+    assert len(jnp.unique(many[:, 0], axis=0)) == 130
 
 
 def test_further_plans_share_the_truth(tmp_path):

@@ -3,16 +3,19 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 import scipy.stats
 
 import geojax
 from geojax.interpolation import (
     DensityFlow,
+    MethodSettings,
     Nao,
     NoiseDiffusion,
     NormPriorMetric,
     ScoreWalk,
     TangentStep,
+    interpolator,
     nao_centroid,
 )
 
@@ -88,6 +91,18 @@ def test_spherical_flow_keeps_norms():
     x0, x1 = 3 * jnp.eye(3)[0], 4 * jnp.eye(3)[1]
     path = DensityFlow(lambda x, args: -x, levels=3, spherical=True)(x0, x1, TS)
     np.testing.assert_allclose(jnp.linalg.norm(path, axis=1), 3 + TS, rtol=1e-6)
+
+
+@pytest.mark.parametrize("noising", ["inversion", "none"])
+def test_the_density_flow_keeps_norms_between_inverted_points(noising):
+    """By name: as published, latents keep norms like those of the ends; clean points need not."""
+    ring = geojax.NoisedSphere(1.0, schedule=geojax.VPLinear())
+    route = geojax.NoiseRoute(ring, t=0.6, noising=noising, denoising="none")
+    method = interpolator("density", MethodSettings(route, (2,), jax.random.key(0)))
+    path = method(jnp.array([1.0, 0.0]), jnp.array([-0.2, 1.0]), TS)
+    norms = jnp.linalg.norm(path, axis=1)
+    line = jnp.linspace(norms[0], norms[-1], len(TS))
+    assert bool(jnp.allclose(norms, line, rtol=2e-3)) == (noising == "inversion")
 
 
 def test_extrapolations_of_a_straight_line_without_a_score_are_straight():

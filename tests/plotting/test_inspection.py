@@ -26,7 +26,7 @@ def made_up(*, clear=False, failed=True):
     dimension = DimensionEstimate(*(jnp.asarray(column) for column in columns))
     figures = (ts, lams, deviation, verdicts, asymmetry, contrast, curvature)
     return Inspection(
-        ts, 2 * ts, np.array([[0, 1], [1, 2]]), 100 * by_image,
+        ts, 2 * ts, np.zeros((3, 1, 4, 4)), np.array([[0, 1], [1, 2]]), 100 * by_image,
         {"another image": by_image / 10, "random directions": by_image / 100},
         asymmetry, lams, ["λ = 0.1", "λ = 1"], contrast, deviation,
         verdicts == "successful", verdicts, curvature, dimension, *recommend(*figures),

@@ -82,6 +82,12 @@ def rotate(
     """The image turned counter-clockwise about its centre, bilinear.
 
     ``angle`` is in radians; what comes from outside the image is ``fill``. Differentiable in both.
+
+    >>> import jax.numpy as jnp
+    >>> from geojax.models import rotate
+    >>> rotate(jnp.array([[1.0, 0.0], [0.0, 0.0]]), jnp.pi / 2).round(3)
+    Array([[0., 0.],
+           [1., 0.]], dtype=...)
     """
     h, w = image.shape
     cy, cx = (h - 1) / 2, (w - 1) / 2
@@ -93,17 +99,36 @@ def rotate(
 
 
 def to_pixels(x: Float[Array, "..."]) -> UInt8[np.ndarray, "..."]:
-    """From the models' range [-1, 1] to 0 ... 255, clipped and rounded."""
+    """From the models' range [-1, 1] to 0 ... 255, clipped and rounded.
+
+    >>> import jax.numpy as jnp
+    >>> from geojax.models import to_pixels
+    >>> to_pixels(jnp.array([-1.5, -1.0, 0.2, 1.0])).tolist()
+    [0, 0, 153, 255]
+    """
     return np.asarray(np.clip(np.rint((np.asarray(x) + 1) * 127.5), 0, 255), np.uint8)
 
 
 def from_pixels(pixels: UInt8[np.ndarray, "..."]) -> Float[Array, "..."]:
-    """From 0 ... 255 to the models' range [-1, 1]."""
+    """From 0 ... 255 to the models' range [-1, 1].
+
+    >>> import numpy as np
+    >>> from geojax.models import from_pixels
+    >>> from_pixels(np.array([0, 255], np.uint8)).tolist()
+    [-1.0, 1.0]
+    """
     return jnp.asarray(pixels, dtype=jnp.result_type(float)) / 127.5 - 1
 
 
 def rotated_batch(
     images: UInt8[Array, "n height width"], angles: Float[Array, " n"]
 ) -> Float[Array, "n 1 height width"]:
-    """Digits turned by the given angles (radians), in [-1, 1], with a channel axis."""
+    """Digits turned by the given angles (radians), in [-1, 1], with a channel axis.
+
+    >>> import jax.numpy as jnp
+    >>> from geojax.models import rotated_batch
+    >>> digits = jnp.zeros((2, 28, 28), jnp.uint8)
+    >>> rotated_batch(digits, jnp.array([0.0, 1.0])).shape
+    (2, 1, 28, 28)
+    """
     return jax.vmap(rotate)(images.astype(angles.dtype) / 127.5 - 1, angles)[:, None]

@@ -224,7 +224,14 @@ def run_synthetic(
         raise ValueError(f"no row of this plan is measured yet in {store.folder}.")
     means = summarise(found, _BY, FIGURES)
     write_csv(folder / "synthetic.csv", [_without_points(row) for row in found])
-    content = {"plan": dataclasses.asdict(plan), "about": dict(about or {}), "means": means}
+    notes = []
+    if len(found) < len(rows):
+        notes.append(
+            f"{len(found):,} of the {len(rows):,} rows of the plan are measured so far. The same "
+            "command without --so-far goes on."
+        )
+    content = {"plan": dataclasses.asdict(plan), "about": dict(about or {}), "notes": notes}
+    content["means"] = means
     with written_whole(folder / "synthetic.json") as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n")
     pictures = synthetic_figures(means, found)

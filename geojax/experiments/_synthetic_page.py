@@ -56,4 +56,5 @@ def write_synthetic_page(
         pictures=list(pictures.values()),
         plan=content["plan"],
         about=content["about"],
+        notes=content["notes"],
     )

@@ -51,6 +51,10 @@ def test_a_run_that_was_stopped_gives_the_table_of_one_that_was_not(tmp_path):
     kept = sorted((tmp_path / "cut" / "rows").iterdir())
     assert len(kept) == 3
     before = [path.stat().st_mtime_ns for path in kept]
+    run_synthetic(PLAN, tmp_path / "cut", measure=False)
+    notes = json.loads((tmp_path / "cut" / "synthetic.json").read_text())["notes"]
+    assert len(notes) == 1 and notes[0].startswith("3 of the 6 rows of the plan are measured")
+    assert notes[0] in (tmp_path / "cut" / "synthetic.html").read_text()
     again = run_synthetic(PLAN, tmp_path / "cut", about={"command": "test"})
     assert [path.stat().st_mtime_ns for path in kept] == before
     for a, b in zip(whole, again, strict=True):
@@ -58,7 +62,7 @@ def test_a_run_that_was_stopped_gives_the_table_of_one_that_was_not(tmp_path):
             a.pop(timed), b.pop(timed)
         assert a == b
     content = json.loads((tmp_path / "cut" / "synthetic.json").read_text())
-    assert content["about"] == {"command": "test"}
+    assert content["about"] == {"command": "test"} and content["notes"] == []
     with (tmp_path / "cut" / "synthetic.csv").open() as file:
         assert len(list(csv.DictReader(file))) == 6
     for name in ("synthetic.png", "synthetic_paths.png", "synthetic_extrapolation.png"):

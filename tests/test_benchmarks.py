@@ -138,8 +138,13 @@ def test_stable_diffusion(benchmark, monkeypatch, tmp_path):
     assert result["torch"] is None and result["peak_gib"]["process"] > 0
 
 
-def test_the_readme_has_the_table_of_rotated_mnist(benchmark):
-    results = ROOT / "benchmarks" / "results" / "rotated_mnist"
+@pytest.mark.parametrize(
+    ("readme", "name"),
+    [(".", "rotated_mnist"), ("geojax/experiments", "rotated_mnist_2_pairs")],
+)
+def test_the_readme_has_the_table_of_rotated_mnist(benchmark, readme, name):
+    results = ROOT / "benchmarks" / "results" / name
     content = json.loads((results / "rotated_mnist.json").read_text())
     assert {"command", "commit", "machine", "versions"} <= set(content["about"])
-    assert benchmark("experiments").markdown(content) in (ROOT / "README.md").read_text()
+    text = (ROOT / readme / "README.md").read_text()
+    assert benchmark("experiments").markdown(content) in text

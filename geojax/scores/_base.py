@@ -11,7 +11,6 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Real
 
@@ -85,13 +84,6 @@ class DensityAt(eqx.Module):
 
     def log_density(self, x: Float[Array, "*shape"], args: Any = None) -> Float[Array, ""]:
         return self.score.log_density(x, self.t, args)
-
-
-def floating(array: Array) -> Array:
-    """``array``, or integers as the default floating dtype: they would cut off what meets them."""
-    if jnp.issubdtype(array.dtype, jnp.floating):
-        return array
-    return array.astype(jnp.result_type(float))
 
 
 def _checked_time(t):

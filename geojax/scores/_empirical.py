@@ -5,9 +5,10 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Float, Real
+from jaxtyping import Array, Float, Real
 
-from ._base import AbstractDensity, floating
+from .._arrays import Numbers, as_floating
+from ._base import AbstractDensity
 from ._schedule import AbstractSchedule, VPLinear, is_noise_free
 
 
@@ -38,7 +39,7 @@ class Empirical(AbstractDensity):
 
     def __init__(
         self,
-        data: Real[ArrayLike, "n *shape"],
+        data: Numbers,
         schedule: AbstractSchedule | None = None,
         chunk_size: int = 256,
     ):
@@ -50,9 +51,7 @@ class Empirical(AbstractDensity):
 
         **Raises:** `ValueError` when there are no data or ``chunk_size`` is below 1.
         """
-        data = floating(jnp.asarray(data))
-        if data.ndim == 0 or data.shape[0] == 0:
-            raise ValueError(f"data must have shape (n, *shape) with n >= 1, got {data.shape}.")
+        data = as_floating("data", data, "n *shape")
         if chunk_size < 1:
             raise ValueError(f"chunk_size must be at least 1, got {chunk_size}.")
         self.data = data

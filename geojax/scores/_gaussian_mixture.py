@@ -6,9 +6,10 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Float, Key, Real
+from jaxtyping import Array, Float, Key, Real
 
-from ._base import AbstractDensity, floating
+from .._arrays import Numbers, as_floating
+from ._base import AbstractDensity
 from ._schedule import AbstractSchedule, VPLinear
 
 
@@ -35,10 +36,10 @@ class GaussianMixture(AbstractDensity):
 
     def __init__(
         self,
-        means: Real[ArrayLike, "components *shape"],
-        scales: Float[ArrayLike, "..."] = 1.0,
-        factors: Float[ArrayLike, "components rank *shape"] | None = None,
-        weights: Float[ArrayLike, " components"] | None = None,
+        means: Numbers,
+        scales: Numbers = 1.0,
+        factors: Numbers | None = None,
+        weights: Numbers | None = None,
         schedule: AbstractSchedule | None = None,
     ):
         """**Arguments:**
@@ -52,13 +53,15 @@ class GaussianMixture(AbstractDensity):
 
         **Raises:** `ValueError` when the shapes do not fit; `RuntimeError` on bad weights.
         """
-        means = floating(jnp.asarray(means))
-        if means.ndim == 0 or means.shape[0] == 0:
-            raise ValueError(f"means must have shape (K, *shape) with K >= 1, got {means.shape}.")
+        means = as_floating("means", means, "K *shape")
         count, shape = means.shape[0], means.shape[1:]
         self.means = means
-        self.scales = _component_scales(jnp.asarray(scales, dtype=means.dtype), count, shape)
-        self.factors = None if factors is None else jnp.asarray(factors, dtype=means.dtype)
+        self.scales = _component_scales(
+            as_floating("scales", scales, dtype=means.dtype), count, shape
+        )
+        self.factors = (
+            None if factors is None else as_floating("factors", factors, dtype=means.dtype)
+        )
         if self.factors is not None and (
             self.factors.ndim < 2 or (self.factors.shape[0], *self.factors.shape[2:]) != means.shape
         ):
@@ -129,11 +132,11 @@ def _component_scales(scales: Array, count: int, shape: tuple[int, ...]) -> Arra
     )
 
 
-def _logits(weights: ArrayLike | None, count: int, dtype: Any) -> Array:
+def _logits(weights: Numbers | None, count: int, dtype: Any) -> Array:
     """The logarithms of the weights, zero where all are equal."""
     if weights is None:
         return jnp.zeros(count, dtype)
-    weights = jnp.asarray(weights, dtype=dtype)
+    weights = as_floating("weights", weights, dtype=dtype)
     if weights.shape != (count,):
         raise ValueError(f"weights must have shape {(count,)}, got {weights.shape}.")
     bad = ~(jnp.all(weights >= 0) & (jnp.sum(weights) > 0))

@@ -5,13 +5,28 @@ import jax
 
 def largest_array(jaxpr) -> int:
     """The size of the largest array that a program makes, inner programs included."""
-    sizes = [0]
+    outputs = (out.aval for equation in equations(jaxpr) for out in equation.outvars)
+    return max((getattr(aval, "size", 0) for aval in outputs), default=0)
+
+
+def imprecise_products(jaxpr) -> list[str]:
+    """The matrix products of a program that do not ask for the highest precision."""
+    highest = (jax.lax.Precision.HIGHEST,) * 2
+    return [
+        str(equation)
+        for equation in equations(jaxpr)
+        if equation.primitive.name in ("dot_general", "conv_general_dilated")
+        and equation.params["precision"] != highest
+    ]
+
+
+def equations(jaxpr):
+    """Every equation of a program, inner programs included."""
     for equation in jaxpr.eqns:
-        sizes += [getattr(out.aval, "size", 0) for out in equation.outvars]
+        yield equation
         for leaf in jax.tree.leaves(equation.params, is_leaf=_is_program):
             if _is_program(leaf):
-                sizes.append(largest_array(getattr(leaf, "jaxpr", leaf)))
-    return max(sizes)
+                yield from equations(getattr(leaf, "jaxpr", leaf))
 
 
 def _is_program(leaf) -> bool:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._linalg import dot
 from ..geodesics import RESULTS
 from ..metrics import AbstractMetric
 
@@ -103,7 +104,7 @@ def _descend(
     def gradient_at(x):
         value, covector = jax.value_and_grad(objective)(x)
         gradient = metric.sharp(x, covector, args)
-        return value, gradient, jnp.vdot(covector, gradient)
+        return value, gradient, dot(covector, gradient)
 
     def step(carry, _):
         x, value, gradient, slope, stuck = carry

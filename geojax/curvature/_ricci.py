@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._linalg import dot
 from ..metrics import AbstractMetric
 from ._probes import TraceEstimate, basis_sum, check_probes, mean_estimate
 from ._riemann import riemann_curvature
@@ -41,7 +42,7 @@ def ricci_curvature(
     """
 
     def term(e):
-        return jnp.vdot(e, riemann_curvature(metric, x, e, v, v, args))
+        return dot(e, riemann_curvature(metric, x, e, v, v, args))
 
     if probes is None:
         return TraceEstimate(basis_sum(term, x), jnp.zeros((), x.dtype))
@@ -72,7 +73,7 @@ def scalar_curvature(
     """
 
     def term(e, f):
-        return jnp.vdot(e, riemann_curvature(metric, x, e, f, metric.sharp(x, f, args), args))
+        return dot(e, riemann_curvature(metric, x, e, f, metric.sharp(x, f, args), args))
 
     if probes is None:
         exact = basis_sum(lambda f: basis_sum(lambda e: term(e, f), x), x)

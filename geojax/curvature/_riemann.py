@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._linalg import dot, matmul
 from ..metrics import AbstractLowRankMetric, AbstractMetric
 
 
@@ -63,12 +64,12 @@ def sectional_curvature(
     4.0
     """
     flat_u, flat_v = jax.vmap(lambda w: metric.flat(x, w, args))(jnp.stack([u, v]))
-    norm, size = jnp.vdot(u, flat_u), jnp.vdot(v, flat_v)
-    share = jnp.vdot(v, flat_u) / jnp.where(norm > 0, norm, 1.0)
+    norm, size = dot(u, flat_u), dot(v, flat_v)
+    share = dot(v, flat_u) / jnp.where(norm > 0, norm, 1.0)
     across = v - share * u
-    height = jnp.vdot(across, flat_v - share * flat_u)
+    height = dot(across, flat_v - share * flat_u)
     plane = (norm > 0) & (height > float(jnp.finfo(x.dtype).eps) * size)
-    bent = jnp.vdot(lowered(metric, x, u, across, across, args), u)
+    bent = dot(lowered(metric, x, u, across, across, args), u)
     return jnp.where(plane, bent / jnp.where(plane, norm * height, 1.0), jnp.nan)
 
 
@@ -98,11 +99,11 @@ def _by_gauss(metric: AbstractLowRankMetric, x, u, v, w, args):
         along_u.append((root * ju).reshape(-1))
         along_v.append((root * jv).reshape(-1))
     stacked, ju, jv = jnp.stack(factors), jnp.stack(along_u), jnp.stack(along_v)
-    gram = jnp.matmul(stacked, stacked.T, precision=jax.lax.Precision.HIGHEST)
+    gram = matmul(stacked, stacked.T)
     normal = jnp.eye(len(scores), dtype=x.dtype) + gram / jnp.asarray(base, x.dtype)
-    bends = jnp.stack([jv @ w.reshape(-1), ju @ w.reshape(-1)], axis=1)
+    bends = jnp.stack([matmul(jv, w.reshape(-1)), matmul(ju, w.reshape(-1))], axis=1)
     by_v, by_u = jnp.linalg.solve(normal, bends).T
-    return (by_v @ ju - by_u @ jv).reshape(x.shape)
+    return (matmul(by_v, ju) - matmul(by_u, jv)).reshape(x.shape)
 
 
 def _by_christoffel(metric: AbstractMetric, x, u, v, w, args):

@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from .._linalg import matmul
+
 _OVERSAMPLING = 8
 Product = Callable[[Array], Array]
 
@@ -42,7 +44,7 @@ def leading_singular_values(
 
     def iterate(columns: Array, _) -> tuple[Array, tuple[Array, Array]]:
         basis = jnp.linalg.qr(block(product, columns))[0]
-        outside = probes.T - basis @ (basis.T @ probes.T)
+        outside = probes.T - matmul(basis, matmul(basis.T, probes.T))
         image = block(transposed, jnp.concatenate([basis, outside], axis=1))
         inside = jnp.sum(basis * image[:, :width])
         traces = inside + jnp.sum(outside * image[:, width:], axis=0)

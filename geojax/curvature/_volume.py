@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._linalg import dot, matmul
 from ..metrics import AbstractMetric
 from ._probes import TraceEstimate, check_probes, mean_estimate
 
@@ -94,9 +95,9 @@ def _lanczos(product, start: Array, steps: int) -> tuple[Array, Array]:
         basis = basis.at[i].set(q)
         going = jnp.any(q != 0)
         image = product(q.reshape(start.shape)).reshape(-1)
-        alpha = jnp.where(going, jnp.vdot(q, image), 1.0)
+        alpha = jnp.where(going, dot(q, image), 1.0)
         for _ in range(2):  # once is not enough in finite precision (Kahan)
-            image = image - basis.T @ (basis @ image)
+            image = image - matmul(basis.T, matmul(basis, image))
         beta = jnp.linalg.norm(image)
         scale = jnp.maximum(scale, jnp.abs(alpha) + beta)
         more = beta > tiny * scale

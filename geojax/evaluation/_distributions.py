@@ -5,12 +5,13 @@ Fréchet distance is FID and the kernel distance KID; of any others, those of ge
 classifier say, they are not.
 """
 
-import functools
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
+
+from .._linalg import matmul
 
 
 def gaussian_frechet_distance(
@@ -33,9 +34,8 @@ def gaussian_frechet_distance(
     """
     values, vectors = jnp.linalg.eigh(covariance_a)
     # Rounding makes eigenvalues of a singular matrix negative by a few eps.
-    product = functools.partial(jnp.matmul, precision="highest")
-    root = product(vectors * jnp.sqrt(jnp.maximum(values, 0))[None], vectors.T)
-    inner = jnp.linalg.eigvalsh(product(product(root, covariance_b), root))
+    root = matmul(vectors * jnp.sqrt(jnp.maximum(values, 0))[None], vectors.T)
+    inner = jnp.linalg.eigvalsh(matmul(matmul(root, covariance_b), root))
     cross = jnp.sum(jnp.sqrt(jnp.maximum(inner, 0)))
     traces = jnp.trace(covariance_a) + jnp.trace(covariance_b)
     return jnp.sum((mean_a - mean_b) ** 2) + traces - 2 * cross
@@ -61,8 +61,9 @@ def frechet_distance(a: Float[Array, "n d"], b: Float[Array, "m d"]) -> Float[Ar
 
 
 def _moments(x):
-    width = x.shape[1]
-    return jnp.mean(x, axis=0), jnp.cov(x, rowvar=False).reshape(width, width)
+    mean = jnp.mean(x, axis=0)
+    centred = x - mean[None]
+    return mean, matmul(centred.T, centred) / (len(x) - 1)
 
 
 class KernelDistance(NamedTuple):
@@ -140,7 +141,7 @@ def unbiased_discrepancy(a: Float[Array, "n d"], b: Float[Array, "m d"]) -> Floa
     n, m, d = len(a), len(b), a.shape[1]
 
     def kernel(x, y):
-        return (jnp.matmul(x, y.T, precision="highest") / d + 1) ** 3
+        return (matmul(x, y.T) / d + 1) ** 3
 
     def others(x):
         k = kernel(x, x)

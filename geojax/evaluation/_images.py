@@ -4,6 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from .._linalg import tensordot
+
 _WINDOWS = {"gaussian": 11, "uniform": 7}  # sides, in pixels
 
 
@@ -84,7 +86,7 @@ def _along(images, kernel, axis: int):
     window = jnp.arange(count)[:, None] + jnp.arange(len(kernel))[None]
     taken = jnp.take(images, window, axis=axis)
     # What SSIM subtracts from one another are nearly equal: no short cuts of an accelerator.
-    return jnp.tensordot(taken, kernel, axes=([axis + 1], [0]), precision="highest")
+    return tensordot(taken, kernel, axes=([axis + 1], [0]))
 
 
 def _check(x, y, data_range: float) -> None:

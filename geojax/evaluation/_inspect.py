@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
+from .._linalg import dot
 from ..curvature import DimensionEstimate, intrinsic_dimension, ricci_curvature, trace_probes
 from ..geodesics import GaussNewton, Polyline, geodesic
 from ..metrics import SteinScoreMetric
@@ -220,7 +221,7 @@ def _measure(score, t, points, towards, random, args):
         chords = ends - x[None]
         s, jv = jax.jvp(at, (x,), (chords[0],))
         pulled = jax.vjp(at, x)[1](chords[0])[0]
-        cosine = jax.vmap(lambda v: jnp.abs(jnp.vdot(s, v)) / (_norm(s) * _norm(v)))
+        cosine = jax.vmap(lambda v: jnp.abs(dot(s, v)) / (_norm(s) * _norm(v)))
         angles, others = cosine(chords), cosine(random)
         cosines = jnp.stack([angles[0], jnp.mean(angles[1:]), jnp.mean(others)])
         return jnp.sum(s**2), cosines, _norm(jv - pulled) / _norm(jv)
@@ -242,7 +243,7 @@ def _along_lines(score, t, pairs, images, noises, args):
 
     def one(both):
         (a, b), pair = both
-        rate = lambda w: jnp.vdot(score(a + w * (b - a), t, args), b - a) ** 2  # noqa: E731
+        rate = lambda w: dot(score(a + w * (b - a), t, args), b - a) ** 2  # noqa: E731
         rate = jnp.mean(jax.vmap(rate)(places)) / jnp.sum((b - a) ** 2)
         first, middle, last = jax.lax.map(
             residual, jnp.stack([pair[0], jnp.mean(pair, 0), pair[1]])

@@ -14,6 +14,7 @@ import pooch
 from jaxtyping import Array, Float
 from safetensors import numpy as safetensors
 
+from .._linalg import dot
 from ._squeezenet import CHANNELS, SqueezeNet
 from ._torch_file import read_tensors
 
@@ -119,7 +120,8 @@ class LPIPS(eqx.Module):
                 f"an image must be at least {_SMALLEST} pixels a side, got {x.shape[1]} x "
                 f"{x.shape[2]}. Enlarge it first (jax.image.resize), and say so."
             )
-        return self.distance(x, y).astype(x.dtype)
+        with jax.default_matmul_precision("highest"):
+            return self.distance(x, y).astype(x.dtype)
 
 
 class _FeatureDistance(eqx.Module):
@@ -134,7 +136,7 @@ class _FeatureDistance(eqx.Module):
         total = jnp.zeros((), jnp.float32)
         for a, b, head in zip(*maps, self.heads, strict=True):
             squares = (_normalised(a) - _normalised(b)) ** 2
-            total = total + jnp.vdot(head, jnp.mean(squares, axis=(1, 2)))
+            total = total + dot(head, jnp.mean(squares, axis=(1, 2)))
         return total
 
 

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from .._linalg import dot, matmul
 from ..scores import AbstractDensity, AbstractSchedule, Empirical, NoisedSphere, random_embedding
 
 
@@ -92,10 +93,10 @@ class AbstractManifold(eqx.Module):
         return self._sample(num, key)
 
     def _in(self, x):
-        return x if self.embedding is None else self.embedding.astype(x.dtype) @ x
+        return x if self.embedding is None else matmul(self.embedding.astype(x.dtype), x)
 
     def _out(self, x):
-        return x if self.embedding is None else x @ self.embedding.astype(x.dtype)
+        return x if self.embedding is None else matmul(x, self.embedding.astype(x.dtype))
 
 
 class Sphere(AbstractManifold):
@@ -130,10 +131,10 @@ class Sphere(AbstractManifold):
         angle = self._angle(a, b)
         # Between antipodes every great circle is a shortest geodesic: one is taken.
         other = jnp.zeros_like(a).at[jnp.argmin(jnp.abs(a))].set(self.radius)
-        square = jnp.vdot(a, a)
-        gap = jnp.linalg.norm(b - jnp.vdot(a, b) / square * a)
+        square = dot(a, a)
+        gap = jnp.linalg.norm(b - dot(a, b) / square * a)
         b = jnp.where(gap > 8 * jnp.finfo(a.dtype).eps * jnp.sqrt(square), b, other)
-        aside = b - jnp.vdot(a, b) / square * a
+        aside = b - dot(a, b) / square * a
         aside = self.radius * aside / jnp.linalg.norm(aside)
         turns = (ts * angle)[:, None]
         return jnp.cos(turns) * a[None] + jnp.sin(turns) * aside[None]

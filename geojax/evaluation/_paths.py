@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from .._linalg import dot
 from ..metrics import AbstractMetric, Euclidean
 
 _ORDER = 5  # Gauss-Legendre points a segment
@@ -55,7 +56,7 @@ def path_figures(
             return metric.inner(a + place * (b - a), b - a, b - a, args)
 
         rates = jax.vmap(squared)(places)
-        return jnp.vdot(weights, jnp.sqrt(rates)), jnp.vdot(weights, rates)
+        return dot(weights, jnp.sqrt(rates)), dot(weights, rates)
 
     lengths, squares = jax.lax.map(lambda pair: segment(*pair), (xs[:-1], xs[1:]))
     count, length = len(lengths), jnp.sum(lengths)
@@ -87,8 +88,8 @@ def log_density_profile(
     places, weights = _gauss(xs.dtype)
 
     def segment(a, b):
-        rates = jax.vmap(lambda u: jnp.vdot(score(a + u * (b - a), args), b - a))(places)
-        return jnp.vdot(weights, rates)
+        rates = jax.vmap(lambda u: dot(score(a + u * (b - a), args), b - a))(places)
+        return dot(weights, rates)
 
     steps = jax.lax.map(lambda pair: segment(*pair), (xs[:-1], xs[1:]))
     return jnp.concatenate([jnp.zeros(1, steps.dtype), jnp.cumsum(steps)])

@@ -152,7 +152,7 @@ def set_distances(
         np.concatenate([row for row, digit in zip(rows, digits, strict=True) if place[digit] == i])
         for i in range(len(set(place.values())))
     ]
-    parts = [(len(g), g.sum(axis=0), g.T @ g) for g in groups]
+    parts = [(len(g), g.sum(axis=0), np.matmul(g.T, g)) for g in groups]
     whole = [sum(part[i] for part in parts) for i in range(3)]
     frechet_se = None
     if count > width:
@@ -184,7 +184,7 @@ def _kernel(groups: Sequence[np.ndarray], known: np.ndarray) -> tuple[float, lis
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
 
     def kernel(x, y):
-        return (x @ y.T / x.shape[1] + 1) ** 3
+        return (np.matmul(x, y.T) / x.shape[1] + 1) ** 3
 
     between = kernel(frames, frames)
     own = np.add.reduceat(np.diagonal(between), starts)

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from .._linalg import matmul
 from ..evaluation import (
     AbstractManifold,
     FlatTorus,
@@ -119,7 +120,7 @@ class Scene(eqx.Module):
     def view(self, points: Float[Array, "points dim"]) -> np.ndarray:
         """The first three coordinates at most of points in the subspace of the manifold."""
         rows = self.manifold.embedding
-        inside = points if rows is None else points @ rows.T
+        inside = points if rows is None else matmul(points, rows.T)
         return np.asarray(inside[:, :3])
 
 

@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from .._linalg import dot
+
 
 class Truncated(NamedTuple):
     """What conjugate gradients found.
@@ -60,12 +62,12 @@ def truncated_cg(
     def body(state: _State) -> _State:
         p = state.direction
         image = product(p)
-        curvature = jnp.vdot(p, image)
+        curvature = dot(p, image)
         negative = ~(curvature > 0)
         rate = jnp.where(negative, 0.0, state.size / jnp.where(negative, 1.0, curvature))
         residual = state.residual - rate * image
         z = precondition(residual)
-        size = jnp.vdot(residual, z)
+        size = dot(residual, z)
         lost = ~(size > 0) | ~jnp.isfinite(size)
         done = negative | lost | (size <= rtol**2 * first_size)
         count = state.count + 1

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from .._linalg import dot
 from . import _path_hessian as ph
 from ._conjugate_gradients import Truncated
 
@@ -55,7 +56,7 @@ def escape(found: Truncated, gradient, deltas, taus, damping):
     spread = ph.h1_square(taus, found.direction)
     reach = _ESCAPE * jnp.sqrt(size / jnp.where(spread > 0, spread, 1.0))
     reach = reach / jnp.maximum(damping, 1.0)
-    downwards = jnp.vdot(gradient, found.direction) <= 0
+    downwards = dot(gradient, found.direction) <= 0
     tiny = float(jnp.finfo(size.dtype).tiny)
     predicted = jnp.maximum(-found.curvature * reach**2 / 2, tiny)
     return jnp.where(downwards, reach, -reach) * found.direction, predicted

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from .._linalg import dot
 from ..metrics import AbstractLowRankMetric, AbstractSumOfSquaresMetric
 from . import _path_hessian as ph
 from ._conjugate_gradients import truncated_cg
@@ -174,7 +175,7 @@ class GaussNewton(AbstractIterativeSolver):
             precondition,
             jnp.where(ended, probe, -ph.gradient(model)),
             jnp.where(ended, probed, state.step),
-            jnp.where(ended, jnp.vdot(probe, probed), slope),
+            jnp.where(ended, dot(probe, probed), slope),
             active=ended | (state.exact & (state.predicted > 0)),
             rtol=jnp.where(ended, 1e-2, jnp.clip(jnp.sqrt(state.bound), 1e-3, 0.3)),
             max_steps=self.curvature_steps,

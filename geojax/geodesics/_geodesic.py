@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import optimistix as optx
 from jaxtyping import Array
 
+from .._linalg import einsum, matmul
 from ..metrics import AbstractLowRankMetric, AbstractMetric, AbstractSumOfSquaresMetric
 from ._curve import Polyline, resample, straight_line
 from ._devices import map_points
@@ -256,7 +257,7 @@ def fine_energies(problem: TwoPointProblem, xs) -> Array:
     inner = problem.rule.map(
         lambda x, d: problem.metric.inner(x, d, d, problem.args), points, deltas
     )
-    return inner.reshape(len(xs) - 1, -1) @ quadrature / (2 * problem.taus(xs))
+    return matmul(inner.reshape(len(xs) - 1, -1), quadrature) / (2 * problem.taus(xs))
 
 
 def _fine_figures(problem: TwoPointProblem, xs) -> tuple[Array, dict[str, Any]]:
@@ -274,9 +275,7 @@ def _fine_figures(problem: TwoPointProblem, xs) -> tuple[Array, dict[str, Any]]:
         """s . Delta at the fine points of the path and of the straight line."""
         size = rule.batch_size or n * _FINE_ORDER
         s = map_points(lambda x: score(x, args), points, batch_size=size, devices=rule.devices)
-        return jnp.einsum(
-            "nqd,nd->nq", s.reshape(2 * n, _FINE_ORDER, -1), both, precision="highest"
-        )
+        return einsum("nqd,nd->nq", s.reshape(2 * n, _FINE_ORDER, -1), both)
 
     # The straight line after the path, so that the score stands in the program once.
     line = straight_line(xs[0], xs[-1], n)
@@ -287,14 +286,14 @@ def _fine_figures(problem: TwoPointProblem, xs) -> tuple[Array, dict[str, Any]]:
         """What it adds to the fine energy and to the squared bound, and its path dependence."""
         weight = weight.astype(xs.dtype)
         along, across = jnp.split(rates(score), 2)
-        by_path = jnp.sum(along @ quadrature)
-        by_line = jnp.sum(across @ quadrature)
-        larger = jnp.maximum(*(jnp.sum(jnp.abs(r) @ quadrature) for r in (along, across)))
+        by_path = jnp.sum(matmul(along, quadrature))
+        by_line = jnp.sum(matmul(across, quadrature))
+        larger = jnp.maximum(*(jnp.sum(matmul(jnp.abs(r), quadrature)) for r in (along, across)))
         gap = jnp.abs(by_path - by_line) / jnp.where(larger > 0, larger, 1.0)
         change = jnp.minimum(jnp.abs(by_path), jnp.abs(by_line))
         if hasattr(score, "log_density"):
             change = score.log_density(xs[-1], args) - score.log_density(xs[0], args)
-        return weight * jnp.sum(along**2 @ quadrature / taus), weight * change**2, gap
+        return weight * jnp.sum(matmul(along**2, quadrature) / taus), weight * change**2, gap
 
     terms = metric.terms()
     base = jnp.asarray(terms.base, xs.dtype)

@@ -23,11 +23,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._linalg import dot, einsum, matmul
 from ..metrics import DenseMetric, LowRankOperator
 from ._iterate import AbstractIterativeSolver
 from ._rules import Midpoint
 
-_HIGHEST = jax.lax.Precision.HIGHEST
 _DESCENT = 1e-4  # of the gain that the slope promises: Armijo's condition
 
 
@@ -37,14 +37,14 @@ class _DenseMetrics(NamedTuple):
     matrices: Float[Array, "n d d"]
 
     def product(self, us):
-        return jnp.einsum("nij,nj->ni", self.matrices, us, precision=_HIGHEST)
+        return einsum("nij,nj->ni", self.matrices, us)
 
     def balanced(self, q):
         """``-W_t (q_t + mu)``, with mu such that these sum to zero."""
         inverses = jnp.linalg.inv(self.matrices)
-        wq = jnp.einsum("nij,nj->ni", inverses, q, precision=_HIGHEST)
+        wq = einsum("nij,nj->ni", inverses, q)
         mu = -jnp.linalg.solve(jnp.sum(inverses, axis=0), jnp.sum(wq, axis=0))
-        return -wq - jnp.einsum("nij,j->ni", inverses, mu, precision=_HIGHEST)
+        return -wq - einsum("nij,j->ni", inverses, mu)
 
 
 class _LowRankMetrics(NamedTuple):
@@ -54,30 +54,30 @@ class _LowRankMetrics(NamedTuple):
     factors: Float[Array, "n k d"]
 
     def product(self, us):
-        weights = jnp.einsum("nkd,nd->nk", self.factors, us, precision=_HIGHEST)
-        spread = jnp.einsum("nkd,nk->nd", self.factors, weights, precision=_HIGHEST)
+        weights = einsum("nkd,nd->nk", self.factors, us)
+        spread = einsum("nkd,nk->nd", self.factors, weights)
         return self.bases[:, None] * us + spread
 
     def balanced(self, q):
         """``-W_t (q_t + mu)``, with mu such that these sum to zero."""
         n, k, d = self.factors.shape
-        gram = jnp.einsum("nkd,nld->nkl", self.factors, self.factors, precision=_HIGHEST)
+        gram = einsum("nkd,nld->nkl", self.factors, self.factors)
         small = jax.vmap(lambda b, g: b * jnp.eye(k, dtype=b.dtype) + g)(self.bases, gram)
         chol = jnp.linalg.cholesky(small)
         ys = jax.lax.linalg.triangular_solve(chol, self.factors, left_side=True, lower=True)
         ys = ys / jnp.sqrt(self.bases)[:, None, None]
 
         def inverse(v):
-            weights = jnp.einsum("nkd,nd->nk", ys, v, precision=_HIGHEST)
-            spread = jnp.einsum("nkd,nk->nd", ys, weights, precision=_HIGHEST)
+            weights = einsum("nkd,nd->nk", ys, v)
+            spread = einsum("nkd,nk->nd", ys, weights)
             return v / self.bases[:, None] - spread
 
         wq = inverse(q)
         right, rows, total = jnp.sum(wq, axis=0), ys.reshape(n * k, d), jnp.sum(1 / self.bases)
         system = total * jnp.eye(n * k, dtype=q.dtype)
-        system = system - jnp.matmul(rows, rows.T, precision=_HIGHEST)
-        inner = jnp.linalg.solve(system, jnp.matmul(rows, right, precision=_HIGHEST))
-        mu = -(right + jnp.matmul(inner, rows, precision=_HIGHEST)) / total
+        system = system - matmul(rows, rows.T)
+        inner = jnp.linalg.solve(system, matmul(rows, right))
+        mu = -(right + matmul(inner, rows)) / total
         return -wq - inverse(jnp.broadcast_to(mu, q.shape))
 
 
@@ -178,7 +178,7 @@ class Georce(AbstractIterativeSolver):
         def one(x, u, weight):
             def squared(y):
                 here = metric_at(y, weight)
-                return jnp.vdot(u, here.product(u.reshape(1, -1))), here
+                return dot(u.reshape(1, -1), here.product(u.reshape(1, -1))), here
 
             (square, here), nu = jax.value_and_grad(squared, has_aux=True)(x)
             return square, nu.reshape(-1), jax.tree.map(lambda a: a[0], here)

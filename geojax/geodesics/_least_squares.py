@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from .._linalg import dot
 from ..metrics import AbstractSumOfSquaresMetric
 from . import _path_hessian as ph
 from ._conjugate_gradients import Truncated, truncated_cg
@@ -114,7 +115,7 @@ class LeastSquares(AbstractIterativeSolver):
                 precondition,
                 right,
                 start,
-                jnp.vdot(right, start),
+                dot(right, start),
                 active=active,
                 rtol=rtol,
                 max_steps=max_steps,
@@ -135,7 +136,7 @@ class LeastSquares(AbstractIterativeSolver):
         bound = (1 + state.damping) * found.decrease * (1 + 2 * rough) / energy
         bound = jnp.where(jnp.all(jnp.isfinite(gradient)), bound, jnp.nan)
         bound = jnp.where(jnp.isfinite(state.energy), bound, jnp.nan)
-        stretch = jnp.vdot(found.solution, laplacian(found.solution))
+        stretch = dot(found.solution, laplacian(found.solution))
         new = state._replace(
             step=found.solution,
             predicted=(found.decrease + state.damping * stretch) / 2,
@@ -158,7 +159,7 @@ class LeastSquares(AbstractIterativeSolver):
             self.curvature_steps,
         )
         new = new._replace(exact_products=new.exact_products + newton.count)
-        stretch = jnp.vdot(newton.solution, laplacian(newton.solution))
+        stretch = dot(newton.solution, laplacian(newton.solution))
         stepped = new._replace(
             step=newton.solution,
             predicted=(newton.decrease + state.damping * stretch) / 2,

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._linalg import tensordot
 from ..metrics import AbstractMetric, AbstractSumOfSquaresMetric
 from ._exponential import exponential_map
 from ._gauss_newton import GaussNewton
@@ -143,7 +144,7 @@ def _corrected(
         # slowly along the few directions that the discrete path bends too stiffly in.
         changes = state.misses.reshape(_MEMORY, -1)
         weights = jnp.linalg.lstsq(changes.T, state.miss.reshape(-1))[0]
-        mixed = jnp.tensordot(weights, state.targets + state.misses, axes=1)
+        mixed = tensordot(weights, state.targets + state.misses, axes=1)
         target = state.target + state.miss - mixed
         again = geodesic(
             metric,

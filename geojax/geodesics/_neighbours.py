@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse
 from jaxtyping import Array, Float
 
+from .._linalg import matmul
 from ..metrics import AbstractMetric
 from ._geodesic import check_points
 
@@ -101,7 +102,7 @@ def _nearest(points: Float[Array, "m d"], count: int):
     squares = jnp.sum(points**2, axis=1)
 
     def of(index):
-        products = jnp.matmul(points, points[index], precision=jax.lax.Precision.HIGHEST)
+        products = matmul(points, points[index])
         far = jnp.where(jnp.arange(len(points)) == index, jnp.inf, squares - 2 * products)
         nearest = jax.lax.top_k(-far, count)[1]
         # Directly, as the expanded square has few digits for close points.

@@ -21,10 +21,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from .._linalg import einsum, matmul
 from ..metrics import AbstractLowRankMetric
 from ._problem import TwoPointProblem
-
-_HIGHEST = jax.lax.Precision.HIGHEST
 
 
 class PathModel(NamedTuple):
@@ -94,9 +93,9 @@ def gram(model: PathModel) -> Float[Array, "m m"]:
         return jnp.zeros((0, 0), model.h.dtype)
     dd, dp, pp = (jnp.tile(p, (m // n, m // n)) for p in patterns(model.taus))
     s, r = model.differences, model.sums
-    cross = dp * jnp.matmul(s, r.T, precision=_HIGHEST)
-    ss = jnp.matmul(s, s.T, precision=_HIGHEST)
-    rr = jnp.matmul(r, r.T, precision=_HIGHEST)
+    cross = dp * matmul(s, r.T)
+    ss = matmul(s, s.T)
+    rr = matmul(r, r.T)
     return dd * ss + cross + cross.T + pp * rr
 
 
@@ -232,14 +231,14 @@ def _spread(model, weights):
     """``S^T weights`` and ``R^T weights``, summed over scores: (N, D) each."""
     weights = _by_score(model, weights)
     parts = (_by_score(model, model.differences), _by_score(model, model.sums))
-    return tuple(jnp.einsum("knd,kn->nd", a, weights, precision=_HIGHEST) for a in parts)
+    return tuple(einsum("knd,kn->nd", a, weights) for a in parts)
 
 
 def _rows(model, differences):
     """A d from D d: (M,)."""
     s, r = _by_score(model, model.differences), _by_score(model, model.sums)
-    by_s = jnp.einsum("knd,nd->kn", s, differences, precision=_HIGHEST)
-    by_r = jnp.einsum("knd,nd->kn", r, _neighbour_sums(differences), precision=_HIGHEST)
+    by_s = einsum("knd,nd->kn", s, differences)
+    by_r = einsum("knd,nd->kn", r, _neighbour_sums(differences))
     return (by_s + by_r).reshape(-1)
 
 
@@ -253,5 +252,5 @@ def _solve(factor: Factor, right):
 
     target = factor.scale * right
     first = solve(target)
-    residual = target - jnp.matmul(factor.matrix, first, precision=_HIGHEST)
+    residual = target - matmul(factor.matrix, first)
     return factor.scale * (first + solve(residual))

@@ -25,6 +25,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
+from .._linalg import dot, einsum
 from ..metrics import AbstractLowRankMetric, AbstractMetric
 from ._devices import map_points
 
@@ -114,13 +115,13 @@ class Midpoint(AbstractRule):
 
     def increments(self, score, xs, args):
         deltas, middles = xs[1:] - xs[:-1], (xs[1:] + xs[:-1]) / 2
-        one = lambda m, d: jnp.vdot(score(m, args), d, precision="highest")  # noqa: E731
+        one = lambda m, d: dot(score(m, args), d)  # noqa: E731
         return self.map(one, middles, deltas)
 
     def linearise(self, score, xs, args):
         def one(m, d):
             s, pull = jax.vjp(lambda y: score(y, args), m)
-            return jnp.vdot(s, d, precision="highest"), s, pull(d)[0] / 2
+            return dot(s, d), s, pull(d)[0] / 2
 
         deltas, middles = xs[1:] - xs[:-1], (xs[1:] + xs[:-1]) / 2
         return Linearisation(*self.map(one, middles, deltas))
@@ -219,7 +220,7 @@ class Quadrature(AbstractRule):
         n = len(xs) - 1
         deltas = (xs[1:] - xs[:-1]).reshape(n, -1)
         s = s.reshape(n, self.order, -1)
-        return jnp.einsum("nqd,nd,q->n", s, deltas, weights, precision="highest")
+        return einsum("nqd,nd,q->n", s, deltas, weights)
 
     def cost(self, num_segments):
         return (self.order + 1) * num_segments + 1, 0

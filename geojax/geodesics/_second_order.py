@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from .._linalg import dot
 from ..metrics import AbstractLowRankMetric
 from . import _path_hessian as ph
 from ._conjugate_gradients import truncated_cg
@@ -78,7 +79,7 @@ def certify(problem: TwoPointProblem, xs, active: Bool[Array, ""]):
         precondition,
         probe,
         first,
-        jnp.vdot(probe, first),
+        dot(probe, first),
         active=active & (len(inner) > 0),
         rtol=1e-2,
         max_steps=_CERTIFY_STEPS,
@@ -118,7 +119,7 @@ def _solve(x, problem, ends, right):
 
     def solve(product, b):
         first = precondition(b)
-        size = jnp.vdot(b, first)
+        size = dot(b, first)
         found = truncated_cg(
             product,
             precondition,
@@ -130,7 +131,7 @@ def _solve(x, problem, ends, right):
             max_steps=_SOLVE_STEPS,
         )
         residual = b - product(found.solution)
-        left = jnp.abs(jnp.vdot(residual, precondition(residual)))
+        left = jnp.abs(dot(residual, precondition(residual)))
         return jnp.where(left <= _SOLVED**2 * size, found.solution, jnp.nan)
 
     # The product stays differentiable by x and the parameters: higher derivatives go through it.

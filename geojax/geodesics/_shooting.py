@@ -19,6 +19,7 @@ import optimistix as optx
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int
 
+from .._linalg import matmul, tensordot
 from ._exponential import acceleration_cost, accelerations
 from ._iterate import AbstractSolver, default_rtol
 from ._problem import SolverOutput, TwoPointProblem
@@ -204,7 +205,7 @@ def _closing_in_flat_space(gaps, durations) -> _Unknowns:
     jumps_x, jumps_v = gaps
     falls = jnp.concatenate([jnp.zeros_like(jumps_x[:1]), jnp.cumsum(jumps_v, axis=0)])
     total = jnp.sum(durations)
-    first = (jnp.sum(jumps_x, axis=0) + jnp.tensordot(durations, falls, axes=1)) / total
+    first = (jnp.sum(jumps_x, axis=0) + tensordot(durations, falls, axes=1)) / total
     vs = first[None] - falls
     moved = jax.vmap(lambda duration, v: duration * v)(durations, vs)
     return _Unknowns(jnp.cumsum(moved - jumps_x, axis=0)[:-1], vs)
@@ -221,6 +222,6 @@ def _with_matrix(function):
         point = jax.lax.stop_gradient(flat)
         value, push = jax.linearize(lambda z: ravel_pytree(function(restore(z), args))[0], point)
         matrix = jax.vmap(push, out_axes=1)(jnp.eye(len(point), dtype=point.dtype))
-        return restore(value + jax.lax.stop_gradient(matrix) @ (flat - point))
+        return restore(value + matmul(jax.lax.stop_gradient(matrix), flat - point))
 
     return linearised

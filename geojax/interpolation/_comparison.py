@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from .._linalg import dot, matmul
 from ..geodesics import RESULTS, GeodesicSolution, Midpoint, exponential_map
 from ..metrics import AbstractMetric
 from ._geodesic import ExtendedGeodesic, Geodesic
@@ -244,7 +245,7 @@ def _price(metric: AbstractMetric, score, rule, num_segments, paths, times, args
 
     def at(a, b, step, place):
         x, v = a + place * (b - a), (b - a) / step
-        return metric.inner(x, v, v, args) / 2, jnp.vdot(score(x, args), v)
+        return metric.inner(x, v, v, args) / 2, dot(score(x, args), v)
 
     over_places = jax.vmap(at, in_axes=(None, None, None, 0))
     over_segments = jax.vmap(over_places, in_axes=(0, 0, 0, None))
@@ -253,7 +254,7 @@ def _price(metric: AbstractMetric, score, rule, num_segments, paths, times, args
     energies = jax.vmap(lambda xs: rule.segment_energies(metric, xs, args))(
         paths[:, : num_segments + 1]
     )
-    return density @ weights, rates @ weights, energies
+    return matmul(density, weights), matmul(rates, weights), energies
 
 
 def deviation(path: np.ndarray, reference: np.ndarray) -> float:

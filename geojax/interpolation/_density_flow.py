@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._linalg import dot
 from ..geodesics import AbstractRule, Midpoint, Polyline
 from ._base import AbstractInterpolator, found
 
@@ -73,7 +74,7 @@ class DensityFlow(AbstractInterpolator):
             square = jnp.sum(tangent**2)
             pull = (before + after - 2 * x) / 2 + self.beta * square / 2 * self.score(x, self.args)
             safe = jnp.where(square > 0, square, 1.0)
-            pull = pull - jnp.vdot(pull, tangent) / safe * tangent
+            pull = pull - dot(pull, tangent) / safe * tangent
             length = jnp.sqrt(jnp.sum(pull**2))
             return x + pull * jnp.minimum(1, jnp.sqrt(square) / (2 * length + 1e-30))
 

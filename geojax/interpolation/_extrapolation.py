@@ -8,6 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from .._linalg import dot
 from ..geodesics import Polyline
 from ._base import AbstractInterpolator, Interpolation
 from ._lerp import Lerp
@@ -92,7 +93,7 @@ class ScoreWalk(_BeyondByScore):
         def step(state, _):
             x, direction = state
             s = self.score(x, self.args)
-            tangent = direction - jnp.vdot(direction, s) / (jnp.sum(s**2) + tiny) * s
+            tangent = direction - dot(direction, s) / (jnp.sum(s**2) + tiny) * s
             tangent = tangent / (_norm(tangent) + tiny)
             new = x + stride * tangent
             new = new + back * self.score(new, self.args)

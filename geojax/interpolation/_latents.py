@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from .._linalg import dot, matmul
 from ..geodesics import (
     RESULTS,
     AbstractRule,
@@ -189,7 +190,8 @@ def compare_latents(
     for name, run in runs.items():
         density, rates, energies = (np.asarray(a) for a in prices[name])
         tau = steps[:num_segments]
-        energy, fine = float(energies[:num_segments].sum()), float(density[:num_segments] @ tau)
+        energy = float(energies[:num_segments].sum())
+        fine = float(np.dot(density[:num_segments], tau))
         log_density = np.concatenate([[0.0], np.cumsum(rates * steps)])
         found_by_solving, count = name == "geodesic", int(run.score_evaluations)
         figures = {
@@ -300,10 +302,10 @@ def _price(
 
     def fine(start, delta, tau, share):
         x, v = start + share * delta, delta / tau
-        return metric.inner(x, v, v, args) / 2, jnp.vdot(score(x, args), v)
+        return metric.inner(x, v, v, args) / 2, dot(score(x, args), v)
 
     mapped = rule.map(fine, starts, deltas, taus, shares)
     energies = rule.segment_energies(metric, nodes, args) / (len(steps) * steps)
     share = jnp.asarray(weights / 2, nodes.dtype)
-    density, rates = (a.reshape(-1, _ORDER) @ share for a in mapped)
+    density, rates = (matmul(a.reshape(-1, _ORDER), share) for a in mapped)
     return density, rates, energies

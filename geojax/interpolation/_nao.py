@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._linalg import dot, matmul
 from ..geodesics import GaussNewton
 from ..metrics import AbstractConformalMetric
 from ..statistics import frechet_mean
@@ -53,7 +54,7 @@ class Nao(AbstractInterpolator):
     def run(self, x0, x1, ts, *, key=None):
         ts = only_between(ts, "NAO")
         first = x0 / jnp.linalg.norm(x0.reshape(-1))
-        along = jnp.vdot(first, x1)
+        along = dot(first, x1)
         rest = x1 - along * first
         height = jnp.linalg.norm(rest.reshape(-1))
         second = rest / jnp.where(height > 0, height, 1.0)
@@ -68,7 +69,7 @@ class Nao(AbstractInterpolator):
             throw=self.throw,
         )
         plane = path.solve(
-            jnp.stack([jnp.vdot(first, x0), jnp.zeros_like(along)]),
+            jnp.stack([dot(first, x0), jnp.zeros_like(along)]),
             jnp.stack([along, height]),
             throw=self.throw,
         )
@@ -109,4 +110,4 @@ def nao_centroid(
         rtol=1e-3,
         throw=throw,
     )
-    return (basis @ found.point).reshape(seeds.shape[1:])
+    return matmul(basis, found.point).reshape(seeds.shape[1:])

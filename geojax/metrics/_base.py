@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import lineax as lx
 from jaxtyping import Array, Float
 
+from .._linalg import dot
 from ._operator import LowRankOperator
 
 Mapping = Callable[..., Any]
@@ -52,7 +53,7 @@ class AbstractMetric(eqx.Module):
 
     def inner(self, x, u, v, args: Any = None) -> Float[Array, ""]:
         """<u, v>_g at ``x``."""
-        return jnp.vdot(u, self.flat(x, v, args))
+        return dot(u, self.flat(x, v, args))
 
     def norm(self, x, v, args: Any = None) -> Float[Array, ""]:
         """The length of ``v`` at ``x``."""

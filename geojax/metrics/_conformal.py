@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._linalg import dot
 from ._operator import LowRankOperator
 from ._sum_of_squares import AbstractSumOfSquaresMetric
 
@@ -35,7 +36,7 @@ class AbstractConformalMetric(AbstractSumOfSquaresMetric):
 
     def christoffel(self, x, v, w, args: Any = None):
         p = self.log_factor_gradient(x, args)
-        return (jnp.vdot(p, v) * w + jnp.vdot(p, w) * v - jnp.vdot(v, w) * p) / 2
+        return (dot(p, v) * w + dot(p, w) * v - dot(v, w) * p) / 2
 
     def christoffel_first(self, x, v, w, args: Any = None):
         return self.flat(x, self.christoffel(x, v, w, args), args)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import lineax as lx
 
+from .._linalg import matmul
 from ._base import AbstractMetric
 from ._checks import check_callable
 
@@ -45,7 +46,7 @@ class DenseMetric(AbstractMetric):
         matrix = self.as_matrix(x, args)
 
         def product(v):
-            return jnp.matmul(matrix, v.reshape(-1), precision="highest").reshape(x.shape)
+            return matmul(matrix, v.reshape(-1)).reshape(x.shape)
 
         structure = jax.ShapeDtypeStruct(x.shape, x.dtype)
         return lx.FunctionLinearOperator(product, structure, lx.positive_semidefinite_tag)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from .._linalg import dot
 from ._checks import check_score, scalar
 from ._conformal import AbstractConformalMetric
 
@@ -96,8 +97,8 @@ class ConformalMetric(AbstractConformalMetric):
         places, weights = np.polynomial.legendre.leggauss(self.order)
         tau = jnp.asarray((places + 1) / 2, x.dtype)
         delta = x - reference
-        rates = jax.vmap(lambda u: jnp.vdot(self.score(reference + u * delta, args), delta))(tau)
-        return jnp.vdot(jnp.asarray(weights / 2, x.dtype), rates)
+        rates = jax.vmap(lambda u: dot(self.score(reference + u * delta, args), delta))(tau)
+        return dot(jnp.asarray(weights / 2, x.dtype), rates)
 
     def log_factor(self, x, args: Any = None):
         return -2 * self.beta.astype(x.dtype) * self.log_density(x, args)

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._linalg import dot
 from ._operator import LowRankOperator
 from ._shifted import is_same_score, shifted
 from ._sum_of_squares import AbstractSumOfSquaresMetric
@@ -80,7 +81,7 @@ class AbstractLowRankMetric(AbstractSumOfSquaresMetric):
         middle, delta = (start + end) / 2, end - start
 
         def change(weight, score, _):
-            return jnp.sqrt(weight).astype(delta.dtype) * jnp.vdot(score(middle, args), delta)
+            return jnp.sqrt(weight).astype(delta.dtype) * dot(score(middle, args), delta)
 
         changes = terms.each(change)
         straight = jnp.sqrt(jnp.asarray(terms.base, delta.dtype)) * delta
@@ -97,10 +98,10 @@ class AbstractLowRankMetric(AbstractSumOfSquaresMetric):
         def of_score(weight, score, is_gradient):
             weight, at = weight.astype(x.dtype), lambda y: score(y, args)
             s, jv = jax.jvp(at, (x,), (v,))
-            force = jnp.vdot(v, jv) * s
+            force = dot(v, jv) * s
             if not is_gradient:
                 _, pull = jax.vjp(at, x)
-                force = force + jnp.vdot(s, v) * (jv - pull(v)[0])
+                force = force + dot(s, v) * (jv - pull(v)[0])
             return -weight * force, jnp.sqrt(weight) * s
 
         parts = terms.each(of_score)
@@ -120,9 +121,9 @@ class AbstractLowRankMetric(AbstractSumOfSquaresMetric):
             at = lambda y: score(y, args)  # noqa: E731
             s, product = jax.linearize(at, x)
             jv, jw = jax.vmap(product)(jnp.stack([v, w]))
-            term = (jnp.vdot(v, jw) + jnp.vdot(w, jv)) * s
+            term = (dot(v, jw) + dot(w, jv)) * s
             if not is_gradient:
-                sv, sw = jnp.vdot(s, v), jnp.vdot(s, w)
+                sv, sw = dot(s, v), dot(s, w)
                 _, pull = jax.vjp(at, x)
                 term = term + sv * jw + sw * jv - pull(sv * w + sw * v)[0]
             return weight.astype(x.dtype) / 2 * term

@@ -10,6 +10,7 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._linalg import dot
 from ._checks import scalar
 from ._conformal import AbstractConformalMetric
 
@@ -79,7 +80,7 @@ class AbstractModelSpace(AbstractConformalMetric):
 
     def _moebius_sum(self, x, y):
         kappa = self.curvature.astype(x.dtype)
-        xx, xy, yy = kappa * jnp.sum(x**2), kappa * jnp.vdot(x, y), kappa * jnp.sum(y**2)
+        xx, xy, yy = kappa * jnp.sum(x**2), kappa * dot(x, y), kappa * jnp.sum(y**2)
         return ((1 - 2 * xy - yy) * x + (1 + xx) * y) / (1 - 2 * xy + xx * yy)
 
 

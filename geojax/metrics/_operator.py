@@ -5,6 +5,8 @@ import jax.numpy as jnp
 import lineax as lx
 from jaxtyping import Array, Float
 
+from .._linalg import matmul, tensordot
+
 
 class LowRankOperator(lx.AbstractLinearOperator):
     """``base I + sum_k f_k f_k^T`` on arrays of one shape; inverse and determinant closed form.
@@ -41,14 +43,14 @@ class LowRankOperator(lx.AbstractLinearOperator):
         return size * jnp.log(self.base) + 2 * jnp.sum(jnp.log(jnp.diagonal(chol)))
 
     def _products(self, vector):
-        return jnp.tensordot(self.factors, vector, axes=vector.ndim, precision="highest")
+        return tensordot(self.factors, vector, axes=vector.ndim)
 
     def _combine(self, weights):
-        return jnp.tensordot(weights, self.factors, axes=1, precision="highest")
+        return tensordot(weights, self.factors, axes=1)
 
     def _small_gram(self):
         flat = self.factors.reshape(len(self.factors), self.in_structure().size)
-        return jnp.matmul(flat, flat.T, precision="highest")
+        return matmul(flat, flat.T)
 
     def _small_solve(self, right):
         if len(self.factors) == 0:
@@ -62,9 +64,7 @@ class LowRankOperator(lx.AbstractLinearOperator):
     def as_matrix(self):
         size = self.in_structure().size
         flat = self.factors.reshape(len(self.factors), size)
-        return self.base * jnp.eye(size, dtype=flat.dtype) + jnp.matmul(
-            flat.T, flat, precision="highest"
-        )
+        return self.base * jnp.eye(size, dtype=flat.dtype) + matmul(flat.T, flat)
 
     def transpose(self):
         return self

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import lineax as lx
 from jaxtyping import Array, Float
 
+from .._linalg import dot
 from ._base import Mapping, at_once, solve
 from ._sum_of_squares import AbstractSumOfSquaresMetric
 
@@ -50,7 +51,7 @@ class AbstractPullbackMetric(AbstractSumOfSquaresMetric):
         """<u, v>_g at ``x``: two JVPs and no VJP."""
         base, weight, image = self._at(x, args)
         _, push = jax.linearize(image, x)
-        return base * jnp.vdot(u, v) + weight * jnp.vdot(push(u), push(v))
+        return base * dot(u, v) + weight * dot(push(u), push(v))
 
     def christoffel_first(self, x, v, w, args: Any = None):
         """``weight J^T D^2 f(v, w)``: one second-order product and one VJP."""

@@ -75,11 +75,13 @@ class DigitClassifier(eqx.Module):
 
     @eqx.filter_jit
     def _features(self, x):
-        h = self.stem(_to_patches(x.astype(_DTYPE), 2))
-        for block, down in zip(self.blocks, self.downs, strict=True):
-            h = down(block(h))
-        h = jax.nn.silu(self.norm(h))
-        return jax.nn.silu(self.inner(h.reshape(-1)))
+        # Distances between features must not depend on a device's fast products.
+        with jax.default_matmul_precision("highest"):
+            h = self.stem(_to_patches(x.astype(_DTYPE), 2))
+            for block, down in zip(self.blocks, self.downs, strict=True):
+                h = down(block(h))
+            h = jax.nn.silu(self.norm(h))
+            return jax.nn.silu(self.inner(h.reshape(-1)))
 
 
 def save_classifier(

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Real
 
+from .._linalg import dot
 from ._base import AbstractScore
 from ._schedule import AbstractSchedule
 
@@ -53,8 +54,8 @@ class ConditionBetween(AbstractScore):
         if not isinstance(args, tuple) or len(args) != 2:
             raise ValueError(f"args must be the pair of conditions, got {type(args).__name__}.")
         a, b = self.schedule.add_noise(self.clean, self.noise, t)
-        square = jnp.vdot(b - a, b - a)
-        u = jnp.vdot(x - a, b - a) / jnp.where(square > 0, square, 1.0)
+        square = dot(b - a, b - a)
+        u = dot(x - a, b - a) / jnp.where(square > 0, square, 1.0)
         u = jnp.clip(u, 0, 1)
 
         def mix(first, second):

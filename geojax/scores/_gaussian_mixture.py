@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, Real
 
 from .._arrays import Numbers, as_floating
+from .._linalg import matmul, tensordot
 from ._base import AbstractDensity
 from ._schedule import AbstractSchedule, VPLinear
 
@@ -97,7 +98,7 @@ class GaussianMixture(AbstractDensity):
         self, x: Float[Array, "*shape"], t: Real[Array, ""] | float, args: Any = None
     ) -> Float[Array, "*shape"]:
         logs, scores = self._components(x, t)
-        return jnp.tensordot(jax.nn.softmax(logs), scores, axes=1, precision="highest")
+        return tensordot(jax.nn.softmax(logs), scores, axes=1)
 
     def log_density(
         self, x: Float[Array, "*shape"], t: Real[Array, ""] | float, args: Any = None
@@ -113,7 +114,7 @@ class GaussianMixture(AbstractDensity):
         x = self.means[k] + self.scales[k] * jax.random.normal(scale_key, shape, dtype)
         if self.factors is not None:
             codes = jax.random.normal(factor_key, self.factors.shape[1:2], dtype)
-            x = x + jnp.tensordot(codes, self.factors[k], axes=1, precision="highest")
+            x = x + tensordot(codes, self.factors[k], axes=1)
         return self.schedule.add_noise(x, jax.random.normal(noise_key, shape, dtype), t)
 
 
@@ -147,9 +148,9 @@ def _logits(weights: Numbers | None, count: int, dtype: Any) -> Array:
 def _ridge(factors: Array, y: Array) -> tuple[Array, Array, Array]:
     """``(I + B^T B)^-1 y``, the square of the codes, and half the log-determinant."""
     rows = factors.reshape(factors.shape[0], -1)
-    gram = jnp.matmul(rows, rows.T, precision="highest")
+    gram = matmul(rows, rows.T)
     root = jnp.linalg.cholesky(gram + jnp.eye(len(rows), dtype=y.dtype))
-    projected = jnp.matmul(rows, y.ravel(), precision="highest")
+    projected = matmul(rows, y.ravel())
     codes = jax.scipy.linalg.cho_solve((root, True), projected)
-    rest = y - jnp.matmul(codes, rows, precision="highest").reshape(y.shape)
+    rest = y - matmul(codes, rows).reshape(y.shape)
     return rest, jnp.sum(codes**2), jnp.sum(jnp.log(jnp.diagonal(root)))

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, Real
 
+from .._linalg import matmul
 from ._base import AbstractDensity
 from ._bessel import bessel_ratio, log_scaled_bessel
 from ._schedule import AbstractSchedule, VPLinear, is_noise_free
@@ -41,7 +42,7 @@ def random_embedding(
 def _orthonormal(rows: Array | None) -> Array | None:
     if rows is None or rows.ndim != 2 or rows.shape[0] > rows.shape[1]:
         return rows
-    gram = jnp.matmul(rows, rows.T, precision="highest")
+    gram = matmul(rows, rows.T)
     bad = ~(jnp.max(jnp.abs(gram - jnp.eye(len(rows), dtype=rows.dtype))) < 1e-4)
     return eqx.error_if(rows, bad, "embedding must have orthonormal rows: take the Q of its QR.")
 
@@ -177,8 +178,8 @@ def _projected(x: Array, dim: int, embedding: Array | None) -> Array:
         raise ValueError(f"x must have {need} entries, got shape {x.shape}.")
     if embedding is None:
         return jnp.where(jnp.arange(x.size) < dim, x.ravel(), 0).reshape(x.shape)
-    coordinates = jnp.matmul(embedding, x.ravel(), precision="highest")
-    return jnp.matmul(coordinates, embedding, precision="highest").reshape(x.shape)
+    coordinates = matmul(embedding, x.ravel())
+    return matmul(coordinates, embedding).reshape(x.shape)
 
 
 def _norm(x: Array) -> Array:

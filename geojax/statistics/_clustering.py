@@ -5,6 +5,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
+from .._linalg import dot, matmul
+
 
 class Clusters(eqx.Module):
     """Points gathered around some of them.
@@ -123,10 +125,10 @@ def _swap(distances, weights, medoids, max_swaps: int) -> Clusters:
         stays = weights[:, None] * jnp.minimum(distances, nearest[:, None])
         moves = weights[:, None] * jnp.minimum(distances, second[:, None])
         inside = jax.nn.one_hot(labels, num_clusters, dtype=distances.dtype)
-        return jnp.sum(stays, axis=0)[:, None] + (moves - stays).T @ inside
+        return jnp.sum(stays, axis=0)[:, None] + matmul((moves - stays).T, inside)
 
     def cost(medoids):
-        return jnp.dot(weights, assign(medoids)[1])
+        return dot(weights, assign(medoids)[1])
 
     def body(carry):
         medoids, now, swaps, _ = carry

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from .._linalg import dot
 from ._results import FIT_RESULTS
 
 _MEMORY = 6
@@ -134,7 +135,7 @@ def descend(
 def _remember(state: _State, point, new: Evaluation) -> _State:
     """The state at a new point. Changes that show no positive curvature are not kept."""
     move, turn = point - state.point, new.gradient - state.here.gradient
-    curved = jnp.vdot(move, turn) > 1e-10 * jnp.linalg.norm(move) * jnp.linalg.norm(turn)
+    curved = dot(move, turn) > 1e-10 * jnp.linalg.norm(move) * jnp.linalg.norm(turn)
     curved &= state.evaluated > 0
     moves = jnp.where(curved, jnp.roll(state.moves, 1, axis=0).at[0].set(move), state.moves)
     turns = jnp.where(curved, jnp.roll(state.turns, 1, axis=0).at[0].set(turn), state.turns)
@@ -145,27 +146,27 @@ def _propose(precondition, state: _State) -> tuple[Array, Array, Array]:
     """The two-loop recursion around P: the direction, its slope, and the gradient's norm."""
     gradient, point = state.here.gradient, state.point
     steepest = precondition(point, gradient)
-    norm = jnp.sqrt(jnp.vdot(gradient, steepest))
+    norm = jnp.sqrt(dot(gradient, steepest))
     products = jnp.sum(state.moves * state.turns, axis=1)
     used = products > 0
     weights = jnp.where(used, 1 / jnp.where(used, products, 1.0), 0.0)
 
     def backward(q, pair):
         move, turn, weight = pair
-        a = weight * jnp.vdot(move, q)
+        a = weight * dot(move, q)
         return q - a * turn, a
 
     def forward(r, pair):
         move, turn, weight, a = pair
-        return r + (a - weight * jnp.vdot(turn, r)) * move, None
+        return r + (a - weight * dot(turn, r)) * move, None
 
     pairs = state.moves, state.turns, weights
     q, a = jax.lax.scan(backward, gradient, pairs)
     latest = precondition(point, state.turns[0])
-    size = jnp.vdot(state.turns[0], latest)
+    size = dot(state.turns[0], latest)
     scale = jnp.where(used[0], products[0] / jnp.where(size > 0, size, 1.0), 1.0)
     r, _ = jax.lax.scan(forward, scale * precondition(point, q), (*pairs, a), reverse=True)
-    slope = -jnp.vdot(gradient, r)
+    slope = -dot(gradient, r)
     downhill = slope < 0
     direction = jnp.where(downhill, -r, -steepest)
     return direction, jnp.where(downhill, slope, -(norm**2)), norm

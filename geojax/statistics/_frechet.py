@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from .._linalg import tensordot
 from ..geodesics import GeodesicSolution
 from ..metrics import AbstractMetric
 from ._descent import Evaluation, descend
@@ -79,7 +80,7 @@ def frechet_mean(
     """
     points, weights = check_sample(metric, points, weights)
     if init is None:
-        middle = jnp.tensordot(weights, points, axes=1)
+        middle = tensordot(weights, points, axes=1)
         squares = jax.vmap(lambda x: jnp.sum((x - middle) ** 2))(points)
         init = points[jnp.argmin(squares)]
     init = jnp.asarray(init, points.dtype)
@@ -102,7 +103,7 @@ def _fit(solves: Solves, points, weights, init, rtol, max_evaluations) -> Freche
         m = flat.reshape(shape)
         starts = jnp.broadcast_to(m, points.shape)
         solutions = solves.run(starts, points, last.curve.xs)
-        log = jnp.tensordot(weights, solutions.initial_velocity, axes=1)
+        log = tensordot(weights, solutions.initial_velocity, axes=1)
         gradient = -metric.flat(m, log, args)
         value, noise = solves.weigh(weights, solutions)
         return Evaluation(value, noise, gradient.reshape(-1), solutions)

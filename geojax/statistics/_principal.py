@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._linalg import dot, matmul, tensordot
 from ..geodesics import exponential_map, log_map
 from ..metrics import AbstractMetric
 from ._frechet import FrechetMean, frechet_mean
@@ -52,14 +53,14 @@ class PrincipalGeodesics(eqx.Module):
         self, coordinates: Float[Array, " components"], **options: Any
     ) -> Float[Array, "*shape"]:
         """The point with these coordinates; ``options`` are those of `exponential_map`."""
-        velocity = jnp.tensordot(coordinates, self.components, axes=1)
+        velocity = tensordot(coordinates, self.components, axes=1)
         options = {"num_segments": 1, **options}
         shot = exponential_map(self.metric, self.mean.point, velocity, self.args, **options)
         return shot.curve.xs[-1]
 
     def _along_components(self, log):
         covector = self.metric.flat(self.mean.point, log, self.args)
-        return jax.vmap(lambda e: jnp.vdot(e, covector))(self.components)
+        return jax.vmap(lambda e: dot(e, covector))(self.components)
 
 
 def principal_geodesics(
@@ -160,16 +161,16 @@ def _analyse(metric, args, mean: FrechetMean, logs, num_components) -> Principal
     roots = jnp.sqrt(mean.weights)
     flats = jax.vmap(lambda v: metric.flat(mean.point, v, args))(logs)
     rows, columns = (a.reshape(len(a), -1) * roots[:, None] for a in (logs, flats))
-    gram = jnp.matmul(rows, columns.T, precision=jax.lax.Precision.HIGHEST)
+    gram = matmul(rows, columns.T)
     values, vectors = jnp.linalg.eigh((gram + gram.T) / 2)
     values, vectors = values[::-1][:num_components], vectors[:, ::-1][:, :num_components]
     floor = len(rows) * jnp.finfo(rows.dtype).eps * values[0]
     varies = values > floor
     variances = jnp.where(varies, values, 0.0)
     sizes = jnp.where(varies, 1 / jnp.sqrt(jnp.where(varies, values, 1.0)), 0.0)
-    components = (vectors.T @ rows) * sizes[:, None]
+    components = matmul(vectors.T, rows) * sizes[:, None]
     components = components.reshape(num_components, *logs.shape[1:])
-    coordinates = flats.reshape(len(flats), -1) @ components.reshape(num_components, -1).T
+    coordinates = matmul(flats.reshape(len(flats), -1), components.reshape(num_components, -1).T)
     return PrincipalGeodesics(
         metric, args, mean, components, variances, jnp.trace(gram), coordinates
     )

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from .._linalg import dot, tensordot
 from ..geodesics import RESULTS, GeodesicSolution, exponential_map
 from ..metrics import AbstractMetric
 from ._descent import Evaluation, descend
@@ -121,11 +122,11 @@ def geodesic_regression(
 @eqx.filter_jit
 def _fit(solves: Solves, times, points, mean: FrechetMean, rtol, max_evaluations, shooting):
     metric, args, weights, shape = solves.metric, solves.args, mean.weights, points.shape[1:]
-    time = jnp.dot(weights, times)
+    time = dot(weights, times)
     offsets = times - time
-    spread = jnp.dot(weights, offsets**2)
+    spread = dot(weights, offsets**2)
     logs = mean.solutions.initial_velocity
-    slope = jnp.tensordot(weights * offsets, logs, axes=1) / spread
+    slope = tensordot(weights * offsets, logs, axes=1) / spread
     shots = _shots(metric, args, offsets, shooting)
 
     def split(flat):

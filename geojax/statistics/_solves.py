@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optimistix as optx
 from jaxtyping import Array, Float
 
+from .._linalg import dot
 from ..geodesics import RESULTS, GaussNewton, GeodesicSolution, PathEnergy, geodesic_batch
 from ..metrics import AbstractMetric, AbstractSumOfSquaresMetric
 from ._results import FIT_RESULTS
@@ -44,7 +45,7 @@ class Solves(eqx.Module):
         """The weighted sum of the energies, half squared distances, and what it may be off by."""
         solved = solutions.result == RESULTS.successful
         left = jnp.where(solved, solutions.energy * solutions.stats["decrement"], 0.0)
-        return jnp.dot(weights, solutions.energy), jnp.dot(weights, left)
+        return dot(weights, solutions.energy), dot(weights, left)
 
     def _batch(self, x0, x1, **start) -> GeodesicSolution:
         options = {**self.options, **start, "throw": False}

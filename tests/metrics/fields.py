@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 import lineax as lx
 
+from geojax._linalg import matmul
+
 
 def potential(x, args=None):
     """The log-density that `gradient` is the gradient of."""
@@ -50,7 +52,7 @@ def matrix(x, args=None):
     del args
     flat = x.reshape(-1)
     rows = jnp.cos(flat[:, None] + 2 * flat[None, :]) / 2
-    return jnp.eye(x.size, dtype=x.dtype) * (1 + flat[0] ** 2) + rows @ rows.T / x.size
+    return jnp.eye(x.size, dtype=x.dtype) * (1 + flat[0] ** 2) + matmul(rows, rows.T) / x.size
 
 
 def points(shape, dtype, count=3):

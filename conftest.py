@@ -18,16 +18,35 @@ import tests.type_check  # noqa: F401  (the import hook looks it up by name)
 
 os.environ["MPLBACKEND"] = "Agg"
 jax.config.update("jax_enable_x64", True)
-# Nearly all the time of the tests is compilation, of programs that run for milliseconds. The flag
-# alone saves two thirds of it; XLA ends a process that names a flag it does not know.
-jax.config.update("jax_disable_most_optimizations", True)
-if jax.__version_info__[:2] == (0, 10):
-    os.environ["XLA_FLAGS"] = (
-        f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_use_fusion_emitters=false".strip()
-    )
+# Nearly all the time of the tests is compilation, of programs that run for milliseconds: they are
+# kept for the next run, and shared by the workers and by the processes that tests start.
+_CACHE = {
+    "jax_compilation_cache_dir": str(Path(__file__).resolve().parent / ".jax_cache"),
+    "jax_persistent_cache_min_compile_time_secs": 0.0,
+    "jax_persistent_cache_min_entry_size_bytes": -1,
+}
+for _name, _value in _CACHE.items():
+    _value = type(_value)(os.environ.setdefault(_name.upper(), str(_value)))
+    jax.config.update(_name, _value)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jaxtyping.install_import_hook("geojax", "tests.type_check.check")
+
+
+def pytest_configure(config):
+    """Switches XLA's optimisations off in the quick tests, and leaves them on in the slow ones.
+
+    The first flag alone saves two thirds of the compilation. The second is for one version, as
+    XLA ends a process that names a flag it does not know. Both reach processes that tests start.
+    """
+    if config.option.markexpr != "not slow":
+        return
+    os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "true"
+    jax.config.update("jax_disable_most_optimizations", True)
+    if jax.__version_info__[:2] == (0, 10):
+        os.environ["XLA_FLAGS"] = (
+            f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_use_fusion_emitters=false".strip()
+        )
 
 
 class NetworkBlocked(RuntimeError):

@@ -16,6 +16,7 @@ def test_there_are_notebooks_and_they_are_numbered():
     assert all(path.name[:2].isdigit() for path in NOTEBOOKS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs(path, monkeypatch):
     monkeypatch.setenv("GEOJAX_TOY", "1")

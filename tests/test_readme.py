@@ -2,7 +2,6 @@
 
 import re
 
-import jax
 import pytest
 
 from tests.source import ROOT
@@ -28,16 +27,7 @@ def test_commands():
     assert test.strip() == 'python -m pip install -e ".[test]" && pytest'
 
 
-@pytest.fixture
-def optimised():
-    """The root's `conftest.py` compiles for speed of compilation; a network runs too slowly so."""
-    jax.config.update("jax_disable_most_optimizations", False)
-    jax.clear_caches()
-    yield
-    jax.config.update("jax_disable_most_optimizations", True)
-
-
-@pytest.mark.usefixtures("optimised")
+@pytest.mark.slow
 def test_python_blocks_run():
     """In order and in one namespace, as a reader would paste them."""
     namespace = {"__name__": "__main__"}

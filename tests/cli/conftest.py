@@ -43,11 +43,6 @@ def tiny_config():
 
 
 @pytest.fixture(autouse=True)
-def _no_cache_of_the_user(monkeypatch, tmp_path):
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "compiled"))
-
-
-@pytest.fixture(autouse=True)
 def _network(monkeypatch):
     monkeypatch.setitem(NETWORKS, "pointwise", Pointwise)
 

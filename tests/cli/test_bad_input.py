@@ -127,7 +127,11 @@ def test_a_second_process_finds_the_programs_of_the_first(
     names = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
     before = {name: getattr(jax.config, name) for name in names}
     found = []
-    jax.monitoring.register_event_listener(lambda event, **_: found.append(event))
+
+    def listener(event, **_):
+        found.append(event)
+
+    jax.monitoring.register_event_listener(listener)
     command = ["demo", "--model", checkpoint, *QUICK, "--out", tmp_path / "out"]
     hits = []
     try:
@@ -138,7 +142,7 @@ def test_a_second_process_finds_the_programs_of_the_first(
             assert geojax_command(*command).exit_code == 0
             hits.append(found.count("/jax/compilation_cache/cache_hits"))
     finally:
-        jax.monitoring.clear_event_listeners()
+        jax.monitoring.unregister_event_listener(listener)
         for name, value in before.items():
             jax.config.update(name, value)
         compilation_cache.reset_cache()

@@ -186,7 +186,7 @@ MISS = {("shooting", "float64"): 1e-8, ("shooting", "float32"): 1e-4}
 @eqx.filter_jit
 def solve(metric, x0, x1, solver, num_segments):
     """The door under test, with its default settings."""
-    return geojax.geodesic(metric, x0, x1, solver, num_segments=num_segments, throw=False)
+    return geojax.geodesic(metric, x0, x1, solver=solver, num_segments=num_segments, throw=False)
 
 
 @eqx.filter_jit

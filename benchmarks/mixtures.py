@@ -60,7 +60,7 @@ class Modes(eqx.Module):
 def plain(metric, a, b, solver, num_segments):
     """From the straight line."""
     return geojax.geodesic(
-        metric, a, b, solver, num_segments=num_segments, max_steps=STEPS, throw=False
+        metric, a, b, solver=solver, num_segments=num_segments, max_steps=STEPS, throw=False
     )
 
 
@@ -75,7 +75,7 @@ def figures(solution) -> dict[str, Any]:
         "decrement": float(stats["decrement"]),
         "energy": float(solution.energy),
         "energy_fine": float(stats["energy_fine"]),
-        "resolution": float(stats["resolution"]),
+        "discretisation_error": float(stats["discretisation_error"]),
         "length_over_bound": float(solution.length / stats["lower_bound"]),
     }
 
@@ -102,7 +102,7 @@ def run(dimension: int, lam: float, seed: int) -> dict[str, Any]:
         num_segments=64,
         max_segments=MAX_SEGMENTS[dimension],
         max_steps=STEPS,
-        resolution_tolerance=0.05,
+        discretisation_tolerance=0.05,
         throw=False,
     )
     row["robust"] = figures(robust) | {

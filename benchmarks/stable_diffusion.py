@@ -233,7 +233,7 @@ def geodesic_rows(setting: Setting, chunk: int, names: list[str]) -> dict[str, A
         solve = geojax.compile_geodesic(
             metric,
             a,
-            solver,
+            solver=solver,
             rule=rule(batch_size=chunk),
             num_segments=SEGMENTS,
             max_steps=500,

@@ -1,11 +1,21 @@
 """geojax: differentiable Riemannian geometry of diffusion models, in JAX.
 
-The flat public API, in the order of the pipeline: scores, metrics, geodesics, curvature,
-statistics, interpolation.
+What a user constructs, calls or receives, flat and in the order of the pipeline: scores, metrics,
+geodesics, curvature, statistics, interpolation. Building blocks for extensions and lists by name
+stay in the subpackages; `geojax.models`, `geojax.evaluation` and `geojax.plotting` hold networks,
+measures and figures.
 """
 
 from . import models as models
+from .curvature import AbstractTransport as AbstractTransport
+from .curvature import DescentSolution as DescentSolution
+from .curvature import DimensionEstimate as DimensionEstimate
+from .curvature import JacobiField as JacobiField
 from .curvature import PoleLadder as PoleLadder
+from .curvature import TraceEstimate as TraceEstimate
+from .curvature import TransportODE as TransportODE
+from .curvature import TransportSolution as TransportSolution
+from .curvature import estimate_log_volume_element as estimate_log_volume_element
 from .curvature import exponential_derivative as exponential_derivative
 from .curvature import intrinsic_dimension as intrinsic_dimension
 from .curvature import jacobi_field as jacobi_field
@@ -16,14 +26,18 @@ from .curvature import riemann_curvature as riemann_curvature
 from .curvature import riemannian_gradient_descent as riemannian_gradient_descent
 from .curvature import scalar_curvature as scalar_curvature
 from .curvature import sectional_curvature as sectional_curvature
+from .curvature import trace_probes as trace_probes
 from .curvature import volume_element as volume_element
 from .geodesics import RESULTS as RESULTS
+from .geodesics import AbstractIterativeSolver as AbstractIterativeSolver
+from .geodesics import AbstractRule as AbstractRule
+from .geodesics import AbstractSolver as AbstractSolver
 from .geodesics import CoarseToFine as CoarseToFine
 from .geodesics import GaussNewton as GaussNewton
 from .geodesics import GeodesicSolution as GeodesicSolution
 from .geodesics import Georce as Georce
-from .geodesics import Graph as Graph
 from .geodesics import LambdaContinuation as LambdaContinuation
+from .geodesics import LogDensityChord as LogDensityChord
 from .geodesics import Midpoint as Midpoint
 from .geodesics import PathEnergy as PathEnergy
 from .geodesics import Quadrature as Quadrature
@@ -37,26 +51,50 @@ from .geodesics import geodesic_batch as geodesic_batch
 from .geodesics import log_map as log_map
 from .geodesics import neighbour_path as neighbour_path
 from .geodesics import robust_geodesic as robust_geodesic
-from .interpolation import Geodesic as Geodesic
+from .interpolation import AbstractInterpolator as AbstractInterpolator
+from .interpolation import Comparison as Comparison
+from .interpolation import DensityFlow as DensityFlow
+from .interpolation import ExtendedGeodesic as ExtendedGeodesic
+from .interpolation import GeodesicInterpolator as GeodesicInterpolator
+from .interpolation import InterpolatedPath as InterpolatedPath
 from .interpolation import Lerp as Lerp
+from .interpolation import Nao as Nao
+from .interpolation import NoiseDiffusion as NoiseDiffusion
 from .interpolation import NoiseRoute as NoiseRoute
+from .interpolation import ScoreWalk as ScoreWalk
 from .interpolation import Slerp as Slerp
-from .metrics import ConformalMetric as ConformalMetric
+from .interpolation import TangentStep as TangentStep
+from .interpolation import compare as compare
+from .interpolation import compare_latents as compare_latents
+from .interpolation import nao_centroid as nao_centroid
+from .metrics import AbstractConformalMetric as AbstractConformalMetric
+from .metrics import AbstractLowRankMetric as AbstractLowRankMetric
+from .metrics import AbstractMetric as AbstractMetric
+from .metrics import AbstractModelSpace as AbstractModelSpace
+from .metrics import AbstractPullbackMetric as AbstractPullbackMetric
+from .metrics import AbstractSumOfSquaresMetric as AbstractSumOfSquaresMetric
 from .metrics import DenseMetric as DenseMetric
+from .metrics import DensityMetric as DensityMetric
 from .metrics import Euclidean as Euclidean
 from .metrics import JacobianMetric as JacobianMetric
 from .metrics import OperatorMetric as OperatorMetric
+from .metrics import PoincareBall as PoincareBall
 from .metrics import PullbackMetric as PullbackMetric
 from .metrics import ScoreNormMetric as ScoreNormMetric
 from .metrics import SmoothedSteinScoreMetric as SmoothedSteinScoreMetric
 from .metrics import SteinScoreMetric as SteinScoreMetric
+from .metrics import StereographicSphere as StereographicSphere
 from .scores import EDM as EDM
 from .scores import VE as VE
+from .scores import AbstractDensity as AbstractDensity
+from .scores import AbstractSchedule as AbstractSchedule
 from .scores import AbstractScore as AbstractScore
 from .scores import ClassifierFreeGuidance as ClassifierFreeGuidance
+from .scores import ConditionBetween as ConditionBetween
 from .scores import DataPrediction as DataPrediction
 from .scores import Empirical as Empirical
 from .scores import GaussianMixture as GaussianMixture
+from .scores import Inversion as Inversion
 from .scores import NoisedSphere as NoisedSphere
 from .scores import NoisePrediction as NoisePrediction
 from .scores import ScaledLinear as ScaledLinear
@@ -64,8 +102,21 @@ from .scores import Shell as Shell
 from .scores import VelocityPrediction as VelocityPrediction
 from .scores import VPCosine as VPCosine
 from .scores import VPLinear as VPLinear
+from .scores import ddim as ddim
+from .scores import ddim_inversion as ddim_inversion
+from .scores import ddim_path as ddim_path
+from .scores import denoising_score_matching_loss as denoising_score_matching_loss
 from .scores import from_log_density as from_log_density
+from .scores import probability_flow as probability_flow
 from .scores import probe_averaged as probe_averaged
+from .scores import random_embedding as random_embedding
+from .scores import sample as sample
+from .statistics import FIT_RESULTS as FIT_RESULTS
+from .statistics import Clusters as Clusters
+from .statistics import FrechetMean as FrechetMean
+from .statistics import GeodesicRegression as GeodesicRegression
+from .statistics import PairwiseDistances as PairwiseDistances
+from .statistics import PrincipalGeodesics as PrincipalGeodesics
 from .statistics import frechet_mean as frechet_mean
 from .statistics import geodesic_regression as geodesic_regression
 from .statistics import k_medoids as k_medoids

@@ -23,7 +23,7 @@ CURVE = Polyline(jnp.linspace(0, 1, 3), jnp.ones((3, *SHAPE)))
 
 
 def solved(metric, solver=None, **options):
-    return lambda x, v: geojax.geodesic(metric, x, v, solver, **OPTIONS | options).energy
+    return lambda x, v: geojax.geodesic(metric, x, v, solver=solver, **OPTIONS | options).energy
 
 
 def of_three(fit, *arguments):

@@ -43,7 +43,7 @@ _ROWS: list[tuple[str, str, Callable[[Any], str], str]] = [
         "The same path with several points a segment: what its energy really is.",
     ),
     (
-        "resolution",
+        "discretisation_error",
         "Resolution",
         _percent,
         "The relative difference of these two. Where it is large, motion hides between the nodes, "

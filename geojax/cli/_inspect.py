@@ -168,7 +168,7 @@ def _measured(score, config, given, settings):
             num_pairs=settings["pairs"],
             noising=settings["noising"],
             args=settings["label"],
-            options={"num_segments": settings["segments"]},
+            num_segments=settings["segments"],
             on_level=lambda i: bar.begin(str(i)),
         )
     return found, points, missing

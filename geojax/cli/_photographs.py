@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +16,7 @@ from ..interpolation import (
     ENDING_AT_B,
     EXTRAPOLATORS,
     INTERPOLATORS,
-    METRICS,
+    NAMED_METRICS,
     compare_latents,
 )
 from ..models import stable_diffusion
@@ -115,13 +114,13 @@ def between_photographs(
         rule = make_rule(settings.rule, score, batch_size=chunk, devices=device_mesh())
         writable_folder(out)
     solver = make_solver(settings.solver, settings.rtol)
-    options: dict[str, Any] = {"num_segments": settings.segments, "max_steps": settings.steps}
+    certify = True
     if forward_only and settings.solver is Solver.GAUSS_NEWTON:
         # Forward evaluations alone: no VJP or JVP of the U-Net, hence no certificate either. Who
         # counts evaluations wants no digits that no eye sees.
         rtol = _FORWARD_ONLY_RTOL if settings.rtol is None else settings.rtol
         solver = GaussNewton(rtol=rtol, curvature_steps=0)
-        options["certify"] = False
+        certify = False
     with Stages(_stages(settings, methods, extent)) as bar:
         bar.begin("encode")
         latents = jnp.stack([model.encode_image(pixels) for pixels in photographs])
@@ -133,10 +132,13 @@ def between_photographs(
             conditions=conditions,
             t=settings.t,
             key=jax.random.fold_in(jax.random.key(settings.seed), 0),
-            metric=METRICS[metric.value],
+            metric=NAMED_METRICS[metric.value],
             lam=settings.lam,
             rule=rule,
-            options=options | {"solver": solver},
+            solver=solver,
+            num_segments=settings.segments,
+            max_steps=settings.steps,
+            certify=certify,
             methods=methods,
             noising=settings.noising.value,
             denoising=settings.denoising.value,

@@ -18,13 +18,13 @@ from ..geodesics import (
     AbstractSolver,
     CoarseToFine,
     GaussNewton,
-    Graph,
     LambdaContinuation,
+    LogDensityChord,
     Midpoint,
     PathEnergy,
     Quadrature,
 )
-from ..interpolation import Comparison, Geodesic, NoiseRoute, compare
+from ..interpolation import Comparison, GeodesicInterpolator, NoiseRoute, compare
 from ..metrics import SteinScoreMetric
 from ..models import describe, load
 from ..scores import AbstractScore
@@ -72,14 +72,16 @@ def make_solver(name: Solver, rtol: float | None) -> AbstractSolver:
 
 def make_rule(name: Rule, score: AbstractScore, **options: Any) -> AbstractRule:
     """The rule of that name. **Raises:** `ValueError` when the score has no log-density for it."""
-    if name is Rule.GRAPH and not hasattr(score, "log_density"):
+    if name is Rule.LOG_DENSITY_CHORD and not hasattr(score, "log_density"):
         raise ValueError(
-            "--rule graph needs a model whose log-density is known; a network's is not. Use "
-            "midpoint or quadrature."
+            "--rule log-density-chord needs a model whose log-density is known; a network's is "
+            "not. Use midpoint or quadrature."
         )
-    return {Rule.MIDPOINT: Midpoint, Rule.GRAPH: Graph, Rule.QUADRATURE: Quadrature}[name](
-        **options
-    )
+    return {
+        Rule.MIDPOINT: Midpoint,
+        Rule.LOG_DENSITY_CHORD: LogDensityChord,
+        Rule.QUADRATURE: Quadrature,
+    }[name](**options)
 
 
 def run(
@@ -110,12 +112,14 @@ def run(
             args=label,
         )
         metric = SteinScoreMetric(score.at(settings.t), settings.lam)
-        options = {
-            "num_segments": settings.segments,
-            "solver": make_solver(settings.solver, settings.rtol),
-            "rule": make_rule(settings.rule, score),
-            "max_steps": settings.steps,
-        }
+        geodesic = GeodesicInterpolator(
+            metric,
+            label,
+            solver=make_solver(settings.solver, settings.rtol),
+            num_segments=settings.segments,
+            rule=make_rule(settings.rule, score),
+            max_steps=settings.steps,
+        )
     noise_key = jax.random.fold_in(jax.random.key(settings.seed), 0)
     stages = [s for s in STAGES if s[0] != "extension" or extent > 0]
     stages = [s for s in stages if s[0] != "ends" or command == "demo"]
@@ -126,7 +130,7 @@ def run(
         drawn = time.perf_counter()
         result = compare(
             route,
-            Geodesic(metric, args=label, options=options),
+            geodesic,
             image_a,
             image_b,
             key=noise_key,

@@ -27,7 +27,7 @@ class Rule(StrEnum):
     """The rules that price a segment."""
 
     MIDPOINT = "midpoint"
-    GRAPH = "graph"
+    LOG_DENSITY_CHORD = "log-density-chord"
     QUADRATURE = "quadrature"
 
 
@@ -120,10 +120,10 @@ class Settings:
 class Metric(StrEnum):
     """The metrics of a score by name."""
 
-    STEIN = "stein"
+    STEIN = "Stein"
     COMBINED = "combined"
     SMOOTHED = "smoothed"
-    JACOBIAN = "jacobian"
+    JACOBIAN = "Jacobian"
     NORM = "norm"
     DENSITY = "density"
 

@@ -160,7 +160,14 @@ def exponential_derivative(
     v0: Float[Array, "*shape"],
     w: Float[Array, "*shape"],
     args: Any = None,
-    **options: Any,
+    *,
+    solver: diffrax.AbstractERK | None = None,
+    rtol: float | None = None,
+    atol: float | None = None,
+    max_steps: int = 4096,
+    drift_tolerance: float = 1e-2,
+    adjoint: diffrax.AbstractAdjoint | None = None,
+    throw: bool = True,
 ) -> Float[Array, "*shape"]:
     """The derivative of ``v -> exp_x0(v)`` at ``v0`` in the direction ``w``, at ``exp_x0(v0)``.
 
@@ -181,7 +188,20 @@ def exponential_derivative(
     True
     """
     solution = jacobi_field(
-        metric, x0, v0, jnp.zeros_like(x0), w, args, **{"num_segments": 1, **options}
+        metric,
+        x0,
+        v0,
+        jnp.zeros_like(x0),
+        w,
+        args,
+        num_segments=1,
+        solver=solver,
+        rtol=rtol,
+        atol=atol,
+        max_steps=max_steps,
+        drift_tolerance=drift_tolerance,
+        adjoint=adjoint,
+        throw=throw,
     )
     good = solution.result == RESULTS.successful
     return jnp.where(good, solution.fields[-1], jnp.nan)

@@ -4,8 +4,8 @@ from ._advice import ASYMMETRIC as ASYMMETRIC
 from ._advice import INDISTINGUISHABLE as INDISTINGUISHABLE
 from ._advice import Recommendation as Recommendation
 from ._advice import recommend as recommend
-from ._curves import Curve as Curve
-from ._curves import Product as Product
+from ._curves import CurveTimesInterval as CurveTimesInterval
+from ._curves import EmbeddedCurve as EmbeddedCurve
 from ._curves import TwoMoons as TwoMoons
 from ._curves import c_shape as c_shape
 from ._curves import closed_curve as closed_curve
@@ -26,8 +26,8 @@ from ._inspect import Inspection as Inspection
 from ._inspect import inspect_score as inspect_score
 from ._lpips import LPIPS as LPIPS
 from ._manifolds import AbstractManifold as AbstractManifold
+from ._manifolds import EmbeddedSphere as EmbeddedSphere
 from ._manifolds import FlatTorus as FlatTorus
-from ._manifolds import Sphere as Sphere
 from ._paths import DistanceToSet as DistanceToSet
 from ._paths import PathFigures as PathFigures
 from ._paths import distance_to as distance_to

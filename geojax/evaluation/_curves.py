@@ -11,7 +11,7 @@ from ._manifolds import AbstractManifold
 _FINE = 4001  # nodes
 
 
-class Curve(AbstractManifold):
+class EmbeddedCurve(AbstractManifold):
     """A curve given by a fine table of its points; between them it is straight.
 
     - ``nodes``: shape (n, k), the last one equal to the first if the curve is closed.
@@ -21,8 +21,8 @@ class Curve(AbstractManifold):
     right to about six digits.
 
     >>> import jax.numpy as jnp
-    >>> from geojax.evaluation import Curve
-    >>> corner = Curve(jnp.array([[0.0, 0.0], [2.0, 0.0], [2.0, 1.0]]), closed=False)
+    >>> from geojax.evaluation import EmbeddedCurve
+    >>> corner = EmbeddedCurve(jnp.array([[0.0, 0.0], [2.0, 0.0], [2.0, 1.0]]), closed=False)
     >>> print(corner.distance(jnp.array([1.0, 0.0]), jnp.array([2.0, 0.5])))
     1.5
     """
@@ -82,7 +82,9 @@ class Curve(AbstractManifold):
         return jax.vmap(self.at)((steps + 0.5) / num * self.length)
 
 
-def closed_curve(amplitudes: Float[np.ndarray | Array, "waves k"], num_nodes: int = _FINE) -> Curve:
+def closed_curve(
+    amplitudes: Float[np.ndarray | Array, "waves k"], num_nodes: int = _FINE
+) -> EmbeddedCurve:
     """A closed curve by its waves: ``x_j(u) = sum_w a_wj cos(w u - pi j / 2)``, w = 1, 2, ...
 
     Coordinates alternate between cosines and sines, so that amplitudes ``[[1, 1]]`` are the unit
@@ -102,38 +104,38 @@ def closed_curve(amplitudes: Float[np.ndarray | Array, "waves k"], num_nodes: in
     shifts = np.pi / 2 * np.arange(k)
     nodes = np.sum(amplitudes[:, None] * np.cos(phases[:, :, None] - shifts[None, None]), axis=0)
     nodes[-1] = nodes[0]
-    return Curve(jnp.asarray(nodes, jnp.result_type(float)), closed=True)
+    return EmbeddedCurve(jnp.asarray(nodes, jnp.result_type(float)), closed=True)
 
 
-def c_shape(opening: float = 1.0, radius: float = 1.0, num_nodes: int = _FINE) -> Curve:
+def c_shape(opening: float = 1.0, radius: float = 1.0, num_nodes: int = _FINE) -> EmbeddedCurve:
     """An arc of a circle that lacks ``opening`` radians, like a C: its ends are near, but far apart
     along it.
     """
     u = np.linspace(opening / 2, 2 * np.pi - opening / 2, num_nodes)
     nodes = radius * np.stack([np.cos(u), np.sin(u)], axis=1)
-    return Curve(jnp.asarray(nodes, jnp.result_type(float)), closed=False)
+    return EmbeddedCurve(jnp.asarray(nodes, jnp.result_type(float)), closed=False)
 
 
-def spiral(turns: float = 1.5, num_nodes: int = _FINE) -> Curve:
+def spiral(turns: float = 1.5, num_nodes: int = _FINE) -> EmbeddedCurve:
     """The Archimedean spiral ``r = u / (3 pi / 2)`` from ``u = 3 pi / 2`` on."""
     start = 3 * np.pi / 2
     u = np.linspace(start, start + 2 * np.pi * turns, num_nodes)
     nodes = (u / start)[:, None] * np.stack([np.cos(u), np.sin(u)], axis=1)
-    return Curve(jnp.asarray(nodes, jnp.result_type(float)), closed=False)
+    return EmbeddedCurve(jnp.asarray(nodes, jnp.result_type(float)), closed=False)
 
 
-class Product(AbstractManifold):
+class CurveTimesInterval(AbstractManifold):
     """A curve times an interval ``[0, height]``: a flat surface. `swiss_roll` is one.
 
     >>> import jax.numpy as jnp
-    >>> from geojax.evaluation import Curve, Product
-    >>> corner = Curve(jnp.array([[0.0, 0.0], [2.0, 0.0], [2.0, 1.0]]), closed=False)
-    >>> wall = Product(corner, 4.0)
+    >>> from geojax.evaluation import EmbeddedCurve, CurveTimesInterval
+    >>> corner = EmbeddedCurve(jnp.array([[0.0, 0.0], [2.0, 0.0], [2.0, 1.0]]), closed=False)
+    >>> wall = CurveTimesInterval(corner, 4.0)
     >>> print(wall.distance(jnp.array([0.0, 0.0, 0.0]), jnp.array([2.0, 1.0, 4.0])))
     5.0
     """
 
-    curve: Curve
+    curve: EmbeddedCurve
     height: float = eqx.field(static=True)
     embedding: Float[Array, "k ambient_dim"] | None = None
 
@@ -155,16 +157,16 @@ class Product(AbstractManifold):
         return jnp.concatenate([self.curve._sample(num, keys[0]), up], axis=1)
 
 
-def swiss_roll(turns: float = 1.5, height: float = 2.0) -> Product:
+def swiss_roll(turns: float = 1.5, height: float = 2.0) -> CurveTimesInterval:
     """A rolled-up sheet in R^3: the `spiral` times an interval."""
-    return Product(spiral(turns), height)
+    return CurveTimesInterval(spiral(turns), height)
 
 
-def _moon(side: float) -> Curve:
+def _moon(side: float) -> EmbeddedCurve:
     u = np.linspace(0, np.pi, _FINE)
     arc = side * np.stack([np.cos(u), np.sin(u)], axis=1)
     nodes = arc if side > 0 else arc + np.asarray([1.0, 0.5])
-    return Curve(jnp.asarray(nodes, jnp.result_type(float)), closed=False)
+    return EmbeddedCurve(jnp.asarray(nodes, jnp.result_type(float)), closed=False)
 
 
 class TwoMoons(AbstractManifold):
@@ -177,8 +179,8 @@ class TwoMoons(AbstractManifold):
     inf
     """
 
-    upper: Curve = eqx.field(default_factory=lambda: _moon(1.0))
-    lower: Curve = eqx.field(default_factory=lambda: _moon(-1.0))
+    upper: EmbeddedCurve = eqx.field(default_factory=lambda: _moon(1.0))
+    lower: EmbeddedCurve = eqx.field(default_factory=lambda: _moon(-1.0))
     embedding: Float[Array, "k ambient_dim"] | None = None
 
     def _is_upper(self, x):

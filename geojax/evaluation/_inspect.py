@@ -16,7 +16,7 @@ from jaxtyping import Array, Bool, Float, Int, Key
 
 from .._linalg import dot
 from ..curvature import DimensionEstimate, intrinsic_dimension, ricci_curvature, trace_probes
-from ..geodesics import GaussNewton, Polyline, geodesic
+from ..geodesics import AbstractSolver, GaussNewton, Polyline, geodesic
 from ..metrics import SteinScoreMetric
 from ..scores import AbstractScore, ddim
 from ._advice import SUCCESSFUL, Recommendation, recommend
@@ -28,12 +28,8 @@ _PROBES = 8  # of the Ricci curvature; antithetic noises of the contrast
 _INVERSION_STEPS = 20
 
 
-_OPTIONS = {
-    "solver": GaussNewton(rtol=1e-4, curvature_steps=0),
-    "certify": False,
-    "num_segments": 16,
-    "max_steps": 40,
-}
+# Plain steps, uncertified: what is asked is how far a path strays, not its last digit.
+_SOLVER = GaussNewton(rtol=1e-4, curvature_steps=0)
 
 
 class Inspection(NamedTuple):
@@ -93,7 +89,10 @@ def inspect_score(
     num_values: int = 24,
     noising: str = "inversion",
     args: Any = None,
-    options: dict[str, Any] | None = None,
+    solver: AbstractSolver | None = None,
+    num_segments: int = 16,
+    max_steps: int = 40,
+    certify: bool = False,
     on_level: Callable[[int], None] | None = None,
 ) -> Inspection:
     """Measure the geometry of ``I + lam s s^T`` around images at several noise levels.
@@ -109,8 +108,8 @@ def inspect_score(
     - ``num_pairs``: between how many pairs of images geodesics are found.
     - ``num_values``: of `intrinsic_dimension`.
     - ``args``: handed to the score (a label, or None).
-    - ``options``: of `geodesic`; default 16 segments and at most 40 plain Gauss-Newton steps to a
-      decrement of 1e-4, uncertified: what is asked is how far a path strays, not its last digit.
+    - ``solver``, ``num_segments``, ``max_steps``, ``certify``: as for `geodesic`; the default
+      solver is plain Gauss-Newton to a decrement of 1e-4.
     - ``on_level``: called with the index of each level as it begins.
 
     A solve that did not succeed is a finding, not an error.
@@ -132,7 +131,12 @@ def inspect_score(
         raise ValueError(f"noising must be 'inversion' or 'shared', got {noising!r}.")
     levels = _checked(images, ts, lams, weights, num_pairs)
     begin = on_level or (lambda i: None)
-    options = {**_OPTIONS, **(options or {})}
+    options = {
+        "solver": _SOLVER if solver is None else solver,
+        "num_segments": num_segments,
+        "max_steps": max_steps,
+        "certify": certify,
+    }
     noise_key, probe_key, dimension_key = jax.random.split(key, 3)
     like = images[0]
     noises = jax.random.normal(noise_key, (1 + _PROBES, *like.shape), like.dtype)
@@ -262,7 +266,7 @@ def _curvature(metric, x, chord, probes, args):
 def _between(score, t, lam, a, b, probes, args, options) -> tuple[float, str, float]:
     """The geodesic's deviation from LERP and its verdict, and the curvature at its start."""
     metric = SteinScoreMetric(score.at(t), jnp.asarray(lam, a.dtype))
-    solution = geodesic(metric, a, b, args=args, throw=False, **options)
+    solution = geodesic(metric, a, b, args, throw=False, **options)
     assert isinstance(solution.curve, Polyline)
     xs, ts = np.asarray(solution.curve.xs), np.asarray(solution.curve.ts)
     ts = ts.reshape(-1, *[1] * a.ndim)

@@ -99,12 +99,12 @@ class AbstractManifold(eqx.Module):
         return x if self.embedding is None else matmul(x, self.embedding.astype(x.dtype))
 
 
-class Sphere(AbstractManifold):
+class EmbeddedSphere(AbstractManifold):
     """The sphere S^dim of a radius about 0; ``dim`` 1 is a circle.
 
     >>> import jax, jax.numpy as jnp
-    >>> from geojax.evaluation import Sphere
-    >>> sphere = Sphere(2).embedded(10, key=jax.random.key(0))
+    >>> from geojax.evaluation import EmbeddedSphere
+    >>> sphere = EmbeddedSphere(2).embedded(10, key=jax.random.key(0))
     >>> a, b = sphere.sample(2, key=jax.random.key(1))
     >>> bool(jnp.linalg.norm(a - b) <= sphere.distance(a, b) <= jnp.pi)
     True

@@ -177,7 +177,7 @@ class _Lab:
             yield row, figures, {"features": features.astype(np.float32), "frames": frames}
 
     def _program(self, row: Mapping[str, Any], like) -> Callable[..., Any]:
-        """The compiled ``(x0s, x1s, keys) -> Interpolation`` of a method, made once."""
+        """The compiled ``(x0s, x1s, keys) -> InterpolatedPath`` of a method, made once."""
         names = ("protocol", "part", "method")
         key = (*(row[name] for name in names), self.label(row), len(like[0]))
         if key not in self._programs:

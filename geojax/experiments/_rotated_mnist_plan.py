@@ -13,8 +13,8 @@ ROTATION, ONE_CLASS, TWO_CLASSES = "rotation", "one class", "two classes"
 # here a second or two; then some ten seconds; then up to several minutes.
 _SLOW = ("Stein", "exponential map")
 COSTLY = (
-    "density",
-    "Jacobian",
+    "density flow",
+    "Jacobian as published",
     "Stein as published",
     "combined",
     "smoothed",
@@ -86,7 +86,14 @@ PROTOCOLS = (
         "inverted",
         t=0.6,
         noising="inversion",
-        methods=("LERP", "SLERP", "NoiseDiffusion", "density", "Jacobian", "Stein"),
+        methods=(
+            "LERP",
+            "SLERP",
+            "NoiseDiffusion",
+            "density flow",
+            "Jacobian as published",
+            "Stein",
+        ),
         extrapolations=(),
         num_pairs=8,
     ),
@@ -97,7 +104,7 @@ PROTOCOLS = (
         denoising="none",
         lam=0.1,
         max_steps=100,
-        methods=("LERP", "SLERP", "density", "Stein", "norm + Stein"),
+        methods=("LERP", "SLERP", "density flow", "Stein", "norm + Stein"),
         extrapolations=("straight line", "tangent step", "score-guided walk", "exponential map"),
     ),
 )
@@ -139,7 +146,7 @@ class RotatedMnistPlan:
             protocols=(
                 Protocol(
                     "noised",
-                    methods=("LERP", "SLERP", "NAO", "NoiseDiffusion", "density", "Stein"),
+                    methods=("LERP", "SLERP", "NAO", "NoiseDiffusion", "density flow", "Stein"),
                     extrapolations=("straight line", "score-guided walk", "exponential map"),
                 ),
                 dataclasses.replace(

@@ -89,14 +89,14 @@ class SyntheticPlan:
         )
         planar = cls(
             cases=("C in R^2", "two moons", "across two moons"),
-            methods=("LERP", "SLERP", "density", "Stein", "combined"),
+            methods=("LERP", "SLERP", "density flow", "Stein", "combined"),
             extrapolations=(),
             descents=(),
             **shared,
         )
         network = cls(
             cases=("wiggly curve in R^3, network",),
-            methods=("LERP", "density", "Stein", "combined"),
+            methods=("LERP", "density flow", "Stein", "combined"),
             extrapolations=("straight line", "score-guided walk", "exponential map, combined"),
             descents=("Euclidean", "Stein", "combined"),
             **shared,

@@ -14,8 +14,8 @@ from jaxtyping import Array, Float
 from .._linalg import matmul
 from ..evaluation import (
     AbstractManifold,
+    EmbeddedSphere,
     FlatTorus,
-    Sphere,
     Torus,
     TwoMoons,
     c_shape,
@@ -60,10 +60,10 @@ def _wiggly(dim: int, waves: int) -> AbstractManifold:
 
 
 CASES: dict[str, SyntheticCase] = {
-    "circle in R^2": SyntheticCase(lambda key: Sphere(1), 1),
-    "circle in R^50": SyntheticCase(lambda key: Sphere(1).embedded(50, key=key), 49),
-    "S^2 in R^10": SyntheticCase(lambda key: Sphere(2).embedded(10, key=key), 8),
-    "S^10 in R^100": SyntheticCase(lambda key: Sphere(10).embedded(100, key=key), 90),
+    "circle in R^2": SyntheticCase(lambda key: EmbeddedSphere(1), 1),
+    "circle in R^50": SyntheticCase(lambda key: EmbeddedSphere(1).embedded(50, key=key), 49),
+    "S^2 in R^10": SyntheticCase(lambda key: EmbeddedSphere(2).embedded(10, key=key), 8),
+    "S^10 in R^100": SyntheticCase(lambda key: EmbeddedSphere(10).embedded(100, key=key), 90),
     "wiggly curve in R^2": SyntheticCase(lambda key: _wiggly(2, 4), 1, 0.4, 500),
     "C in R^2": SyntheticCase(lambda key: c_shape(), 1, num=500),
     "two moons": SyntheticCase(lambda key: TwoMoons(), 1, 0.8, 500),

@@ -163,7 +163,15 @@ def _bars(rows: Rows, figure: str, label: str) -> Figure:
     return drawing
 
 
-_SHOWN = ("truth", "LERP", "density", "Stein as published", "Stein", "combined", "norm + Stein")
+_SHOWN = (
+    "truth",
+    "LERP",
+    "density flow",
+    "Stein as published",
+    "Stein",
+    "combined",
+    "norm + Stein",
+)
 
 
 def _paths(chosen: Rows, drawn: Rows) -> Figure:

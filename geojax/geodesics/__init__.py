@@ -9,6 +9,7 @@ from ._curve import Polyline as Polyline
 from ._devices import device_mesh as device_mesh
 from ._exponential import exponential_map as exponential_map
 from ._gauss_newton import GaussNewton as GaussNewton
+from ._geodesic import DISCRETISATION_TOLERANCE as DISCRETISATION_TOLERANCE
 from ._geodesic import geodesic as geodesic
 from ._georce import Georce as Georce
 from ._iterate import AbstractIterativeSolver as AbstractIterativeSolver
@@ -22,8 +23,8 @@ from ._problem import TwoPointProblem as TwoPointProblem
 from ._results import RESULTS as RESULTS
 from ._robust import robust_geodesic as robust_geodesic
 from ._rules import AbstractRule as AbstractRule
-from ._rules import Graph as Graph
 from ._rules import Linearisation as Linearisation
+from ._rules import LogDensityChord as LogDensityChord
 from ._rules import Midpoint as Midpoint
 from ._rules import Quadrature as Quadrature
 from ._shooting import Shooting as Shooting

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 from ..metrics import AbstractMetric
 from ._curve import resample, straight_line
 from ._devices import map_lanes, over_devices
-from ._geodesic import check_points, default_solver, geodesic
+from ._geodesic import DISCRETISATION_TOLERANCE, check_points, default_solver, geodesic
 from ._iterate import AbstractSolver
 from ._problem import SolverOutput, TwoPointProblem
 from ._results import RESULTS
@@ -25,16 +25,16 @@ def geodesic_batch(
     metric: AbstractMetric,
     x0: Array,
     x1: Array,
-    solver: AbstractSolver | None = None,
     args: Any = None,
     *,
+    solver: AbstractSolver | None = None,
     args_axis: int | None = None,
     init: Array | None = None,
     batch_size: int = 16,
     num_segments: int = 32,
     rule: AbstractRule | None = None,
     max_steps: int = 200,
-    resolution_tolerance: float = 0.05,
+    discretisation_tolerance: float = DISCRETISATION_TOLERANCE,
     certify: bool = True,
     throw: bool = True,
     progress_meter: diffrax.AbstractProgressMeter | None = None,
@@ -106,7 +106,7 @@ def geodesic_batch(
         raise ValueError("devices must be given to geodesic_batch or to its rule, not to both.")
     if devices is not None and progress_meter is not None:
         raise ValueError("progress_meter must be None where lanes are shared out over devices.")
-    settings = num_segments, max_steps, resolution_tolerance, certify, batch_size
+    settings = num_segments, max_steps, discretisation_tolerance, certify, batch_size
     given = metric, x0, x1, solver, args, args_axis, init
     solution = _solve_lanes(*given, rule, settings, meter, devices)
     return _raise_if_failed(solution) if throw else solution
@@ -130,7 +130,7 @@ class _Solved(AbstractSolver):
 def _solve_lanes(
     metric, x0, x1, solver, args, args_axis, init, rule, settings, meter, devices
 ) -> GeodesicSolution:
-    num_segments, max_steps, resolution_tolerance, certify, batch_size = settings
+    num_segments, max_steps, discretisation_tolerance, certify, batch_size = settings
     by_lane = args if args_axis == 0 else None
 
     def solve(given):
@@ -158,13 +158,13 @@ def _solve_lanes(
                 metric,
                 x0[lane],
                 x1[lane],
-                _Solved(output, solver.certifies),
-                args_of(lane),
+                solver=_Solved(output, solver.certifies),
+                args=args_of(lane),
                 init=output.xs,
                 num_segments=num_segments,
                 rule=rule,
                 max_steps=max_steps,
-                resolution_tolerance=resolution_tolerance,
+                discretisation_tolerance=discretisation_tolerance,
                 certify=certify,
                 throw=False,
             )

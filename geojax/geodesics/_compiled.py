@@ -9,25 +9,30 @@ from jaxtyping import Array
 
 from ..metrics import AbstractMetric
 from ._curve import straight_line
-from ._geodesic import check_points, default_solver, geodesic
+from ._geodesic import DISCRETISATION_TOLERANCE, check_points, default_solver, geodesic
 from ._iterate import AbstractSolver
 from ._results import RESULTS
+from ._rules import AbstractRule
 from ._solution import GeodesicSolution
 
 
 def compile_geodesic(
     metric: AbstractMetric,
     x: Array,
-    solver: AbstractSolver | None = None,
     args: Any = None,
     *,
+    solver: AbstractSolver | None = None,
     num_segments: int = 32,
-    **options: Any,
+    ts: Array | None = None,
+    rule: AbstractRule | None = None,
+    max_steps: int = 200,
+    discretisation_tolerance: float = DISCRETISATION_TOLERANCE,
+    certify: bool = True,
 ) -> Callable[..., GeodesicSolution]:
     """`geodesic` between any two points like ``x``, compiled now and not when it is first called.
 
-    - ``metric``, ``solver``, ``args``, ``num_segments``, ``options``: as for `geodesic`, but for
-      ``init`` and ``throw``, which are the call's.
+    - ``metric``, ``args`` and the options: as for `geodesic`; ``init`` and ``throw`` belong to the
+      call of what is returned.
 
     **Returns:** ``solve(x0, x1, *, args=args, init=None, throw=True)``. It never compiles: points,
     ``args`` and nodes of the shapes and dtypes that it was made for, or a `ValueError`. ``init``
@@ -46,6 +51,13 @@ def compile_geodesic(
     x, _ = check_points(metric, x, x)
     solver = default_solver(metric, x.dtype) if solver is None else solver
     path = straight_line(x, x, num_segments)
+    options = {
+        "ts": ts,
+        "rule": rule,
+        "max_steps": max_steps,
+        "discretisation_tolerance": discretisation_tolerance,
+        "certify": certify,
+    }
     given = metric, solver, options
     compiled = _between.lower((given, args), path).compile()
 
@@ -78,8 +90,8 @@ def _between(given, path: Array) -> GeodesicSolution:
         metric,
         path[0],
         path[-1],
-        solver,
         args,
+        solver=solver,
         init=path,
         num_segments=num_segments,
         throw=False,

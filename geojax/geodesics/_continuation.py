@@ -94,7 +94,7 @@ class CoarseToFine(AbstractStages):
     >>> metric = geojax.SteinScoreMetric(lambda x, args: -x, lam=1.0)
     >>> a, b = jnp.array([1.0, 0.0]), jnp.array([-0.8, 0.6])
     >>> solver = geojax.CoarseToFine(geojax.GaussNewton(rtol=1e-4), levels=3)
-    >>> print(f"{geojax.geodesic(metric, a, b, solver).length:.3f}")
+    >>> print(f"{geojax.geodesic(metric, a, b, solver=solver).length:.3f}")
     2.122
     """
 
@@ -126,7 +126,7 @@ class LambdaContinuation(AbstractStages):
     >>> metric = geojax.SteinScoreMetric(lambda x, args: -x, lam=1.0)
     >>> a, b = jnp.array([1.0, 0.0]), jnp.array([-0.8, 0.6])
     >>> solver = geojax.LambdaContinuation(geojax.GaussNewton(rtol=1e-4), weights=(0.1,))
-    >>> print(f"{geojax.geodesic(metric, a, b, solver).length:.3f}")
+    >>> print(f"{geojax.geodesic(metric, a, b, solver=solver).length:.3f}")
     2.122
     """
 

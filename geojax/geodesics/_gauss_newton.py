@@ -60,7 +60,7 @@ class GaussNewton(AbstractIterativeSolver):
     >>> import jax.numpy as jnp, geojax
     >>> metric = geojax.SteinScoreMetric(lambda x, args: -x, lam=1.0)
     >>> a, b = jnp.array([1.0, 0.0]), jnp.array([-0.8, 0.6])
-    >>> solution = geojax.geodesic(metric, a, b, geojax.GaussNewton(rtol=1e-4))
+    >>> solution = geojax.geodesic(metric, a, b, solver=geojax.GaussNewton(rtol=1e-4))
     >>> print(f"{solution.length:.3f}")
     2.122
     """

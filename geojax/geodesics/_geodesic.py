@@ -24,6 +24,7 @@ from ._second_order import attach, envelope, held, path, preparing
 from ._second_order import certify as _certify
 from ._solution import GeodesicSolution
 
+DISCRETISATION_TOLERANCE = 0.05  # what `successful` allows, everywhere
 _FINE_ORDER = 5  # Gauss-Legendre points a segment when a path is priced finely
 
 
@@ -31,15 +32,15 @@ def geodesic(
     metric: AbstractMetric,
     x0: Array,
     x1: Array,
-    solver: AbstractSolver | None = None,
     args: Any = None,
     *,
+    solver: AbstractSolver | None = None,
     init: Array | Sequence[Array] | None = None,
     num_segments: int = 32,
     ts: Array | None = None,
     rule: AbstractRule | None = None,
     max_steps: int = 200,
-    resolution_tolerance: float = 0.05,
+    discretisation_tolerance: float = DISCRETISATION_TOLERANCE,
     certify: bool = True,
     throw: bool = True,
     progress_meter: diffrax.AbstractProgressMeter | None = None,
@@ -61,7 +62,7 @@ def geodesic(
       `robust_geodesic` finds where that is needed.
     - ``rule``: how a segment is priced; default `Midpoint`.
     - ``max_steps``: iterations at most. With 0 the initial path is priced and judged as it is.
-    - ``resolution_tolerance``: how far the finely priced energy may differ, relatively.
+    - ``discretisation_tolerance``: how far the finely priced energy may differ, relatively.
     - ``certify``: tell minima from saddles by products with the exact Hessian, forward over
       reverse. `GaussNewton` does so itself, and moves on from a saddle.
     - ``throw``: raise when the solve did not succeed; else read ``solution.result``.
@@ -73,7 +74,7 @@ def geodesic(
       those of the final check included) and ``score_products`` (JVPs and VJPs);
     - ``decrement``: estimate of the relative energy still to be gained, by the solver's measure;
     - ``energy_fine``: the same polyline priced with five Gauss-Legendre points a segment, and
-      ``resolution``: its relative difference from ``energy``;
+      ``discretisation_error``: its relative difference from ``energy``;
     - ``speed_defect``: largest relative deviation of a segment's length from the mean;
     - ``lower_bound``: the chord in the graph of the log-density,
       ``sqrt(b |x1 - x0|^2 + sum lam (f(x1) - f(x0))^2)``; no path is shorter if s is a gradient.
@@ -109,7 +110,7 @@ def geodesic(
     rule = Midpoint() if rule is None else rule
     problem = TwoPointProblem(metric, rule, args, _check_mesh(ts, num_segments, x0.dtype))
     meter = diffrax.NoProgressMeter() if progress_meter is None else progress_meter
-    settings = solver, max_steps, resolution_tolerance, certify, meter
+    settings = solver, max_steps, discretisation_tolerance, certify, meter
     if len(paths) == 1:
         solution = _solve(problem, paths[0], *settings)
     else:
@@ -191,7 +192,7 @@ def check_points(metric, x0, x1) -> tuple[Array, Array]:
 
 @eqx.filter_jit
 def _solve(
-    problem, xs, solver, max_steps, resolution_tolerance, certified, meter
+    problem, xs, solver, max_steps, discretisation_tolerance, certified, meter
 ) -> GeodesicSolution:
     n = len(xs) - 1
     output = solver.solve(held(problem), held(xs), max_steps, meter)
@@ -215,9 +216,9 @@ def _solve(
     xs, taus = path(inner, ends), problem.taus(xs)
     fine, extra = _fine_figures(held(problem), held(xs))
     safe = jnp.where(energy > 0, energy, 1.0)
-    resolution = jnp.abs(fine - energy) / safe
+    discretisation_error = jnp.abs(fine - energy) / safe
     result = RESULTS.where(
-        (result == RESULTS.successful) & ~(resolution <= resolution_tolerance),
+        (result == RESULTS.successful) & ~(discretisation_error <= discretisation_tolerance),
         RESULTS.under_resolved,
         result,
     )
@@ -234,7 +235,7 @@ def _solve(
         "score_products": products + at_ends[1],
         "decrement": output.decrement,
         "energy_fine": fine,
-        "resolution": resolution,
+        "discretisation_error": discretisation_error,
         "speed_defect": defect,
         **extra,
     }

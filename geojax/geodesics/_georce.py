@@ -101,9 +101,10 @@ class Georce(AbstractIterativeSolver):
       D^2 is made.
     - ``left_end``: price a segment by the metric at its left end, as published, instead of at its
       middle. **This energy can be exploited**: its minimiser jumps from points where the metric
-      is small. The solution's ``energy`` is then that of this rule, its ``resolution`` the
-      distance from the finely re-priced energy as always, and an exploited result is
-      under-resolved, not successful. Errors fall like 1 / N instead of 1 / N^2.
+      is small. The solution's ``energy`` is then that of this rule, its
+      ``discretisation_error`` the distance from the finely re-priced energy as always,
+      and an exploited result is under-resolved, not successful. Errors fall like 1 / N instead of
+      1 / N^2.
 
     The line search halves the step until the energy falls, and starts from twice the last one
     (published: from 1). A trial counts as an iteration: one evaluation and one VJP a segment.
@@ -114,7 +115,7 @@ class Georce(AbstractIterativeSolver):
     >>> import jax.numpy as jnp, geojax
     >>> metric = geojax.SteinScoreMetric(lambda x, args: -x, lam=1.0)
     >>> a, b = jnp.array([1.0, 0.0]), jnp.array([-0.8, 0.6])
-    >>> solution = geojax.geodesic(metric, a, b, geojax.Georce(rtol=1e-4))
+    >>> solution = geojax.geodesic(metric, a, b, solver=geojax.Georce(rtol=1e-4))
     >>> print(f"{solution.length:.3f}")
     2.122
     """

@@ -1,7 +1,9 @@
 """Distance and the logarithmic map, from the two-point problem."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -11,8 +13,10 @@ from .._linalg import tensordot
 from ..metrics import AbstractMetric, AbstractSumOfSquaresMetric
 from ._exponential import exponential_map
 from ._gauss_newton import GaussNewton
-from ._geodesic import check_points, geodesic
+from ._geodesic import DISCRETISATION_TOLERANCE, check_points, geodesic
+from ._iterate import AbstractSolver
 from ._results import RESULTS
+from ._rules import AbstractRule
 
 _MEMORY = 4  # rounds that the corrections of `log_map` look back on
 
@@ -32,11 +36,18 @@ def distance(
     metric: AbstractMetric,
     x0: Float[Array, "*shape"],
     x1: Float[Array, "*shape"],
-    solver=None,
     args: Any = None,
     *,
+    solver: AbstractSolver | None = None,
+    init: Array | Sequence[Array] | None = None,
+    num_segments: int = 32,
+    ts: Array | None = None,
+    rule: AbstractRule | None = None,
+    max_steps: int = 200,
+    discretisation_tolerance: float = DISCRETISATION_TOLERANCE,
+    certify: bool = True,
     throw: bool = True,
-    **options: Any,
+    progress_meter: diffrax.AbstractProgressMeter | None = None,
 ) -> Float[Array, ""]:
     """The length of the geodesic that `geodesic` finds, with the options of `geodesic`.
 
@@ -51,7 +62,22 @@ def distance(
     >>> print(geojax.distance(geojax.Euclidean(), jnp.zeros(2), jnp.array([3.0, 4.0])))
     5.0
     """
-    solution = geodesic(metric, x0, x1, solver, args, throw=throw, **options)
+    solution = geodesic(
+        metric,
+        x0,
+        x1,
+        args,
+        solver=solver,
+        init=init,
+        num_segments=num_segments,
+        ts=ts,
+        rule=rule,
+        max_steps=max_steps,
+        discretisation_tolerance=discretisation_tolerance,
+        certify=certify,
+        throw=throw,
+        progress_meter=progress_meter,
+    )
     energy = solution.energy
     length = jnp.where(energy > 0, jnp.sqrt(2 * jnp.where(energy > 0, energy, 1.0)), 0.0)
     return jnp.where(solution.result == RESULTS.successful, length, jnp.nan)
@@ -61,13 +87,20 @@ def log_map(
     metric: AbstractMetric,
     x0: Float[Array, "*shape"],
     x1: Float[Array, "*shape"],
-    solver=None,
     args: Any = None,
     *,
+    solver: AbstractSolver | None = None,
     rtol: float | None = None,
     max_corrections: int = 10,
+    init: Array | Sequence[Array] | None = None,
+    num_segments: int = 32,
+    ts: Array | None = None,
+    rule: AbstractRule | None = None,
+    max_steps: int = 200,
+    discretisation_tolerance: float = DISCRETISATION_TOLERANCE,
+    certify: bool = True,
     throw: bool = True,
-    **options: Any,
+    progress_meter: diffrax.AbstractProgressMeter | None = None,
 ) -> Float[Array, "*shape"]:
     """The initial velocity v with ``exponential_map(metric, x0, v)`` ending at ``x1``.
 
@@ -101,14 +134,21 @@ def log_map(
     least_squares = isinstance(metric, AbstractSumOfSquaresMetric)
     if solver is None and least_squares and x0.dtype == jnp.float64:
         solver = GaussNewton(rtol=1e-13)
-    first = geodesic(metric, x0, x1, solver, args, throw=throw, **options)
-    options = {k: v for k, v in options.items() if k not in ("init", "progress_meter")}
-    num_segments = len(first.curve.xs) - 1
+    options = {
+        "num_segments": num_segments,
+        "ts": ts,
+        "rule": rule,
+        "max_steps": max_steps,
+        "discretisation_tolerance": discretisation_tolerance,
+        "certify": certify,
+    }
+    start = {"init": init, "throw": throw, "progress_meter": progress_meter}
+    first = geodesic(metric, x0, x1, args, solver=solver, **start, **options)
     solved = first.result == RESULTS.successful
     if max_corrections == 0:
         return jnp.where(solved, first.initial_velocity, jnp.nan)
     velocity, miss, scale = _corrected(
-        metric, x0, x1, solver, args, first, rtol, max_corrections, num_segments, options
+        metric, x0, x1, solver, args, first, rtol, max_corrections, options
     )
     hit = (miss <= rtol * scale) & solved
     velocity = jnp.where(hit, velocity, jnp.nan)
@@ -124,15 +164,15 @@ def log_map(
 
 @eqx.filter_jit
 def _corrected(
-    metric, x0, x1, solver, args, first, rtol, max_corrections, num_segments, options
+    metric, x0, x1, solver, args, first, rtol, max_corrections, options
 ) -> tuple[Array, Array, Array]:
     """The best velocity met, the norm of its miss, and that of x1 - x0."""
     scale = jnp.linalg.norm((x1 - x0).reshape(-1))
     tol = min(1e-2 * rtol, 1e-5)
 
     def miss_of(v):
-        options = {"num_segments": 1, "dense": False, "rtol": tol, "atol": tol, "throw": False}
-        shot = exponential_map(metric, x0, v, args, **options)
+        accuracy = {"num_segments": 1, "dense": False, "rtol": tol, "atol": tol}
+        shot = exponential_map(metric, x0, v, args, throw=False, **accuracy)
         return x1 - shot.curve.xs[-1]
 
     def going(state):
@@ -150,11 +190,11 @@ def _corrected(
             metric,
             x0,
             target,
-            solver,
             args,
+            solver=solver,
             init=state.xs,
-            **{**options, "num_segments": num_segments},
             throw=False,
+            **options,
         )
         miss = miss_of(again.initial_velocity)
         size = jnp.linalg.norm(miss.reshape(-1))

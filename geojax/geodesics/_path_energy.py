@@ -42,7 +42,7 @@ class PathEnergy(AbstractIterativeSolver):
     >>> metric = geojax.SteinScoreMetric(lambda x, args: -x, lam=1.0)
     >>> a, b = jnp.array([1.0, 0.0]), jnp.array([-0.8, 0.6])
     >>> solver = geojax.PathEnergy(optax.adam(1e-2), rtol=1e-3)
-    >>> solution = geojax.geodesic(metric, a, b, solver, num_segments=16, max_steps=2000)
+    >>> solution = geojax.geodesic(metric, a, b, solver=solver, num_segments=16, max_steps=2000)
     >>> print(f"{solution.length:.2f}")
     2.12
     """

@@ -29,8 +29,8 @@ class RESULTS(eqx.Enumeration):
     )
     under_resolved = (
         "The path is under-resolved: its energy priced finely along the segments differs from the "
-        "energy that was minimised by more than resolution_tolerance, so motion hides between the "
-        "nodes. Raise num_segments, or lower lam."
+        "energy that was minimised by more than discretisation_tolerance, so motion hides between "
+        "the nodes. Raise num_segments, or lower lam."
     )
     not_closed = (
         "The shots do not meet: the root finder ended with gaps above rtol. Start nearer to a "

@@ -12,7 +12,13 @@ from jaxtyping import Array, Float
 from ..metrics import AbstractMetric
 from ._continuation import weakened
 from ._curve import straight_line
-from ._geodesic import check_points, default_solver, fine_energies, geodesic
+from ._geodesic import (
+    DISCRETISATION_TOLERANCE,
+    check_points,
+    default_solver,
+    fine_energies,
+    geodesic,
+)
 from ._iterate import AbstractSolver
 from ._neighbours import neighbour_path
 from ._problem import TwoPointProblem
@@ -34,19 +40,19 @@ class _Door(NamedTuple):
 
     def problem(self, weight: float, ts) -> TwoPointProblem:
         """That of the metric weakened to ``weight``, over the nodes ``ts``."""
-        metric, _, _, _, args = self.arguments
+        metric, _, _, args, _ = self.arguments
         if weight < 1:
             metric = weakened(metric, jnp.asarray(weight, ts.dtype))
         return TwoPointProblem(metric, self.options["rule"], args, ts)
 
     def __call__(self, stage: str, weight: float, path, ts) -> GeodesicSolution:
-        _, x0, x1, solver, args = self.arguments
+        _, x0, x1, args, solver = self.arguments
         solution = geodesic(
             self.problem(weight, ts).metric,
             x0,
             x1,
-            solver,
             args,
+            solver=solver,
             init=path,
             num_segments=len(path) - 1,
             ts=ts,
@@ -63,9 +69,9 @@ def robust_geodesic(
     metric: AbstractMetric,
     x0: Array,
     x1: Array,
-    solver: AbstractSolver | None = None,
     args: Any = None,
     *,
+    solver: AbstractSolver | None = None,
     samples: Array | None = None,
     neighbours: int = 10,
     starts: Sequence[Array] = (),
@@ -73,7 +79,7 @@ def robust_geodesic(
     max_segments: int = 512,
     rule: AbstractRule | None = None,
     max_steps: int = 200,
-    resolution_tolerance: float = 0.01,
+    discretisation_tolerance: float = DISCRETISATION_TOLERANCE,
     throw: bool = True,
     callback: Callable[[str, GeodesicSolution], None] | None = None,
 ) -> GeodesicSolution:
@@ -110,7 +116,7 @@ def robust_geodesic(
     >>> metric = geojax.SteinScoreMetric(ring, lam=10.0)
     >>> a, b = jnp.array([2.0, 0.0]), jnp.array([-2.0, 0.0])
     >>> solution = geojax.robust_geodesic(metric, a, b, num_segments=8)
-    >>> bool(solution.stats["resolution"] < 0.01)
+    >>> bool(solution.stats["discretisation_error"] < 0.01)
     True
     """
     x0, x1 = check_points(metric, x0, x1)
@@ -124,11 +130,11 @@ def robust_geodesic(
     options = {
         "rule": rule,
         "max_steps": max_steps,
-        "resolution_tolerance": resolution_tolerance,
+        "discretisation_tolerance": discretisation_tolerance,
     }
     counts = {"num_steps": 0, "score_evaluations": 0, "score_products": 0}
     say = callback if callback is not None else lambda stage, solution: None
-    solve = _Door((metric, x0, x1, solver, args), options, counts, say)
+    solve = _Door((metric, x0, x1, args, solver), options, counts, say)
     line = straight_line(x0, x1, num_segments)
     paths = [line, *(jnp.asarray(path) for path in starts)]
     if samples is not None:
@@ -187,7 +193,7 @@ def _resolved(
     one it came from. The finer mesh then starts from that one; or there is none, unless
     ``patient``.
     """
-    best, tolerance, once_more = None, solve.options["resolution_tolerance"], True
+    best, tolerance, once_more = None, solve.options["discretisation_tolerance"], True
     while True:
         n = len(ts) - 1
         solution = solve(f"{name}, {n} segments", weight, path, ts)
@@ -198,7 +204,7 @@ def _resolved(
         problem = solve.problem(weight, ts)
         lured = _fine(solution) >= float(_priced(problem, path))
         path = path if lured else solution.curve.xs
-        if once_more and float(solution.stats["resolution"]) <= tolerance:
+        if once_more and float(solution.stats["discretisation_error"]) <= tolerance:
             once_more = False  # It is short of steps, not of nodes.
             continue
         if 2 * n > max_segments or not _finite(solution) or (lured and not patient):

@@ -7,7 +7,7 @@ log-density over segment i) and what its derivatives are:
 | rule | h_i | cost a segment |
 |---|---|---|
 | `Midpoint` | s(m_i) . Delta_i | 1 score, 1 VJP |
-| `Graph` | f(x_{i+1}) - f(x_i) | 1 score and 1 log-density |
+| `LogDensityChord` | f(x_{i+1}) - f(x_i) | 1 score and 1 log-density |
 | `Quadrature` | Gauss-Legendre integral of s along the segment | order + 1 scores |
 
 The rule that takes the metric at the left end is not offered: a minimiser exploits it by long jumps
@@ -138,14 +138,14 @@ class Midpoint(AbstractRule):
         return metric.segment_energies(xs, args, self.map)
 
 
-class Graph(AbstractRule):
+class LogDensityChord(AbstractRule):
     """``h_i = f(x_{i+1}) - f(x_i)`` for a score with a ``log_density`` f. No derivative of s.
 
     >>> import jax.numpy as jnp, geojax
     >>> ring = geojax.Shell(radius=2.0, width=0.25)
     >>> metric = geojax.SteinScoreMetric(ring, lam=1.0)
     >>> a, b = jnp.array([2.0, 0.0]), jnp.array([0.0, 2.0])
-    >>> print(f"{geojax.geodesic(metric, a, b, rule=geojax.Graph()).length:.2f}")
+    >>> print(f"{geojax.geodesic(metric, a, b, rule=geojax.LogDensityChord()).length:.2f}")
     3.02
     """
 
@@ -155,7 +155,7 @@ class Graph(AbstractRule):
     def increments(self, score, xs, args):
         if not hasattr(score, "log_density"):
             raise ValueError(
-                "rule=Graph() needs a score with a method log_density(x, args), got "
+                "rule=LogDensityChord() needs a score with a method log_density(x, args), got "
                 f"{type(score).__name__}. Use from_log_density(...), or rule=Midpoint()."
             )
         one = lambda x: score.log_density(x, args)  # noqa: E731

@@ -73,7 +73,7 @@ class Shooting(AbstractSolver):
     >>> import jax.numpy as jnp, geojax
     >>> metric = geojax.SteinScoreMetric(lambda x, args: -x, lam=1.0)
     >>> a, b = jnp.array([1.0, 0.0]), jnp.array([-0.8, 0.6])
-    >>> solution = geojax.geodesic(metric, a, b, geojax.Shooting(shots=2))
+    >>> solution = geojax.geodesic(metric, a, b, solver=geojax.Shooting(shots=2))
     >>> bool(jnp.max(jnp.abs(solution.curve.xs[-1] - b)) < 1e-7)
     True
     """

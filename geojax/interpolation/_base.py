@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Integer, Key
 from ..geodesics import RESULTS
 
 
-class Interpolation(eqx.Module):
+class InterpolatedPath(eqx.Module):
     """The points of a path, how it was found and at what price.
 
     - ``points``: at the times asked for, shape (times, *shape).
@@ -45,7 +45,7 @@ class AbstractInterpolator(eqx.Module):
         ts: Float[Array, " times"],
         *,
         key: Key[Array, ""] | None = None,
-    ) -> Interpolation:
+    ) -> InterpolatedPath:
         """The path at the times ``ts`` >= 0, with its figures. ``key`` is for methods that draw;
         most do not.
         """
@@ -62,9 +62,9 @@ class AbstractInterpolator(eqx.Module):
         return self.run(x0, x1, ts, key=key).points
 
 
-def found(points: Float[Array, "times *shape"], score_evaluations=0) -> Interpolation:
+def found(points: Float[Array, "times *shape"], score_evaluations=0) -> InterpolatedPath:
     """Points that no solve could miss."""
-    return Interpolation(points, RESULTS.successful, jnp.asarray(score_evaluations))
+    return InterpolatedPath(points, RESULTS.successful, jnp.asarray(score_evaluations))
 
 
 def only_between(ts: Float[Array, " times"], name: str) -> Float[Array, " times"]:

@@ -6,7 +6,7 @@ the route makes of them.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -15,9 +15,9 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from .._linalg import dot, matmul
-from ..geodesics import RESULTS, GeodesicSolution, Midpoint, exponential_map
+from ..geodesics import RESULTS, GeodesicSolution, Midpoint
 from ..metrics import AbstractMetric
-from ._geodesic import ExtendedGeodesic, Geodesic
+from ._geodesic import ExtendedGeodesic, GeodesicInterpolator
 from ._lerp import Lerp
 from ._route import NoiseRoute
 from ._seconds import stopwatch
@@ -39,11 +39,12 @@ class PathRecord(NamedTuple):
     - ``log_density``: log p_t less its value at A, at the nodes, shape (segments + 1,): the line
       integral of the score along the path.
     - ``figures``: by name. Of the path from A to B: ``energy`` (by the rule of the solve),
-      ``energy_fine`` (five Gauss-Legendre points a segment), ``resolution`` (their relative
-      difference), ``length``, ``lower_bound`` (of the length of any path), ``deviation`` (largest
-      distance from LERP at the same time, relative to |B - A|), ``picture_deviation`` (the same of
-      the pictures), ``log_density_change``, ``iterations``, ``score_evaluations`` and
-      ``score_products`` (to find the path), ``seconds`` and, of these, ``compile_seconds``.
+      ``energy_fine`` (five Gauss-Legendre points a segment), ``discretisation_error`` (their
+      relative difference), ``length``, ``lower_bound`` (of the length of any path),
+      ``deviation`` (largest distance from LERP at the same time, relative to |B - A|),
+      ``picture_deviation`` (the same of the pictures), ``log_density_change``, ``iterations``,
+      ``score_evaluations`` and ``score_products`` (to find the path), ``seconds`` and,
+      of these, ``compile_seconds``.
     - ``message``: how the method ended.
     """
 
@@ -81,7 +82,7 @@ class Comparison(NamedTuple):
 
 def compare(
     route: NoiseRoute,
-    geodesic: Geodesic,
+    geodesic: GeodesicInterpolator,
     image_a: Float[Array, "*shape"],
     image_b: Float[Array, "*shape"],
     *,
@@ -109,7 +110,7 @@ def compare(
     >>> from geojax.interpolation import compare
     >>> score = geojax.GaussianMixture(jnp.zeros((1, 2)), scales=1.0)
     >>> route = geojax.NoiseRoute(score, t=0.4)
-    >>> path = geojax.Geodesic(geojax.SteinScoreMetric(score.at(0.4)), options={"num_segments": 8})
+    >>> path = geojax.GeodesicInterpolator(geojax.SteinScoreMetric(score.at(0.4)), num_segments=8)
     >>> a, b = jnp.array([2.0, 0.0]), jnp.array([0.0, 2.0])
     >>> result = compare(route, path, a, b, key=jax.random.key(0))
     >>> energies = {name: record.figures["energy"] for name, record in result.records.items()}
@@ -122,7 +123,7 @@ def compare(
         raise ValueError(f"frames must be at least 2, got {frames}.")
     stage = on_stage or (lambda name: None)
     stage("noise")
-    z0, z1 = route.noise(image_a, image_b, key=key)
+    z0, z1 = (route.to_level(image, key=key) for image in (image_a, image_b))
     stage("geodesic")
     with stopwatch() as solve_seconds:
         solution = jax.block_until_ready(geodesic.solve(z0, z1, throw=False).solution)
@@ -135,7 +136,7 @@ def compare(
     node_times = path_times(until, num_segments)
     frame_times = path_times(until, frames - 1)
     nodes, points = _paths(solution, extension, until, z0, z1, node_times, frame_times)
-    rule = geodesic.options.get("rule") or Midpoint()
+    rule = geodesic.rule or Midpoint()
     density, rates, priced = _price(
         geodesic.metric,
         route.score.at(route.t),
@@ -149,7 +150,7 @@ def compare(
     log_density = np.pad(np.cumsum(np.asarray(rates) * steps, axis=1), [(0, 0), (1, 0)])
     stage("images")
     flat = jnp.concatenate(list(points))
-    images = np.asarray(route.denoise(flat)).reshape(points.shape)
+    images = np.asarray(jax.vmap(route.to_image)(flat)).reshape(points.shape)
     points, density = np.asarray(points), np.asarray(density)
     found = {
         "iterations": int(solution.stats["num_steps"]),
@@ -167,7 +168,7 @@ def compare(
         figures = {
             "energy": energy,
             "energy_fine": fine,
-            "resolution": abs(fine - energy) / energy if energy else 0.0,
+            "discretisation_error": abs(fine - energy) / energy if energy else 0.0,
             "length": float(np.mean(np.sqrt(2 * num_segments * energies))),
             "lower_bound": float(solution.stats["lower_bound"]),
             "deviation": deviation(points[i, within], points[0, within]),
@@ -201,16 +202,13 @@ def path_times(until: float, per_unit: int) -> np.ndarray:
     return np.concatenate([np.linspace(0, 1, per_unit + 1), later])
 
 
-def _extend(geodesic: Geodesic, solution: GeodesicSolution, until: float, num_segments: int):
+def _extend(
+    geodesic: GeodesicInterpolator, solution: GeodesicSolution, until: float, num_segments: int
+):
     """The continuation beyond B, and its figures."""
-    velocity = (until - 1) * solution.final_velocity
-    options: dict[str, Any] = {"num_segments": max(1, round((until - 1) * num_segments))}
-    options |= geodesic.extension_options
-    start = solution.curve.xs[-1]
+    pieces = max(1, round((until - 1) * num_segments))
     with stopwatch() as seconds:
-        extension = exponential_map(
-            geodesic.metric, start, velocity, geodesic.args, throw=False, **options
-        )
+        extension = geodesic.extend(solution, until, num_segments=pieces, throw=False)
         jax.block_until_ready(extension)
     return extension, {
         "energy_drift": float(extension.stats["energy_drift"]),

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from .._linalg import dot
 from ..geodesics import Polyline
-from ._base import AbstractInterpolator, Interpolation
+from ._base import AbstractInterpolator, InterpolatedPath
 from ._lerp import Lerp
 
 _NEAR = 1 / 32  # the time before x1 from which the direction of arrival is taken
@@ -110,7 +110,7 @@ class ScoreWalk(_BeyondByScore):
         return dataclasses.replace(before, points=points, score_evaluations=evaluations)
 
 
-def _arrival(path: AbstractInterpolator, x0, x1, ts, key) -> tuple[Interpolation, jax.Array]:
+def _arrival(path: AbstractInterpolator, x0, x1, ts, key) -> tuple[InterpolatedPath, jax.Array]:
     """The path at the times up to 1, and its velocity at x1."""
     near = jnp.asarray([1 - _NEAR], ts.dtype)
     found = path.run(x0, x1, jnp.concatenate([jnp.minimum(ts, 1), near]), key=key)

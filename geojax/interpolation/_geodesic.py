@@ -1,15 +1,25 @@
 """Interpolation along a geodesic, extrapolation along its continuation."""
 
+from dataclasses import KW_ONLY
 from typing import Any
 
+import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Integer
 
-from ..geodesics import RESULTS, GeodesicSolution, exponential_map, geodesic
+from ..geodesics import (
+    DISCRETISATION_TOLERANCE,
+    RESULTS,
+    AbstractRule,
+    AbstractSolver,
+    GeodesicSolution,
+    exponential_map,
+    geodesic,
+)
 from ..metrics import AbstractMetric
-from ._base import AbstractInterpolator, Interpolation
+from ._base import AbstractInterpolator, InterpolatedPath
 
 
 class ExtendedGeodesic(eqx.Module):
@@ -50,29 +60,47 @@ class ExtendedGeodesic(eqx.Module):
         return jnp.where(late, beyond, inside)
 
 
-class Geodesic(AbstractInterpolator):
+class GeodesicInterpolator(AbstractInterpolator):
     """The geodesic of a metric; beyond x1 the exponential map of the same metric.
 
     - ``metric``: any geojax metric.
-    - ``args``: handed to its score.
-    - ``options``: options of `geodesic` (``num_segments``, ``solver``, ``rule``, ...).
-    - ``extension_options``: options of `exponential_map` (``rtol``, ``max_steps``, ...).
+    - ``args``: passed to its score.
+    - ``solver``, ``num_segments``, ``rule``, ``max_steps``, ``discretisation_tolerance``,
+      ``certify``, ``progress_meter``: as for `geodesic`.
+    - ``extension_rtol``, ``extension_atol``, ``extension_max_steps``: ``rtol``, ``atol`` and
+      ``max_steps`` of `exponential_map`, for what lies beyond x1.
     - ``start``: the interpolator whose path the solver starts from; default the straight line.
-    - ``throw``: raise when a solve did not succeed; else calling it gives what there is, and `run`
-      says so.
+    - ``until``: the last time that a call or `run` can be asked for, at least 1. None: the largest
+      of the times, which must then be known when the caller is compiled.
+    - ``throw``: raise when a solve did not succeed; else a call returns the points that it has,
+      and `run` the verdict too.
 
     >>> import jax.numpy as jnp, geojax
-    >>> path = geojax.Geodesic(geojax.Euclidean())
+    >>> path = geojax.GeodesicInterpolator(geojax.Euclidean())
     >>> print(path(jnp.array([0.0]), jnp.array([2.0]), jnp.array([0.5, 1.5]))[:, 0])
     [1. 3.]
     """
 
     metric: AbstractMetric
     args: Any = None
-    options: dict[str, Any] = eqx.field(default_factory=dict)
-    extension_options: dict[str, Any] = eqx.field(default_factory=dict)
+    _: KW_ONLY
+    solver: AbstractSolver | None = None
+    num_segments: int = eqx.field(static=True, default=32)
+    rule: AbstractRule | None = None
+    max_steps: int = 200
+    discretisation_tolerance: float = DISCRETISATION_TOLERANCE
+    certify: bool = eqx.field(static=True, default=True)
+    progress_meter: diffrax.AbstractProgressMeter | None = None
+    extension_rtol: float | None = None
+    extension_atol: float | None = None
+    extension_max_steps: int = 4096
     start: AbstractInterpolator | None = None
+    until: float | None = eqx.field(static=True, default=None)
     throw: bool = eqx.field(static=True, default=True)
+
+    def __check_init__(self):
+        if self.until is not None and self.until < 1:
+            raise ValueError(f"until must be at least 1, the time of x1, got {self.until}.")
 
     def solve(
         self,
@@ -88,25 +116,65 @@ class Geodesic(AbstractInterpolator):
         """
         if until < 1:
             raise ValueError(f"until must be at least 1, the time of x1, got {until}.")
-        options = dict(self.options)
+        init = None
         if self.start is not None:
-            nodes = jnp.linspace(0, 1, 1 + options.get("num_segments", 32), dtype=x0.dtype)
-            options["init"] = self.start(x0, x1, nodes)
-        solution = geodesic(self.metric, x0, x1, args=self.args, throw=throw, **options)
-        extension = None
-        if until > 1:
-            velocity = (until - 1) * solution.final_velocity
-            extension = exponential_map(
-                self.metric, x1, velocity, self.args, throw=throw, **self.extension_options
-            )
+            init = self.start(x0, x1, jnp.linspace(0, 1, self.num_segments + 1, dtype=x0.dtype))
+        solution = geodesic(
+            self.metric,
+            x0,
+            x1,
+            self.args,
+            solver=self.solver,
+            init=init,
+            num_segments=self.num_segments,
+            rule=self.rule,
+            max_steps=self.max_steps,
+            discretisation_tolerance=self.discretisation_tolerance,
+            certify=self.certify,
+            throw=throw,
+            progress_meter=self.progress_meter,
+        )
+        extension = self.extend(solution, until, throw=throw) if until > 1 else None
         return ExtendedGeodesic(solution, extension, float(until))
 
+    def extend(
+        self,
+        solution: GeodesicSolution,
+        until: float,
+        *,
+        num_segments: int = 32,
+        throw: bool = True,
+    ) -> GeodesicSolution:
+        """A solution's continuation from x1 to time ``until``, of ``num_segments`` pieces."""
+        return exponential_map(
+            self.metric,
+            solution.curve.xs[-1],
+            (until - 1) * solution.final_velocity,
+            self.args,
+            num_segments=num_segments,
+            rtol=self.extension_rtol,
+            atol=self.extension_atol,
+            max_steps=self.extension_max_steps,
+            throw=throw,
+        )
+
     def run(self, x0, x1, ts, *, key=None):
-        with jax.ensure_compile_time_eval():  # times are known when a caller is compiled
-            until = max(1.0, float(jnp.max(ts)))
-        path = self.solve(x0, x1, until=until, throw=self.throw)
+        path = self.solve(x0, x1, until=self._last(ts), throw=self.throw)
         result = path.solution.result
         if path.extension is not None:
             good = result == RESULTS.successful
             result = RESULTS.where(good, path.extension.result, result)
-        return Interpolation(path.evaluate(ts), result, *path.cost)
+        return InterpolatedPath(path.evaluate(ts), result, *path.cost)
+
+    def _last(self, ts) -> float:
+        if self.until is not None:
+            return self.until
+        try:
+            with jax.ensure_compile_time_eval():
+                return max(1.0, float(jnp.max(ts)))
+        except jax.errors.ConcretizationTypeError:
+            raise ValueError(
+                "ts is traced, so that the last time is not known here: say it, "
+                "GeodesicInterpolator(metric, until=1.0), or pass times that are no argument of "
+                "the compiled function."
+            ) from None

@@ -6,7 +6,7 @@ and the condition may change on the way from A to B.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import equinox as eqx
@@ -19,6 +19,7 @@ from .._linalg import dot, matmul
 from ..geodesics import (
     RESULTS,
     AbstractRule,
+    AbstractSolver,
     Midpoint,
     TwoPointProblem,
     exponential_map,
@@ -26,12 +27,12 @@ from ..geodesics import (
 )
 from ..metrics import AbstractMetric
 from ..scores import AbstractScore, ConditionBetween
-from ._base import Interpolation, found
+from ._base import InterpolatedPath, found
 from ._comparison import Comparison, PathRecord, deviation, path_times, verdict
 from ._geodesic import ExtendedGeodesic
 from ._noise_diffusion import NoiseDiffusion
 from ._pictures import SAMPLERS, Pictures, Sampler, moved, shared_noise
-from ._registry import METRICS, MethodSettings, check_methods, interpolator
+from ._registry import NAMED_METRICS, MethodSettings, check_methods, interpolator
 from ._route import NoiseRoute
 from ._routed import Routed
 from ._seconds import stopwatch
@@ -48,10 +49,13 @@ def compare_latents(
     conditions: tuple[Any, Any],
     t: float,
     key: Key[Array, ""],
-    metric: Callable[[MethodSettings], AbstractMetric] = METRICS["stein"],
+    metric: Callable[[MethodSettings], AbstractMetric] = NAMED_METRICS["Stein"],
     lam: float = 0.1,
     rule: AbstractRule | None = None,
-    options: Mapping[str, Any] | None = None,
+    solver: AbstractSolver | None = None,
+    num_segments: int = 32,
+    max_steps: int = 200,
+    certify: bool = True,
     methods: Sequence[str] = ("SLERP",),
     noising: Literal["shared", "inversion"] = "inversion",
     denoising: Sampler = "ddim",
@@ -69,10 +73,10 @@ def compare_latents(
     - ``decode``: from one latent to its pixels.
     - ``conditions``: the ``args`` of the score at A and at B; where they are not one object, they
       are mixed on the way (`ConditionBetween`).
-    - ``metric``: one of `METRICS`, or a function like these; ``lam``: its weight.
+    - ``metric``: one of `NAMED_METRICS`, or a function like these; ``lam``: its weight.
     - ``rule``: how a segment is priced. Its ``batch_size`` and ``devices`` hold for everything, so
       also for denoising and decoding. Default: ``Midpoint(batch_size=4)``.
-    - ``options``: of `geodesic`.
+    - ``solver``, ``num_segments``, ``max_steps``, ``certify``: as for `geodesic`.
     - ``methods``: names of `INTERPOLATORS`, and where ``until`` is beyond B of `EXTRAPOLATORS`,
       besides LERP, which is always there. They are set up
       among the noised latents; how a solve of theirs ended is told in the notes.
@@ -99,14 +103,13 @@ def compare_latents(
     >>> ends = jnp.asarray([[2.0, 0.0], [0.0, 2.0]])
     >>> result = compare_latents(
     ...     score, ends, ends, decode=lambda z: z, t=0.4, conditions=(None, None),
-    ...     key=jax.random.key(0), options={"num_segments": 8}, frames=3)
+    ...     key=jax.random.key(0), num_segments=8, frames=3)
     >>> {name: record.images.shape for name, record in result.records.items()}
     {'LERP': (3, 2), 'SLERP': (3, 2), 'geodesic': (3, 2)}
     """
     _check(frames, until, noising, denoising)
     check_methods(methods, until)
     stage, share_done = on_stage or (lambda name: None), on_share or (lambda share: None)
-    options = dict(options or {})
     rule = Midpoint(batch_size=4) if rule is None else rule
     pictures = Pictures(score, decode, conditions, rule, t, denoising, num_steps, flow_rtol)
     stage("noise")
@@ -125,8 +128,8 @@ def compare_latents(
         latents.shape[1:],
         jax.random.fold_in(key, 1),
         lam,
-        options.get("num_segments", 32),
-        options.get("max_steps", 200),
+        num_segments,
+        max_steps,
         Midpoint(rule.batch_size, rule.devices),
         ends[0],
     )
@@ -137,9 +140,19 @@ def compare_latents(
     chosen = metric(settings)
     stage("geodesic")
     with stopwatch() as seconds:
-        solution = geodesic(chosen, ends[0], ends[1], args=args, rule=rule, throw=False, **options)
+        solution = geodesic(
+            chosen,
+            ends[0],
+            ends[1],
+            args,
+            solver=solver,
+            num_segments=num_segments,
+            rule=rule,
+            max_steps=max_steps,
+            certify=certify,
+            throw=False,
+        )
         jax.block_until_ready(solution)
-    num_segments = len(solution.curve.ts) - 1
     node_times, frame_times = path_times(until, num_segments), path_times(until, frames - 1)
     extension, extension_figures = None, {}
     if until > 1:
@@ -167,7 +180,7 @@ def compare_latents(
         if bool(runs[name].result != RESULTS.successful):
             notes.append(f"{name}: {runs[name].message}")
     path = ExtendedGeodesic(solution, extension, until)
-    runs["geodesic"] = Interpolation(path.evaluate(all_times), solution.result, *path.cost)
+    runs["geodesic"] = InterpolatedPath(path.evaluate(all_times), solution.result, *path.cost)
     times["geodesic"] = seconds
     stage("figures")
     nodes = {name: run.points[: len(node_times)] for name, run in runs.items()}
@@ -197,7 +210,7 @@ def compare_latents(
         figures = {
             "energy": energy,
             "energy_fine": fine,
-            "resolution": abs(fine - energy) / energy if energy else 0.0,
+            "discretisation_error": abs(fine - energy) / energy if energy else 0.0,
             "length": float(np.sqrt(2 * energies[:num_segments] * tau).sum()),
             "lower_bound": float(solution.stats["lower_bound"]),
             "deviation": deviation(*(np.asarray(points[n])[within] for n in (name, "LERP"))),
@@ -247,7 +260,7 @@ def _method(
     noising: str,
     latents: Array,
     noise: Array,
-) -> Callable[[Array, Array], Interpolation]:
+) -> Callable[[Array, Array], InterpolatedPath]:
     """The method of that name among noised latents: from the ends and times to a path."""
     method = interpolator(name, settings)
     if isinstance(method, NoiseDiffusion):
@@ -274,7 +287,7 @@ def _method(
 def _inverted(pictures: Pictures, latents):
     """A and B at level t by the sampler backwards, their noises, and what was lost on the way."""
     schedule, t = pictures.score.schedule, pictures.t
-    ends, errors, evaluations = pictures.noise(latents)
+    ends, errors, evaluations = pictures.to_level(latents)
     alpha, sigma = (f(t).astype(ends.dtype) for f in (schedule.alpha, schedule.sigma))
     told = " and ".join(f"{float(error):.1%}" for error in errors)
     way = {"ddim": "DDIM", "probability_flow": "The probability flow"}[pictures.sampler]

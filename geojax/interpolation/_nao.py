@@ -12,8 +12,8 @@ from .._linalg import dot, matmul
 from ..geodesics import GaussNewton
 from ..metrics import AbstractConformalMetric
 from ..statistics import frechet_mean
-from ._base import AbstractInterpolator, Interpolation, only_between
-from ._geodesic import Geodesic
+from ._base import AbstractInterpolator, InterpolatedPath, only_between
+from ._geodesic import GeodesicInterpolator
 from ._slerp import Slerp
 
 
@@ -58,13 +58,10 @@ class Nao(AbstractInterpolator):
         rest = x1 - along * first
         height = jnp.linalg.norm(rest.reshape(-1))
         second = rest / jnp.where(height > 0, height, 1.0)
-        path = Geodesic(
+        path = GeodesicInterpolator(
             NormPriorMetric(x0.size),
-            options={
-                "num_segments": self.num_segments,
-                "resolution_tolerance": 0.1,
-                "solver": GaussNewton(rtol=1e-3),  # of a price whose float32 has few digits
-            },
+            solver=GaussNewton(rtol=1e-3),  # of a price whose float32 has few digits
+            num_segments=self.num_segments,
             start=Slerp(),
             throw=self.throw,
         )
@@ -75,7 +72,7 @@ class Nao(AbstractInterpolator):
         )
         inside = plane.evaluate(ts.astype(x0.dtype))
         points = jax.vmap(lambda c: c[0] * first + c[1] * second)(inside)
-        return Interpolation(points, plane.solution.result, jnp.asarray(0))
+        return InterpolatedPath(points, plane.solution.result, jnp.asarray(0))
 
 
 def nao_centroid(
@@ -106,7 +103,6 @@ def nao_centroid(
         triangle.T,
         init=start,
         num_segments=num_segments,
-        resolution_tolerance=0.5,
         rtol=1e-3,
         throw=throw,
     )

@@ -41,14 +41,11 @@ class NoiseDiffusion(AbstractInterpolator):
     def run(self, x0, x1, ts, *, key=None):
         schedule, t = self.route.score.schedule, self.route.t
         alpha, sigma = schedule.alpha(t).astype(x0.dtype), schedule.sigma(t).astype(x0.dtype)
-        if self.route.noising == "shared" and key is not None:
-            keys = jax.random.split(key)
-            z0, z1 = (self.route.noise(x, x, key=k)[0] for x, k in zip((x0, x1), keys, strict=True))
-        else:
-            z0, z1 = self.route.noise(x0, x1, key=key)
+        keys = (None, None) if key is None else jax.random.split(key)
+        z0, z1 = (self.route.to_level(x, key=k) for x, k in zip((x0, x1), keys, strict=True))
         images = jnp.stack([x0, x1])
         noises = (jnp.stack([z0, z1]) - alpha * images) / sigma
-        return found(self.route.denoise(self.at_level(images, noises, ts)))
+        return found(jax.vmap(self.route.to_image)(self.at_level(images, noises, ts)))
 
     def at_level(
         self,

@@ -57,7 +57,7 @@ class Pictures(eqx.Module):
             on_block(min(count, len(images) * at_once))
         return np.concatenate(images)[:count], int(np.concatenate(evaluations)[:count].sum())
 
-    def noise(
+    def to_level(
         self, clean: Float[Array, "2 *shape"]
     ) -> tuple[Float[Array, "2 *shape"], Float[Array, " 2"], int]:
         """A and B without noise taken to level t, each under its condition, by the sampler

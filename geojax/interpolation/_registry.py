@@ -5,9 +5,10 @@
 | LERP, SLERP | in closed form |
 | NAO | the path of likely norms, between seeds of level 1, by inversion (Samuel et al. 2023) |
 | NoiseDiffusion | images and noises apart (Zheng et al. 2024) |
-| density | the length divided by the density, by curvature flow (Yu et al. 2025); with the norms |
-|  | of the ends between inverted images |
-| Jacobian | J^T J, 9 inner points, 500 steps of Adam, from SLERP (Saito & Matsubara 2025) |
+| density flow | the length divided by the density, by curvature flow (Yu et al. 2025); with the |
+|  | norms of the ends between inverted images |
+| Jacobian as published | J^T J, 9 inner points, 500 steps of Adam, from SLERP (Saito & |
+|  | Matsubara 2025) |
 | Stein as published | I + 1000 s s^T, 500 steps of Adam at rate 1e-3 (arXiv 2505.11128) |
 | Stein | I + lam s s^T by Gauss-Newton |
 | combined | I + lam s s^T + lam sigma^2 J^T J by Gauss-Newton |
@@ -18,10 +19,10 @@ Metrics of geojax's own, by name:
 
 | name | what it is |
 |---|---|
-| stein | I + lam s s^T |
+| Stein | I + lam s s^T |
 | combined | I + lam s s^T + lam sigma^2 J^T J |
 | smoothed | of rank 8: I + lam mean s_k s_k^T, by probes |
-| jacobian | I + lam sigma^2 J^T J |
+| Jacobian | I + lam sigma^2 J^T J |
 | norm | (1 + lam |s|^2) I |
 | density | p^(-2 / D) I, in D dimensions |
 
@@ -40,7 +41,7 @@ from jaxtyping import Array, Float, Key
 from ..geodesics import AbstractRule, Midpoint, PathEnergy
 from ..metrics import (
     AbstractMetric,
-    ConformalMetric,
+    DensityMetric,
     JacobianMetric,
     ScoreNormMetric,
     SmoothedSteinScoreMetric,
@@ -49,7 +50,7 @@ from ..metrics import (
 from ._base import AbstractInterpolator
 from ._density_flow import DensityFlow
 from ._extrapolation import ScoreWalk, TangentStep
-from ._geodesic import Geodesic
+from ._geodesic import GeodesicInterpolator
 from ._lerp import Lerp
 from ._nao import Nao
 from ._noise_diffusion import NoiseDiffusion
@@ -143,10 +144,10 @@ def _combined(settings: MethodSettings) -> AbstractMetric:
     return _stein(settings) + _jacobian_metric(settings, 1e-6)
 
 
-def _density(settings: MethodSettings) -> ConformalMetric:
+def _density(settings: MethodSettings) -> DensityMetric:
     # Log-densities grow with D: so its factor stays of order one.
     beta = 1 / math.prod(settings.shape)
-    return ConformalMetric(settings.score, beta, settings.reference)
+    return DensityMetric(settings.score, beta, settings.reference)
 
 
 def _norm_and_stein(settings: MethodSettings) -> AbstractMetric:
@@ -166,41 +167,45 @@ def _smoothed(settings: MethodSettings) -> AbstractMetric:
 
 def _solved(metric: Callable[[MethodSettings], AbstractMetric]):
     def make(settings: MethodSettings) -> AbstractInterpolator:
-        options = {
-            "num_segments": settings.num_segments,
-            "max_steps": settings.max_steps,
-            "rule": settings.rule,
-        }
-        args = settings.route.args
-        return Geodesic(metric(settings), args=args, options=options, throw=False)
+        return GeodesicInterpolator(
+            metric(settings),
+            settings.route.args,
+            num_segments=settings.num_segments,
+            rule=settings.rule,
+            max_steps=settings.max_steps,
+            throw=False,
+        )
 
     return make
 
 
 def _stein_as_published(settings: MethodSettings) -> AbstractInterpolator:
-    options = {
-        "solver": PathEnergy(optimiser=optax.adam(1e-3)),
-        "num_segments": settings.num_segments,
-        "max_steps": 500,
-        "certify": False,
-        "rule": settings.rule,
-    }
-    metric = SteinScoreMetric(settings.score, 1000.0)
-    return Geodesic(metric, args=settings.route.args, options=options, throw=False)
+    return GeodesicInterpolator(
+        SteinScoreMetric(settings.score, 1000.0),
+        settings.route.args,
+        solver=PathEnergy(optimiser=optax.adam(1e-3)),
+        num_segments=settings.num_segments,
+        rule=settings.rule,
+        max_steps=500,
+        certify=False,
+        throw=False,
+    )
 
 
 def _jacobian(settings: MethodSettings) -> AbstractInterpolator:
-    options = {
-        "solver": PathEnergy(optimiser=optax.adam(optax.cosine_decay_schedule(1e-3, 500, 0.1))),
-        "num_segments": 10,
-        "max_steps": 500,
-        "certify": False,
-        "rule": settings.rule,
-    }
     # Published without a Euclidean part; a metric must be positive definite.
     metric = JacobianMetric(settings.score, 1.0, 1e-6)
-    args = settings.route.args
-    return Geodesic(metric, args=args, options=options, start=Slerp(), throw=False)
+    return GeodesicInterpolator(
+        metric,
+        settings.route.args,
+        solver=PathEnergy(optimiser=optax.adam(optax.cosine_decay_schedule(1e-3, 500, 0.1))),
+        num_segments=10,
+        rule=settings.rule,
+        max_steps=500,
+        certify=False,
+        start=Slerp(),
+        throw=False,
+    )
 
 
 def _beyond(kind: type):
@@ -225,11 +230,11 @@ def _nao(settings: MethodSettings) -> AbstractInterpolator:
 
 
 ENDING_AT_B = ("NAO", "NoiseDiffusion")
-METRICS: dict[str, Callable[[MethodSettings], AbstractMetric]] = {
-    "stein": _stein,
+NAMED_METRICS: dict[str, Callable[[MethodSettings], AbstractMetric]] = {
+    "Stein": _stein,
     "combined": _combined,
     "smoothed": _smoothed,
-    "jacobian": lambda settings: _jacobian_metric(settings, 1.0),
+    "Jacobian": lambda settings: _jacobian_metric(settings, 1.0),
     "norm": lambda settings: ScoreNormMetric(settings.score, settings.lam),
     "density": _density,
 }
@@ -238,8 +243,8 @@ INTERPOLATORS: dict[str, Callable[[MethodSettings], AbstractInterpolator]] = {
     "SLERP": _routed(lambda settings: Slerp()),
     "NAO": _nao,
     "NoiseDiffusion": lambda settings: NoiseDiffusion(settings.route),
-    "density": _routed(_density_flow),
-    "Jacobian": _routed(_jacobian),
+    "density flow": _routed(_density_flow),
+    "Jacobian as published": _routed(_jacobian),
     "Stein as published": _routed(_stein_as_published),
     "Stein": _routed(_solved(_stein)),
     "combined": _routed(_solved(_combined)),

@@ -31,7 +31,7 @@ class NoiseRoute(eqx.Module):
     >>> import jax, jax.numpy as jnp, geojax
     >>> score = geojax.GaussianMixture(jnp.zeros((1, 2)), scales=1.0)
     >>> route = geojax.NoiseRoute(score, t=0.4, noising="shared")
-    >>> z0, z1 = route.noise(jnp.zeros(2), jnp.ones(2), key=jax.random.key(0))
+    >>> z0, z1 = (route.to_level(x, key=jax.random.key(0)) for x in (jnp.zeros(2), jnp.ones(2)))
     >>> bool(jnp.allclose(z1 - z0, score.schedule.alpha(0.4)))
     True
     """
@@ -60,36 +60,30 @@ class NoiseRoute(eqx.Module):
         if self.num_steps < 1:
             raise ValueError(f"num_steps must be at least 1, got {self.num_steps}.")
 
-    def noise(
-        self,
-        x0: Float[Array, "*shape"],
-        x1: Float[Array, "*shape"],
-        *,
-        key: Key[Array, ""] | None = None,
-    ) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
-        """Both images at level t. "shared" noising needs a ``key``; the same key, the same noise.
+    def to_level(
+        self, image: Float[Array, "*shape"], *, key: Key[Array, ""] | None = None
+    ) -> Float[Array, "*shape"]:
+        """An image at level t.
 
-        **Raises:** `ValueError` when the key is missing or the shapes differ.
+        "shared" noising needs a ``key``. The same key gives the same noise: pass one key for both
+        ends of a path. Several images: `jax.vmap`.
+
+        **Raises:** `ValueError` when the key is missing.
         """
-        if x0.shape != x1.shape:
-            raise ValueError(f"x0 and x1 must have one shape, got {x0.shape} and {x1.shape}.")
         if self.noising == "none":
-            alpha = self.score.schedule.alpha(self.t).astype(x0.dtype)
-            return alpha * x0, alpha * x1
+            return self.score.schedule.alpha(self.t).astype(image.dtype) * image
         if self.noising == "inversion":
-            return self._move(x0, 0.0, self.t), self._move(x1, 0.0, self.t)
+            return self._move(image, 0.0, self.t)
         if key is None:
             raise ValueError("noising='shared' draws a noise: pass key=jax.random.key(seed).")
-        eps = jax.random.normal(key, x0.shape, dtype=x0.dtype)
-        schedule = self.score.schedule
-        return schedule.add_noise(x0, eps, self.t), schedule.add_noise(x1, eps, self.t)
+        noise = jax.random.normal(key, image.shape, dtype=image.dtype)
+        return self.score.schedule.add_noise(image, noise, self.t)
 
-    @eqx.filter_jit
-    def denoise(self, zs: Float[Array, "points *shape"]) -> Float[Array, "points *shape"]:
-        """Images from points at level t, one by one, all at once."""
+    def to_image(self, z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+        """The image of a point at level t. Several points: `jax.vmap`."""
         if self.denoising == "none":
-            return zs / self.score.schedule.alpha(self.t).astype(zs.dtype)
-        return jax.vmap(lambda z: self._move(z, self.t, 0.0))(zs)
+            return z / self.score.schedule.alpha(self.t).astype(z.dtype)
+        return self._move(z, self.t, 0.0)
 
     def _move(self, x, t_from, t_to):
         if self.denoising != "probability_flow":

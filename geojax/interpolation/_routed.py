@@ -28,6 +28,6 @@ class Routed(AbstractInterpolator):
 
     def run(self, x0, x1, ts, *, key=None):
         noise_key, inner_key = (None, None) if key is None else jax.random.split(key)
-        z0, z1 = self.route.noise(x0, x1, key=noise_key)
+        z0, z1 = (self.route.to_level(x, key=noise_key) for x in (x0, x1))
         path = self.inner.run(z0, z1, ts, key=inner_key)
-        return dataclasses.replace(path, points=self.route.denoise(path.points))
+        return dataclasses.replace(path, points=jax.vmap(self.route.to_image)(path.points))

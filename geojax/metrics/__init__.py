@@ -10,7 +10,7 @@ from ._compose import SumOfSquaresSum as SumOfSquaresSum
 from ._conformal import AbstractConformalMetric as AbstractConformalMetric
 from ._decoder import PullbackMetric as PullbackMetric
 from ._dense import DenseMetric as DenseMetric
-from ._density import ConformalMetric as ConformalMetric
+from ._density import DensityMetric as DensityMetric
 from ._euclidean import Euclidean as Euclidean
 from ._jacobian import JacobianMetric as JacobianMetric
 from ._low_rank import AbstractLowRankMetric as AbstractLowRankMetric

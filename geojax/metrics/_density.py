@@ -13,7 +13,7 @@ from ._checks import check_score, scalar
 from ._conformal import AbstractConformalMetric
 
 
-class ConformalMetric(AbstractConformalMetric):
+class DensityMetric(AbstractConformalMetric):
     """``g(x) = p(x)^(-2 beta) I``: length is dear where density is low (Yu et al., CVPR 2025).
 
     Steep factors draw a geodesic through the modes of p, which for images are smooth and faint: the
@@ -39,11 +39,11 @@ class ConformalMetric(AbstractConformalMetric):
 
     >>> import jax.numpy as jnp, geojax
     >>> density = geojax.from_log_density(lambda x, args: -jnp.sum(x**2) / 2)
-    >>> metric = geojax.ConformalMetric(density, beta=0.5, reference=jnp.zeros(2))
+    >>> metric = geojax.DensityMetric(density, beta=0.5, reference=jnp.zeros(2))
     >>> x, v = jnp.array([2.0, 0.0]), jnp.array([0.0, 1.0])
     >>> print(f"{metric.norm(x, v):.3f}")  # e^1
     2.718
-    >>> same = geojax.ConformalMetric(lambda x, args: -x, beta=0.5, reference=jnp.zeros(2))
+    >>> same = geojax.DensityMetric(lambda x, args: -x, beta=0.5, reference=jnp.zeros(2))
     >>> print(f"{same.norm(x, v):.3f}")
     2.718
     """

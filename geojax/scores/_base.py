@@ -38,7 +38,7 @@ class AbstractScore(eqx.Module):
         """
         return ScoreAt(self, _checked_time(t))
 
-    def noise(self, x, t, args: Any = None):
+    def predicted_noise(self, x, t, args: Any = None):
         """The predicted noise ``-sigma s``, of the shape of ``x``."""
         return -self.schedule.sigma(t).astype(x.dtype) * self(x, t, args)
 

@@ -15,8 +15,8 @@ def ddim_path(
     score: AbstractScore,
     x: Float[Array, "*shape"],
     ts: Float[Array, " levels"],
-    *,
     args: Any = None,
+    *,
     eta: Real[Array, ""] | float = 0.0,
     key: Key[Array, ""] | None = None,
 ) -> Float[Array, "steps *shape"]:
@@ -88,9 +88,9 @@ def ddim_inversion(
     score: AbstractScore,
     x0: Float[Array, "*shape"],
     t: Real[Array, ""] | float,
+    args: Any = None,
     *,
     num_steps: int = 50,
-    args: Any = None,
 ) -> Inversion:
     """Take a clean point to level ``t`` by DDIM backwards, and back, to see what was lost.
 

@@ -34,9 +34,9 @@ def ddim(
     x: Float[Array, "*shape"],
     t_from: Real[Array, ""] | float,
     t_to: Real[Array, ""] | float,
+    args: Any = None,
     *,
     num_steps: int = 50,
-    args: Any = None,
 ) -> Float[Array, "*shape"]:
     """Move ``x`` from noise level ``t_from`` to ``t_to`` by deterministic DDIM (eta = 0).
 
@@ -81,8 +81,8 @@ def probability_flow(
     x: Float[Array, "*shape"],
     t_from: Real[Array, ""] | float,
     t_to: Real[Array, ""] | float,
-    *,
     args: Any = None,
+    *,
     rtol: float = 1e-5,
     atol: float = 1e-5,
     solver: diffrax.AbstractSolver | None = None,
@@ -119,8 +119,8 @@ def counted_probability_flow(
     x: Float[Array, "*shape"],
     t_from: Real[Array, ""] | float,
     t_to: Real[Array, ""] | float,
-    *,
     args: Any = None,
+    *,
     rtol: float = 1e-5,
     atol: float = 1e-5,
     max_steps: int = 4096,
@@ -208,9 +208,9 @@ SAMPLERS = ("ddim", "probability_flow")
 def sample(
     score: AbstractScore,
     shape: tuple[int, ...],
+    args: Any = None,
     *,
     key: Key[Array, ""],
-    args: Any = None,
     num_steps: int = 50,
     sampler: str = "ddim",
 ) -> Float[Array, "..."]:
@@ -244,7 +244,7 @@ def _ddim_step(score, x, t, t_next, args):
 
 def _predict(score, x, t, args):
     """The denoised point and the noise of ``x``, taken to be at level ``t``."""
-    noise = score.noise(x, jnp.maximum(t, T_MIN), args)
+    noise = score.predicted_noise(x, jnp.maximum(t, T_MIN), args)
     alpha, sigma = _level(score.schedule, t, x.dtype)
     return (x - sigma * noise) / alpha, noise
 

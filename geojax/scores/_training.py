@@ -37,7 +37,7 @@ def denoising_score_matching_loss(
     """
     if weighting not in ("noise", "velocity"):
         raise ValueError(f"weighting must be 'noise' or 'velocity', got {weighting!r}.")
-    residual = eps - score.noise(score.schedule.add_noise(x0, eps, t), t, args)
+    residual = eps - score.predicted_noise(score.schedule.add_noise(x0, eps, t), t, args)
     if weighting == "velocity":
         residual = residual / score.schedule.alpha(t).astype(residual.dtype)
     return jnp.mean(residual**2)

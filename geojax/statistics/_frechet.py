@@ -5,10 +5,16 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int
 
 from .._linalg import tensordot
-from ..geodesics import GeodesicSolution
+from ..geodesics import (
+    DISCRETISATION_TOLERANCE,
+    AbstractRule,
+    AbstractSolver,
+    GeodesicSolution,
+)
 from ..metrics import AbstractMetric
 from ._descent import Evaluation, descend
 from ._results import FIT_RESULTS
@@ -42,14 +48,20 @@ def frechet_mean(
     metric: AbstractMetric,
     points: Float[Array, "points *shape"],
     weights: Array | None = None,
-    solver=None,
     args: Any = None,
     *,
+    solver: AbstractSolver | None = None,
     init: Float[Array, "*shape"] | None = None,
     rtol: float | None = None,
     max_evaluations: int = 50,
+    num_segments: int = 32,
+    batch_size: int = 16,
+    rule: AbstractRule | None = None,
+    max_steps: int = 200,
+    discretisation_tolerance: float = DISCRETISATION_TOLERANCE,
+    certify: bool = True,
+    devices: Mesh | None = None,
     throw: bool = True,
-    **options: Any,
 ) -> FrechetMean:
     """The weighted Fréchet (Karcher) mean ``argmin_m sum_k w_k d(m, x_k)^2``.
 
@@ -59,7 +71,8 @@ def frechet_mean(
     several minimisers (an antipode) the mean is a local one.
 
     - ``points``: shape (points, *shape). ``weights``: shape (points,), at least 0, scaled to sum 1.
-    - ``solver``, ``args``, ``options``: as for `geodesic_batch`.
+    - ``args``, ``solver``, ``num_segments``, ``batch_size``, ``rule``, ``max_steps``,
+      ``discretisation_tolerance``, ``certify``, ``devices``: as for `geodesic_batch`.
     - ``init``: where to start; default the point nearest to the arithmetic mean, which lies on the
       data where that mean need not.
     - ``rtol``: bound on ``gradient_norm`` relative to the root mean square distance of the points
@@ -89,6 +102,15 @@ def frechet_mean(
             f"init must have the shape of a point, {points.shape[1:]}, got {init.shape}."
         )
     rtol = default_rtol(points.dtype) if rtol is None else rtol
+    options = {
+        "num_segments": num_segments,
+        "batch_size": batch_size,
+        "rule": rule,
+        "max_steps": max_steps,
+        "discretisation_tolerance": discretisation_tolerance,
+        "certify": certify,
+        "devices": devices,
+    }
     solves = Solves(metric, solver, args, options)
     limits = jnp.asarray(rtol, points.dtype), jnp.asarray(max_evaluations)
     mean = _fit(solves, points, weights, init, *limits)

@@ -10,10 +10,17 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int
 
 from .._files import written_whole
-from ..geodesics import RESULTS, geodesic_batch
+from ..geodesics import (
+    DISCRETISATION_TOLERANCE,
+    RESULTS,
+    AbstractRule,
+    AbstractSolver,
+    geodesic_batch,
+)
 from ..metrics import AbstractMetric
 from ._fingerprint import fingerprint
 
@@ -58,13 +65,19 @@ def pairwise_distances(
     metric: AbstractMetric,
     points: Float[Array, "points *shape"],
     others: Float[Array, "others *shape"] | None = None,
-    solver=None,
     args: Any = None,
     *,
+    solver: AbstractSolver | None = None,
     chunk_size: int = 1024,
     folder: Path | str | None = None,
     progress_meter: diffrax.AbstractProgressMeter | None = None,
-    **options: Any,
+    num_segments: int = 32,
+    batch_size: int = 16,
+    rule: AbstractRule | None = None,
+    max_steps: int = 200,
+    discretisation_tolerance: float = DISCRETISATION_TOLERANCE,
+    certify: bool = True,
+    devices: Mesh | None = None,
 ) -> PairwiseDistances:
     """The geodesic distances between all ``points``, or from ``points`` to ``others``.
 
@@ -72,8 +85,9 @@ def pairwise_distances(
     `geodesic_batch`, ``chunk_size`` at a time; of a chunk only numbers are kept, not the paths.
 
     - ``points``, ``others``: shape (points, *shape).
-    - ``solver``, ``args``, ``options``: as for `geodesic_batch` (``num_segments``, ``batch_size``,
-      ...), without ``throw``: a pair that failed is NaN and says so in ``results``.
+    - ``args``, ``solver``, ``num_segments``, ``batch_size``, ``rule``, ``max_steps``,
+      ``discretisation_tolerance``, ``certify``, ``devices``: as for `geodesic_batch`. A pair that
+      failed is NaN, with its verdict in ``results``.
     - ``folder``: a chunk that is finished is written there, whole or not at all, and never computed
       again: an interrupted call goes on where it stopped when it is called again, in this process
       or another. A folder whose chunks are of other points, another metric or other settings is
@@ -99,9 +113,15 @@ def pairwise_distances(
             "points and others must hold points of one shape, (points, *shape), got "
             f"{points.shape} and {targets.shape}."
         )
-    for name in ("throw", "init", "args_axis"):
-        if name in options:
-            raise ValueError(f"pairwise_distances does not take {name}.")
+    options = {
+        "num_segments": num_segments,
+        "batch_size": batch_size,
+        "rule": rule,
+        "max_steps": max_steps,
+        "discretisation_tolerance": discretisation_tolerance,
+        "certify": certify,
+        "devices": devices,
+    }
     if chunk_size < 1:
         raise ValueError(f"chunk_size must be at least 1, got {chunk_size}.")
     shape = len(points), len(targets)
@@ -148,7 +168,7 @@ def _chunks(num_pairs: int, chunk_size: int) -> list[np.ndarray]:
 
 @eqx.filter_jit
 def _solve(metric, x0, x1, solver, args, options) -> _Pairs:
-    batch = geodesic_batch(metric, x0, x1, solver, args, throw=False, **options)
+    batch = geodesic_batch(metric, x0, x1, args, solver=solver, throw=False, **options)
     (verdict,) = jax.tree.leaves(batch.result)
     stats = batch.stats
     return _Pairs(batch.length, stats["lower_bound"], verdict, stats["score_evaluations"])

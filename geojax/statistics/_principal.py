@@ -5,10 +5,17 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
 from .._linalg import dot, matmul, tensordot
-from ..geodesics import exponential_map, log_map
+from ..geodesics import (
+    DISCRETISATION_TOLERANCE,
+    AbstractRule,
+    AbstractSolver,
+    exponential_map,
+    log_map,
+)
 from ..metrics import AbstractMetric
 from ._frechet import FrechetMean, frechet_mean
 from ._solves import exact_solver
@@ -40,22 +47,54 @@ class PrincipalGeodesics(eqx.Module):
         """The share of the variance that each component has."""
         return self.variances / self.total_variance
 
-    def project(self, x: Float[Array, "*shape"], **options: Any) -> Float[Array, " components"]:
+    def project(
+        self,
+        x: Float[Array, "*shape"],
+        *,
+        solver: AbstractSolver | None = None,
+        num_segments: int = 32,
+        max_corrections: int = 10,
+        throw: bool = True,
+    ) -> Float[Array, " components"]:
         """The coordinates of a point: its logarithm at the mean along each component.
 
-        ``options`` are those of `log_map`. This is projection in the tangent space, which is
+        The options are those of `log_map`. This is projection in the tangent space, which is
         projection to the nearest point of the geodesic submanifold up to curvature.
         """
-        log = log_map(self.metric, self.mean.point, x, args=self.args, **options)
+        log = log_map(
+            self.metric,
+            self.mean.point,
+            x,
+            self.args,
+            solver=solver,
+            num_segments=num_segments,
+            max_corrections=max_corrections,
+            throw=throw,
+        )
         return self._along_components(log)
 
     def reconstruct(
-        self, coordinates: Float[Array, " components"], **options: Any
+        self,
+        coordinates: Float[Array, " components"],
+        *,
+        rtol: float | None = None,
+        atol: float | None = None,
+        max_steps: int = 4096,
+        throw: bool = True,
     ) -> Float[Array, "*shape"]:
-        """The point with these coordinates; ``options`` are those of `exponential_map`."""
+        """The point with these coordinates; the options are those of `exponential_map`."""
         velocity = tensordot(coordinates, self.components, axes=1)
-        options = {"num_segments": 1, **options}
-        shot = exponential_map(self.metric, self.mean.point, velocity, self.args, **options)
+        shot = exponential_map(
+            self.metric,
+            self.mean.point,
+            velocity,
+            self.args,
+            num_segments=1,
+            rtol=rtol,
+            atol=atol,
+            max_steps=max_steps,
+            throw=throw,
+        )
         return shot.curve.xs[-1]
 
     def _along_components(self, log):
@@ -68,13 +107,19 @@ def principal_geodesics(
     points: Float[Array, "points *shape"],
     num_components: int,
     weights: Array | None = None,
-    solver=None,
     args: Any = None,
     *,
+    solver: AbstractSolver | None = None,
     mean: FrechetMean | None = None,
     max_corrections: int = 10,
+    num_segments: int = 32,
+    batch_size: int = 16,
+    rule: AbstractRule | None = None,
+    max_steps: int = 200,
+    discretisation_tolerance: float = DISCRETISATION_TOLERANCE,
+    certify: bool = True,
+    devices: Mesh | None = None,
     throw: bool = True,
-    **options: Any,
 ) -> PrincipalGeodesics:
     """Principal geodesic analysis: PCA of the logarithms of the points at their Fréchet mean.
 
@@ -83,7 +128,7 @@ def principal_geodesics(
 
     - ``num_components``: at most the number of points less one, and at most D.
     - ``mean``: the mean of these points with these weights, if it is known; else it is found with
-      ``weights``, ``solver``, ``args`` and ``options`` as for `frechet_mean`.
+      ``weights``, ``args``, ``solver`` and the other options as for `frechet_mean`.
     - ``max_corrections``: of `log_map`, by which the logarithms undo the exponential map; with 0
       they are those of the paths from the mean, second-order accurate in 1 / num_segments.
     - ``throw``: raise when the mean or a logarithm failed; else a failure is in ``mean.result`` and
@@ -111,18 +156,31 @@ def principal_geodesics(
             f"num_components must be from 1 to {most} (the number of points less one, or D), got "
             f"{num_components}."
         )
+    options = {
+        "num_segments": num_segments,
+        "batch_size": batch_size,
+        "rule": rule,
+        "max_steps": max_steps,
+        "discretisation_tolerance": discretisation_tolerance,
+        "certify": certify,
+        "devices": devices,
+    }
     if mean is None:
-        mean = frechet_mean(metric, points, weights, solver, args, throw=throw, **options)
+        mean = frechet_mean(metric, points, weights, args, solver=solver, throw=throw, **options)
     elif len(mean.weights) != len(points):
         raise ValueError(
             f"mean must be of these {len(points)} points, got one of {len(mean.weights)}."
         )
-    batch_size = options.get("batch_size", 16)
-    options = {k: v for k, v in options.items() if k not in _NOT_OF_A_LOGARITHM}
     if max_corrections == 0:
         logs = mean.solutions.initial_velocity
     else:
         solver = exact_solver(metric, solver, points.dtype)
+        options = {
+            "rule": rule,
+            "max_steps": max_steps,
+            "discretisation_tolerance": discretisation_tolerance,
+            "certify": certify,
+        }
         logs = _logs(metric, points, solver, args, mean, max_corrections, batch_size, options)
     if throw:
         failed = ~jnp.all(jnp.isfinite(logs))
@@ -134,23 +192,13 @@ def principal_geodesics(
     return _analyse(metric, args, mean, logs, num_components)
 
 
-_NOT_OF_A_LOGARITHM = (
-    "init",
-    "rtol",
-    "max_evaluations",
-    "batch_size",
-    "progress_meter",
-    "args_axis",
-    "num_segments",
-)
-
-
 @eqx.filter_jit
 def _logs(metric, points, solver, args, mean: FrechetMean, max_corrections, batch_size, options):
     def log(lane):
         x, path = lane
         more = {**options, "init": path, "num_segments": len(path) - 1, "throw": False}
-        return log_map(metric, mean.point, x, solver, args, max_corrections=max_corrections, **more)
+        corrections = {"max_corrections": max_corrections}
+        return log_map(metric, mean.point, x, args, solver=solver, **corrections, **more)
 
     lanes = points, mean.solutions.curve.xs
     return jax.lax.map(log, lanes, batch_size=batch_size)

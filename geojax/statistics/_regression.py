@@ -2,13 +2,22 @@
 
 from typing import Any
 
+import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int
 
 from .._linalg import dot, tensordot
-from ..geodesics import RESULTS, GeodesicSolution, exponential_map
+from ..geodesics import (
+    DISCRETISATION_TOLERANCE,
+    RESULTS,
+    AbstractRule,
+    AbstractSolver,
+    GeodesicSolution,
+    exponential_map,
+)
 from ..metrics import AbstractMetric
 from ._descent import Evaluation, descend
 from ._frechet import FrechetMean, frechet_mean
@@ -63,15 +72,24 @@ def geodesic_regression(
     times: Float[Array, " points"],
     points: Float[Array, "points *shape"],
     weights: Array | None = None,
-    solver=None,
     args: Any = None,
     *,
+    solver: AbstractSolver | None = None,
     mean: FrechetMean | None = None,
     rtol: float | None = None,
     max_evaluations: int = 50,
-    shooting: dict[str, Any] | None = None,
+    shot_solver: diffrax.AbstractERK | None = None,
+    shot_rtol: float | None = None,
+    shot_atol: float | None = None,
+    shot_max_steps: int = 4096,
+    num_segments: int = 32,
+    batch_size: int = 16,
+    rule: AbstractRule | None = None,
+    max_steps: int = 200,
+    discretisation_tolerance: float = DISCRETISATION_TOLERANCE,
+    certify: bool = True,
+    devices: Mesh | None = None,
     throw: bool = True,
-    **options: Any,
 ) -> GeodesicRegression:
     """Least squares: ``min over p, v of sum_k w_k d(exp_p((t_k - tbar) v), x_k)^2``.
 
@@ -81,11 +99,13 @@ def geodesic_regression(
     tangent space at the Fréchet mean.
 
     - ``times``: the independent variable, shape (points,), not all equal.
-    - ``weights``, ``mean``, ``solver``, ``args``, ``options``: as for `principal_geodesics`.
+    - ``weights``, ``args``, ``mean``, ``solver`` and the options of `geodesic_batch`: as for
+      `principal_geodesics`.
     - ``rtol``: bound on the gradient relative to the root of the total variance; default 1e-6 in
       float64, 1e-3 in float32.
     - ``max_evaluations``: of the sum, each a geodesic a point, two integrations and their reverse.
-    - ``shooting``: options of `exponential_map` (``rtol``, ``atol``, ``max_steps``, ``solver``).
+    - ``shot_solver``, ``shot_rtol``, ``shot_atol``, ``shot_max_steps``: ``solver``, ``rtol``,
+      ``atol`` and ``max_steps`` of `exponential_map`, by which the geodesic is integrated.
     - ``throw``: raise when the mean or the fit failed; else read ``mean.result`` and ``result``.
 
     **Raises:** `ValueError` on shapes that do not fit; a run-time error naming the remedy.
@@ -103,8 +123,17 @@ def geodesic_regression(
     times = jnp.asarray(times, points.dtype)
     if times.shape != (len(points),):
         raise ValueError(f"times must have shape ({len(points)},), got {times.shape}.")
+    options = {
+        "num_segments": num_segments,
+        "batch_size": batch_size,
+        "rule": rule,
+        "max_steps": max_steps,
+        "discretisation_tolerance": discretisation_tolerance,
+        "certify": certify,
+        "devices": devices,
+    }
     if mean is None:
-        mean = frechet_mean(metric, points, weights, solver, args, throw=throw, **options)
+        mean = frechet_mean(metric, points, weights, args, solver=solver, throw=throw, **options)
     elif len(mean.weights) != len(points):
         raise ValueError(
             f"mean must be of these {len(points)} points, got one of {len(mean.weights)}."
@@ -112,8 +141,13 @@ def geodesic_regression(
     constant = ~(jnp.ptp(times) > 0)
     times = eqx.error_if(times, constant, "times must be finite and not all equal.")
     rtol = default_rtol(points.dtype) if rtol is None else rtol
-    solves = Solves(metric, solver, args, {k: v for k, v in options.items() if k != "init"})
-    shooting = {} if shooting is None else shooting
+    solves = Solves(metric, solver, args, options)
+    shooting = {
+        "solver": shot_solver,
+        "rtol": shot_rtol,
+        "atol": shot_atol,
+        "max_steps": shot_max_steps,
+    }
     limits = jnp.asarray(rtol, points.dtype), jnp.asarray(max_evaluations)
     fit = _fit(solves, times, points, mean, *limits, shooting)
     return fit.result.error_if(fit, fit.result != FIT_RESULTS.successful) if throw else fit

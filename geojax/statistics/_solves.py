@@ -50,7 +50,7 @@ class Solves(eqx.Module):
     def _batch(self, x0, x1, **start) -> GeodesicSolution:
         options = {**self.options, **start, "throw": False}
         solver = exact_solver(self.metric, self.solver, x0.dtype)
-        return geodesic_batch(self.metric, x0, x1, solver, self.args, **options)
+        return geodesic_batch(self.metric, x0, x1, solver=solver, args=self.args, **options)
 
 
 def exact_solver(metric: AbstractMetric, solver, dtype):

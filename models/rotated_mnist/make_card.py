@@ -143,7 +143,7 @@ def network_noise(score, xs, t: float, labels) -> np.ndarray:
 
 @eqx.filter_jit
 def _network_noise(score, xs, t, labels):
-    one = lambda pair: score.noise(pair[0], t, pair[1])  # noqa: E731
+    one = lambda pair: score.predicted_noise(pair[0], t, pair[1])  # noqa: E731
     return jax.lax.map(one, (xs, labels), batch_size=50)
 
 
@@ -175,7 +175,7 @@ def check_exact_noise(schedule, digits: Digits, eps: np.ndarray) -> None:
     alpha, sigma = float(schedule.alpha(t)), float(schedule.sigma(t))
     x = alpha * digits.test[0] + sigma * eps
     empirical = Empirical(digits.train, schedule, chunk_size=4096)
-    reference = np.asarray(empirical.noise(jnp.asarray(x), t))
+    reference = np.asarray(empirical.predicted_noise(jnp.asarray(x), t))
     data = digits.train.reshape(len(digits.train), -1)
     np.testing.assert_allclose(exact_noise(data, x[None], alpha, sigma)[0], reference, atol=2e-2)
 

@@ -21,7 +21,7 @@ METHODS = ["LERP", "SLERP", "geodesic"]
 FIGURES = {
     "energy",
     "energy_fine",
-    "resolution",
+    "discretisation_error",
     "length",
     "lower_bound",
     "deviation",
@@ -175,4 +175,4 @@ def test_every_solver_and_rule_can_be_named():
     assert {getattr(s, "solver", s).rtol for s in solvers.values()} == {1e-3}
     known = geojax.GaussianMixture(jnp.zeros((1, 2)), scales=1.0)
     kinds = [type(make_rule(name, known)) for name in Rule]
-    assert kinds == [geojax.Midpoint, geojax.Graph, geojax.Quadrature]
+    assert kinds == [geojax.Midpoint, geojax.LogDensityChord, geojax.Quadrature]

@@ -39,7 +39,7 @@ TS = jnp.asarray([0.0, 0.3, 0.5, 1.0])
 # The methods whose path does not begin and end at the given points, and those that use no solver
 # that could fail.
 MOVES_ENDS = {"NoiseDiffusion"}
-BUDGETED = {"Jacobian", "Stein as published"}  # 500 steps of Adam, whatever they reach
+BUDGETED = {"Jacobian as published", "Stein as published"}  # 500 steps of Adam, whatever they reach
 
 
 def settings(route):
@@ -55,7 +55,14 @@ def test_every_method(name):
     assert path.points.dtype == X0.dtype
     assert jnp.all(jnp.isfinite(path.points))
     assert path.score_evaluations >= 0
-    geodesics = {"Jacobian", "Stein as published", "Stein", "combined", "smoothed", "norm + Stein"}
+    geodesics = {
+        "Jacobian as published",
+        "Stein as published",
+        "Stein",
+        "combined",
+        "smoothed",
+        "norm + Stein",
+    }
     assert (path.score_products > 0) == (name in geodesics)
     if name not in BUDGETED:
         assert path.result == RESULTS.successful, path.message
@@ -86,7 +93,7 @@ def test_geodesics_follow_the_ring_where_lerp_does_not():
     """On the same points, by how far their norms are from the ring's."""
     ends = jnp.asarray([[[1.0, 0.0, 0.0]], [[0.0, 1.0, 0.0]]])
     furthest = {}
-    for name in ("LERP", "density", "Stein", "combined", "smoothed"):
+    for name in ("LERP", "density flow", "Stein", "combined", "smoothed"):
         path = interpolator(name, settings(CLEAN)._replace(lam=3.0))(*ends, jnp.linspace(0, 1, 9))
         furthest[name] = float(jnp.max(jnp.abs(jnp.linalg.norm(path[:, 0], axis=1) - 1)))
     lerp = furthest.pop("LERP")

@@ -1,4 +1,4 @@
-"""What every metric promises. A new metric is one line in `METRICS`."""
+"""What every metric promises. A new metric is one line in `NAMED_METRICS`."""
 
 import equinox as eqx
 import jax
@@ -9,8 +9,8 @@ import pytest
 
 import geojax
 from geojax import (
-    ConformalMetric,
     DenseMetric,
+    DensityMetric,
     Euclidean,
     JacobianMetric,
     OperatorMetric,
@@ -51,7 +51,7 @@ STEIN = SteinScoreMetric(gradient, 0.7, conservative=True)
 DENSITY = geojax.from_log_density(potential)
 
 # Each from the shape of a point: some hold points.
-METRICS = {
+NAMED_METRICS = {
     "Euclidean": lambda _: Euclidean(),
     "Stein of a gradient": lambda _: STEIN,
     "Stein of any score": lambda _: SteinScoreMetric(whirl, 1.3),
@@ -60,8 +60,8 @@ METRICS = {
     "Jacobian": lambda _: JacobianMetric(swirl, 0.4, mu=0.8),
     "pullback": lambda _: PullbackMetric(decoder, eps=0.1),
     "score norm": lambda _: ScoreNormMetric(whirl, 0.02, power=1.5),
-    "density": lambda shape: ConformalMetric(DENSITY, 0.05, centre(shape)),
-    "density by line integrals": lambda shape: ConformalMetric(swirl, 0.05, centre(shape), order=4),
+    "density": lambda shape: DensityMetric(DENSITY, 0.05, centre(shape)),
+    "density by line integrals": lambda shape: DensityMetric(swirl, 0.05, centre(shape), order=4),
     "sphere": lambda _: StereographicSphere(3.0),
     "hyperbolic space": lambda _: PoincareBall(15.0),
     "operator": lambda _: OperatorMetric(banded),
@@ -72,7 +72,7 @@ METRICS = {
     "Jacobian and Stein": lambda _: 2.0 * (JacobianMetric(swirl, 0.2) + SteinScoreMetric(swirl)),
     "dense and low-rank": lambda _: 0.1 * (2.0 * DenseMetric(matrix) + 0.7 * STEIN),
 }
-each_metric = pytest.mark.parametrize("make", METRICS.values(), ids=METRICS.keys())
+each_metric = pytest.mark.parametrize("make", NAMED_METRICS.values(), ids=NAMED_METRICS.keys())
 each_shape = pytest.mark.parametrize("shape", [(3,), (1, 4, 4), (2, 8, 8)], ids=str)
 each_dtype = pytest.mark.parametrize("dtype, tol", [("float64", 1e-8), ("float32", 3e-4)])
 
@@ -175,7 +175,7 @@ def test_every_metric_is_one(make):
 
 def test_a_batch_is_a_loop_and_jit_changes_nothing():
     """Also where conjugate gradients take a different number of steps in every lane."""
-    metric = METRICS["Jacobian and Stein"]((3,))
+    metric = NAMED_METRICS["Jacobian and Stein"]((3,))
     batch = tuple(jnp.stack(points((3,), jnp.float64, 9)[i::3]) for i in range(3))
     batched = eqx.filter_jit(eqx.filter_vmap(products, in_axes=(None, 0, 0, 0)))(metric, *batch)
     for lane in range(3):
@@ -184,10 +184,10 @@ def test_a_batch_is_a_loop_and_jit_changes_nothing():
             np.testing.assert_allclose(batched[key][lane], value, 1e-9, 1e-11, err_msg=key)
 
 
-@pytest.mark.parametrize("name", [name for name in METRICS if "dense" not in name])
+@pytest.mark.parametrize("name", [name for name in NAMED_METRICS if "dense" not in name])
 def test_nothing_of_size_d_squared_is_made(name):
     shape = (1, 64, 64)
-    metric, size = METRICS[name](shape), 64**2
+    metric, size = NAMED_METRICS[name](shape), 64**2
 
     def everything(x, u, v):
         return products(metric, x, u, v), metric.acceleration(x, v), metric.christoffel(x, u, v)
@@ -200,5 +200,5 @@ def test_nothing_of_size_d_squared_is_made(name):
 def test_a_dense_metric_is_seen_to_make_a_matrix():
     """So that the test above can fail."""
     point = jax.ShapeDtypeStruct((64,), jnp.float64)
-    program = jax.make_jaxpr(METRICS["dense"]((64,)).sharp)(point, point)
+    program = jax.make_jaxpr(NAMED_METRICS["dense"]((64,)).sharp)(point, point)
     assert largest_array(program.jaxpr) >= 64**2

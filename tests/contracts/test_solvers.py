@@ -16,11 +16,11 @@ BFGS, LBFGS = optx.BFGS(rtol=1e-9, atol=1e-9), optx.LBFGS(rtol=1e-9, atol=1e-9)
 # The solver, the rule, the steps that it may take. The first of a rule is the reference for it.
 SOLVERS = {
     "GaussNewton": (GaussNewton(), geojax.Midpoint(), 60),
-    "GaussNewton, graph": (GaussNewton(), geojax.Graph(), 60),
+    "GaussNewton, graph": (GaussNewton(), geojax.LogDensityChord(), 60),
     "GaussNewton, quadrature": (GaussNewton(), geojax.Quadrature(), 60),
     "Adam": (PathEnergy(ADAM, rtol=1e-7), geojax.Midpoint(), 3000),
     "BFGS": (PathEnergy(BFGS, rtol=1e-6), geojax.Midpoint(), 2000),
-    "LBFGS": (PathEnergy(LBFGS, rtol=1e-6), geojax.Graph(), 2000),
+    "LBFGS": (PathEnergy(LBFGS, rtol=1e-6), geojax.LogDensityChord(), 2000),
     "Georce": (Georce(), geojax.Midpoint(), 200),
     "CoarseToFine": (CoarseToFine(GaussNewton(), levels=2), geojax.Midpoint(), 60),
     "CoarseToFine of LBFGS": (
@@ -63,11 +63,11 @@ def solve(metric, points, solver, rule, max_steps):
     return geojax.geodesic(
         metric,
         *map(jnp.asarray, points),
-        solver,
+        solver=solver,
         num_segments=NUM_SEGMENTS,
         rule=rule,
         max_steps=max_steps,
-        resolution_tolerance=0.2,
+        discretisation_tolerance=0.2,
     )
 
 

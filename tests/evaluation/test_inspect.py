@@ -83,7 +83,7 @@ def test_by_default_the_points_are_those_of_the_default_route(ring, found):
     """Inverted: what is measured there is of these points; contrast and dimension are the same."""
     by_inversion = inspect_score(ring, IMAGES, TS, key=KEY, num_values=3)
     route = geojax.NoiseRoute(ring, t=0.1, num_steps=20)
-    x = jnp.stack([*route.noise(*IMAGES[:2]), route.noise(*IMAGES[1:])[1]])
+    x = jax.vmap(route.to_level)(IMAGES)
     np.testing.assert_allclose(by_inversion.seen[0], x[0], rtol=1e-6)
     s = jax.vmap(ring.at(0.1))(x)
     np.testing.assert_allclose(by_inversion.score_norms[0], jnp.sum(s**2, axis=(1, 2)), rtol=1e-5)

@@ -9,8 +9,8 @@ from scipy.sparse.csgraph import dijkstra
 
 import geojax
 from geojax.evaluation import (
+    EmbeddedSphere,
     FlatTorus,
-    Sphere,
     Torus,
     TwoMoons,
     c_shape,
@@ -24,8 +24,8 @@ KEY = jax.random.key(0)
 WIGGLY = np.array([[1.0, 1.0, 0.0], [0.0, 0.0, 0.3], [0.0, 0.0, 0.0], [0.25, -0.25, 0.0]])
 # The manifold and how exact it is: closed forms, or tables.
 MANIFOLDS = {
-    "circle": (Sphere(1, 2.0), 1e-9),
-    "sphere": (Sphere(3).embedded(9, key=KEY), 1e-9),
+    "circle": (EmbeddedSphere(1, 2.0), 1e-9),
+    "sphere": (EmbeddedSphere(3).embedded(9, key=KEY), 1e-9),
     "flat torus": (FlatTorus().embedded(6, key=KEY), 1e-9),
     "torus": (Torus().embedded(5, key=KEY), 1e-9),
     "wiggly curve": (closed_curve(WIGGLY, 801).embedded(8, key=KEY), 1e-3),
@@ -147,7 +147,7 @@ def test_a_torus_needs_a_hole():
 
 
 def test_a_geodesic_goes_on_beyond_its_end():
-    for manifold in (Sphere(1), closed_curve(np.array([[1.0, 1.0]]))):
+    for manifold in (EmbeddedSphere(1), closed_curve(np.array([[1.0, 1.0]]))):
         at = lambda u: jnp.asarray([np.cos(u), np.sin(u)])  # noqa: E731
         further = manifold.geodesic(at(0.5), at(-0.5), jnp.asarray([2.0]))[0]
         np.testing.assert_allclose(further, at(-1.5), atol=1e-5)
@@ -166,7 +166,7 @@ def test_two_moons_are_two():
 
 def test_noised_laws():
     schedule = geojax.VE(0.2, 2.0)
-    sphere = Sphere(2)
+    sphere = EmbeddedSphere(2)
     exact = sphere.noised(schedule, key=KEY)
     assert isinstance(exact, geojax.NoisedSphere)
     x = jnp.asarray([0.3, 0.8, 0.1])
@@ -176,7 +176,7 @@ def test_noised_laws():
     assert curve.noised(schedule, num=50, key=KEY).data.shape == (50, 2)
     # Even points are the law itself: the circle's, and by a lattice the torus's.
     by_curve = curve.noised(schedule, num=50, key=KEY)
-    exact = Sphere(1).noised(schedule, key=KEY)
+    exact = EmbeddedSphere(1).noised(schedule, key=KEY)
     for x in jnp.asarray([[0.9, 0.5], [0.2, -0.6]]):
         np.testing.assert_allclose(by_curve(x, 0.2), exact(x, 0.2), rtol=2e-3, atol=2e-3)
     few, many = (TORUS.noised(schedule, num=n, key=KEY) for n in (600, 6000))
@@ -189,7 +189,7 @@ def test_noised_laws():
 
 @pytest.mark.parametrize("dim", [1, 4])
 def test_a_geodesic_between_antipodes_is_half_a_great_circle(dim):
-    sphere = Sphere(dim, 2.0)
+    sphere = EmbeddedSphere(dim, 2.0)
     a = sphere.sample(1, key=KEY)[0]
     for b in (-a, -a * (1 + 1e-16)):
         path = sphere.geodesic(a, b, jnp.linspace(0, 1, 201))

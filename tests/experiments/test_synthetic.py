@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from geojax.evaluation import Sphere
+from geojax.evaluation import EmbeddedSphere
 from geojax.experiments import (
     CASES,
     RowStore,
@@ -25,7 +25,7 @@ from geojax.experiments._synthetic_network import kept, train
 
 PLAN = SyntheticPlan(
     cases=("circle in R^2",),
-    methods=("LERP", "density"),
+    methods=("LERP", "density flow"),
     extrapolations=("straight line",),
     sigmas=(0.1,),
     lams=(1.0,),
@@ -109,7 +109,7 @@ def test_levels_share_a_program_and_descents_keep_to_the_manifold(tmp_path, monk
 
 
 def test_a_network_is_trained_once(tmp_path):
-    circle, key = Sphere(1), jax.random.key(0)
+    circle, key = EmbeddedSphere(1), jax.random.key(0)
     path = tmp_path / "networks" / "circle.eqx"
     first = kept(path, circle, 40, key=key)
     written = path.stat().st_mtime_ns

@@ -17,7 +17,7 @@ from geojax.geodesics import AbstractIterativeSolver
 from tests.geodesics.problems import on_circle, shell
 
 CALLS = collections.Counter()
-SMALL = {"num_segments": 6, "resolution_tolerance": 0.2, "max_steps": 25}
+SMALL = {"num_segments": 6, "discretisation_tolerance": 0.2, "max_steps": 25}
 RING = shell(2, 0.5)
 
 
@@ -41,7 +41,7 @@ SOLVERS = {
 def solve_all(solver=None, batch_size=4, **options):
     options = {**SMALL, "throw": False, "args_axis": 0, **options}
     return geojax.geodesic_batch(
-        METRIC, STARTS, ENDS, solver, ARGS, batch_size=batch_size, **options
+        METRIC, STARTS, ENDS, solver=solver, args=ARGS, batch_size=batch_size, **options
     )
 
 
@@ -52,7 +52,9 @@ def test_a_batch_is_a_loop_and_a_failed_lane_fails_alone(name):
     assert batch.curve.xs.shape == (11, 7, 2)
     for lane in range(11):
         options = {**SMALL, "throw": False}
-        alone = geojax.geodesic(METRIC, STARTS[lane], ENDS[lane], solver, ARGS[lane], **options)
+        alone = geojax.geodesic(
+            METRIC, STARTS[lane], ENDS[lane], solver=solver, args=ARGS[lane], **options
+        )
         assert batch[lane].message == alone.message
         if lane in (2, 7):
             assert alone.result != RESULTS.successful
@@ -113,11 +115,18 @@ def test_slow_lanes_do_not_keep_the_others_waiting(batch_size):
     euclidean, patient = geojax.Euclidean(), Patient()
     steps = run(
         lambda: geojax.geodesic_batch(
-            euclidean, STARTS, ENDS, patient, args, args_axis=0, batch_size=batch_size, **options
+            euclidean,
+            STARTS,
+            ENDS,
+            solver=patient,
+            args=args,
+            args_axis=0,
+            batch_size=batch_size,
+            **options,
         )
     )
     assert needed.sum() <= steps <= needed.sum() + (batch_size - 1) * needed.max()
-    one = lambda a, b, n: geojax.geodesic(euclidean, a, b, patient, n, **options)  # noqa: E731
+    one = lambda a, b, n: geojax.geodesic(euclidean, a, b, solver=patient, args=n, **options)  # noqa: E731
     if batch_size == 1:
         assert run(lambda: jax.vmap(one)(STARTS, ENDS, args)) == len(needed) * needed.max()
 
@@ -137,7 +146,7 @@ def test_inside_a_jit_of_the_user_and_from_one_point():
     sums, last = total(jnp.asarray([0.0, 1.0]))
     straight = jnp.sum(jnp.linalg.norm(ENDS[:6] - STARTS[:1], axis=1))
     np.testing.assert_allclose(sums[0], straight, rtol=1e-9)
-    alone = geojax.geodesic(METRIC, STARTS[0], ENDS[5], None, jnp.asarray(1.0), **SMALL)
+    alone = geojax.geodesic(METRIC, STARTS[0], ENDS[5], solver=None, args=jnp.asarray(1.0), **SMALL)
     np.testing.assert_allclose(last[1], alone.curve.xs, atol=1e-9)
 
 
@@ -150,7 +159,9 @@ def test_derivatives_go_through_the_queue():
         options = {**SMALL, "num_segments": 4, "batch_size": 2}
         solver = geojax.GaussNewton(rtol=1e-13)
         one = jnp.asarray(1.0)
-        batch = geojax.geodesic_batch(metric, STARTS[:3], ENDS[:3], solver, one, **options)
+        batch = geojax.geodesic_batch(
+            metric, STARTS[:3], ENDS[:3], solver=solver, args=one, **options
+        )
         return jnp.sum(batch.curve.xs[:, 2] ** 2) + jnp.sum(batch.energy)
 
     here, step = jnp.asarray(1.0), 1e-4

@@ -20,7 +20,7 @@ def test_one_program_serves_all_pairs():
 
     metric = geojax.SteinScoreMetric(score, 0.5)
     a, factor = jnp.asarray([2.0, 0.0]), jnp.asarray(4.0)
-    solve = geojax.compile_geodesic(metric, a, SOLVER, factor, **OPTIONS)
+    solve = geojax.compile_geodesic(metric, a, solver=SOLVER, args=factor, **OPTIONS)
     count = len(traced)
     assert count > 0
     pairs = [(jnp.asarray([0.5, 1.8]), factor), (jnp.asarray([1.0, 1.5]), jnp.asarray(6.0))]
@@ -28,7 +28,7 @@ def test_one_program_serves_all_pairs():
     again = solve(a, pairs[0][0], init=found[0].curve.xs)
     assert len(traced) == count
     for solution, (b, args) in zip(found, pairs, strict=True):
-        same = geojax.geodesic(metric, a, b, SOLVER, args, **OPTIONS)
+        same = geojax.geodesic(metric, a, b, solver=SOLVER, args=args, **OPTIONS)
         np.testing.assert_allclose(solution.curve.xs, same.curve.xs, rtol=1e-12)
         np.testing.assert_allclose(solution.energy, same.energy, rtol=1e-12)
     assert again.stats["num_steps"] < found[0].stats["num_steps"]

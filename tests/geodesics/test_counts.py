@@ -106,10 +106,10 @@ def check(solution):
     [
         (PLAIN, geojax.Midpoint(batch_size=2), 50),
         (PLAIN, geojax.Quadrature(), 50),
-        (geojax.CoarseToFine(PLAIN, levels=2), geojax.Graph(), 50),
+        (geojax.CoarseToFine(PLAIN, levels=2), geojax.LogDensityChord(), 50),
         (geojax.Georce(), geojax.Midpoint(), 50),
         (PathEnergy(optax.adam(0.1)), geojax.Quadrature(), 4),
-        (PathEnergy(LBFGS), geojax.Graph(), 50),
+        (PathEnergy(LBFGS), geojax.LogDensityChord(), 50),
         (PathEnergy(LBFGS), geojax.Midpoint(), 50),
     ],
     ids=[
@@ -127,7 +127,7 @@ def test_two_point_problems(solver, rule, max_steps):
     metric = geojax.SteinScoreMetric(Score(), 1.0)
     options = {"num_segments": 4, "rule": rule, "max_steps": max_steps, "throw": False}
     options["certify"] = False
-    counted = check(geojax.geodesic(metric, A, B, solver, **options))
+    counted = check(geojax.geodesic(metric, A, B, solver=solver, **options))
     forward_only = isinstance(solver, GaussNewton) and isinstance(rule, geojax.Quadrature)
     assert not (forward_only and "products" in counted)
 
@@ -145,8 +145,13 @@ def test_exact_curvature(solver, certify):
         return 5 * field(3 * x)
 
     metric = geojax.SteinScoreMetric(score, 1.0)
-    options = {"num_segments": 4, "certify": certify, "throw": False, "resolution_tolerance": 9.0}
-    solution = geojax.geodesic(metric, A, B, solver, **options)
+    options = {
+        "num_segments": 4,
+        "certify": certify,
+        "throw": False,
+        "discretisation_tolerance": 9.0,
+    }
+    solution = geojax.geodesic(metric, A, B, solver=solver, **options)
     jax.block_until_ready(solution.energy)
     jax.effects_barrier()
     assert int(solution.stats["score_evaluations"]) == CALLS["evaluations"]
@@ -158,7 +163,7 @@ def test_a_metric_that_is_not_made_of_scores_counts_itself():
     CALLS.clear()
     metric = geojax.DenseMetric(matrix)
     options = {"num_segments": 4, "max_steps": 50, "certify": False, "throw": False}
-    solution = geojax.geodesic(metric, A, B, PathEnergy(LBFGS), **options)
+    solution = geojax.geodesic(metric, A, B, solver=PathEnergy(LBFGS), **options)
     jax.block_until_ready(solution.energy)
     jax.effects_barrier()
     assert int(solution.stats["score_evaluations"]) == CALLS["evaluations"] / 2
@@ -182,7 +187,7 @@ def test_the_exponential_map(conservative, solver):
     "solve, most",
     [
         (lambda m: geojax.geodesic(m, A, B), 7),
-        (lambda m: geojax.geodesic(m, A, B, PathEnergy()), 7),
+        (lambda m: geojax.geodesic(m, A, B, solver=PathEnergy()), 7),
         (lambda m: geojax.exponential_map(m, A, B), 12),
     ],
     ids=["GaussNewton", "Adam", "exponential_map"],

@@ -127,7 +127,9 @@ def test_nothing_of_size_d_squared_is_made():
         "acceleration": lambda x, v: metric.acceleration(x, v),
         "geodesic": lambda x, v: geojax.geodesic(metric, x, v, num_segments=n, throw=False).energy,
         "Adam": lambda x, v: (
-            geojax.geodesic(metric, x, v, geojax.PathEnergy(), num_segments=n, throw=False).energy
+            geojax.geodesic(
+                metric, x, v, solver=geojax.PathEnergy(), num_segments=n, throw=False
+            ).energy
         ),
     }
     for name, program in programs.items():

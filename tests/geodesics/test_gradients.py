@@ -29,8 +29,8 @@ def combined(score, lam):
 def solve(inputs, make=stein, **options):
     radius, width, lam = inputs[:3]
     metric = make(geojax.Shell(radius, width), lam)
-    options = {"num_segments": N, "resolution_tolerance": 1.0, "throw": False, **options}
-    return geojax.geodesic(metric, inputs[3:5], inputs[5:7], SOLVER, **options)
+    options = {"num_segments": N, "discretisation_tolerance": 1.0, "throw": False, **options}
+    return geojax.geodesic(metric, inputs[3:5], inputs[5:7], solver=SOLVER, **options)
 
 
 QUANTITIES = {
@@ -58,7 +58,7 @@ def differences(function, inputs, step=2e-3):
     return np.stack([along(i) for i in range(len(inputs))], axis=-1)
 
 
-CASES = [(stein, geojax.Graph()), (combined, geojax.Midpoint())]
+CASES = [(stein, geojax.LogDensityChord()), (combined, geojax.Midpoint())]
 
 
 @pytest.mark.parametrize("make, rule", CASES, ids=["low rank", "sum of squares"])
@@ -115,7 +115,7 @@ def test_the_gradient_of_the_distance_is_the_final_covector():
     """First variation: ``d distance / d x1 = g(x1) x'(1) / length``, and it takes no solve."""
     metric = stein(geojax.Shell(2.0, 0.5), 1.0)
     a, b = INPUTS[3:5], INPUTS[5:7]
-    options = {"num_segments": N, "resolution_tolerance": 1.0}
+    options = {"num_segments": N, "discretisation_tolerance": 1.0}
     solution = geojax.geodesic(metric, a, b, **options)
     gradient = jax.grad(lambda x: geojax.distance(metric, a, x, **options))(b)
     covector = metric.flat(b, solution.final_velocity) / jnp.sqrt(2 * solution.energy)

@@ -17,7 +17,7 @@ from tests.geodesics.problems import metric, on_circle
 
 RING = metric(2, 0.5, 1.0)
 A, B = jnp.asarray([2.0, 0.0]), jnp.asarray([-2.0, 0.0])
-FEW = {"num_segments": 16, "resolution_tolerance": 1.0}
+FEW = {"num_segments": 16, "discretisation_tolerance": 1.0}
 
 
 class Modes(eqx.Module):
@@ -38,17 +38,19 @@ class Modes(eqx.Module):
 
 def test_from_the_straight_line_between_opposite_points_it_goes_around():
     """The line is a geodesic by symmetry, and a saddle."""
-    line = geojax.geodesic(RING, A, B, geojax.GaussNewton(curvature_steps=0), **FEW, throw=False)
+    line = geojax.geodesic(
+        RING, A, B, solver=geojax.GaussNewton(curvature_steps=0), **FEW, throw=False
+    )
     assert line.result == RESULTS.saddle_point
     np.testing.assert_allclose(line.curve.xs[:, 1], 0, atol=1e-12)
     unjudged = geojax.GaussNewton(curvature_steps=0)
-    blind = geojax.geodesic(RING, A, B, unjudged, **FEW, certify=False)
+    blind = geojax.geodesic(RING, A, B, solver=unjudged, **FEW, certify=False)
     assert blind.result == RESULTS.successful  # as it was asked not to look
     around = geojax.geodesic(RING, A, B, **FEW)
     assert around.energy < 0.5 * line.energy
     assert np.linalg.norm(around.curve.xs, axis=1).min() > 1.3
     with pytest.raises(RuntimeError, match="saddle"):
-        geojax.geodesic(RING, A, B, unjudged, **FEW)
+        geojax.geodesic(RING, A, B, solver=unjudged, **FEW)
 
 
 def test_a_sum_of_squares_leaves_its_saddle_too():
@@ -99,12 +101,12 @@ def test_modes_far_apart_settle(seed):
         modes.means[0],
         modes.means[1],
         num_segments=64,
-        resolution_tolerance=0.05,
+        discretisation_tolerance=0.05,
         callback=lambda stage, found: stages.append((stage, found)),
     )
     assert stages[0][1].result == RESULTS.under_resolved
     assert solution.result == RESULTS.successful
-    assert solution.stats["resolution"] <= 0.05
+    assert solution.stats["discretisation_error"] <= 0.05
     assert solution.length >= 0.995 * solution.stats["lower_bound"]
     assert len(solution.curve.ts) > 65 and np.ptp(np.diff(solution.curve.ts)) > 1e-3
     total = sum(int(found.stats["score_evaluations"]) for _, found in stages)
@@ -153,7 +155,7 @@ def test_a_turning_digit_is_followed():
         combined,
         orbit[0],
         orbit[45],
-        geojax.GaussNewton(),
+        solver=geojax.GaussNewton(),
         init=[line, samples],
         num_segments=45,
         max_steps=20,

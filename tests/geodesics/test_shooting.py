@@ -27,14 +27,14 @@ N = 48
 def on_sphere(a, b, **options):
     """One shot, matrix-free, on a mesh that may be uneven."""
     solver, options = Shooting(1, dense=False), {**OPTIONS, "certify": True, **options}
-    return geojax.geodesic(SPHERE, a, b, solver, num_segments=8, **options)
+    return geojax.geodesic(SPHERE, a, b, solver=solver, num_segments=8, **options)
 
 
 def on_ring(end=(1.5, 2.0), width=0.25, **options):
     """By a matrix, from the point at angle 0."""
     points = on_circle(2.0, 0.0), on_circle(*end)
     ring = metric(2, width, 1.0)
-    return geojax.geodesic(ring, *points, Shooting(), num_segments=N, **OPTIONS, **options)
+    return geojax.geodesic(ring, *points, solver=Shooting(), num_segments=N, **OPTIONS, **options)
 
 
 def in_one_shot(end, **options):
@@ -42,7 +42,7 @@ def in_one_shot(end, **options):
     points = on_circle(2.0, 0.0), on_circle(*end)
     solver = Shooting(1, rtol=1e-4, root_finder=optx.Newton(1e-3, 1e-3))
     options = {"num_segments": 8, **OPTIONS, **options}
-    return geojax.geodesic(metric(2, 0.25, 1.0), *points, solver, **options)
+    return geojax.geodesic(metric(2, 0.25, 1.0), *points, solver=solver, **options)
 
 
 @pytest.mark.parametrize("ts", [jnp.linspace(0, 1, 9), TS])
@@ -134,4 +134,4 @@ def test_coincident_points():
 @pytest.mark.parametrize("shots, match", [(0, "at least 1"), (3, "must divide num_segments")])
 def test_bad_options(shots, match):
     with pytest.raises(ValueError, match=match):
-        geojax.geodesic(SPHERE, A, B, Shooting(shots), num_segments=16)
+        geojax.geodesic(SPHERE, A, B, solver=Shooting(shots), num_segments=16)

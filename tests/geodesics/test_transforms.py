@@ -15,7 +15,7 @@ from geojax import RESULTS
 from tests.geodesics.problems import metric, on_circle
 
 A, B = on_circle(2.0, 0.0), on_circle(1.9, 1.0)
-SMALL = {"num_segments": 6, "resolution_tolerance": 0.1}
+SMALL = {"num_segments": 6, "discretisation_tolerance": 0.1}
 
 
 def test_a_batch_is_a_loop_and_a_failed_lane_fails_alone():
@@ -112,10 +112,10 @@ def test_a_derivative_that_is_undefined_is_not_a_lack_of_steps():
 
     stein = geojax.SteinScoreMetric(score, 1.0)
     for solver in (geojax.GaussNewton(), geojax.PathEnergy()):
-        found = geojax.geodesic(stein, A, B, solver, throw=False, **SMALL)
+        found = geojax.geodesic(stein, A, B, solver=solver, throw=False, **SMALL)
         assert found.result == RESULTS.non_finite
         with pytest.raises(RuntimeError, match="Check the score"):
-            geojax.geodesic(stein, A, B, solver, **SMALL)
+            geojax.geodesic(stein, A, B, solver=solver, **SMALL)
 
 
 @pytest.mark.parametrize("factor", [1e-10, 1e10])
@@ -125,7 +125,7 @@ def test_a_verdict_does_not_depend_on_the_unit_of_the_metric(factor):
     def solve(metric):
         solver = geojax.PathEnergy(optx.LBFGS(rtol=1e-9, atol=1e-9), rtol=1e-6)
         return geojax.geodesic(
-            metric, jnp.asarray([-1.0, 0.5]), jnp.asarray([1.0, 0.5]), solver, **SMALL
+            metric, jnp.asarray([-1.0, 0.5]), jnp.asarray([1.0, 0.5]), solver=solver, **SMALL
         )
 
     plain = geojax.DenseMetric(lambda x, args: jnp.eye(2) / x[1] ** 2)
@@ -182,12 +182,12 @@ def test_solvers_and_rules_refuse_bad_settings(make, message):
 def test_what_does_not_fit_together_is_refused():
     dense = geojax.DenseMetric(lambda x, args: jnp.eye(2))
     with pytest.raises(ValueError, match="solver=PathEnergy"):
-        geojax.geodesic(dense, A, B, geojax.GaussNewton())
+        geojax.geodesic(dense, A, B, solver=geojax.GaussNewton())
     with pytest.raises(ValueError, match=r"Use rule=Midpoint"):
-        geojax.geodesic(dense, A, B, rule=geojax.Graph())
+        geojax.geodesic(dense, A, B, rule=geojax.LogDensityChord())
     bare = geojax.SteinScoreMetric(lambda x, args: -x)
     with pytest.raises(ValueError, match="needs a score with a method log_density"):
-        geojax.geodesic(bare, A, B, rule=geojax.Graph())
+        geojax.geodesic(bare, A, B, rule=geojax.LogDensityChord())
 
 
 def test_the_results_say_what_to_do():

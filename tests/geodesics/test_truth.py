@@ -12,7 +12,11 @@ import geojax
 from geojax.scores import random_embedding
 from tests.geodesics.problems import clairaut_length, climb, metric, on_circle
 
-RULES = {"midpoint": geojax.Midpoint(), "graph": geojax.Graph(), "quadrature": geojax.Quadrature()}
+RULES = {
+    "midpoint": geojax.Midpoint(),
+    "graph": geojax.LogDensityChord(),
+    "quadrature": geojax.Quadrature(),
+}
 # radius, width, lam, the radii of the ends, the angle between them; the error at N = 100.
 GAUSSIAN = (0, 1, 1, 1, 1, np.pi - np.arctan2(0.6, 0.8)), 1e-4
 RING = (2, 0.25, 1, 2, 2, 2.0), 1e-4

@@ -46,7 +46,7 @@ def test_under_resolved():
     stiff = geojax.SteinScoreMetric(RING, 1e4)
     solution = geojax.geodesic(stiff, A, B, num_segments=4, throw=False)
     assert solution.result == RESULTS.under_resolved
-    assert float(solution.stats["resolution"]) > 0.05
+    assert float(solution.stats["discretisation_error"]) > 0.05
 
 
 def test_coincident_points():
@@ -90,7 +90,7 @@ def test_a_failed_lane_fails_alone():
         ({"init": jnp.zeros((4, 3))}, "init must hold"),
         ({"metric": geojax.DenseMetric(lambda x, args: jnp.eye(2)), "solver": geojax.GaussNewton()},
          "solver=PathEnergy"),
-        ({"metric": geojax.SteinScoreMetric(lambda x, args: -x), "rule": geojax.Graph()},
+        ({"metric": geojax.SteinScoreMetric(lambda x, args: -x), "rule": geojax.LogDensityChord()},
          "log_density"),
     ],
 )  # fmt: skip
@@ -121,9 +121,9 @@ PROBLEMS = {
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_all_solvers_agree(solver, problem):
     metric, a, b = PROBLEMS[problem]
-    reference = geojax.geodesic(metric, a, b, num_segments=16, resolution_tolerance=1.0)
+    reference = geojax.geodesic(metric, a, b, num_segments=16, discretisation_tolerance=1.0)
     solution = geojax.geodesic(
-        metric, a, b, SOLVERS[solver], num_segments=16, max_steps=8000, throw=False
+        metric, a, b, solver=SOLVERS[solver], num_segments=16, max_steps=8000, throw=False
     )
     assert float(solution.energy) == pytest.approx(float(reference.energy), rel=1e-6)
     np.testing.assert_array_equal(solution.curve.xs[0], a)

@@ -78,7 +78,7 @@ def test_density_flow_finds_the_geodesic_of_the_density():
     density = geojax.from_log_density(lambda x, args: -jnp.sum(x**2) / 2)
     x0, x1 = jnp.asarray([1.0, 0.0]), jnp.asarray([-0.3, 0.9])
     path = DensityFlow(density, beta=0.5, num_iterations=200)(x0, x1, TS)
-    metric = geojax.ConformalMetric(density, beta=0.5, reference=jnp.zeros(2))
+    metric = geojax.DensityMetric(density, beta=0.5, reference=jnp.zeros(2))
     solution = geojax.geodesic(metric, x0, x1, num_segments=32)
     nodes = np.asarray(solution.curve.xs)
     gaps = [np.min(np.linalg.norm(nodes - np.asarray(x), axis=1)) for x in path]
@@ -98,7 +98,7 @@ def test_the_density_flow_keeps_norms_between_inverted_points(noising):
     """By name: as published, latents keep norms like those of the ends; clean points need not."""
     ring = geojax.NoisedSphere(1.0, schedule=geojax.VPLinear())
     route = geojax.NoiseRoute(ring, t=0.6, noising=noising, denoising="none")
-    method = interpolator("density", MethodSettings(route, (2,), jax.random.key(0)))
+    method = interpolator("density flow", MethodSettings(route, (2,), jax.random.key(0)))
     path = method(jnp.array([1.0, 0.0]), jnp.array([-0.2, 1.0]), TS)
     norms = jnp.linalg.norm(path, axis=1)
     line = jnp.linspace(norms[0], norms[-1], len(TS))

@@ -37,15 +37,15 @@ def metric(lam=LAM):
 
 
 def run(options=None, *, lam=LAM, **arguments):
-    options = {"num_segments": SEGMENTS, "resolution_tolerance": 1.0} | (options or {})
-    path = geojax.Geodesic(metric(lam), options=options)
+    options = {"num_segments": SEGMENTS, "discretisation_tolerance": 1.0} | (options or {})
+    path = geojax.GeodesicInterpolator(metric(lam), **options)
     arguments = {"key": jax.random.key(0), "until": 1.5, "frames": 5} | arguments
     return compare(ROUTE, path, A, B, **arguments)
 
 
 def test_figures_are_those_of_geodesic():
     result = run()
-    z0, z1 = ROUTE.noise(A, B, key=jax.random.key(0))
+    z0, z1 = (ROUTE.to_level(x, key=jax.random.key(0)) for x in (A, B))
     ts = jnp.linspace(0, 1, SEGMENTS + 1)
     for name, interpolator in (("LERP", geojax.Lerp()), ("SLERP", geojax.Slerp())):
         priced = geojax.geodesic(
@@ -61,7 +61,9 @@ def test_figures_are_those_of_geodesic():
         np.testing.assert_allclose(figures["energy"], priced.energy, rtol=1e-10)
         np.testing.assert_allclose(figures["length"], priced.length, rtol=1e-10)
         np.testing.assert_allclose(figures["energy_fine"], priced.stats["energy_fine"], rtol=1e-10)
-        np.testing.assert_allclose(figures["resolution"], priced.stats["resolution"], rtol=1e-8)
+        np.testing.assert_allclose(
+            figures["discretisation_error"], priced.stats["discretisation_error"], rtol=1e-8
+        )
     found, solution = result.records["geodesic"].figures, result.solution
     np.testing.assert_allclose(found["energy"], solution.energy, rtol=1e-10)
     np.testing.assert_allclose(found["energy_fine"], solution.stats["energy_fine"], rtol=1e-10)
@@ -72,7 +74,7 @@ def test_figures_are_those_of_geodesic():
 
 def test_log_density_is_the_line_integral_of_the_score():
     result = run()
-    z0, _ = ROUTE.noise(A, B, key=jax.random.key(0))
+    z0 = ROUTE.to_level(A, key=jax.random.key(0))
     for record in result.records.values():
         expected = log_density(record.points[-1]) - log_density(np.asarray(z0))
         np.testing.assert_allclose(record.log_density[-1], expected, atol=2e-3)

@@ -8,7 +8,7 @@ import pytest
 
 import geojax
 from geojax.geodesics import GaussNewton, Midpoint, PathEnergy, Quadrature
-from geojax.interpolation import METRICS, MethodSettings, compare_latents
+from geojax.interpolation import NAMED_METRICS, MethodSettings, compare_latents
 from geojax.interpolation._pictures import Pictures, moved
 from geojax.scores import DataPrediction, ScaledLinear
 from tests.models.stable_diffusion.parity import tiny_model
@@ -39,7 +39,7 @@ def run(score=SCORE, **changes):
         "noising": "shared",
         "num_steps": 5,
         "frames": 4,
-        "options": OPTIONS,
+        **OPTIONS,
     }
     return compare_latents(score, LATENTS, 2 * LATENTS, **(settings | changes))
 
@@ -90,7 +90,7 @@ def test_the_counts_are_the_calls_that_are_made():
 
     score = DataPrediction(network, SCHEDULE)
     options = {"num_segments": 3, "solver": PathEnergy(optax.adam(1e-3)), "max_steps": 2}
-    given = {"options": options | {"certify": False}, "conditions": CONDITIONS[:1] * 2}
+    given = options | {"certify": False, "conditions": CONDITIONS[:1] * 2}
     given["rule"] = Midpoint()  # at once: no block is filled up
     result = run(score, until=1.5, frames=2, noising="inversion", num_steps=2, **given)
     jax.effects_barrier()
@@ -128,9 +128,9 @@ def test_the_probability_flow_is_many_steps_of_ddim():
 
 def test_baselines_by_name():
     """Among noised latents, under two conditions, with their cost and their verdict."""
-    solved = ["NAO", "density", "Jacobian", "Stein as published", "smoothed"]
+    solved = ["NAO", "density flow", "Jacobian as published", "Stein as published", "smoothed"]
     names = ["NoiseDiffusion", *solved]
-    options = {"options": OPTIONS | {"max_steps": 3}, "num_steps": 2}
+    options = OPTIONS | {"max_steps": 3, "num_steps": 2}
     result = run(methods=names, rule=Midpoint(batch_size=3), **options)
     assert list(result.records) == ["LERP", *names, "geodesic"]
     for name, record in result.records.items():
@@ -143,7 +143,7 @@ def test_baselines_by_name():
         figures = result.records[name].figures
         assert figures["score_evaluations"] > 0 and figures["seconds"] > 0, name
         # Only those by a geodesic of the score differentiate it.
-        assert (figures["score_products"] > 0) == (name not in ("NAO", "density")), name
+        assert (figures["score_products"] > 0) == (name not in ("NAO", "density flow")), name
     assert any(note.startswith("Stein as published: ") for note in result.notes)
 
 
@@ -157,23 +157,25 @@ def test_metrics_by_name():
     identity, sigma = jnp.eye(4), SCHEDULE.sigma(0.4)
     bend = 0.3 * sigma**2 * jacobian.T @ jacobian
     expected = {
-        "stein": identity + 0.3 * jnp.outer(s, s),
+        "Stein": identity + 0.3 * jnp.outer(s, s),
         "combined": (1 + 1e-6) * identity + 0.3 * jnp.outer(s, s) + bend,
-        "jacobian": identity + bend,
+        "Jacobian": identity + bend,
         "norm": (1 + 0.3 * s @ s) * identity,
     }
     for name, matrix in expected.items():
-        np.testing.assert_allclose(METRICS[name](settings).as_matrix(x, args), matrix, rtol=1e-9)
-    density = METRICS["density"](settings)
+        np.testing.assert_allclose(
+            NAMED_METRICS[name](settings).as_matrix(x, args), matrix, rtol=1e-9
+        )
+    density = NAMED_METRICS["density"](settings)
     np.testing.assert_allclose(density.as_matrix(0 * x, args), identity, rtol=1e-9)
     slope = jax.grad(lambda y: density.norm(y, x, args))(0 * x) / jnp.linalg.norm(x)
     np.testing.assert_allclose(slope, -noised(0 * x, args) / 4, rtol=1e-9)
-    assert set(METRICS) == {*expected, "smoothed", "density"}
+    assert set(NAMED_METRICS) == {*expected, "smoothed", "density"}
 
 
 def test_another_metric_in_chunks():
     """One that is not of low rank, whose segments are seen three at a time."""
-    result = run(metric=METRICS["density"], methods=(), frames=2, num_steps=1, lam=0.0)
+    result = run(metric=NAMED_METRICS["density"], methods=(), frames=2, num_steps=1, lam=0.0)
     figures = result.records["geodesic"].figures
     assert not result.problems
     assert figures["energy"] < result.records["LERP"].figures["energy"]
@@ -197,7 +199,7 @@ def test_programs_are_compiled_once_for_all_pairs(result):
             conditions=CONDITIONS,
             t=0.4,
             key=jax.random.key(seed),
-            options=OPTIONS,
+            **OPTIONS,
         )
 
     go(1)
@@ -258,7 +260,7 @@ def test_few_evaluations_of_a_network_and_none_of_its_derivatives():
     metric = geojax.SteinScoreMetric(model.score.at(0.4), jnp.asarray(0.1))
     solver, rule = GaussNewton(rtol=1e-3, curvature_steps=0), Quadrature(batch_size=16)
     options = {"rule": rule, "num_segments": 16, "certify": False, "throw": False}
-    solution = geojax.geodesic(metric, a, b, solver, args=text, **options)
+    solution = geojax.geodesic(metric, a, b, solver=solver, args=text, **options)
     assert solution.result == geojax.RESULTS.successful
     assert solution.stats["score_evaluations"] <= 400
     assert solution.stats["score_products"] == 0

@@ -76,7 +76,7 @@ def test_the_score_stands_in_the_program_once(use, evaluations):
 
 
 def solve(metric):
-    return geojax.geodesic(metric, X, V, num_segments=6, throw=False, resolution_tolerance=1.0)
+    return geojax.geodesic(metric, X, V, num_segments=6, throw=False, discretisation_tolerance=1.0)
 
 
 def test_a_geodesic_has_the_score_in_its_program_as_often_as_for_one_probe():

@@ -17,14 +17,14 @@ from tests.metrics.fields import gradient, matrix, points, whirl
 
 STEIN = SteinScoreMetric(whirl, 1.3)
 JACOBIAN = JacobianMetric(whirl, 0.7, mu=0.5)
-METRICS = {
+NAMED_METRICS = {
     "Euclidean": Euclidean(),
     "Stein": STEIN,
     "Jacobian": JACOBIAN,
     "Stein and Jacobian": STEIN + 0.2 * JACOBIAN,
     "nested": 2.0 * (0.5 * JACOBIAN + STEIN) + JacobianMetric(gradient, 0.1),
 }
-each = pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS.keys())
+each = pytest.mark.parametrize("metric", NAMED_METRICS.values(), ids=NAMED_METRICS.keys())
 
 
 def square(parts):

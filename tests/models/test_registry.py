@@ -77,7 +77,7 @@ def test_the_bundled_model_predicts_the_noise_on_test_digits(data_file):
     eps = jax.random.normal(keys[1], x0.shape)
 
     def error(x0, eps, label):
-        predicted = score.noise(score.schedule.add_noise(x0, eps, 0.4), 0.4, label)
+        predicted = score.predicted_noise(score.schedule.add_noise(x0, eps, 0.4), 0.4, label)
         return jnp.mean((predicted - eps) ** 2)
 
     errors = jax.jit(jax.vmap(error))(x0, eps, jnp.asarray(labels[:64], jnp.int32))

@@ -77,7 +77,7 @@ def test_noise_and_denoised_undo_the_noise(schedule):
     alpha, sigma = schedule.alpha(t), schedule.sigma(t)
     gain = alpha * scale**2 / (alpha**2 * scale**2 + sigma**2)
     denoised = mean + gain * (x - alpha * mean)
-    found, noise = jax.jit(lambda x: (density.denoised(x, t), density.noise(x, t)))(x)
+    found, noise = jax.jit(lambda x: (density.denoised(x, t), density.predicted_noise(x, t)))(x)
     np.testing.assert_allclose(found, denoised, rtol=1e-9)
     np.testing.assert_allclose(noise, (x - alpha * denoised) / sigma, rtol=1e-9)
     np.testing.assert_allclose(schedule.add_noise(found, noise, t), x, rtol=1e-12)

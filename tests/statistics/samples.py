@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 import geojax
 
-SETTINGS = {"num_segments": 4, "resolution_tolerance": 0.1}
+SETTINGS = {"num_segments": 4, "discretisation_tolerance": 0.1}
 POINTS = 0.2 * jax.random.normal(jax.random.key(3), (7, 3)) + jnp.asarray([[0.1, -0.2, 0.0]])
 WEIGHTS = jnp.asarray([1.0, 2.0, 1.0, 0.5, 3.0, 1.0, 1.5])
 SHARES = WEIGHTS / jnp.sum(WEIGHTS)

@@ -76,7 +76,9 @@ def test_the_mean_has_the_least_sum_of_squares():
     stein, options = metric(2.0, 0.5, 1.0), {**SETTINGS, "throw": False}
 
     def total(m):
-        batch = geojax.geodesic_batch(stein, m, ARC, geojax.GaussNewton(rtol=1e-13), **options)
+        batch = geojax.geodesic_batch(
+            stein, m, ARC, solver=geojax.GaussNewton(rtol=1e-13), **options
+        )
         return jnp.mean(batch.energy)
 
     shifts = 1e-3 * jnp.asarray([[0.0, 0.0], [1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])

@@ -13,7 +13,7 @@ from geojax.statistics import _pairwise
 from geojax.statistics._fingerprint import fingerprint
 from tests.geodesics.problems import metric, on_circle
 
-SETTINGS = {"num_segments": 4, "resolution_tolerance": 0.2, "batch_size": 4}
+SETTINGS = {"num_segments": 4, "discretisation_tolerance": 0.2, "batch_size": 4}
 POINTS = jnp.stack([on_circle(1.8 + 0.1 * i, 0.3 * i) for i in range(5)])
 STEIN = metric(2.0, 0.5, 1.0)
 

@@ -34,6 +34,7 @@ from .geodesics import AbstractRule as AbstractRule
 from .geodesics import AbstractSolver as AbstractSolver
 from .geodesics import CoarseToFine as CoarseToFine
 from .geodesics import GaussNewton as GaussNewton
+from .geodesics import GeodesicError as GeodesicError
 from .geodesics import GeodesicSolution as GeodesicSolution
 from .geodesics import Georce as Georce
 from .geodesics import LambdaContinuation as LambdaContinuation

@@ -21,6 +21,7 @@ from ._path_energy import PathEnergy as PathEnergy
 from ._problem import SolverOutput as SolverOutput
 from ._problem import TwoPointProblem as TwoPointProblem
 from ._results import RESULTS as RESULTS
+from ._results import GeodesicError as GeodesicError
 from ._robust import robust_geodesic as robust_geodesic
 from ._rules import AbstractRule as AbstractRule
 from ._rules import Linearisation as Linearisation

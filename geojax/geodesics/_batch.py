@@ -9,13 +9,13 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
+from .._verdicts import or_raise
 from ..metrics import AbstractMetric
 from ._curve import resample, straight_line
 from ._devices import map_lanes, over_devices
 from ._geodesic import DISCRETISATION_TOLERANCE, check_points, default_solver, geodesic
 from ._iterate import AbstractSolver
 from ._problem import SolverOutput, TwoPointProblem
-from ._results import RESULTS
 from ._rules import AbstractRule, Midpoint
 from ._second_order import held
 from ._solution import GeodesicSolution
@@ -52,8 +52,8 @@ def geodesic_batch(
     - ``args``: for all lanes, or with ``args_axis=0`` lane by lane, every leaf with a leading axis.
     - ``init``: nodes of a path a lane to start from, shape (lanes, nodes, *shape).
     - ``batch_size``: a few on a CPU, hundreds for a small score on an accelerator.
-    - ``throw``: raise when any lane did not succeed, with the remedy for the first such lane; else
-      read ``solution.result`` lane by lane.
+    - ``throw``: raise when any lane did not succeed, naming those lanes, with the verdict on the
+      first of them; else read ``solution.successful`` and ``solution.messages`` lane by lane.
     - ``progress_meter``: shows the fraction of lanes that have ended.
     - ``devices``: a `device_mesh` over which the lanes are shared out. Each device has a queue of
       its own, with ``batch_size`` slots, and waits for the others only at the end.
@@ -71,7 +71,7 @@ def geodesic_batch(
     >>> metric = geojax.SteinScoreMetric(lambda x, args: -x, lam=1.0)
     >>> ends = jax.random.normal(jax.random.key(0), (20, 2))
     >>> batch = geojax.geodesic_batch(metric, jnp.array([1.0, 0.0]), ends)
-    >>> print(batch)
+    >>> print(str(batch).splitlines()[0])
     20 geodesics, 20 successful
     >>> batch[3].message
     'successful'
@@ -109,7 +109,7 @@ def geodesic_batch(
     settings = num_segments, max_steps, discretisation_tolerance, certify, batch_size
     given = metric, x0, x1, solver, args, args_axis, init
     solution = _solve_lanes(*given, rule, settings, meter, devices)
-    return _raise_if_failed(solution) if throw else solution
+    return or_raise(solution) if throw else solution
 
 
 class _Solved(AbstractSolver):
@@ -185,10 +185,3 @@ def _lanes(metric, x0, x1) -> tuple[Float[Array, "lanes *shape"], Float[Array, "
     if x0.ndim == 0 or len(x0) == 0:
         raise ValueError(f"x0 and x1 must hold at least one lane, got shape {x0.shape}.")
     return x0, x1
-
-
-def _raise_if_failed(solution: GeodesicSolution) -> GeodesicSolution:
-    failed = solution.result != RESULTS.successful
-    first = jnp.argmax(failed)
-    result = jax.tree.map(lambda leaf: leaf[first], solution.result)
-    return result.error_if(solution, jnp.any(failed))

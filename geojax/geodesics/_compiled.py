@@ -7,11 +7,11 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from .._verdicts import or_raise
 from ..metrics import AbstractMetric
 from ._curve import straight_line
 from ._geodesic import DISCRETISATION_TOLERANCE, check_points, default_solver, geodesic
 from ._iterate import AbstractSolver
-from ._results import RESULTS
 from ._rules import AbstractRule
 from ._solution import GeodesicSolution
 
@@ -74,10 +74,7 @@ def compile_geodesic(
                 f"compiled, got shape {x0.shape} and dtype {x0.dtype}."
             )
         solution = compiled((given, args), nodes)
-        if throw:
-            failed = solution.result != RESULTS.successful
-            solution = solution.result.error_if(solution, failed)
-        return solution
+        return or_raise(solution) if throw else solution
 
     return solve
 

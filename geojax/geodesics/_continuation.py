@@ -39,7 +39,7 @@ class AbstractStages(AbstractSolver):
         def run(change, start):
             return self.solver.solve(change(problem), start, max_steps, progress_meter)
 
-        return _in_turn(run, self.stages(len(xs) - 1), xs, lambda one: one)
+        return _in_turn(run, self.stages(len(xs) - 1), xs, max_steps, lambda one: one)
 
     def solve_many(self, problem_of, xs, max_steps, batch_size, progress_meter):
         def run(change, starts):
@@ -48,10 +48,10 @@ class AbstractStages(AbstractSolver):
 
             return self.solver.solve_many(changed, starts, max_steps, batch_size, progress_meter)
 
-        return _in_turn(run, self.stages(xs.shape[1] - 1), xs, jax.vmap)
+        return _in_turn(run, self.stages(xs.shape[1] - 1), xs, max_steps, jax.vmap)
 
 
-def _in_turn(run, stages, xs, each) -> SolverOutput:
+def _in_turn(run, stages, xs, max_steps, each) -> SolverOutput:
     """Each stage starts from the path of the one before, unless that one is not finite.
 
     ``each`` makes what holds for a lane hold for all that ``run`` has.
@@ -65,18 +65,19 @@ def _in_turn(run, stages, xs, each) -> SolverOutput:
         return jnp.where(finite, output.xs, start)
 
     x1 = each(lambda path: path[-1])(xs)
-    steps = evaluations = products = jnp.asarray(0)
+    steps = evaluations = products = limit = jnp.asarray(0)
     output = None
     for change, size in stages:
         start = each(lambda xs, x1, size=size: begin(xs, x1, size))(xs, x1)
         output = run(change, start)
         xs = each(end)(output, start)
         steps = steps + output.num_steps
+        limit = limit + output.limits.get("num_steps", jnp.full_like(steps, max_steps))
         evaluations = evaluations + output.score_evaluations
         products = products + output.score_products
     assert output is not None
-    totals = steps, evaluations, products
-    counts = lambda o: (o.num_steps, o.score_evaluations, o.score_products)  # noqa: E731
+    totals = steps, evaluations, products, {**output.limits, "num_steps": limit}
+    counts = lambda o: (o.num_steps, o.score_evaluations, o.score_products, o.limits)  # noqa: E731
     return eqx.tree_at(counts, output, totals)
 
 

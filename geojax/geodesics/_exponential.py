@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._verdicts import or_raise
 from ..metrics import AbstractLowRankMetric, AbstractMetric
 from ._curve import IntegratedCurve
 from ._geodesic import check_points
@@ -58,8 +59,8 @@ def exponential_map(
 
     Nodes that an integration did not reach are inf.
 
-    **Raises:** `ValueError` on mismatched shapes or impossible tolerances; a run-time error naming
-    the remedy when the integration did not succeed and ``throw`` is True.
+    **Raises:** `ValueError` on mismatched shapes or impossible tolerances; `GeodesicError` with
+    the figures and the remedy when the integration did not succeed and ``throw`` is True.
 
     >>> import jax.numpy as jnp, geojax
     >>> metric = geojax.SteinScoreMetric(lambda x, args: -x, lam=1.0)
@@ -82,10 +83,7 @@ def exponential_map(
         dense = 2 * (_stages(solver) + 2) * max_steps * x0.size <= _DENSE_NUMBERS
     options = max_steps, drift_tolerance, dense, meter
     solution = _integrate(metric, x0, v0, args, num_segments, solver, controller, *options)
-    if throw:
-        failed = solution.result != RESULTS.successful
-        solution = solution.result.error_if(solution, failed)
-    return solution
+    return or_raise(solution) if throw else solution
 
 
 @eqx.filter_jit
@@ -135,8 +133,20 @@ def _integrate(
         "speed_defect": defect,
     }
     curve = IntegratedCurve(ts, xs, vs, out.interpolation if dense else None)
-    length = speeds[0]
-    return GeodesicSolution(curve, squared[0] / 2, length, v0, vs[-1], result, stats)
+    limits = {
+        "num_steps": jnp.asarray(max_steps),
+        "energy_drift": jnp.asarray(drift_tolerance, x0.dtype),
+    }
+    return GeodesicSolution(
+        curve=curve,
+        energy=squared[0] / 2,
+        length=speeds[0],
+        initial_velocity=v0,
+        final_velocity=vs[-1],
+        result=result,
+        stats=stats,
+        limits=limits,
+    )
 
 
 def _root(squares):

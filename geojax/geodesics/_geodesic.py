@@ -11,6 +11,7 @@ import optimistix as optx
 from jaxtyping import Array
 
 from .._linalg import einsum, matmul
+from .._verdicts import or_raise
 from ..metrics import AbstractLowRankMetric, AbstractMetric, AbstractSumOfSquaresMetric
 from ._curve import Polyline, resample, straight_line
 from ._devices import map_points
@@ -88,8 +89,8 @@ def geodesic(
     theorem at the path found, whatever the solver did. The energy's gradient takes no linear
     solve (envelope theorem). ``stats`` and ``ts`` are constants.
 
-    **Raises:** `ValueError` on mismatched shapes or dtypes or impossible options; a run-time error
-    naming the remedy when the solve did not succeed and ``throw`` is True.
+    **Raises:** `ValueError` on mismatched shapes or dtypes or impossible options; `GeodesicError`
+    with the figures and the remedy when the solve did not succeed and ``throw`` is True.
 
     >>> import jax.numpy as jnp, geojax
     >>> metric = geojax.SteinScoreMetric(lambda x, args: -x, lam=1.0)
@@ -115,10 +116,7 @@ def geodesic(
         solution = _solve(problem, paths[0], *settings)
     else:
         solution = _best(problem, jnp.stack(paths), settings)
-    if throw:
-        failed = solution.result != RESULTS.successful
-        solution = solution.result.error_if(solution, failed)
-    return solution
+    return or_raise(solution) if throw else solution
 
 
 def _start(x0, x1, init, num_segments: int):
@@ -161,7 +159,8 @@ def _best(problem, paths, settings) -> GeodesicSolution:
         for name in ("num_steps", "score_evaluations", "score_products")
     }
     stats = {**solution.stats, **totals, "start": best, "start_energies": fine}
-    return eqx.tree_at(lambda s: s.stats, solution, stats)
+    limits = {**solution.limits, "num_steps": jnp.sum(all_of_them.limits["num_steps"])}
+    return eqx.tree_at(lambda s: (s.stats, s.limits), solution, (stats, limits))
 
 
 def default_solver(metric: AbstractMetric, dtype) -> AbstractSolver:
@@ -239,8 +238,22 @@ def _solve(
         "speed_defect": defect,
         **extra,
     }
+    limits = {
+        "num_steps": jnp.asarray(max_steps),
+        "discretisation_error": jnp.asarray(discretisation_tolerance, xs.dtype),
+        **output.limits,
+    }
     curve = Polyline(held(problem.mesh(xs)), xs)
-    return GeodesicSolution(curve, energy, length, initial, final, result, held(stats))
+    return GeodesicSolution(
+        curve=curve,
+        energy=energy,
+        length=length,
+        initial_velocity=initial,
+        final_velocity=final,
+        result=result,
+        stats=held(stats),
+        limits=held(limits),
+    )
 
 
 def _speed(energies, taus):

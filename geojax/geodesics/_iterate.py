@@ -129,8 +129,12 @@ class AbstractIterativeSolver(AbstractSolver):
         result = RESULTS.where(defined, result, RESULTS.non_finite)
         a_step = self.cost(problem, len(xs) - 1)
         extra = self.extra_cost(problem, len(xs) - 1, state)
-        counts = (evaluated * one + more for one, more in zip(a_step, extra, strict=True))
-        return SolverOutput(xs, energy, decrement, result, evaluated - 1, *counts)
+        evaluations, products = (
+            evaluated * one + more for one, more in zip(a_step, extra, strict=True)
+        )
+        counts = evaluated - 1, evaluations, products
+        limits = {"decrement": jnp.asarray(self.tolerance(xs.dtype), xs.dtype)}
+        return SolverOutput(xs, energy, decrement, result, *counts, limits)
 
     def solve(self, problem, xs, max_steps, progress_meter):
         rtol = self.tolerance(xs.dtype)

@@ -1,5 +1,6 @@
 """Distance and the logarithmic map, from the two-point problem."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._linalg import tensordot
+from .._verdicts import or_raise
 from ..metrics import AbstractMetric, AbstractSumOfSquaresMetric
 from ._exponential import exponential_map
 from ._gauss_newton import GaussNewton
@@ -116,7 +118,7 @@ def log_map(
     - the other options are those of `geodesic`.
 
     **Returns:** an array of the shape of ``x0``. With ``throw=False`` a failure gives NaNs.
-    **Raises:** as `geodesic`; a run-time error when the miss stays above ``rtol``.
+    **Raises:** as `geodesic`; `GeodesicError` also when the miss stays above ``rtol``.
 
     >>> import jax.numpy as jnp, geojax
     >>> metric = geojax.SteinScoreMetric(lambda x, args: -x, lam=1.0)
@@ -147,26 +149,28 @@ def log_map(
     solved = first.result == RESULTS.successful
     if max_corrections == 0:
         return jnp.where(solved, first.initial_velocity, jnp.nan)
-    velocity, miss, scale = _corrected(
+    velocity, miss, scale, rounds = _corrected(
         metric, x0, x1, solver, args, first, rtol, max_corrections, options
     )
     hit = (miss <= rtol * scale) & solved
     velocity = jnp.where(hit, velocity, jnp.nan)
-    if throw:
-        velocity = eqx.error_if(
-            velocity,
-            ~hit,
-            "log_map: the integrated geodesic still misses x1 by more than rtol. Raise "
-            "num_segments, or rtol (float32 may not reach it).",
-        )
-    return velocity
+    if not throw:
+        return velocity
+    miss = miss / jnp.where(scale > 0, scale, 1.0)
+    judged = dataclasses.replace(
+        first,
+        result=RESULTS.where(solved & ~hit, RESULTS.missed, first.result),
+        stats={**first.stats, "miss": miss, "rounds": rounds},
+        limits={**first.limits, "miss": rtol, "rounds": max_corrections},
+    )
+    return or_raise(judged, velocity)
 
 
 @eqx.filter_jit
 def _corrected(
     metric, x0, x1, solver, args, first, rtol, max_corrections, options
-) -> tuple[Array, Array, Array]:
-    """The best velocity met, the norm of its miss, and that of x1 - x0."""
+) -> tuple[Array, Array, Array, Array]:
+    """The best velocity met, the norm of its miss, that of x1 - x0, and the number of rounds."""
     scale = jnp.linalg.norm((x1 - x0).reshape(-1))
     tol = min(1e-2 * rtol, 1e-5)
 
@@ -217,4 +221,4 @@ def _corrected(
         x1, miss, first.curve.xs, none, none, velocity, size, jnp.zeros((), jnp.int32)
     )
     end = jax.lax.while_loop(going, correct, start)
-    return end.velocity, end.best, scale
+    return end.velocity, end.best, scale, end.rounds

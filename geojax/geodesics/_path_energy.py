@@ -126,7 +126,9 @@ class PathEnergy(AbstractIterativeSolver):
         for_unit = 0 if low_rank else forward
         evaluations = (steps + 1) * forward + differentiated * (evaluations - forward) + for_unit
         products = differentiated * products
-        return SolverOutput(path, energy, decrement, result, steps, evaluations, products)
+        counts = steps, evaluations, products
+        limits = {"decrement": jnp.asarray(rtol, xs.dtype)}
+        return SolverOutput(path, energy, decrement, result, *counts, limits)
 
 
 def _gradient_at(problem: TwoPointProblem, xs):

@@ -79,7 +79,11 @@ class TwoPointProblem(NamedTuple):
 
 
 class SolverOutput(eqx.Module):
-    """The path a solver found and what it took."""
+    """The path a solver found and what it took.
+
+    ``limits``: what ``decrement`` and, where it is not the ``max_steps`` given, ``num_steps`` were
+    held to.
+    """
 
     xs: Float[Array, "nodes *shape"]
     energy: Float[Array, ""]
@@ -88,3 +92,4 @@ class SolverOutput(eqx.Module):
     num_steps: Int[Array, ""]
     score_evaluations: Int[Array, ""]
     score_products: Int[Array, ""]
+    limits: dict[str, Any] = eqx.field(default_factory=dict)

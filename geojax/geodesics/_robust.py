@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._verdicts import or_raise
 from ..metrics import AbstractMetric
 from ._continuation import weakened
 from ._curve import straight_line
@@ -36,6 +37,7 @@ class _Door(NamedTuple):
     arguments: tuple
     options: dict[str, Any]
     counts: dict[str, int]
+    limit: list[int]
     say: Callable[[str, GeodesicSolution], None]
 
     def problem(self, weight: float, ts) -> TwoPointProblem:
@@ -61,6 +63,7 @@ class _Door(NamedTuple):
         )
         for name in self.counts:
             self.counts[name] += int(solution.stats[name])
+        self.limit[0] += int(solution.limits["num_steps"])
         self.say(stage, solution)
         return solution
 
@@ -134,7 +137,7 @@ def robust_geodesic(
     }
     counts = {"num_steps": 0, "score_evaluations": 0, "score_products": 0}
     say = callback if callback is not None else lambda stage, solution: None
-    solve = _Door((metric, x0, x1, args, solver), options, counts, say)
+    solve = _Door((metric, x0, x1, args, solver), options, counts, [0], say)
     line = straight_line(x0, x1, num_segments)
     paths = [line, *(jnp.asarray(path) for path in starts)]
     if samples is not None:
@@ -148,11 +151,9 @@ def robust_geodesic(
     totals = {name: jnp.asarray(count) for name, count in counts.items()}
     best = found[start]
     stats = {**best.stats, **totals, "start": jnp.asarray(start), "start_energies": energies}
-    solution = eqx.tree_at(lambda s: s.stats, best, stats)
-    if throw:
-        failed = solution.result != RESULTS.successful
-        solution = solution.result.error_if(solution, failed)
-    return solution
+    limits = {**best.limits, "num_steps": jnp.asarray(solve.limit[0])}
+    solution = eqx.tree_at(lambda s: (s.stats, s.limits), best, (stats, limits))
+    return or_raise(solution) if throw else solution
 
 
 def _through(x0, x1, path, num_segments: int):

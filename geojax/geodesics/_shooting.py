@@ -138,7 +138,8 @@ class Shooting(AbstractSolver):
         evaluations, products, _ = acceleration_cost(problem.metric)
         taken = (steps + 1) * jnp.sum(accelerations(self.integrator, shots.num_steps))
         counts = taken * evaluations + 2 * problem.energy_cost(n), taken * products
-        return SolverOutput(path, energy, decrement, result, steps, *counts)
+        limits = {"decrement": jnp.asarray(rtol, xs.dtype)}
+        return SolverOutput(path, energy, decrement, result, steps, *counts, limits)
 
     def _root(self, corrections, guess: _Unknowns, rtol: float, max_steps: int):
         """The unknowns, the number of steps, and the verdict on gaps that are left."""

@@ -1,30 +1,40 @@
 """What a solve returns."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
+import numpy as np
 from jaxtyping import Array, Float
 
+from .._verdicts import AbstractSolution, Verdicts
 from ._curve import IntegratedCurve, Polyline
-from ._results import RESULTS
+from ._results import RESULTS, VERDICTS
 
 
-class GeodesicSolution(eqx.Module):
+class GeodesicSolution(AbstractSolution):
     """A geodesic, its figures, and the verdict on it.
 
-    - ``curve``: a diffrax path on [0, 1]: ``curve.evaluate(t)``, nodes ``curve.xs`` of shape
-      (num_segments + 1, *shape) at ``curve.ts``.
+    - ``curve``: a diffrax path on [0, 1], nodes ``curve.xs`` of shape (num_segments + 1, *shape)
+      at ``curve.ts``; ``start``, ``end`` are its ends and ``evaluate(t)`` its points.
     - ``energy``: ``1/2 integral g(x', x') dt``, as discretised by the rule that was minimised.
     - ``length``: the length in the metric.
     - ``initial_velocity``, ``final_velocity``: x' at both ends, of the shape of a point.
-    - ``result``: a member of `RESULTS`.
+    - ``result``: a member of `RESULTS`; ``successful``: whether it is `RESULTS.successful`.
     - ``stats``: figures by name; `geodesic` and `exponential_map` list theirs.
+    - ``limits``: by the names of ``stats``, what these figures were held to: the solver's
+      tolerance for ``decrement``, ``max_steps`` for ``num_steps``, and so on.
+
+    ``message`` is the verdict in words with its figures and the remedy. A batch, from `jax.vmap`
+    or `geodesic_batch`, has leading axes on every array, ``messages`` for its lanes, and
+    ``solution[i]``. Printing either shows a summary.
 
     >>> import jax.numpy as jnp, geojax
     >>> solution = geojax.geodesic(geojax.Euclidean(), jnp.zeros(2), jnp.ones(2), num_segments=4)
-    >>> solution.curve.xs.shape
-    (5, 2)
+    >>> solution.curve.xs.shape, bool(solution.successful), solution.message
+    ((5, 2), True, 'successful')
+    >>> print(solution.evaluate(0.5), solution.end)
+    [0.5 0.5] [1. 1.]
     """
 
     curve: Polyline | IntegratedCurve
@@ -34,6 +44,9 @@ class GeodesicSolution(eqx.Module):
     final_velocity: Float[Array, "*shape"]
     result: RESULTS
     stats: dict[str, Any]
+    limits: dict[str, Any] = eqx.field(default_factory=dict)
+    verdicts: ClassVar[Verdicts] = VERDICTS
+    noun: ClassVar[str] = "geodesic"
 
     def __getitem__(self, lane) -> "GeodesicSolution":
         """One lane of a batch, or several: whatever indexes an array's leading axis.
@@ -45,28 +58,42 @@ class GeodesicSolution(eqx.Module):
         return jax.tree.map(lambda leaf: leaf[lane] if eqx.is_array(leaf) else leaf, self)
 
     @property
-    def message(self) -> str:
-        """The verdict in words (outside `jax.jit`, for a single solution)."""
-        if bool(self.result == RESULTS.successful):
-            return "successful"
-        return RESULTS[self.result]
+    def start(self) -> Float[Array, "*shape"]:
+        """The curve's first point; of a batch one a lane."""
+        return self._node(0)
 
-    def __str__(self) -> str:
-        try:
-            return self._summary()
-        except jax.errors.ConcretizationTypeError:  # inside a transformation there are no values
-            return repr(self)
+    @property
+    def end(self) -> Float[Array, "*shape"]:
+        """The curve's last point: of an exponential map, where it leads; of a batch one a lane."""
+        return self._node(-1)
 
-    def _summary(self) -> str:
-        if self.energy.ndim:
-            good = int((self.result == RESULTS.successful).sum())
-            return f"{self.energy.size} geodesics, {good} successful"
-        lines = [f"geodesic with {len(self.curve.ts) - 1} segments: {self.message}"]
-        figures = {"energy": self.energy, "length": self.length, **self.stats}
-        lines += [f"  {name:<18} {_show(value)}" for name, value in figures.items()]
-        return "\n".join(lines)
+    def _node(self, index: int):
+        return self.curve.xs[(*(slice(None),) * self.energy.ndim, index)]
 
+    def evaluate(self, t) -> Array:
+        """The points at ``t`` in [0, 1], as ``curve.evaluate`` has them; of a batch lane by lane,
+        with the lanes' axes first.
+        """
+        of_lane = lambda curve: curve.evaluate(t)  # noqa: E731
+        for _ in range(self.energy.ndim):
+            of_lane = eqx.filter_vmap(of_lane)
+        return of_lane(self.curve)
 
-def _show(value) -> str:
-    value = value.item() if hasattr(value, "item") else value
-    return f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
+    def figures(self) -> dict[str, Any]:
+        figures = super().figures()
+        error, limit = (figures.get(f"discretisation_error{end}") for end in ("", "_limit"))
+        if error is not None and limit is not None:
+            # The error falls like 1 / num_segments^2; of an estimate that may be far off.
+            factor = np.where(np.asarray(error) > 4 * np.asarray(limit), 4, 2)
+            figures["more_segments"] = factor * self._num_segments
+        return figures
+
+    @property
+    def _num_segments(self) -> int:
+        return self.curve.ts.shape[-1] - 1
+
+    def rows(self) -> dict[str, Any]:
+        return {"energy": self.energy, "length": self.length, **self.stats}
+
+    def title(self) -> str:
+        return f"geodesic with {self._num_segments} segments"

@@ -62,7 +62,12 @@ def run_rotated_mnist(
     lab = _Lab(plan, digits, score, _lpips())
     chunk = chunk or (1 if jax.default_backend() == "cpu" else 16)
     store = RowStore(Path(folder) / "rows")
-    common = {"weights": _digest(score), "digits": _digest(digits), "lpips": lab.lpips is not None}
+    common = {
+        "weights": _digest(score),
+        "digits": _digest(digits),
+        "drawing": _DRAWING,
+        "lpips": lab.lpips is not None,
+    }
     rows = [{**row, **common} for row in plan.rows()]
     done = sum(row in store for row in rows)
     _tell(callback, done, len(rows))

@@ -41,16 +41,17 @@ class Digits(NamedTuple):
     def pair(self, kind: str, delta: int | None, number: int, seed: int) -> Pair:
         """The pair of that number; the same whatever else is asked for.
 
+        Number n of the rotations is one digit, from one angle on, at every ``delta``: figures at
+        several angles are compared pair by pair.
+
         **Raises:** `ValueError` when there are no more different ones.
         """
         kept = np.flatnonzero(~np.isin(self.labels, _LEFT_OUT))
-        order = np.random.default_rng([seed, _NUMBERS.get(kind, 1002), delta or 0]).permutation(
-            kept
-        )
+        order = np.random.default_rng([seed, _NUMBERS.get(kind, 1002)]).permutation(kept)
         if number >= len(order):
             raise ValueError(f"num_pairs must be at most {len(order)}, the number of digits.")
         first = order[number]
-        rng = np.random.default_rng([seed, _NUMBERS.get(kind, 1002), delta or 0, number])
+        rng = np.random.default_rng([seed, _NUMBERS.get(kind, 1002), number])
         angles = rng.uniform(0, 2 * math.pi, 2)
         second = first
         if kind != ROTATION:

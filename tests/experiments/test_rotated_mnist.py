@@ -174,6 +174,11 @@ def test_pairs_are_the_same_whatever_else_is_asked_for():
     assert pair.labels[0] != pair.labels[1]
     first, second = digits.pair("one class", None, 3, 0).labels
     assert first == second not in (6, 9)
+    turns = [digits.pair("rotation", delta, 3, 0) for delta in (30, 60, 180)]
+    for turn in turns[1:]:
+        np.testing.assert_array_equal(turn.upright, turns[0].upright)
+        np.testing.assert_array_equal(turn.x0, turns[0].x0)
+    assert len({float(turn.turn) for turn in turns}) == 3
     with pytest.raises(ValueError, match="num_pairs must be at most 80"):
         digits.pair("rotation", 60, 80, 0)
 

@@ -57,6 +57,7 @@ from .interpolation import Comparison as Comparison
 from .interpolation import DensityFlow as DensityFlow
 from .interpolation import ExtendedGeodesic as ExtendedGeodesic
 from .interpolation import GeodesicInterpolator as GeodesicInterpolator
+from .interpolation import ImagePath as ImagePath
 from .interpolation import InterpolatedPath as InterpolatedPath
 from .interpolation import Lerp as Lerp
 from .interpolation import Nao as Nao
@@ -67,6 +68,7 @@ from .interpolation import Slerp as Slerp
 from .interpolation import TangentStep as TangentStep
 from .interpolation import compare as compare
 from .interpolation import compare_latents as compare_latents
+from .interpolation import interpolate as interpolate
 from .interpolation import nao_centroid as nao_centroid
 from .metrics import AbstractConformalMetric as AbstractConformalMetric
 from .metrics import AbstractLowRankMetric as AbstractLowRankMetric

@@ -70,7 +70,7 @@ PROGRAMS = {
     "volume": lambda x, v: estimate_log_volume_element(ANY, x, v[None], num_steps=8).value,
     "descent": lambda x, v: (
         geojax.riemannian_gradient_descent(
-            ANY, lambda y: jnp.sum(y**2), x, learning_rate=0.1, num_steps=4
+            ANY, lambda y: jnp.sum(y**2), x, learning_rate=0.1, max_steps=4
         ).xs
     ),
     "dimension": lambda x, v: (

@@ -19,10 +19,10 @@ _HALVINGS = 40  # of a step at most
 class DescentSolution(eqx.Module):
     """The iterates of a descent, and the verdict on it.
 
-    - ``xs``: the iterates, shape (num_steps + 1, *shape); ``x`` is the last one.
-    - ``values``: the objective there, shape (num_steps + 1,).
+    - ``xs``: the iterates, shape (max_steps + 1, *shape); ``x`` is the last one.
+    - ``values``: the objective there, shape (max_steps + 1,).
     - ``gradient_norms``: |grad f| in the metric there, of that shape.
-    - ``step_sizes``: shape (num_steps,); 0 where the descent had ended.
+    - ``step_sizes``: shape (max_steps,); 0 where the descent had ended.
     - ``result``: a member of `RESULTS`.
     """
 
@@ -45,7 +45,7 @@ def riemannian_gradient_descent(
     args: Any = None,
     *,
     learning_rate: float,
-    num_steps: int = 100,
+    max_steps: int = 100,
     gtol: float = 0.0,
     retraction: Callable[[Array, Array], Array] | None = None,
     throw: bool = True,
@@ -61,14 +61,14 @@ def riemannian_gradient_descent(
     - ``objective``: a scalar function of a point.
     - ``learning_rate``: the first step size that each step tries; it is halved until the objective
       falls by Armijo's rule.
-    - ``num_steps``: steps at most.
+    - ``max_steps``: steps at most.
     - ``gtol``: when |grad f|_g is at most this the descent has ended. With the default 0 all steps
       are made, and making them is success.
     - ``retraction``: ``(x, v) -> point``, default ``x + v``; to descend along geodesics, the end of
       `exponential_map`.
 
     **Returns:** a `DescentSolution`. **Raises:** `ValueError` when ``learning_rate`` or
-    ``num_steps`` is not positive; a run-time error naming the remedy when the descent did not
+    ``max_steps`` is not positive; a run-time error naming the remedy when the descent did not
     succeed and ``throw`` is True.
 
     >>> import jax.numpy as jnp, geojax
@@ -76,19 +76,19 @@ def riemannian_gradient_descent(
     >>> metric = geojax.SteinScoreMetric(ring, lam=100.0)
     >>> aim = lambda x: jnp.sum((x - jnp.array([3.0, 0.0])) ** 2) / 2
     >>> path = geojax.riemannian_gradient_descent(
-    ...     metric, aim, jnp.array([0.0, 1.0]), learning_rate=0.02, num_steps=100
+    ...     metric, aim, jnp.array([0.0, 1.0]), learning_rate=0.02, max_steps=100
     ... )
     >>> bool(jnp.max(jnp.abs(jnp.linalg.norm(path.xs, axis=1) - 1)) < 0.1)  # stays by the ring
     True
     """
     if not learning_rate > 0:
         raise ValueError(f"learning_rate must be above 0, got {learning_rate}.")
-    if num_steps < 1:
-        raise ValueError(f"num_steps must be at least 1, got {num_steps}.")
+    if max_steps < 1:
+        raise ValueError(f"max_steps must be at least 1, got {max_steps}.")
     if gtol < 0:
         raise ValueError(f"gtol must not be negative, got {gtol}.")
     solution = _descend(
-        metric, objective, jnp.asarray(x0), args, learning_rate, num_steps, gtol, retraction
+        metric, objective, jnp.asarray(x0), args, learning_rate, max_steps, gtol, retraction
     )
     if throw:
         solution = solution.result.error_if(solution, solution.result != RESULTS.successful)
@@ -97,7 +97,7 @@ def riemannian_gradient_descent(
 
 @eqx.filter_jit
 def _descend(
-    metric, objective, x0, args, learning_rate, num_steps, gtol, retraction
+    metric, objective, x0, args, learning_rate, max_steps, gtol, retraction
 ) -> DescentSolution:
     move = retraction or (lambda x, v: x + v)
 
@@ -132,7 +132,7 @@ def _descend(
         return carry, (x, carry[1], jnp.sqrt(carry[3]), size)
 
     start = (x0, *gradient_at(x0), jnp.zeros((), bool))
-    end, (xs, values, norms, sizes) = jax.lax.scan(step, start, length=num_steps)
+    end, (xs, values, norms, sizes) = jax.lax.scan(step, start, length=max_steps)
     xs = jnp.concatenate([x0[None], xs])
     values = jnp.concatenate([start[1][None], values])
     norms = jnp.concatenate([jnp.sqrt(start[3])[None], norms])

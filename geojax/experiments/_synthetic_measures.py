@@ -124,7 +124,7 @@ def _descents(name, score, numbers, starts, aims):
             lambda x: jnp.sum((x - aim) ** 2) / 2,
             start,
             learning_rate=_RATE,
-            num_steps=_STEPS,
+            max_steps=_STEPS,
             throw=False,
         )
 

@@ -48,6 +48,9 @@ def geodesic(
 ) -> GeodesicSolution:
     """The geodesic from ``x0`` to ``x1``: the path of least energy, as a polyline.
 
+    One solve from one start, for `jax.jit` and `jax.vmap`. Where it fails, `robust_geodesic` tries
+    several starts, finer meshes and weaker metrics, on the host.
+
     - ``x0``, ``x1``: points of one shape (any) and one floating dtype. Batches: `jax.vmap` with
       ``throw=False``, results lane by lane.
     - ``solver``: `GaussNewton` for metrics whose energy is a sum of squares (the default there),

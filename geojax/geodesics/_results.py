@@ -91,7 +91,7 @@ _NOTICES = {
     "not_converged": Notice(
         "Descent used up its steps before the gradient met its tolerance[: its norm is "
         "{gradient_norm}, gtol {gradient_norm_limit}, after {num_steps} steps].",
-        "Raise num_steps, learning_rate or gtol.",
+        "Raise max_steps, learning_rate or gtol.",
         "Raise the number of steps.",
     ),
     "no_descent": Notice(

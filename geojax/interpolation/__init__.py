@@ -11,6 +11,8 @@ from ._extrapolation import ScoreWalk as ScoreWalk
 from ._extrapolation import TangentStep as TangentStep
 from ._geodesic import ExtendedGeodesic as ExtendedGeodesic
 from ._geodesic import GeodesicInterpolator as GeodesicInterpolator
+from ._interpolate import ImagePath as ImagePath
+from ._interpolate import interpolate as interpolate
 from ._latents import compare_latents as compare_latents
 from ._lerp import Lerp as Lerp
 from ._nao import Nao as Nao

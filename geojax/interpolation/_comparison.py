@@ -18,6 +18,7 @@ from .._linalg import dot, matmul
 from ..geodesics import RESULTS, GeodesicSolution, Midpoint
 from ..metrics import AbstractMetric
 from ._geodesic import ExtendedGeodesic, GeodesicInterpolator
+from ._interpolate import path_times
 from ._lerp import Lerp
 from ._route import NoiseRoute
 from ._seconds import stopwatch
@@ -193,13 +194,6 @@ def compare(
         problems,
         notes,
     )
-
-
-def path_times(until: float, per_unit: int) -> np.ndarray:
-    """Times from 0 to 1 and on to ``until``, (nearly) equally spaced, 1 among them."""
-    beyond = max(1, round((until - 1) * per_unit)) if until > 1 else 0
-    later = 1 + (until - 1) * np.arange(1, beyond + 1) / max(beyond, 1)
-    return np.concatenate([np.linspace(0, 1, per_unit + 1), later])
 
 
 def _extend(

@@ -36,6 +36,14 @@ class ExtendedGeodesic(eqx.Module):
     until: float = eqx.field(static=True)
 
     @property
+    def result(self) -> RESULTS:
+        """The verdict: the geodesic's, or where that succeeded its continuation's."""
+        if self.extension is None:
+            return self.solution.result
+        good = self.solution.result == RESULTS.successful
+        return RESULTS.where(good, self.extension.result, self.solution.result)
+
+    @property
     def cost(self) -> tuple[Integer[Array, ""], Integer[Array, ""]]:
         """Score evaluations and derivative products of both parts."""
         parts = [part.stats for part in (self.solution, self.extension) if part is not None]
@@ -160,11 +168,7 @@ class GeodesicInterpolator(AbstractInterpolator):
 
     def run(self, x0, x1, ts, *, key=None):
         path = self.solve(x0, x1, until=self._last(ts), throw=self.throw)
-        result = path.solution.result
-        if path.extension is not None:
-            good = result == RESULTS.successful
-            result = RESULTS.where(good, path.extension.result, result)
-        return InterpolatedPath(path.evaluate(ts), result, *path.cost)
+        return InterpolatedPath(path.evaluate(ts), path.result, *path.cost)
 
     def _last(self, ts) -> float:
         if self.until is not None:

@@ -28,8 +28,9 @@ from ..geodesics import (
 from ..metrics import AbstractMetric
 from ..scores import AbstractScore, ConditionBetween
 from ._base import InterpolatedPath, found
-from ._comparison import Comparison, PathRecord, deviation, path_times, verdict
+from ._comparison import Comparison, PathRecord, deviation, verdict
 from ._geodesic import ExtendedGeodesic
+from ._interpolate import path_times
 from ._noise_diffusion import NoiseDiffusion
 from ._pictures import SAMPLERS, Pictures, Sampler, moved, shared_noise
 from ._registry import NAMED_METRICS, MethodSettings, check_methods, interpolator

@@ -32,7 +32,7 @@ def test_it_goes_along_the_manifold_where_euclidean_descent_leaves_it(dim):
     """
     aim = jnp.zeros(dim).at[0].set(3.0)
     start = jnp.zeros(dim).at[-1].set(1.0)
-    options = {"learning_rate": 0.01, "num_steps": 500}
+    options = {"learning_rate": 0.01, "max_steps": 500}
     held = {}
     for lam in (1.0, 100.0):
         path = riemannian_gradient_descent(around(dim, lam), towards(aim), start, **options)
@@ -54,12 +54,12 @@ def test_it_goes_along_the_manifold_where_euclidean_descent_leaves_it(dim):
 def test_it_converges_to_the_minimum_whatever_the_metric():
     aim = jnp.array([0.3, -0.2])
     flat = SteinScoreMetric(lambda x, args: -x, 1.0)
-    options = {"learning_rate": 1.0, "num_steps": 100, "gtol": 1e-9}
+    options = {"learning_rate": 1.0, "max_steps": 100, "gtol": 1e-9}
     path = riemannian_gradient_descent(flat, towards(aim), jnp.ones(2), **options)
     assert path.result == RESULTS.successful
     np.testing.assert_allclose(path.x, aim, atol=1e-8)
     assert path.step_sizes[-1] == 0  # it had ended
-    short = {**options, "num_steps": 3, "throw": False}
+    short = {**options, "max_steps": 3, "throw": False}
     cut = riemannian_gradient_descent(flat, towards(aim), jnp.ones(2), **short)
     assert cut.result == RESULTS.not_converged
 
@@ -73,7 +73,7 @@ def test_along_geodesics():
 
     objective = lambda x: x[0] ** 2 + jnp.log(x[1]) ** 2  # noqa: E731
     start = jnp.array([0.5, 0.1])
-    options = {"learning_rate": 0.5, "num_steps": 40, "gtol": 1e-6, "throw": False}
+    options = {"learning_rate": 0.5, "max_steps": 40, "gtol": 1e-6, "throw": False}
     path = riemannian_gradient_descent(half_plane, objective, start, retraction=exp, **options)
     assert path.result == RESULTS.successful
     np.testing.assert_allclose(path.x, [0.0, 1.0], atol=1e-5)
@@ -86,7 +86,7 @@ def test_along_geodesics():
 def test_failures_are_results_and_what_is_refused():
     metric, start = Euclidean(), jnp.ones(2)
     run = lambda objective, **options: riemannian_gradient_descent(  # noqa: E731
-        metric, objective, start, **{"learning_rate": 0.1, "num_steps": 5, **options}
+        metric, objective, start, **{"learning_rate": 0.1, "max_steps": 5, **options}
     )
     assert run(lambda x: jnp.sum(x) / 0.0, throw=False).result == RESULTS.non_finite
     uphill = jax.custom_jvp(lambda x: jnp.sum(x**2))
@@ -98,7 +98,7 @@ def test_failures_are_results_and_what_is_refused():
         run(uphill)
     for options, text in (
         ({"learning_rate": 0.0}, "learning_rate must be above 0"),
-        ({"num_steps": 0}, "num_steps must be at least 1"),
+        ({"max_steps": 0}, "max_steps must be at least 1"),
         ({"gtol": -1.0}, "gtol must not be negative"),
     ):
         with pytest.raises(ValueError, match=text):

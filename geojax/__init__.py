@@ -6,6 +6,9 @@ stay in the subpackages; `geojax.models`, `geojax.evaluation` and `geojax.plotti
 measures and figures.
 """
 
+import importlib
+
+from . import evaluation as evaluation
 from . import models as models
 from .curvature import AbstractTransport as AbstractTransport
 from .curvature import DescentSolution as DescentSolution
@@ -125,3 +128,10 @@ from .statistics import geodesic_regression as geodesic_regression
 from .statistics import k_medoids as k_medoids
 from .statistics import pairwise_distances as pairwise_distances
 from .statistics import principal_geodesics as principal_geodesics
+
+
+def __getattr__(name: str):
+    # On first use, as matplotlib takes seconds to import.
+    if name == "plotting":
+        return importlib.import_module(".plotting", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

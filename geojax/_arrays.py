@@ -10,8 +10,10 @@
 - NaN and infinity are taken as they are: they are results.
 """
 
-from collections.abc import Sequence
-from typing import Any, TypeAlias
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +24,7 @@ from jaxtyping import Array, Float, Integer
 # What public functions take where their docstrings say "array".
 Numbers: TypeAlias = ArrayLike | Sequence[Any]
 
-_FAR_OUTSIDE = 10.0  # No image in [-1, 1], noised or decoded, has such values.
+_FAR_OUTSIDE = 10.0  # of [-1, 1]
 
 
 def as_floating(
@@ -41,39 +43,78 @@ def as_floating(
     return array
 
 
-def as_alike(axes: str | None = None, **values: Any) -> tuple[Float[Array, "..."], ...]:
-    """The arrays as `as_floating` has them, of one shape and one dtype, the widest among them.
+def as_one_dtype(**values: Any) -> tuple[Float[Array, "..."], ...]:
+    """The arrays as `as_floating` has them, of one dtype, the widest among them.
 
-    >>> x0, x1 = as_alike(x0=[0, 1], x1=jnp.ones(2, jnp.float16))
+    >>> x0, x1 = as_one_dtype(x0=[[0, 1]], x1=jnp.ones(2, jnp.float16))
     >>> x0.dtype, x1.dtype
     (dtype('float32'), dtype('float32'))
     """
     arrays = _floating(values, None)
-    shapes = {name: array.shape for name, array in zip(values, arrays, strict=True)}
-    if len(set(shapes.values())) > 1:
-        raise ValueError(f"{_listed(shapes)} must have one shape, got {_listed(shapes.values())}.")
-    for name, shape in shapes.items():
+    for name, array in zip(values, arrays, strict=True):
+        _check_axes(name, array.shape, None)
+    return arrays
+
+
+def as_alike(axes: str | None = None, /, **values: Any) -> tuple[Float[Array, "..."], ...]:
+    """The arrays as `as_one_dtype` has them, and of one shape; ``axes`` as for `as_floating`."""
+    arrays = as_one_dtype(**values)
+    shapes = [array.shape for array in arrays]
+    if len(set(shapes)) > 1:
+        raise ValueError(f"{_listed(values)} must have one shape, got {_listed(shapes)}.")
+    for name, shape in zip(values, shapes, strict=True):
         _check_axes(name, shape, axes)
     return arrays
 
 
-def as_images(axes: str, **values: Any) -> tuple[Float[Array, "..."], ...]:
+def as_images(
+    axes: str | None = None, /, *, remedy: str = "", **values: Any
+) -> tuple[Float[Array, "..."], ...]:
     """Images in [-1, 1] as `as_alike` has them, or a `ValueError` that says how to scale them.
 
-    Integers are refused: they are pixels in 0 ... 255. Values that are not traced are looked at.
+    Integers are refused: they are pixels in 0 ... 255. Floating values are looked at where they
+    are not traced.
+
+    - ``axes``: as for `as_floating`.
+    - ``remedy``: another one than to scale the pixels.
     """
     arrays = {name: _array(name, value) for name, value in values.items()}
     for name, array in arrays.items():
-        _check_scale(name, array)
-        try:
-            _check_axes(name, array.shape, axes)
-        except ValueError as error:
-            if array.ndim > 2 and array.shape[-1] in (1, 3, 4) and array.shape[-3] > 4:
-                raise ValueError(
-                    f"{error} Channels come first: jnp.moveaxis({name}, -1, -3)."
-                ) from None
-            raise
+        refuse_pixels(name, array, remedy)
+        _refuse_scaled_pixels(name, array, remedy)
+        wanted = axes.split() if axes else []
+        channels_last = array.ndim > 2 and array.shape[-1] in (1, 3, 4) and array.shape[-3] > 4
+        if channels_last and array.ndim == len(wanted):
+            raise ValueError(
+                f"{name} must have its channels first, shape ({', '.join(wanted)}), got "
+                f"{array.shape}: jnp.moveaxis({name}, -1, -3)."
+            )
     return as_alike(axes, **arrays)
+
+
+def refuse_pixels(name: str, value: Any, remedy: str = "") -> None:
+    """**Raises:** `ValueError` on integers where an image in [-1, 1] is asked for."""
+    dtype = _array(name, value).dtype
+    if jnp.issubdtype(dtype, jnp.integer):
+        raise ValueError(
+            f"{name} must be floating point numbers in [-1, 1], got {dtype}. Of pixels in "
+            f"0 ... 255: {name} / 127.5 - 1; cast others first.{remedy}"
+        )
+
+
+def _refuse_scaled_pixels(name: str, array: Array | np.ndarray, remedy: str) -> None:
+    """**Raises:** `ValueError` on what looks like floating pixels in 0 ... 255, if not traced."""
+    try:
+        values = np.asarray(array, np.float32)
+    except jax.errors.TracerArrayConversionError:
+        return
+    values = values[np.isfinite(values)]
+    # Pixels are never negative. What has left the range otherwise is a result, if a bad one.
+    if values.size and np.min(values) >= 0 and np.max(values) > _FAR_OUTSIDE:
+        raise ValueError(
+            f"{name} must be in [-1, 1], got values up to {np.max(values):g}. Of pixels in "
+            f"0 ... 255: {name} / 127.5 - 1.{remedy}"
+        )
 
 
 def as_integers(name: str, value: Any, axes: str | None = None) -> Integer[Array, "..."]:
@@ -87,6 +128,64 @@ def as_integers(name: str, value: Any, axes: str | None = None) -> Integer[Array
         raise ValueError(f"{name} must be integers, got {array.dtype}. Cast it first.")
     _check_axes(name, array.shape, axes)
     return jnp.asarray(array)
+
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def takes_arrays(
+    *names: str, one_shape: bool = True, times: str | None = None
+) -> Callable[[_Function], _Function]:
+    """A function whose arguments of these names are converted by `as_alike` before it is called.
+
+    On a method of a base class it holds for what overrides it too, by `ConvertsArrays`.
+
+    - ``one_shape``: False converts them by `as_one_dtype`.
+    - ``times``: the name of an argument of one axis, converted to the dtype of the others.
+
+    >>> @takes_arrays("x", "v")
+    ... def product(x, v, args=None):
+    ...     return jnp.vdot(x, v)
+    >>> float(product([1, 2], jnp.array([200, 100], jnp.uint8)))
+    400.0
+    """
+    together = as_alike if one_shape else as_one_dtype
+
+    def converting(function: _Function) -> _Function:
+        signature = inspect.signature(function)
+
+        @functools.wraps(function)
+        def converted(*given, **named):
+            bound = signature.bind(*given, **named)
+            arguments = bound.arguments
+            values = {name: arguments[name] for name in names if name in arguments}
+            arrays = together(**values)
+            arguments.update(zip(values, arrays, strict=True))
+            if times in arguments:
+                dtype = arrays[0].dtype
+                arguments[times] = as_floating(times, arguments[times], "times", dtype=dtype)
+            return function(*bound.args, **bound.kwargs)
+
+        converted.__dict__["takes_arrays"] = takes_arrays(*names, one_shape=one_shape, times=times)
+        return cast(_Function, converted)
+
+    return converting
+
+
+class ConvertsArrays:
+    """A base class whose methods that `takes_arrays` do so in every subclass.
+
+    A subclass, a user's too, computes with floating arrays, whoever calls it with what.
+    """
+
+    def __init_subclass__(cls, **options: Any):
+        super().__init_subclass__(**options)
+        for name, method in list(vars(cls).items()):
+            if inspect.isfunction(method) and not hasattr(method, "takes_arrays"):
+                overridden = getattr(super(cls, cls), name, None)
+                converting = getattr(overridden, "takes_arrays", None)
+                if converting is not None:
+                    setattr(cls, name, converting(method))
 
 
 def _floating(values: dict[str, Any], dtype: DTypeLike | None) -> tuple[Array, ...]:
@@ -136,24 +235,6 @@ def _check_axes(name: str, shape: tuple[int, ...], axes: str | None) -> None:
     told += " and not be empty" if fits and 0 in shape else ""
     remedy = " For several use jax.vmap." if len(shape) > least and not open_ended else ""
     raise ValueError(f"{told}, got {shape}.{remedy}")
-
-
-def _check_scale(name: str, array: Array | np.ndarray) -> None:
-    if jnp.issubdtype(array.dtype, jnp.integer):
-        raise ValueError(
-            f"{name} must be in [-1, 1], got {array.dtype}. Of pixels in 0 ... 255: "
-            f"{name} / 127.5 - 1."
-        )
-    try:
-        values = np.asarray(array, np.float32)
-    except jax.errors.TracerArrayConversionError:
-        return
-    values = np.abs(values[np.isfinite(values)])
-    if values.size and np.max(values) > _FAR_OUTSIDE:
-        raise ValueError(
-            f"{name} must be in [-1, 1], got values up to {np.max(values):g}. Of pixels in "
-            f"0 ... 255: {name} / 127.5 - 1."
-        )
 
 
 def _listed(values: Any) -> str:

@@ -101,7 +101,7 @@ def test_under_transformations():
         (lambda: as_images("h w", x=np.full((2, 2), 255.0)), r"values up to 255.* x / 127.5 - 1"),
         (
             lambda: as_images("3 h w", x=np.ones((9, 8, 3))),
-            r"\(9, 8, 3\). Channels come first: jnp.moveaxis\(x, -1, -3\)",
+            r"its channels first, shape \(3, h, w\), got \(9, 8, 3\): jnp.moveaxis\(x, -1, -3\)",
         ),
     ],
 )

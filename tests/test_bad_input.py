@@ -36,8 +36,8 @@ def minus(x, args):
             "atol must lie between 0 and 1",
         ),
         (
-            lambda: geojax.SteinScoreMetric(minus).flat(jnp.array([1, 0]), jnp.array([1, 0])),
-            "x must be of a floating dtype, got int",
+            lambda: geojax.SteinScoreMetric(minus).flat(jnp.array([1j, 0]), jnp.array([1, 0])),
+            "x must be real, got complex128",
         ),
     ],
 )

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._arrays import takes_arrays
 from .._linalg import dot
 from ..geodesics import RESULTS
 from ..metrics import AbstractMetric
@@ -38,6 +39,7 @@ class DescentSolution(eqx.Module):
         return self.xs[-1]
 
 
+@takes_arrays("x0")
 def riemannian_gradient_descent(
     metric: AbstractMetric,
     objective: Callable[[Array], Array],
@@ -87,9 +89,7 @@ def riemannian_gradient_descent(
         raise ValueError(f"max_steps must be at least 1, got {max_steps}.")
     if gtol < 0:
         raise ValueError(f"gtol must not be negative, got {gtol}.")
-    solution = _descend(
-        metric, objective, jnp.asarray(x0), args, learning_rate, max_steps, gtol, retraction
-    )
+    solution = _descend(metric, objective, x0, args, learning_rate, max_steps, gtol, retraction)
     if throw:
         solution = solution.result.error_if(solution, solution.result != RESULTS.successful)
     return solution

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
+from .._arrays import Numbers, as_floating, takes_arrays
 from ..scores import AbstractScore
 from ._spectrum import leading_singular_values
 
@@ -32,10 +33,11 @@ class DimensionEstimate(eqx.Module):
     passed_error: Float[Array, " levels"]
 
 
+@takes_arrays("x0")
 def intrinsic_dimension(
     score: AbstractScore,
     x0: Float[Array, "*shape"],
-    ts: Float[Array, "*levels"],
+    ts: Numbers,
     args: Any = None,
     *,
     key: Key[Array, ""],
@@ -83,9 +85,7 @@ def intrinsic_dimension(
     >>> found.dimension.tolist()
     [3.0, nan]
     """
-    x0, ts = jnp.asarray(x0), jnp.asarray(ts)
-    if ts.ndim != 1 or len(ts) == 0:
-        raise ValueError(f"ts must hold noise levels, shape (levels,), got shape {ts.shape}.")
+    ts = as_floating("ts", ts, "levels")
     counts = (
         ("num_values", num_values, 2),
         ("num_probes", num_probes, 1),

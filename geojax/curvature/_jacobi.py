@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._arrays import takes_arrays
 from ..geodesics import RESULTS
 from ..metrics import AbstractMetric
 
@@ -35,6 +36,7 @@ class JacobiField(eqx.Module):
     stats: dict[str, Any]
 
 
+@takes_arrays("x0", "v0", "field", "derivative")
 def jacobi_field(
     metric: AbstractMetric,
     x0: Float[Array, "*shape"],
@@ -73,15 +75,6 @@ def jacobi_field(
     >>> flat.fields[:, 1].round(6).tolist()  # grows linearly where there is no curvature
     [0.0, 0.5, 1.0]
     """
-    arrays = {"x0": x0, "v0": v0, "field": field, "derivative": derivative}
-    arrays = {name: jnp.asarray(array) for name, array in arrays.items()}
-    x0, v0, field, derivative = arrays.values()
-    for name, array in arrays.items():
-        if array.shape != x0.shape or array.dtype != x0.dtype:
-            raise ValueError(
-                f"{name} must be {x0.dtype} of shape {x0.shape} as x0 is, got {array.dtype} of "
-                f"shape {array.shape}."
-            )
     if num_segments < 1:
         raise ValueError(f"num_segments must be at least 1, got {num_segments}.")
     default = 1e-8 if x0.dtype == jnp.float64 else 1e-5
@@ -154,6 +147,7 @@ def _relative(deviation: Array, size: Array) -> Array:
     return jnp.max(jnp.abs(deviation)) / jnp.where(size > 0, size, 1.0)
 
 
+@takes_arrays("x0", "v0", "w")
 def exponential_derivative(
     metric: AbstractMetric,
     x0: Float[Array, "*shape"],

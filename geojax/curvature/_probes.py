@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from .._arrays import Numbers, as_floating
+
 
 class TraceEstimate(NamedTuple):
     """A trace, and how uncertain it is.
@@ -46,13 +48,18 @@ def trace_probes(
     return jax.random.rademacher(key, (num_probes, *shape), dtype)
 
 
-def check_probes(probes: Array, x: Array, least: int = 1) -> None:
-    """**Raises:** `ValueError` unless ``probes`` are at least ``least`` vectors like ``x``."""
+def check_probes(probes: Numbers, x: Array, least: int = 1) -> Array:
+    """The probes in the dtype of ``x``.
+
+    **Raises:** `ValueError` unless they are at least ``least`` vectors like ``x``.
+    """
+    probes = as_floating("probes", probes, dtype=x.dtype)
     if probes.ndim != x.ndim + 1 or probes.shape[1:] != x.shape or len(probes) < least:
         raise ValueError(
             f"probes must have shape (num_probes >= {least}, *{x.shape}), got {probes.shape}. "
             "geojax.curvature.trace_probes makes them."
         )
+    return probes
 
 
 def mean_estimate(samples: Float[Array, " samples"]) -> TraceEstimate:

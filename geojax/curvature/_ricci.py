@@ -6,19 +6,21 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._arrays import Numbers, takes_arrays
 from .._linalg import dot
 from ..metrics import AbstractMetric
 from ._probes import TraceEstimate, basis_sum, check_probes, mean_estimate
 from ._riemann import riemann_curvature
 
 
+@takes_arrays("x", "v")
 def ricci_curvature(
     metric: AbstractMetric,
     x: Float[Array, "*shape"],
     v: Float[Array, "*shape"],
     args: Any = None,
     *,
-    probes: Float[Array, "probes *probe"] | None = None,
+    probes: Numbers | None = None,
 ) -> TraceEstimate:
     """``Ric(v, v) = trace(u -> R(u, v) v)``: how fast a bundle of geodesics along v shrinks.
 
@@ -46,16 +48,17 @@ def ricci_curvature(
 
     if probes is None:
         return TraceEstimate(basis_sum(term, x), jnp.zeros((), x.dtype))
-    check_probes(probes, x)
+    probes = check_probes(probes, x)
     return mean_estimate(jax.vmap(term)(probes))
 
 
+@takes_arrays("x")
 def scalar_curvature(
     metric: AbstractMetric,
     x: Float[Array, "*shape"],
     args: Any = None,
     *,
-    probes: Float[Array, "probes *probe"] | None = None,
+    probes: Numbers | None = None,
 ) -> TraceEstimate:
     """The trace of the Ricci curvature with respect to g: in two dimensions twice Gauss' K.
 
@@ -78,7 +81,7 @@ def scalar_curvature(
     if probes is None:
         exact = basis_sum(lambda f: basis_sum(lambda e: term(e, f), x), x)
         return TraceEstimate(exact, jnp.zeros((), x.dtype))
-    check_probes(probes, x, least=2)
+    probes = check_probes(probes, x, least=2)
     if len(probes) % 2:
         raise ValueError(f"probes must come in pairs: an even number of them, got {len(probes)}.")
     half = len(probes) // 2

@@ -6,10 +6,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._arrays import takes_arrays
 from .._linalg import dot, matmul
 from ..metrics import AbstractLowRankMetric, AbstractMetric
 
 
+@takes_arrays("x", "u", "v", "w")
 def riemann_curvature(
     metric: AbstractMetric,
     x: Float[Array, "*shape"],
@@ -42,6 +44,7 @@ def riemann_curvature(
     return metric.sharp(x, lowered(metric, x, u, v, w, args), args)
 
 
+@takes_arrays("x", "u", "v")
 def sectional_curvature(
     metric: AbstractMetric,
     x: Float[Array, "*shape"],

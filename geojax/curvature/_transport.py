@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._arrays import Numbers, as_floating, takes_arrays
 from ..geodesics import RESULTS, GeodesicSolution, Polyline
 from ..metrics import AbstractMetric
 
@@ -106,6 +107,7 @@ class TransportODE(AbstractTransport):
         return (unit * out.ys).at[0].set(v0), result, {"num_steps": out.stats["num_steps"]}
 
 
+@takes_arrays("v0")
 def parallel_transport(
     metric: AbstractMetric,
     curve: Any,
@@ -113,7 +115,7 @@ def parallel_transport(
     args: Any = None,
     *,
     method: AbstractTransport | None = None,
-    ts: Float[Array, " nodes"] | None = None,
+    ts: Numbers | None = None,
     drift_tolerance: float = 1e-3,
     throw: bool = True,
 ) -> TransportSolution:
@@ -145,7 +147,6 @@ def parallel_transport(
     >>> bool(jnp.allclose(carried.vector, solution.final_velocity, atol=1e-5))
     True
     """
-    v0 = jnp.asarray(v0)
     path = curve.curve if isinstance(curve, GeodesicSolution) else curve
     if not isinstance(path, diffrax.AbstractPath):
         raise ValueError(
@@ -153,18 +154,20 @@ def parallel_transport(
             "For nodes xs at times ts: geojax.geodesics.Polyline(ts, xs)."
         )
     point = jax.eval_shape(path.evaluate, path.t0)
-    if (point.shape, point.dtype) != (v0.shape, v0.dtype):
+    v0 = v0.astype(point.dtype)
+    if point.shape != v0.shape:
         raise ValueError(
-            f"v0 must be a vector like the curve's points, {point.dtype} of shape {point.shape}, "
-            f"got {v0.dtype} of shape {v0.shape}."
+            f"v0 must be a vector like the curve's points, of shape {point.shape}, got shape "
+            f"{v0.shape}."
         )
     if ts is None:
         ts = getattr(path, "ts", None)
-    ts = jnp.linspace(path.t0, path.t1, _TIMES, dtype=v0.dtype) if ts is None else jnp.asarray(ts)
+    ts = jnp.linspace(path.t0, path.t1, _TIMES, dtype=v0.dtype) if ts is None else ts
+    ts = as_floating("ts", ts, "nodes", dtype=v0.dtype)
     if len(ts) < 2:
         raise ValueError(f"ts must hold at least two times, got {len(ts)}.")
     method = TransportODE() if method is None else method
-    solution = _transport(metric, path, ts.astype(v0.dtype), v0, args, method, drift_tolerance)
+    solution = _transport(metric, path, ts, v0, args, method, drift_tolerance)
     if isinstance(curve, GeodesicSolution):
         good = curve.result == RESULTS.successful
         verdict = RESULTS.where(good, solution.result, curve.result)

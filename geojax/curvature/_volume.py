@@ -6,11 +6,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._arrays import Numbers, takes_arrays
 from .._linalg import dot, matmul
 from ..metrics import AbstractMetric
 from ._probes import TraceEstimate, check_probes, mean_estimate
 
 
+@takes_arrays("x")
 def log_volume_element(
     metric: AbstractMetric, x: Float[Array, "*shape"], args: Any = None
 ) -> Float[Array, ""]:
@@ -27,6 +29,7 @@ def log_volume_element(
     return metric.log_det(x, args) / 2
 
 
+@takes_arrays("x")
 def volume_element(
     metric: AbstractMetric, x: Float[Array, "*shape"], args: Any = None
 ) -> Float[Array, ""]:
@@ -42,10 +45,11 @@ def volume_element(
     return jnp.exp(log_volume_element(metric, x, args))
 
 
+@takes_arrays("x")
 def estimate_log_volume_element(
     metric: AbstractMetric,
     x: Float[Array, "*shape"],
-    probes: Float[Array, "probes *probe"],
+    probes: Numbers,
     args: Any = None,
     *,
     num_steps: int = 30,
@@ -69,7 +73,7 @@ def estimate_log_volume_element(
     >>> print(estimate_log_volume_element(metric, jnp.zeros(8), probes).value / jnp.log(2))
     8.0
     """
-    check_probes(probes, x)
+    probes = check_probes(probes, x)
     if num_steps < 1:
         raise ValueError(f"num_steps must be at least 1, got {num_steps}.")
     steps = min(num_steps, x.size)

@@ -1,11 +1,14 @@
 """Curves by a table of their points, and what is made of curves: sheets and pairs of moons."""
 
+from functools import partial
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from .._arrays import Numbers, as_floating, takes_arrays
 from ._manifolds import AbstractManifold
 
 _FINE = 4001  # nodes
@@ -27,7 +30,7 @@ class EmbeddedCurve(AbstractManifold):
     1.5
     """
 
-    nodes: Float[Array, "n k"]
+    nodes: Float[Array, "n k"] = eqx.field(converter=partial(as_floating, "nodes", axes="n k"))
     closed: bool = eqx.field(static=True)
     embedding: Float[Array, "k ambient_dim"] | None = None
 
@@ -40,6 +43,7 @@ class EmbeddedCurve(AbstractManifold):
         steps = jnp.linalg.norm(self.nodes[1:] - self.nodes[:-1], axis=1)
         return jnp.concatenate([jnp.zeros(1, steps.dtype), jnp.cumsum(steps)])
 
+    @takes_arrays("x")
     def place(self, x: Float[Array, " k"]) -> Float[Array, ""]:
         """The length from the first node to the point nearest to ``x``, both in the subspace."""
         starts, deltas = self.nodes[:-1], self.nodes[1:] - self.nodes[:-1]
@@ -50,6 +54,7 @@ class EmbeddedCurve(AbstractManifold):
         nearest = jnp.argmin(gaps)
         return self._walked()[nearest] + weights[nearest] * jnp.sqrt(squares[nearest])
 
+    @takes_arrays("place")
     def at(self, place: Float[Array, ""]) -> Float[Array, " k"]:
         """The point in the subspace at a length from the first node."""
         walked = self._walked()
@@ -82,9 +87,7 @@ class EmbeddedCurve(AbstractManifold):
         return jax.vmap(self.at)((steps + 0.5) / num * self.length)
 
 
-def closed_curve(
-    amplitudes: Float[np.ndarray | Array, "waves k"], num_nodes: int = _FINE
-) -> EmbeddedCurve:
+def closed_curve(amplitudes: Numbers, num_nodes: int = _FINE) -> EmbeddedCurve:
     """A closed curve by its waves: ``x_j(u) = sum_w a_wj cos(w u - pi j / 2)``, w = 1, 2, ...
 
     Coordinates alternate between cosines and sines, so that amplitudes ``[[1, 1]]`` are the unit
@@ -95,7 +98,7 @@ def closed_curve(
     >>> print(f"{closed_curve(np.array([[1.0, 1.0]])).length:.4f}")
     6.2832
     """
-    amplitudes = np.asarray(amplitudes, np.float64)
+    amplitudes = np.asarray(as_floating("amplitudes", amplitudes, "waves k"), np.float64)
     waves, k = amplitudes.shape
     if k < 2:
         raise ValueError(f"amplitudes must have at least 2 columns, got {k}.")

@@ -11,14 +11,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from .._arrays import Numbers, as_alike, as_floating, as_one_dtype
 from .._linalg import matmul
 
 
 def gaussian_frechet_distance(
-    mean_a: Float[Array, " d"],
-    covariance_a: Float[Array, "d d"],
-    mean_b: Float[Array, " d"],
-    covariance_b: Float[Array, "d d"],
+    mean_a: Numbers,
+    covariance_a: Numbers,
+    mean_b: Numbers,
+    covariance_b: Numbers,
 ) -> Float[Array, ""]:
     """``|m_a - m_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2))``, the squared 2-Wasserstein distance of
     two Gaussians (Dowson & Landau 1982).
@@ -26,12 +27,24 @@ def gaussian_frechet_distance(
     The trace of the root is taken by eigenvalues of symmetric matrices, so that singular
     covariances do no harm. Take float64 for hundreds of features.
 
+    - ``mean_a``, ``mean_b``: shape (d,). ``covariance_a``, ``covariance_b``: shape (d, d).
+
     >>> import jax.numpy as jnp
     >>> from geojax.evaluation import gaussian_frechet_distance
     >>> m, c = jnp.zeros(2), jnp.eye(2)
     >>> print(gaussian_frechet_distance(m, c, m + 1, 4 * c))
     4.0
     """
+    means = as_alike("d", mean_a=mean_a, mean_b=mean_b)
+    covariances = as_alike("d d", covariance_a=covariance_a, covariance_b=covariance_b)
+    if covariances[0].shape != 2 * means[0].shape:
+        raise ValueError(
+            f"covariance_a and covariance_b must have shape {2 * means[0].shape}, as the means "
+            f"have {means[0].shape}, got {covariances[0].shape}."
+        )
+    mean_a, covariance_a, mean_b, covariance_b = as_one_dtype(
+        mean_a=means[0], covariance_a=covariances[0], mean_b=means[1], covariance_b=covariances[1]
+    )
     values, vectors = jnp.linalg.eigh(covariance_a)
     # Rounding makes eigenvalues of a singular matrix negative by a few eps.
     root = matmul(vectors * jnp.sqrt(jnp.maximum(values, 0))[None], vectors.T)
@@ -41,7 +54,7 @@ def gaussian_frechet_distance(
     return jnp.sum((mean_a - mean_b) ** 2) + traces - 2 * cross
 
 
-def frechet_distance(a: Float[Array, "n d"], b: Float[Array, "m d"]) -> Float[Array, ""]:
+def frechet_distance(a: Numbers, b: Numbers) -> Float[Array, ""]:
     """The Fréchet distance of two sets of features, as Gaussians of their means and covariances.
 
     - ``a``, ``b``: shapes (n, d) and (m, d), n and m at least 2. With fewer than some ten times d
@@ -56,7 +69,7 @@ def frechet_distance(a: Float[Array, "n d"], b: Float[Array, "m d"]) -> Float[Ar
     >>> print(f"{frechet_distance(a, a + 1):.2f}")
     3.00
     """
-    _check(a, b)
+    a, b = _checked(a, b)
     return gaussian_frechet_distance(*_moments(a), *_moments(b))
 
 
@@ -83,8 +96,8 @@ class KernelDistance(NamedTuple):
 
 
 def kernel_distance(
-    a: Float[Array, "n d"],
-    b: Float[Array, "m d"],
+    a: Numbers,
+    b: Numbers,
     *,
     key: Key[Array, ""],
     num_subsets: int = 100,
@@ -110,7 +123,7 @@ def kernel_distance(
     >>> bool(abs(found.value) < 3 * found.standard_error)
     True
     """
-    _check(a, b)
+    a, b = _checked(a, b)
     half = min(len(a), len(b)) // 2
     size = min(1000, half) if subset_size is None else subset_size
     if not 2 <= size <= half:
@@ -133,11 +146,11 @@ def kernel_distance(
     return KernelDistance(jnp.mean(values), deviation, deviation * share**0.5)
 
 
-def unbiased_discrepancy(a: Float[Array, "n d"], b: Float[Array, "m d"]) -> Float[Array, ""]:
+def unbiased_discrepancy(a: Numbers, b: Numbers) -> Float[Array, ""]:
     """The unbiased estimate of the squared discrepancy under ``(x . y / d + 1)^3`` from all pairs
     of different points (Gretton et al. 2012, equation 3).
     """
-    _check(a, b)
+    a, b = _checked(a, b)
     n, m, d = len(a), len(b), a.shape[1]
 
     def kernel(x, y):
@@ -150,8 +163,10 @@ def unbiased_discrepancy(a: Float[Array, "n d"], b: Float[Array, "m d"]) -> Floa
     return others(a) + others(b) - 2 * jnp.sum(kernel(a, b)) / (n * m)
 
 
-def _check(a, b) -> None:
+def _checked(a, b) -> tuple[Array, Array]:
+    a, b = as_one_dtype(a=as_floating("a", a, "n d"), b=as_floating("b", b, "m d"))
     if a.shape[1] != b.shape[1]:
         raise ValueError(f"a and b must have one width, got {a.shape[1]} and {b.shape[1]}.")
     if min(len(a), len(b)) < 2:
         raise ValueError(f"a and b must hold at least 2 features, got {len(a)} and {len(b)}.")
+    return a, b

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._arrays import Numbers, as_floating, as_images, as_one_dtype
 from ._images import psnr, ssim
 from ._lpips import LPIPS
 from ._perceptual import endpoint_error, neighbour_distances
@@ -37,11 +38,11 @@ class FrameFigures(NamedTuple):
 
 
 def frame_figures(
-    frames: Float[Array, "frames channels height width"],
-    times: Float[Array, " times"],
+    frames: Numbers,
+    times: Numbers,
     *,
-    truth: Float[Array, "..."] | None = None,
-    given: Float[Array, "..."] | None = None,
+    truth: Numbers | None = None,
+    given: Numbers | None = None,
     lpips: LPIPS | None = None,
 ) -> FrameFigures:
     """How even a path of images is, how far it is from a cross-fade, and from the truth.
@@ -62,6 +63,13 @@ def frame_figures(
     >>> print(found.steps, found.psnr, found.deviation.max())
     [0.5 0.5] [20. 20. 20.] 0.0
     """
+    images = {"frames": frames, "truth": truth, "given": given}
+    images = {name: image for name, image in images.items() if image is not None}
+    for name, image in images.items():
+        as_images("frames channels height width", **{name: image})
+    images = dict(zip(images, as_one_dtype(**images), strict=True))
+    frames, truth, given = images["frames"], images.get("truth"), images.get("given")
+    times = as_floating("times", times, "times", dtype=frames.dtype)
     if len(frames) < 2 or times.shape != (len(frames),):
         raise ValueError(
             f"frames must be at least two, each with its time, got {len(frames)} and "

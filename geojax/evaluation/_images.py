@@ -4,17 +4,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from .._arrays import Numbers, as_alike, as_images, refuse_pixels
 from .._linalg import tensordot
 
 _WINDOWS = {"gaussian": 11, "uniform": 7}  # sides, in pixels
 
 
-def psnr(
-    x: Float[Array, "*shape"], y: Float[Array, "*shape"], data_range: float = 2.0
-) -> Float[Array, ""]:
+def psnr(x: Numbers, y: Numbers, data_range: float = 2.0) -> Float[Array, ""]:
     """The peak signal-to-noise ratio ``10 log10(data_range^2 / mean (x - y)^2)``, in dB.
 
-    - ``x``, ``y``: of one shape, in [-1, 1] unless ``data_range`` says otherwise.
+    - ``x``, ``y``: of one shape, in [-1, 1] unless ``data_range`` says otherwise. Pixels in
+      0 ... 255, integers too, are for ``data_range=255``.
     - ``data_range``: the largest value less the smallest one that there can be.
 
     Equal images have infinitely many. **Raises:** `ValueError` on a range that is not positive or
@@ -25,13 +25,13 @@ def psnr(
     >>> print(f"{psnr(jnp.zeros((1, 8, 8)), jnp.full((1, 8, 8), 0.2)):.1f} dB")
     20.0 dB
     """
-    _check(x, y, data_range)
+    x, y = _checked(x, y, data_range)
     return 10 * jnp.log10(data_range**2 / jnp.mean((x - y) ** 2))
 
 
 def ssim(
-    x: Float[Array, "channels height width"],
-    y: Float[Array, "channels height width"],
+    x: Numbers,
+    y: Numbers,
     data_range: float = 2.0,
     *,
     window: str = "gaussian",
@@ -39,7 +39,7 @@ def ssim(
     """The mean structural similarity, at most 1 (Wang, Bovik, Sheikh & Simoncelli 2004).
 
     - ``x``, ``y``: shape (channels, height, width), in [-1, 1] unless ``data_range`` says
-      otherwise; the channels are averaged over.
+      otherwise, as for `psnr`; the channels are averaged over.
     - ``window``: "gaussian" as published (standard deviation 1.5, cut at 11 pixels) or "uniform"
       (7 pixels, covariances over n - 1), which is what scikit-image does by default. Both are
       scikit-image's value.
@@ -53,7 +53,7 @@ def ssim(
     >>> print(ssim(x, x))
     1.0
     """
-    _check(x, y, data_range)
+    x, y = _checked(x, y, data_range, "channels height width")
     if window not in _WINDOWS:
         raise ValueError(f"window must be 'gaussian' or 'uniform', got {window!r}.")
     size = _WINDOWS[window]
@@ -89,8 +89,14 @@ def _along(images, kernel, axis: int):
     return tensordot(taken, kernel, axes=([axis + 1], [0]))
 
 
-def _check(x, y, data_range: float) -> None:
-    if x.shape != y.shape:
-        raise ValueError(f"x and y must have one shape, got {x.shape} and {y.shape}.")
+def _checked(x, y, data_range: float, axes: str | None = None) -> tuple[Array, ...]:
+    """Both images as floating arrays; integers only for a range that integers have."""
     if not data_range > 0:
         raise ValueError(f"data_range must be positive, got {data_range}.")
+    remedy = " Or say data_range=255."
+    if data_range == 2:
+        return as_images(axes, x=x, y=y, remedy=remedy)
+    if data_range < 2:
+        for name, image in (("x", x), ("y", y)):
+            refuse_pixels(name, image, remedy)
+    return as_alike(axes, x=x, y=y)

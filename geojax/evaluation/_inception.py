@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
+
+from .._arrays import Numbers
 
 _SOURCE = (
     "weights-inception-2015-12-05-6726825d.pth of github.com/toshas/torch-fidelity (release v0.2.0)"
@@ -13,7 +15,7 @@ _SOURCE = (
 
 
 def inception_features(
-    images: UInt8[np.ndarray, "..."], weights: Path | str, *, batch_size: int = 32
+    images: Numbers, weights: Path | str, *, batch_size: int = 32
 ) -> Float[np.ndarray, "n 2048"]:
     """The pooled features of FID's Inception, by torch-fidelity (of the extra ``fid``).
 
@@ -27,6 +29,7 @@ def inception_features(
     **Returns:** shape (n, 2048), float64. **Raises:** `FileNotFoundError` without the file,
     `ImportError` without torch-fidelity, `ValueError` on other images or another file.
     """
+    images = np.asarray(images)
     if images.ndim != 4 or images.shape[1] != 3 or images.dtype != np.uint8:
         raise ValueError(
             f"images must be uint8 of shape (n, 3, height, width), got {images.dtype} of "

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
+from .._arrays import Numbers, as_floating, refuse_pixels
 from .._linalg import dot
 from ..curvature import DimensionEstimate, intrinsic_dimension, ricci_curvature, trace_probes
 from ..geodesics import AbstractSolver, GaussNewton, Polyline, geodesic
@@ -79,7 +80,7 @@ class Inspection(NamedTuple):
 
 def inspect_score(
     score: AbstractScore,
-    images: Float[Array, "images *shape"],
+    images: Numbers,
     ts: Sequence[float] = (0.05, 0.1, 0.2, 0.3, 0.4, 0.6),
     *,
     key: Key[Array, ""],
@@ -126,7 +127,8 @@ def inspect_score(
     >>> found.recommendation.t
     0.1
     """
-    images = jnp.asarray(images)
+    refuse_pixels("images", images)
+    images = as_floating("images", images, "images *shape")
     if noising not in ("inversion", "shared"):
         raise ValueError(f"noising must be 'inversion' or 'shared', got {noising!r}.")
     levels = _checked(images, ts, lams, weights, num_pairs)

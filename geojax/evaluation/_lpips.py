@@ -14,6 +14,7 @@ import pooch
 from jaxtyping import Array, Float
 from safetensors import numpy as safetensors
 
+from .._arrays import Numbers, as_images
 from .._linalg import dot
 from ._squeezenet import CHANNELS, SqueezeNet
 from ._torch_file import read_tensors
@@ -108,20 +109,23 @@ class LPIPS(eqx.Module):
         heads = _heads(_find("squeeze", "heads", folder))
         return cls(_FeatureDistance(trunk, heads), network)
 
-    @eqx.filter_jit
-    def __call__(
-        self, x: Float[Array, "3 height width"], y: Float[Array, "3 height width"]
-    ) -> Float[Array, ""]:
-        """**Raises:** `ValueError` when the images have two shapes or are too small."""
-        if x.shape != y.shape:
-            raise ValueError(f"x and y must have one shape, got {x.shape} and {y.shape}.")
+    def __call__(self, x: Numbers, y: Numbers) -> Float[Array, ""]:
+        """**Raises:** `ValueError` when the images have two shapes, are too small or are of
+        integers.
+        """
+        x, y = as_images("3 height width", x=x, y=y)
         if min(x.shape[1:]) < _SMALLEST:
             raise ValueError(
                 f"an image must be at least {_SMALLEST} pixels a side, got {x.shape[1]} x "
                 f"{x.shape[2]}. Enlarge it first (jax.image.resize), and say so."
             )
         with jax.default_matmul_precision("highest"):
-            return self.distance(x, y).astype(x.dtype)
+            return _distance(self, x, y)
+
+
+@eqx.filter_jit
+def _distance(lpips: LPIPS, x, y) -> Float[Array, ""]:
+    return lpips.distance(x, y).astype(x.dtype)
 
 
 class _FeatureDistance(eqx.Module):

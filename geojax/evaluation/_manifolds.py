@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from .._arrays import takes_arrays
 from .._linalg import dot, matmul
 from ..scores import AbstractDensity, AbstractSchedule, Empirical, NoisedSphere, random_embedding
 
@@ -45,10 +46,12 @@ class AbstractManifold(eqx.Module):
     def _sample(self, num: int, key: Key[Array, ""]) -> Float[Array, "num k"]:
         """Points of the uniform law."""
 
+    @takes_arrays("x")
     def project(self, x: Float[Array, " ambient_dim"]) -> Float[Array, " ambient_dim"]:
         """The point of the manifold nearest to ``x``."""
         return self._out(self._project(self._in(x)))
 
+    @takes_arrays("a", "b", times="ts")
     def geodesic(
         self,
         a: Float[Array, " ambient_dim"],
@@ -60,6 +63,7 @@ class AbstractManifold(eqx.Module):
         """
         return jax.vmap(self._out)(self._geodesic(self._in(a), self._in(b), ts))
 
+    @takes_arrays("a", "b")
     def distance(
         self, a: Float[Array, " ambient_dim"], b: Float[Array, " ambient_dim"]
     ) -> Float[Array, ""]:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from .._arrays import takes_arrays
 from .._linalg import dot
 from ..metrics import AbstractMetric, Euclidean
 
@@ -30,6 +31,7 @@ class PathFigures(NamedTuple):
     segment_lengths: Float[Array, " segments"]
 
 
+@takes_arrays("xs")
 def path_figures(
     xs: Float[Array, "nodes *shape"], metric: AbstractMetric | None = None, args: Any = None
 ) -> PathFigures:
@@ -65,6 +67,7 @@ def path_figures(
     return PathFigures(length, count * jnp.sum(squares) / 2, defect, lengths)
 
 
+@takes_arrays("xs")
 def log_density_profile(
     score: Callable[..., Any], xs: Float[Array, "nodes *shape"], args: Any = None
 ) -> Float[Array, " nodes"]:
@@ -102,6 +105,7 @@ class DistanceToSet(NamedTuple):
     largest: Float[Array, ""]
 
 
+@takes_arrays("xs")
 def distance_to(
     project: Callable[[Array], Array], xs: Float[Array, "nodes *shape"]
 ) -> DistanceToSet:
@@ -116,11 +120,13 @@ def distance_to(
     >>> print(found.mean, found.largest)
     1.0 2.0
     """
+    _check_nodes(xs, least=1)
     gaps = xs - jax.vmap(project)(xs)
     distances = jnp.linalg.norm(gaps.reshape(len(xs), -1), axis=1)
     return DistanceToSet(jnp.mean(distances), jnp.max(distances))
 
 
+@takes_arrays("xs", "truth")
 def path_error(
     xs: Float[Array, "nodes *shape"], truth: Float[Array, "nodes *shape"]
 ) -> Float[Array, ""]:
@@ -134,8 +140,7 @@ def path_error(
     >>> print(path_error(jnp.zeros((4, 2)), jnp.tile(jnp.array([3.0, 4.0]), (4, 1))))
     5.0
     """
-    if xs.shape != truth.shape:
-        raise ValueError(f"xs and truth must have one shape, got {xs.shape} and {truth.shape}.")
+    _check_nodes(xs, least=1)
     return jnp.sqrt(jnp.mean(jnp.sum((xs - truth).reshape(len(xs), -1) ** 2, axis=1)))
 
 
@@ -144,6 +149,7 @@ def _gauss(dtype):
     return jnp.asarray((places + 1) / 2, dtype), jnp.asarray(weights / 2, dtype)
 
 
-def _check_nodes(xs) -> None:
-    if len(xs) < 2:
-        raise ValueError(f"xs must hold at least two nodes, got {len(xs)}.")
+def _check_nodes(xs, least: int = 2) -> None:
+    if xs.ndim < 2 or len(xs) < least:
+        count = "two nodes" if least == 2 else "one node"
+        raise ValueError(f"xs must hold at least {count}, shape (nodes, *shape), got {xs.shape}.")

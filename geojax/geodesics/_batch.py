@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
+from .._arrays import Numbers, as_floating, as_one_dtype
 from .._verdicts import or_raise
 from ..metrics import AbstractMetric
 from ._curve import resample, straight_line
@@ -23,13 +24,13 @@ from ._solution import GeodesicSolution
 
 def geodesic_batch(
     metric: AbstractMetric,
-    x0: Array,
-    x1: Array,
+    x0: Numbers,
+    x1: Numbers,
     args: Any = None,
     *,
     solver: AbstractSolver | None = None,
     args_axis: int | None = None,
-    init: Array | None = None,
+    init: Numbers | None = None,
     batch_size: int = 16,
     num_segments: int = 32,
     rule: AbstractRule | None = None,
@@ -92,7 +93,7 @@ def geodesic_batch(
                     f"shape {jnp.shape(leaf)}."
                 )
     if init is not None:
-        init = jnp.asarray(init, x0.dtype)
+        init = as_floating("init", init, dtype=x0.dtype)
         lanes, shape = x0.shape[:1], x0.shape[1:]
         if init.shape[:1] + init.shape[2:] != lanes + shape or init.shape[1] < 2:
             raise ValueError(
@@ -176,12 +177,12 @@ def _solve_lanes(
 
 def _lanes(metric, x0, x1) -> tuple[Float[Array, "lanes *shape"], Float[Array, "lanes *shape"]]:
     """Both ends with their axis of lanes."""
-    x0, x1 = jnp.asarray(x0), jnp.asarray(x1)
+    x0, x1 = as_one_dtype(x0=x0, x1=x1)
     if x0.ndim < x1.ndim:
         x0 = jnp.broadcast_to(x0, (*x1.shape[:1], *x0.shape))
     elif x1.ndim < x0.ndim:
         x1 = jnp.broadcast_to(x1, (*x0.shape[:1], *x1.shape))
-    x0, x1 = check_points(metric, x0, x1)
+    x0, x1 = check_points(metric, x0=x0, x1=x1)
     if x0.ndim == 0 or len(x0) == 0:
         raise ValueError(f"x0 and x1 must hold at least one lane, got shape {x0.shape}.")
     return x0, x1

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
-import jax.numpy as jnp
 from jaxtyping import Array
 
+from .._arrays import Numbers, as_floating
 from .._verdicts import or_raise
 from ..metrics import AbstractMetric
 from ._curve import straight_line
@@ -18,12 +18,12 @@ from ._solution import GeodesicSolution
 
 def compile_geodesic(
     metric: AbstractMetric,
-    x: Array,
+    x: Numbers,
     args: Any = None,
     *,
     solver: AbstractSolver | None = None,
     num_segments: int = 32,
-    ts: Array | None = None,
+    ts: Numbers | None = None,
     rule: AbstractRule | None = None,
     max_steps: int = 200,
     discretisation_tolerance: float = DISCRETISATION_TOLERANCE,
@@ -48,7 +48,7 @@ def compile_geodesic(
     >>> print([f"{solve(a, b).length:.2f}" for b in jnp.array([[0.0, 2.0], [-0.8, 1.8]])])
     ['3.02', '3.77']
     """
-    x, _ = check_points(metric, x, x)
+    (x,) = check_points(metric, x=x)
     solver = default_solver(metric, x.dtype) if solver is None else solver
     path = straight_line(x, x, num_segments)
     options = {
@@ -62,12 +62,17 @@ def compile_geodesic(
     compiled = _between.lower((given, args), path).compile()
 
     def solve(
-        x0: Array, x1: Array, *, args: Any = args, init: Array | None = None, throw: bool = True
+        x0: Numbers,
+        x1: Numbers,
+        *,
+        args: Any = args,
+        init: Numbers | None = None,
+        throw: bool = True,
     ) -> GeodesicSolution:
-        x0, x1 = check_points(metric, x0, x1)
+        x0, x1 = check_points(metric, x0=x0, x1=x1)
         nodes = straight_line(x0, x1, num_segments)
         if init is not None:
-            nodes = nodes.at[1:-1].set(jnp.asarray(init, nodes.dtype)[1:-1])
+            nodes = nodes.at[1:-1].set(as_floating("init", init, dtype=nodes.dtype)[1:-1])
         if (nodes.shape, nodes.dtype) != (path.shape, path.dtype):
             raise ValueError(
                 f"x0 and x1 must have shape {x.shape} and dtype {x.dtype}, for which the solve was "

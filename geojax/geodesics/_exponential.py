@@ -6,8 +6,8 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
+from .._arrays import Numbers
 from .._verdicts import or_raise
 from ..metrics import AbstractLowRankMetric, AbstractMetric
 from ._curve import IntegratedCurve
@@ -21,8 +21,8 @@ _DENSE_NUMBERS = 2**24  # that the dense output may hold unasked
 
 def exponential_map(
     metric: AbstractMetric,
-    x0: Float[Array, "*shape"],
-    v0: Float[Array, "*shape"],
+    x0: Numbers,
+    v0: Numbers,
     args: Any = None,
     *,
     num_segments: int = 32,
@@ -40,7 +40,7 @@ def exponential_map(
     Its end ``solution.curve.xs[-1]`` is ``exp_x0(v0)``. Integrated adaptively by diffrax; no
     Christoffel symbols are formed (`AbstractMetric.acceleration`). To go further, scale v0.
 
-    - ``x0``, ``v0``: of one shape and one floating dtype.
+    - ``x0``, ``v0``: of one shape (any).
     - ``num_segments``: how many pieces the reported nodes cut the curve into; the accuracy does
       not depend on it.
     - ``solver``: an explicit Runge-Kutta method of diffrax, default ``Tsit5()``.
@@ -69,7 +69,7 @@ def exponential_map(
     >>> bool(solution.stats["energy_drift"] < 1e-4)
     True
     """
-    x0, v0 = check_points(metric, x0, v0)
+    x0, v0 = check_points(metric, x0=x0, v0=v0)
     for name, tolerance in (("rtol", rtol), ("atol", atol)):
         if tolerance is not None and not 0 < tolerance < 1:
             raise ValueError(f"{name} must lie between 0 and 1, or be None, got {tolerance}.")

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import optimistix as optx
 from jaxtyping import Array
 
+from .._arrays import Numbers, as_alike, as_floating
 from .._linalg import einsum, matmul
 from .._verdicts import or_raise
 from ..metrics import AbstractLowRankMetric, AbstractMetric, AbstractSumOfSquaresMetric
@@ -31,14 +32,14 @@ _FINE_ORDER = 5  # Gauss-Legendre points a segment when a path is priced finely
 
 def geodesic(
     metric: AbstractMetric,
-    x0: Array,
-    x1: Array,
+    x0: Numbers,
+    x1: Numbers,
     args: Any = None,
     *,
     solver: AbstractSolver | None = None,
-    init: Array | Sequence[Array] | None = None,
+    init: Numbers | None = None,
     num_segments: int = 32,
-    ts: Array | None = None,
+    ts: Numbers | None = None,
     rule: AbstractRule | None = None,
     max_steps: int = 200,
     discretisation_tolerance: float = DISCRETISATION_TOLERANCE,
@@ -51,8 +52,8 @@ def geodesic(
     One solve from one start, for `jax.jit` and `jax.vmap`. Where it fails, `robust_geodesic` tries
     several starts, finer meshes and weaker metrics, on the host.
 
-    - ``x0``, ``x1``: points of one shape (any) and one floating dtype. Batches: `jax.vmap` with
-      ``throw=False``, results lane by lane.
+    - ``x0``, ``x1``: points of one shape (any), computed in float32 or float64. Batches: `jax.vmap`
+      with ``throw=False``, results lane by lane.
     - ``solver``: `GaussNewton` for metrics whose energy is a sum of squares (the default there),
       else `PathEnergy` (default with L-BFGS), `Georce` or `Shooting`; all can be wrapped in
       `CoarseToFine` and `LambdaContinuation`.
@@ -101,12 +102,12 @@ def geodesic(
     >>> print(f"length {solution.length:.3f} >= {solution.stats['lower_bound']:.3f}")
     length 2.122 >= 1.897
     """
-    x0, x1 = check_points(metric, x0, x1)
+    x0, x1 = check_points(metric, x0=x0, x1=x1)
     if num_segments < 1:
         raise ValueError(f"num_segments must be at least 1, got {num_segments}.")
     if max_steps < 0:
         raise ValueError(f"max_steps must be at least 0, got {max_steps}.")
-    starts = [init] if init is None or hasattr(init, "ndim") else list(init)
+    starts = list(init) if isinstance(init, Sequence) else [init]
     if not starts:
         raise ValueError("init must hold at least one path to start from, got an empty list.")
     paths = [_start(x0, x1, start, num_segments) for start in starts]
@@ -127,19 +128,19 @@ def _start(x0, x1, init, num_segments: int):
     xs = straight_line(x0, x1, num_segments)
     if init is None:
         return xs
-    init = jnp.asarray(init)
+    init = as_floating("init", init, dtype=x0.dtype)
     if init.ndim != x0.ndim + 1 or init.shape[1:] != x0.shape or len(init) < 2:
         raise ValueError(
             f"init must hold at least two nodes of shape {x0.shape}, shape (nodes, *shape), "
             f"got shape {init.shape}."
         )
-    return xs.at[1:-1].set(resample(init.astype(x0.dtype), num_segments)[1:-1])
+    return xs.at[1:-1].set(resample(init, num_segments)[1:-1])
 
 
 def _check_mesh(ts, num_segments: int, dtype):
     if ts is None:
         return None
-    ts = jnp.asarray(ts, dtype)
+    ts = as_floating("ts", ts, dtype=dtype)
     if ts.shape != (num_segments + 1,):
         raise ValueError(
             f"ts must hold the parameters of the num_segments + 1 = {num_segments + 1} nodes, got "
@@ -174,22 +175,14 @@ def default_solver(metric: AbstractMetric, dtype) -> AbstractSolver:
     return PathEnergy(optimiser=optx.LBFGS(rtol=tol, atol=tol))
 
 
-def check_points(metric, x0, x1) -> tuple[Array, Array]:
-    """Both points as arrays, or a `ValueError` that says what is wrong with them."""
+def check_points(metric, **points) -> tuple[Array, ...]:
+    """The points as arrays of one shape and dtype, or a `ValueError` that says what is wrong."""
     if not isinstance(metric, AbstractMetric):
         raise ValueError(
             f"metric must be a geojax metric, got {type(metric).__name__}. "
             "Wrap a score: SteinScoreMetric(score, lam)."
         )
-    x0, x1 = jnp.asarray(x0), jnp.asarray(x1)
-    if x0.shape != x1.shape:
-        raise ValueError(f"x0 and x1 must have one shape, got {x0.shape} and {x1.shape}.")
-    for name, x in (("x0", x0), ("x1", x1)):
-        if not jnp.issubdtype(x.dtype, jnp.floating) or jnp.finfo(x.dtype).bits < 32:
-            raise ValueError(f"{name} must be float32 or float64, got {x.dtype}. Cast it first.")
-    if x0.dtype != x1.dtype:
-        raise ValueError(f"x0 and x1 must have one dtype, got {x0.dtype} and {x1.dtype}.")
-    return x0, x1
+    return as_alike(**points)
 
 
 @eqx.filter_jit

@@ -1,7 +1,6 @@
 """Distance and the logarithmic map, from the two-point problem."""
 
 import dataclasses
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import diffrax
@@ -10,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._arrays import Numbers
 from .._linalg import tensordot
 from .._verdicts import or_raise
 from ..metrics import AbstractMetric, AbstractSumOfSquaresMetric
@@ -36,14 +36,14 @@ class _Correction(NamedTuple):
 
 def distance(
     metric: AbstractMetric,
-    x0: Float[Array, "*shape"],
-    x1: Float[Array, "*shape"],
+    x0: Numbers,
+    x1: Numbers,
     args: Any = None,
     *,
     solver: AbstractSolver | None = None,
-    init: Array | Sequence[Array] | None = None,
+    init: Numbers | None = None,
     num_segments: int = 32,
-    ts: Array | None = None,
+    ts: Numbers | None = None,
     rule: AbstractRule | None = None,
     max_steps: int = 200,
     discretisation_tolerance: float = DISCRETISATION_TOLERANCE,
@@ -87,16 +87,16 @@ def distance(
 
 def log_map(
     metric: AbstractMetric,
-    x0: Float[Array, "*shape"],
-    x1: Float[Array, "*shape"],
+    x0: Numbers,
+    x1: Numbers,
     args: Any = None,
     *,
     solver: AbstractSolver | None = None,
     rtol: float | None = None,
     max_corrections: int = 10,
-    init: Array | Sequence[Array] | None = None,
+    init: Numbers | None = None,
     num_segments: int = 32,
-    ts: Array | None = None,
+    ts: Numbers | None = None,
     rule: AbstractRule | None = None,
     max_steps: int = 200,
     discretisation_tolerance: float = DISCRETISATION_TOLERANCE,
@@ -128,7 +128,7 @@ def log_map(
     >>> bool(jnp.max(jnp.abs(end - b)) < 1e-3)
     True
     """
-    x0, x1 = check_points(metric, x0, x1)
+    x0, x1 = check_points(metric, x0=x0, x1=x1)
     if max_corrections < 0:
         raise ValueError(f"max_corrections must be at least 0, got {max_corrections}.")
     if rtol is None:

@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse
 from jaxtyping import Array, Float
 
+from .._arrays import Numbers, as_alike, as_one_dtype
 from .._linalg import matmul
 from ..metrics import AbstractMetric
 from ._geodesic import check_points
@@ -16,9 +17,9 @@ _CHUNK = 512  # points whose distances to all others are held at once
 
 
 def neighbour_path(
-    samples: Float[Array, "samples *shape"],
-    x0: Array,
-    x1: Array,
+    samples: Numbers,
+    x0: Numbers,
+    x1: Numbers,
     metric: AbstractMetric | None = None,
     args: Any = None,
     *,
@@ -53,8 +54,8 @@ def neighbour_path(
     >>> path.shape
     (30, 2)
     """
-    x0, x1 = jnp.asarray(x0), jnp.asarray(x1)
-    samples = jnp.asarray(samples)
+    samples, x0, x1 = as_one_dtype(samples=samples, x0=x0, x1=x1)
+    x0, x1 = as_alike(x0=x0, x1=x1)
     if samples.ndim != x0.ndim + 1 or samples.shape[1:] != x0.shape or len(samples) == 0:
         raise ValueError(
             f"samples must have shape (M, *shape) with shape {x0.shape} and M >= 1, got "
@@ -63,8 +64,8 @@ def neighbour_path(
     if neighbours < 1:
         raise ValueError(f"neighbours must be at least 1, got {neighbours}.")
     if metric is not None:
-        x0, x1 = check_points(metric, x0, x1)
-    points = jnp.concatenate([x0[None], x1[None], samples.astype(x0.dtype)])
+        check_points(metric, x0=x0, x1=x1)
+    points = jnp.concatenate([x0[None], x1[None], samples])
     path = None
     while path is None:
         neighbours = min(neighbours, len(points) - 1)

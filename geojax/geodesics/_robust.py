@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._arrays import Numbers, as_floating
 from .._verdicts import or_raise
 from ..metrics import AbstractMetric
 from ._continuation import weakened
@@ -70,14 +71,14 @@ class _Door(NamedTuple):
 
 def robust_geodesic(
     metric: AbstractMetric,
-    x0: Array,
-    x1: Array,
+    x0: Numbers,
+    x1: Numbers,
     args: Any = None,
     *,
     solver: AbstractSolver | None = None,
-    samples: Array | None = None,
+    samples: Numbers | None = None,
     neighbours: int = 10,
-    starts: Sequence[Array] = (),
+    starts: Sequence[Numbers] = (),
     num_segments: int = 32,
     max_segments: int = 512,
     rule: AbstractRule | None = None,
@@ -122,7 +123,7 @@ def robust_geodesic(
     >>> bool(solution.stats["discretisation_error"] < 0.01)
     True
     """
-    x0, x1 = check_points(metric, x0, x1)
+    x0, x1 = check_points(metric, x0=x0, x1=x1)
     if not 1 <= num_segments <= max_segments:
         raise ValueError(
             f"num_segments must be between 1 and max_segments, got {num_segments} and "
@@ -139,7 +140,7 @@ def robust_geodesic(
     say = callback if callback is not None else lambda stage, solution: None
     solve = _Door((metric, x0, x1, args, solver), options, counts, [0], say)
     line = straight_line(x0, x1, num_segments)
-    paths = [line, *(jnp.asarray(path) for path in starts)]
+    paths = [line, *(as_floating("starts", path, dtype=x0.dtype) for path in starts)]
     if samples is not None:
         paths.insert(1, neighbour_path(samples, x0, x1, neighbours=neighbours))
     found = []
@@ -162,7 +163,7 @@ def _through(x0, x1, path, num_segments: int):
         raise ValueError(
             f"a path of starts must hold at least two nodes of shape {x0.shape}, got {path.shape}."
         )
-    path = path.astype(x0.dtype).at[0].set(x0).at[-1].set(x1)
+    path = path.at[0].set(x0).at[-1].set(x1)
     steps = jnp.linalg.norm((path[1:] - path[:-1]).reshape(len(path) - 1, -1), axis=1)
     walked = jnp.concatenate([jnp.zeros(1, steps.dtype), jnp.cumsum(steps)])
     ts = walked / jnp.where(walked[-1] > 0, walked[-1], 1.0)

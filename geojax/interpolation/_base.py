@@ -6,6 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Integer, Key
 
+from .._arrays import ConvertsArrays, takes_arrays
 from ..geodesics import RESULTS
 
 
@@ -31,13 +32,14 @@ class InterpolatedPath(eqx.Module):
         return "successful" if good else RESULTS[self.result]
 
 
-class AbstractInterpolator(eqx.Module):
+class AbstractInterpolator(ConvertsArrays, eqx.Module):
     """A path from ``x0`` (time 0) to ``x1`` (time 1) and, at times above 1, beyond it.
 
     Subclasses define `run`; calling one gives its points.
     """
 
     @abc.abstractmethod
+    @takes_arrays("x0", "x1", times="ts")
     def run(
         self,
         x0: Float[Array, "*shape"],
@@ -50,6 +52,7 @@ class AbstractInterpolator(eqx.Module):
         most do not.
         """
 
+    @takes_arrays("x0", "x1", times="ts")
     def __call__(
         self,
         x0: Float[Array, "*shape"],

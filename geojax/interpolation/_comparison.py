@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from .._arrays import Numbers, as_alike, refuse_pixels
 from .._linalg import dot, matmul
 from ..geodesics import RESULTS, GeodesicSolution, Midpoint
 from ..metrics import AbstractMetric
@@ -84,8 +85,8 @@ class Comparison(NamedTuple):
 def compare(
     route: NoiseRoute,
     geodesic: GeodesicInterpolator,
-    image_a: Float[Array, "*shape"],
-    image_b: Float[Array, "*shape"],
+    image_a: Numbers,
+    image_b: Numbers,
     *,
     key: Key[Array, ""],
     until: float = 1.0,
@@ -122,6 +123,9 @@ def compare(
         raise ValueError(f"until must be at least 1, the time of B, got {until}.")
     if frames < 2:
         raise ValueError(f"frames must be at least 2, got {frames}.")
+    refuse_pixels("image_a", image_a)
+    refuse_pixels("image_b", image_b)
+    image_a, image_b = as_alike(image_a=image_a, image_b=image_b)
     stage = on_stage or (lambda name: None)
     stage("noise")
     z0, z1 = (route.to_level(image, key=key) for image in (image_a, image_b))

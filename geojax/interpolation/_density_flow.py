@@ -49,7 +49,6 @@ class DensityFlow(AbstractInterpolator):
     spherical: bool = eqx.field(static=True, default=False)
 
     def run(self, x0, x1, ts, *, key=None):
-        ts = ts.astype(x0.dtype)
         xs = self._flow(x0, x1)
         path = Polyline(jnp.linspace(0, 1, len(xs), dtype=x0.dtype), xs)
         inner = jax.vmap(path.evaluate)(jnp.clip(ts, 0, 1))

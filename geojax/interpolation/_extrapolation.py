@@ -46,7 +46,6 @@ class TangentStep(_BeyondByScore):
     num_corrections: int = eqx.field(static=True, default=4)
 
     def run(self, x0, x1, ts, *, key=None):
-        ts = ts.astype(x0.dtype)
         before, velocity = _arrival(self.path, x0, x1, ts, key)
         step = jnp.asarray(self.step_size, x0.dtype)
 
@@ -83,7 +82,6 @@ class ScoreWalk(_BeyondByScore):
     num_steps: int = eqx.field(static=True, default=32)
 
     def run(self, x0, x1, ts, *, key=None):
-        ts = ts.astype(x0.dtype)
         before, velocity = _arrival(self.path, x0, x1, ts, key)
         until = jnp.maximum(jnp.max(ts), 1.0)
         speed, tiny = _norm(velocity), jnp.finfo(x0.dtype).tiny

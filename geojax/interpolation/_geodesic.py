@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Integer
 
+from .._arrays import Numbers, as_floating, takes_arrays
 from ..geodesics import (
     DISCRETISATION_TOLERANCE,
     RESULTS,
@@ -53,18 +54,19 @@ class ExtendedGeodesic(eqx.Module):
         )
         return evaluations, products
 
-    def evaluate(self, ts: Float[Array, " times"]) -> Float[Array, "times *shape"]:
+    def evaluate(self, ts: Numbers) -> Float[Array, "times *shape"]:
         """The points at times in [0, until]. **Raises:** a run-time error at any other time."""
-        slack = 8 * float(jnp.finfo(ts.dtype).eps) * self.until
-        outside = (ts < -slack) | (ts > self.until + slack)
+        times = as_floating("ts", ts, "times", dtype=self.solution.curve.xs.dtype)
+        slack = 8 * float(jnp.finfo(times.dtype).eps) * self.until
+        outside = (times < -slack) | (times > self.until + slack)
         message = f"ts must lie in [0, until] = [0, {self.until}]. Solve with a later until."
-        ts = eqx.error_if(ts, outside, message)
-        inside = jax.vmap(self.solution.curve.evaluate)(jnp.clip(ts, 0, 1))
+        times = eqx.error_if(times, outside, message)
+        inside = jax.vmap(self.solution.curve.evaluate)(jnp.clip(times, 0, 1))
         if self.extension is None:
             return inside
-        later = jnp.clip((ts - 1) / (self.until - 1), 0, 1)
+        later = jnp.clip((times - 1) / (self.until - 1), 0, 1)
         beyond = jax.vmap(self.extension.curve.evaluate)(later)
-        late = (ts > 1).reshape((-1,) + (1,) * (inside.ndim - 1))
+        late = (times > 1).reshape((-1,) + (1,) * (inside.ndim - 1))
         return jnp.where(late, beyond, inside)
 
 
@@ -110,6 +112,7 @@ class GeodesicInterpolator(AbstractInterpolator):
         if self.until is not None and self.until < 1:
             raise ValueError(f"until must be at least 1, the time of x1, got {self.until}.")
 
+    @takes_arrays("x0", "x1")
     def solve(
         self,
         x0: Float[Array, "*shape"],

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from .._arrays import takes_arrays
 from .._linalg import dot, matmul
 from ..geodesics import (
     RESULTS,
@@ -41,6 +42,8 @@ from ._seconds import stopwatch
 _ORDER = 3  # Gauss-Legendre points a segment of the fine prices
 
 
+@takes_arrays("latents")
+@takes_arrays("given")
 def compare_latents(
     score: AbstractScore,
     latents: Float[Array, "2 *shape"],

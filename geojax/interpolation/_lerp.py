@@ -15,5 +15,4 @@ class Lerp(AbstractInterpolator):
     """
 
     def run(self, x0, x1, ts, *, key=None):
-        ts = ts.astype(x0.dtype)
         return found(jax.vmap(lambda t: (1 - t) * x0 + t * x1)(ts))

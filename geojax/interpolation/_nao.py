@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._arrays import takes_arrays
 from .._linalg import dot, matmul
 from ..geodesics import GaussNewton
 from ..metrics import AbstractConformalMetric
@@ -70,11 +71,12 @@ class Nao(AbstractInterpolator):
             jnp.stack([along, height]),
             throw=self.throw,
         )
-        inside = plane.evaluate(ts.astype(x0.dtype))
+        inside = plane.evaluate(ts)
         points = jax.vmap(lambda c: c[0] * first + c[1] * second)(inside)
         return InterpolatedPath(points, plane.solution.result, jnp.asarray(0))
 
 
+@takes_arrays("seeds")
 def nao_centroid(
     seeds: Float[Array, "seeds *shape"], *, num_segments: int = 16, throw: bool = True
 ) -> Float[Array, "*shape"]:
@@ -94,6 +96,10 @@ def nao_centroid(
     >>> bool(9 < jnp.linalg.norm(nao_centroid(seeds, num_segments=8)) < 11)
     True
     """
+    if seeds.ndim < 2 or len(seeds) < 2:
+        raise ValueError(
+            f"seeds must hold at least two seeds, shape (seeds, *shape), got {seeds.shape}."
+        )
     flat = seeds.reshape(len(seeds), -1)
     basis, triangle = jnp.linalg.qr(flat.T)
     mean = jnp.mean(triangle, axis=1)

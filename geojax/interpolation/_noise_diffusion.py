@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._arrays import takes_arrays
 from ._base import AbstractInterpolator, found, only_between
 from ._route import NoiseRoute
 
@@ -47,6 +48,7 @@ class NoiseDiffusion(AbstractInterpolator):
         noises = (jnp.stack([z0, z1]) - alpha * images) / sigma
         return found(jax.vmap(self.route.to_image)(self.at_level(images, noises, ts)))
 
+    @takes_arrays("images", "noises", times="ts")
     def at_level(
         self,
         images: Float[Array, "2 *shape"],
@@ -55,7 +57,7 @@ class NoiseDiffusion(AbstractInterpolator):
     ) -> Float[Array, "times *shape"]:
         """The points at the level of the route."""
         x0, x1 = images
-        ts = only_between(ts, "NoiseDiffusion").astype(x0.dtype)
+        ts = only_between(ts, "NoiseDiffusion")
         schedule, t = self.route.score.schedule, self.route.t
         alpha, sigma = schedule.alpha(t).astype(x0.dtype), schedule.sigma(t).astype(x0.dtype)
         n0, n1 = (jnp.clip(n, -self.boundary, self.boundary) for n in noises)

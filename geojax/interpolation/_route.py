@@ -6,6 +6,7 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float, Key
 
+from .._arrays import Numbers, as_floating, refuse_pixels, takes_arrays
 from ..scores import AbstractScore, ddim, probability_flow
 
 
@@ -61,15 +62,18 @@ class NoiseRoute(eqx.Module):
             raise ValueError(f"num_steps must be at least 1, got {self.num_steps}.")
 
     def to_level(
-        self, image: Float[Array, "*shape"], *, key: Key[Array, ""] | None = None
+        self, image: Numbers, *, key: Key[Array, ""] | None = None
     ) -> Float[Array, "*shape"]:
         """An image at level t.
 
         "shared" noising needs a ``key``. The same key gives the same noise: pass one key for both
         ends of a path. Several images: `jax.vmap`.
 
-        **Raises:** `ValueError` when the key is missing.
+        **Raises:** `ValueError` when the key is missing, or on integers: an image is in the units
+        that the score knows, mostly [-1, 1].
         """
+        refuse_pixels("image", image)
+        image = as_floating("image", image)
         if self.noising == "none":
             return self.score.schedule.alpha(self.t).astype(image.dtype) * image
         if self.noising == "inversion":
@@ -79,6 +83,7 @@ class NoiseRoute(eqx.Module):
         noise = jax.random.normal(key, image.shape, dtype=image.dtype)
         return self.score.schedule.add_noise(image, noise, self.t)
 
+    @takes_arrays("z")
     def to_image(self, z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         """The image of a point at level t. Several points: `jax.vmap`."""
         if self.denoising == "none":

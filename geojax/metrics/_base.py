@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import lineax as lx
 from jaxtyping import Array, Float
 
+from .._arrays import ConvertsArrays, takes_arrays
 from .._linalg import dot
 from ._operator import LowRankOperator
 
@@ -26,7 +27,7 @@ def at_once(function: Callable[..., Any], *arrays: Array) -> Any:
     return jax.vmap(function)(*arrays)
 
 
-class AbstractMetric(eqx.Module):
+class AbstractMetric(ConvertsArrays, eqx.Module):
     """A metric g(x) on R^D.
 
     A subclass gives `operator`; everything else has a default that holds for any metric and that
@@ -35,13 +36,16 @@ class AbstractMetric(eqx.Module):
     """
 
     @abc.abstractmethod
+    @takes_arrays("x")
     def operator(self, x: Float[Array, "*shape"], args: Any = None) -> lx.AbstractLinearOperator:
         """g(x) as a positive-definite lineax operator on arrays of the shape of ``x``."""
 
+    @takes_arrays("x", "v")
     def flat(self, x, v, args: Any = None) -> Float[Array, "*shape"]:
         """The covector g(x) v."""
         return self.operator(x, args).mv(v)
 
+    @takes_arrays("x", "w")
     def sharp(self, x, w, args: Any = None) -> Float[Array, "*shape"]:
         """The vector g(x)^-1 w.
 
@@ -51,14 +55,17 @@ class AbstractMetric(eqx.Module):
         """
         return solve(self.operator(x, args), w)
 
+    @takes_arrays("x", "u", "v")
     def inner(self, x, u, v, args: Any = None) -> Float[Array, ""]:
         """<u, v>_g at ``x``."""
         return dot(u, self.flat(x, v, args))
 
+    @takes_arrays("x", "v")
     def norm(self, x, v, args: Any = None) -> Float[Array, ""]:
         """The length of ``v`` at ``x``."""
         return jnp.sqrt(self.inner(x, v, v, args))
 
+    @takes_arrays("x")
     def log_det(self, x, args: Any = None) -> Float[Array, ""]:
         """log det g(x).
 
@@ -72,11 +79,13 @@ class AbstractMetric(eqx.Module):
             return jnp.sum(jnp.log(lx.diagonal(operator)))
         return jnp.linalg.slogdet(self.as_matrix(x, args))[1]
 
+    @takes_arrays("x")
     def as_matrix(self, x, args: Any = None) -> Float[Array, "d d"]:
         """g(x) as a D x D matrix of the flattened point. For small D only."""
         basis = jnp.eye(x.size, dtype=x.dtype)
         return jax.vmap(lambda e: self.flat(x, e.reshape(x.shape), args).reshape(-1))(basis).T
 
+    @takes_arrays("x", "v")
     def acceleration(self, x, v, args: Any = None) -> Float[Array, "*shape"]:
         """The acceleration of the geodesic through ``x`` with velocity ``v``.
 
@@ -87,6 +96,7 @@ class AbstractMetric(eqx.Module):
         pull = jax.grad(lambda y: self.inner(y, v, v, args))(x)
         return self.sharp(x, pull / 2 - change, args)
 
+    @takes_arrays("x", "v", "w")
     def christoffel_first(self, x, v, w, args: Any = None) -> Float[Array, "*shape"]:
         """The covector ``g Gamma(v, w)``: the Christoffel symbols of the first kind, contracted.
 
@@ -98,6 +108,7 @@ class AbstractMetric(eqx.Module):
         pull = jax.grad(lambda y: self.inner(y, v, w, args))(x)
         return (by_v + by_w - pull) / 2
 
+    @takes_arrays("x", "v", "w")
     def christoffel(self, x, v, w, args: Any = None) -> Float[Array, "*shape"]:
         """The vector ``Gamma(v, w)``, with ``Gamma(v, v) = -acceleration(x, v)``.
 
@@ -105,6 +116,7 @@ class AbstractMetric(eqx.Module):
         """
         return self.sharp(x, self.christoffel_first(x, v, w, args), args)
 
+    @takes_arrays("xs")
     def segment_energies(
         self, xs: Float[Array, "nodes *shape"], args: Any = None, mapping: Mapping = at_once
     ) -> Float[Array, " segments"]:

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._arrays import takes_arrays
 from .._linalg import dot
 from ._operator import LowRankOperator
 from ._sum_of_squares import AbstractSumOfSquaresMetric
@@ -20,9 +21,11 @@ class AbstractConformalMetric(AbstractSumOfSquaresMetric):
     """A positive function of the point times the identity; everything in closed form."""
 
     @abc.abstractmethod
+    @takes_arrays("x")
     def log_factor(self, x: Float[Array, "*shape"], args: Any = None) -> Float[Array, ""]:
         """log c at ``x``."""
 
+    @takes_arrays("x")
     def log_factor_gradient(self, x, args: Any = None) -> Float[Array, "*shape"]:
         """The gradient of log c at ``x``."""
         return jax.grad(self.log_factor)(x, args)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from .._arrays import as_floating, takes_arrays
 from .._linalg import dot
 from ._checks import check_score, scalar
 from ._conformal import AbstractConformalMetric
@@ -74,7 +75,7 @@ class DensityMetric(AbstractConformalMetric):
             raise ValueError(f"order must be at least 1, got {order}.")
         self.score = score
         self.beta = scalar("beta", beta)
-        self.reference = None if reference is None else jnp.asarray(reference)
+        self.reference = None if reference is None else as_floating("reference", reference)
         self.conservative = conservative
         self.order = order
 
@@ -82,6 +83,7 @@ class DensityMetric(AbstractConformalMetric):
     def _knows_density(self) -> bool:
         return hasattr(self.score, "log_density")
 
+    @takes_arrays("x")
     def log_density(self, x: Float[Array, "*shape"], args: Any = None) -> Float[Array, ""]:
         """log p at ``x``, less its value at the reference where there is one."""
         if self.reference is None:

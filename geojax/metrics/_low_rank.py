@@ -65,9 +65,6 @@ class AbstractLowRankMetric(AbstractSumOfSquaresMetric):
         """The base, the weights and the scores."""
 
     def operator(self, x, args: Any = None) -> LowRankOperator:
-        # Weights are cast to the dtype of the point: an integer one would cut them off.
-        if not jnp.issubdtype(x.dtype, jnp.floating):
-            raise ValueError(f"x must be of a floating dtype, got {x.dtype}. Cast it first.")
         terms = self.terms()
 
         def factor(weight, score, _):

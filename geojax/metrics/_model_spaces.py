@@ -10,6 +10,7 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._arrays import takes_arrays
 from .._linalg import dot
 from ._checks import scalar
 from ._conformal import AbstractConformalMetric
@@ -47,11 +48,13 @@ class AbstractModelSpace(AbstractConformalMetric):
         del args
         return -4 * self.curvature.astype(x.dtype) / self._denominator(x) * x
 
+    @takes_arrays("x", "y")
     def distance(self, x: Float[Array, "*shape"], y: Float[Array, "*shape"]) -> Float[Array, ""]:
         """The length of the shortest path from ``x`` to ``y``."""
         between, radius = self._difference(x, y), self._radius(x)
         return 2 * radius * self._angle(_norm(between) / radius)
 
+    @takes_arrays("x", "v")
     def exponential_map(
         self, x: Float[Array, "*shape"], v: Float[Array, "*shape"]
     ) -> Float[Array, "*shape"]:
@@ -60,6 +63,7 @@ class AbstractModelSpace(AbstractConformalMetric):
         half_angle = _norm(at_origin) / self._radius(x)
         return self._moebius_sum(x, _ratio(self._tangent, half_angle) * at_origin)
 
+    @takes_arrays("x", "y")
     def log_map(
         self, x: Float[Array, "*shape"], y: Float[Array, "*shape"]
     ) -> Float[Array, "*shape"]:
@@ -68,6 +72,7 @@ class AbstractModelSpace(AbstractConformalMetric):
         half_tangent = _norm(between) / self._radius(x)
         return self._denominator(x) * _ratio(self._angle, half_tangent) * between
 
+    @takes_arrays("x", "y")
     def geodesic(
         self, x: Float[Array, "*shape"], y: Float[Array, "*shape"], t: Float[Array, ""] | float
     ) -> Float[Array, "*shape"]:

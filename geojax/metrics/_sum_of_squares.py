@@ -6,6 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._arrays import takes_arrays
 from ._base import AbstractMetric, Mapping, at_once
 
 
@@ -18,6 +19,7 @@ class AbstractSumOfSquaresMetric(AbstractMetric):
     """
 
     @abc.abstractmethod
+    @takes_arrays("start", "end")
     def displacement(
         self, start: Float[Array, "*shape"], end: Float[Array, "*shape"], args: Any = None
     ) -> tuple[Array, ...]:
@@ -27,6 +29,7 @@ class AbstractSumOfSquaresMetric(AbstractMetric):
         ``<Delta, Delta>_{g(m)} (1 + O(|Delta|^2))``. Exchanging the ends changes signs only.
         """
 
+    @takes_arrays("xs")
     def displacements(
         self, xs: Float[Array, "nodes *shape"], args: Any = None, mapping: Mapping = at_once
     ) -> tuple[Array, ...]:

@@ -9,6 +9,7 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float, Key
 
+from .._arrays import Numbers, as_images
 from .._files import written_whole
 from ._checkpoint import load_arrays, read_config, save_arrays
 from ._image_unet import _DTYPE, _Conv, _Norm, _to_patches
@@ -32,7 +33,8 @@ class DigitClassifier(eqx.Module):
     computed from. Trained on upright digits and on turned ones, where a 6 and a 9 may be told from
     each other only when they are (nearly) upright. All activations are smooth.
 
-    Weights are float32 and so is the arithmetic inside; the result has the dtype of ``x``.
+    Weights are float32 and so is the arithmetic inside; the result is float64 where ``x`` is, else
+    float32.
 
     >>> import jax, jax.numpy as jnp
     >>> from geojax.models import DigitClassifier
@@ -65,12 +67,14 @@ class DigitClassifier(eqx.Module):
         self.inner = eqx.nn.Linear(16 * coarse, num_features, dtype=_DTYPE, key=keys[5])
         self.outer = eqx.nn.Linear(num_features, 10, dtype=_DTYPE, key=keys[6])
 
-    def __call__(self, x: Float[Array, "1 28 28"]) -> Float[Array, "10"]:
+    def __call__(self, x: Numbers) -> Float[Array, "10"]:
         """Logits; `jax.nn.softmax` of them are probabilities."""
+        (x,) = as_images("1 28 28", x=x)
         return self.outer(self._features(x)).astype(x.dtype)
 
-    def features(self, x: Float[Array, "1 28 28"]) -> Float[Array, " features"]:
+    def features(self, x: Numbers) -> Float[Array, " features"]:
         """What the last layer, which is linear, sees."""
+        (x,) = as_images("1 28 28", x=x)
         return self._features(x).astype(x.dtype)
 
     @eqx.filter_jit

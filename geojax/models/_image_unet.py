@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Integer, Key, Real
 
+from .._arrays import Numbers, as_floating, refuse_pixels
+
 # Weights are float32 whatever the session's default: a checkpoint means the same everywhere.
 _DTYPE = jnp.float32
 
@@ -126,9 +128,11 @@ class ImageUNet(eqx.Module):
     None for the null class (unconditional); a traced label out of range gives NaN. ``height`` and
     ``width`` must be divisible by ``patch * 2^(len(widths) - 1)``.
 
-    Weights are float32 and so is the arithmetic inside; the result has the dtype of ``x``.
+    Weights are float32 and so is the arithmetic inside; the result is float64 where ``x`` is, else
+    float32.
 
-    **Raises:** `ValueError` on a wrong shape or an integer label out of range.
+    **Raises:** `ValueError` on a wrong shape, on images of integers, or an integer label out of
+    range.
 
     >>> import jax, jax.numpy as jnp
     >>> from geojax.models import ImageUNet
@@ -197,10 +201,12 @@ class ImageUNet(eqx.Module):
 
     def __call__(
         self,
-        x: Float[Array, "channels height width"],
+        x: Numbers,
         t: Real[Array, ""] | float,
         label: Integer[Array, ""] | int | None = None,
     ) -> Float[Array, "channels height width"]:
+        refuse_pixels("x", x)
+        x = as_floating("x", x)
         self._check(x, label)
         label = jnp.asarray(self.num_classes if label is None else label)
         return self._forward(x, jnp.asarray(t), label)

@@ -17,6 +17,8 @@ import pooch
 from jax.scipy.ndimage import map_coordinates
 from jaxtyping import Array, Float, UInt8
 
+from .._arrays import Numbers, as_floating, as_integers, refuse_pixels
+
 _MIRROR = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 # Of the uncompressed content, so that a recompressed file is recognised too.
 _SHA256 = {
@@ -76,9 +78,7 @@ def _content(name: str, data_dir: Path | str | None) -> bytes:
     return content
 
 
-def rotate(
-    image: Float[Array, "height width"], angle: Float[Array, ""] | float, fill: float = -1.0
-) -> Float[Array, "height width"]:
+def rotate(image: Numbers, angle: Numbers, fill: float = -1.0) -> Float[Array, "height width"]:
     """The image turned counter-clockwise about its centre, bilinear.
 
     ``angle`` is in radians; what comes from outside the image is ``fill``. Differentiable in both.
@@ -89,16 +89,19 @@ def rotate(
     Array([[0., 0.],
            [1., 0.]], dtype=...)
     """
+    refuse_pixels("image", image)
+    image = as_floating("image", image, "height width")
+    angle = as_floating("angle", angle, dtype=image.dtype)
     h, w = image.shape
     cy, cx = (h - 1) / 2, (w - 1) / 2
     rows, columns = jnp.arange(h, dtype=image.dtype) - cy, jnp.arange(w, dtype=image.dtype) - cx
     y, x = jnp.meshgrid(rows, columns, indexing="ij")
-    c, s = jnp.cos(angle).astype(image.dtype), jnp.sin(angle).astype(image.dtype)
+    c, s = jnp.cos(angle), jnp.sin(angle)
     coordinates = [c * y + s * x + cy, -s * y + c * x + cx]
     return map_coordinates(image - fill, coordinates, order=1, mode="constant") + fill
 
 
-def to_pixels(x: Float[Array, "..."]) -> UInt8[np.ndarray, "..."]:
+def to_pixels(x: Numbers) -> UInt8[np.ndarray, "..."]:
     """From the models' range [-1, 1] to 0 ... 255, clipped and rounded.
 
     >>> import jax.numpy as jnp
@@ -106,10 +109,12 @@ def to_pixels(x: Float[Array, "..."]) -> UInt8[np.ndarray, "..."]:
     >>> to_pixels(jnp.array([-1.5, -1.0, 0.2, 1.0])).tolist()
     [0, 0, 153, 255]
     """
+    refuse_pixels("x", x)
+    x = as_floating("x", x)
     return np.asarray(np.clip(np.rint((np.asarray(x) + 1) * 127.5), 0, 255), np.uint8)
 
 
-def from_pixels(pixels: UInt8[np.ndarray, "..."]) -> Float[Array, "..."]:
+def from_pixels(pixels: Numbers) -> Float[Array, "..."]:
     """From 0 ... 255 to the models' range [-1, 1].
 
     >>> import numpy as np
@@ -117,12 +122,11 @@ def from_pixels(pixels: UInt8[np.ndarray, "..."]) -> Float[Array, "..."]:
     >>> from_pixels(np.array([0, 255], np.uint8)).tolist()
     [-1.0, 1.0]
     """
+    pixels = as_integers("pixels", pixels)
     return jnp.asarray(pixels, dtype=jnp.result_type(float)) / 127.5 - 1
 
 
-def rotated_batch(
-    images: UInt8[Array, "n height width"], angles: Float[Array, " n"]
-) -> Float[Array, "n 1 height width"]:
+def rotated_batch(images: Numbers, angles: Numbers) -> Float[Array, "n 1 height width"]:
     """Digits turned by the given angles (radians), in [-1, 1], with a channel axis.
 
     >>> import jax.numpy as jnp
@@ -131,4 +135,6 @@ def rotated_batch(
     >>> rotated_batch(digits, jnp.array([0.0, 1.0])).shape
     (2, 1, 28, 28)
     """
+    images = as_integers("images", images, "n height width")
+    angles = as_floating("angles", angles, f"{len(images)}")
     return jax.vmap(rotate)(images.astype(angles.dtype) / 127.5 - 1, angles)[:, None]

@@ -3,6 +3,8 @@
 import numpy as np
 from jaxtyping import Array, Real
 
+from .._arrays import refuse_pixels
+
 COLOURS = {"LERP": "#4c78a8", "SLERP": "#54a24b", "geodesic": "#c8324b"}
 _OTHERS = ("#7b5ea7", "#b07d2b", "#3a9a9a", "#8c564b")
 BEYOND = "#e07b00"  # what lies past B
@@ -19,8 +21,9 @@ def pixels(images: Real[Array | np.ndarray, "..."]) -> np.ndarray:
 
     **Returns:** shape (..., height, width) for one channel, (..., height, width, 3) for three.
     Values are clipped; what is not finite becomes mid-grey. **Raises:** `ValueError` on another
-    number of channels.
+    number of channels, and on integers.
     """
+    refuse_pixels("images", images)
     images = np.asarray(images, dtype=np.float64)
     if images.ndim < 3 or images.shape[-3] not in (1, 3):
         raise ValueError(

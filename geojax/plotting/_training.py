@@ -6,6 +6,8 @@ import numpy as np
 from jaxtyping import Array, Real
 from matplotlib.figure import Figure
 
+from .._arrays import refuse_pixels
+
 Images = Real[Array | np.ndarray, "rows columns height width"]
 
 
@@ -61,6 +63,8 @@ def sample_sheet(
     >>> [axes.get_title() for axes in figure.axes]
     ['drawn', 'real']
     """
+    for heading, images in blocks.items():
+        refuse_pixels(f"blocks[{heading!r}]", images)
     numbers = {len(images) for images in blocks.values()}
     if row_labels:
         numbers.add(len(row_labels))

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, Real
 
+from .._arrays import takes_arrays
 from ._base import AbstractDensity, AbstractScore, _checked_time
 
 
@@ -43,6 +44,7 @@ class ProbeAveragedScore(eqx.Module):
     score: AbstractScore
     probes: _Probes
 
+    @takes_arrays("x")
     def __call__(self, x: Float[Array, "*shape"], args: Any = None) -> Float[Array, "*shape"]:
         return _average(self.score, self.probes, x, args)
 
@@ -53,9 +55,11 @@ class ProbeAveragedDensity(eqx.Module):
     score: AbstractDensity
     probes: _Probes
 
+    @takes_arrays("x")
     def __call__(self, x: Float[Array, "*shape"], args: Any = None) -> Float[Array, "*shape"]:
         return _average(self.score, self.probes, x, args)
 
+    @takes_arrays("x")
     def log_density(self, x: Float[Array, "*shape"], args: Any = None) -> Float[Array, ""]:
         """The average of ``log p_t`` over the noised points, divided by alpha.
 

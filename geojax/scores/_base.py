@@ -14,10 +14,11 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Real
 
+from .._arrays import ConvertsArrays, takes_arrays
 from ._schedule import AbstractSchedule
 
 
-class AbstractScore(eqx.Module):
+class AbstractScore(ConvertsArrays, eqx.Module):
     """The score of a noised density at every time in [0, 1].
 
     ``args`` carries what the score is conditioned on (a label, a prompt), untouched.
@@ -26,6 +27,7 @@ class AbstractScore(eqx.Module):
     schedule: eqx.AbstractVar[AbstractSchedule]
 
     @abc.abstractmethod
+    @takes_arrays("x")
     def __call__(
         self, x: Float[Array, "*shape"], t: Real[Array, ""] | float, args: Any = None
     ) -> Float[Array, "*shape"]:
@@ -38,10 +40,12 @@ class AbstractScore(eqx.Module):
         """
         return ScoreAt(self, _checked_time(t))
 
+    @takes_arrays("x")
     def predicted_noise(self, x, t, args: Any = None):
         """The predicted noise ``-sigma s``, of the shape of ``x``."""
         return -self.schedule.sigma(t).astype(x.dtype) * self(x, t, args)
 
+    @takes_arrays("x")
     def denoised(self, x, t, args: Any = None):
         """The predicted clean point ``(x + sigma^2 s) / alpha`` (Tweedie's formula)."""
         alpha = self.schedule.alpha(t).astype(x.dtype)
@@ -53,6 +57,7 @@ class AbstractDensity(AbstractScore):
     """A score whose log-density is known too, at every time."""
 
     @abc.abstractmethod
+    @takes_arrays("x")
     def log_density(
         self, x: Float[Array, "*shape"], t: Real[Array, ""] | float, args: Any = None
     ) -> Float[Array, ""]:
@@ -69,6 +74,7 @@ class ScoreAt(eqx.Module):
     score: AbstractScore
     t: Real[Array, ""] | float
 
+    @takes_arrays("x")
     def __call__(self, x: Float[Array, "*shape"], args: Any = None) -> Float[Array, "*shape"]:
         return self.score(x, self.t, args)
 
@@ -79,9 +85,11 @@ class DensityAt(eqx.Module):
     score: AbstractDensity
     t: Real[Array, ""] | float
 
+    @takes_arrays("x")
     def __call__(self, x: Float[Array, "*shape"], args: Any = None) -> Float[Array, "*shape"]:
         return self.score(x, self.t, args)
 
+    @takes_arrays("x")
     def log_density(self, x: Float[Array, "*shape"], args: Any = None) -> Float[Array, ""]:
         return self.score.log_density(x, self.t, args)
 

@@ -1,11 +1,14 @@
 """A condition that changes on the way from one point to another."""
 
+from functools import partial
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Real
 
+from .._arrays import as_floating
 from .._linalg import dot
 from ._base import AbstractScore
 from ._schedule import AbstractSchedule
@@ -40,8 +43,8 @@ class ConditionBetween(AbstractScore):
     """
 
     score: AbstractScore
-    clean: Float[Array, "2 *shape"]
-    noise: Float[Array, "2 *shape"]
+    clean: Float[Array, "2 *shape"] = eqx.field(converter=partial(as_floating, "clean"))
+    noise: Float[Array, "2 *shape"] = eqx.field(converter=partial(as_floating, "noise"))
 
     @property
     def schedule(self) -> AbstractSchedule:
@@ -53,7 +56,7 @@ class ConditionBetween(AbstractScore):
     ) -> Float[Array, "*shape"]:
         if not isinstance(args, tuple) or len(args) != 2:
             raise ValueError(f"args must be the pair of conditions, got {type(args).__name__}.")
-        a, b = self.schedule.add_noise(self.clean, self.noise, t)
+        a, b = self.schedule.add_noise(self.clean, self.noise, t).astype(x.dtype)
         square = dot(b - a, b - a)
         u = dot(x - a, b - a) / jnp.where(square > 0, square, 1.0)
         u = jnp.clip(u, 0, 1)

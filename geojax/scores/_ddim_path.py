@@ -7,14 +7,16 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, Real
 
+from .._arrays import Numbers, as_floating, takes_arrays
 from ._base import AbstractScore
 from ._flow import _level, _predict, ddim
 
 
+@takes_arrays("x")
 def ddim_path(
     score: AbstractScore,
     x: Float[Array, "*shape"],
-    ts: Float[Array, " levels"],
+    ts: Numbers,
     args: Any = None,
     *,
     eta: Real[Array, ""] | float = 0.0,
@@ -39,6 +41,7 @@ def ddim_path(
     >>> ddim_path(score, jnp.asarray([3.0, -1.0]), jnp.asarray([0.8, 0.5, 0.0]))[-1]
     Array([1., 1.], dtype=...)
     """
+    ts = as_floating("ts", ts, "levels")
     if len(ts) < 2:
         raise ValueError(f"ts must be at least two levels, got {len(ts)}.")
     drawn = not (isinstance(eta, (int, float)) and eta == 0)
@@ -84,6 +87,7 @@ class Inversion(NamedTuple):
     error: Float[Array, ""]
 
 
+@takes_arrays("x0")
 def ddim_inversion(
     score: AbstractScore,
     x0: Float[Array, "*shape"],

@@ -78,7 +78,7 @@ class Empirical(AbstractDensity):
             peak, total, moment = sums
             # The last chunk starts early, so as to end with the data; what it repeats is masked.
             first = jnp.minimum(start, n - chunk)
-            points = jax.lax.dynamic_slice_in_dim(self.data, first, chunk)
+            points = jax.lax.dynamic_slice_in_dim(self.data, first, chunk).astype(x.dtype)
             offsets = (alpha * points - x[None]).reshape(chunk, -1)
             logs = -jnp.sum(offsets**2, axis=1) / (2 * sigma**2)
             logs = jnp.where(first + jnp.arange(chunk) >= start, logs, -jnp.inf)

@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Integer, Key, Real
 
+from .._arrays import takes_arrays
 from ._base import AbstractScore
 from ._schedule import AbstractSchedule
 
@@ -29,6 +30,7 @@ T_MIN = 1e-3
 _FIRST_STEP = 0.01  # of the ODE; the controller adapts it
 
 
+@takes_arrays("x")
 def ddim(
     score: AbstractScore,
     x: Float[Array, "*shape"],
@@ -76,6 +78,7 @@ def _ddim(score, x, t_from, t_to, args, num_steps):
     return x
 
 
+@takes_arrays("x")
 def probability_flow(
     score: AbstractScore,
     x: Float[Array, "*shape"],
@@ -114,6 +117,7 @@ def probability_flow(
     return _flow(score, x, t_from, t_to, args, solver, tolerances)[0]
 
 
+@takes_arrays("x")
 def counted_probability_flow(
     score: AbstractScore,
     x: Float[Array, "*shape"],

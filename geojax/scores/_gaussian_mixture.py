@@ -79,6 +79,8 @@ class GaussianMixture(AbstractDensity):
             raise ValueError(f"x must have shape {self.means.shape[1:]}, got {x.shape}.")
         alpha = self.schedule.alpha(t).astype(x.dtype)
         sigma = self.schedule.sigma(t).astype(x.dtype)
+        own = self.means, self.scales, self.factors, self.logits
+        means, scales, factors, logits = jax.tree.map(lambda a: a.astype(x.dtype), own)
 
         def one(mean, scale, factors):
             base = jnp.sqrt((alpha * scale) ** 2 + sigma**2)
@@ -91,8 +93,8 @@ class GaussianMixture(AbstractDensity):
                 log_root = log_root + log_det_root
             return -(jnp.sum(white**2) + square) / 2 - log_root, -white / base
 
-        logs, scores = jax.vmap(one)(self.means, self.scales, self.factors)
-        return jax.nn.log_softmax(self.logits) + logs, scores
+        logs, scores = jax.vmap(one)(means, scales, factors)
+        return jax.nn.log_softmax(logits) + logs, scores
 
     def __call__(
         self, x: Float[Array, "*shape"], t: Real[Array, ""] | float, args: Any = None

@@ -8,15 +8,19 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float
 
+from .._arrays import takes_arrays
+
 
 class LogDensityScore(eqx.Module):
     """The gradient of a log-density, at one noise level: ``(x, args) -> s``."""
 
     function: Callable[[Array, Any], Array]
 
+    @takes_arrays("x")
     def __call__(self, x: Float[Array, "*shape"], args: Any = None) -> Float[Array, "*shape"]:
         return jax.grad(self.function)(x, args)
 
+    @takes_arrays("x")
     def log_density(self, x: Float[Array, "*shape"], args: Any = None) -> Float[Array, ""]:
         return self.function(x, args)
 

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, Real
 
+from .._arrays import Numbers, as_floating, takes_arrays
 from .._linalg import matmul
 from ._base import AbstractDensity
 from ._bessel import bessel_ratio, log_scaled_bessel
@@ -39,8 +40,11 @@ def random_embedding(
     return (columns * jnp.sign(jnp.diagonal(triangle))[None]).T
 
 
-def _orthonormal(rows: Array | None) -> Array | None:
-    if rows is None or rows.ndim != 2 or rows.shape[0] > rows.shape[1]:
+def _orthonormal(rows: Numbers | None) -> Array | None:
+    if rows is None:
+        return rows
+    rows = as_floating("embedding", rows)
+    if rows.ndim != 2 or rows.shape[0] > rows.shape[1]:
         return rows
     gram = matmul(rows, rows.T)
     bad = ~(jnp.max(jnp.abs(gram - jnp.eye(len(rows), dtype=rows.dtype))) < 1e-4)
@@ -144,12 +148,14 @@ class Shell(eqx.Module):
         if isinstance(self.width, (int, float)) and self.width <= 0:
             raise ValueError(f"width must be positive, got {self.width}.")
 
+    @takes_arrays("x")
     def __call__(self, x: Float[Array, "*shape"], args: Any = None) -> Float[Array, "*shape"]:
         inside = _projected(x, self.dim, self.embedding)
         r = _norm(inside)
         nearest = jnp.where(r > 0, self.radius / jnp.where(r > 0, r, 1), 1) * inside
         return (nearest - x) / self.width**2
 
+    @takes_arrays("x")
     def log_density(self, x: Float[Array, "*shape"], args: Any = None) -> Float[Array, ""]:
         inside = _projected(x, self.dim, self.embedding)
         square = (_norm(inside) - self.radius) ** 2 + jnp.sum((x - inside) ** 2)
@@ -178,6 +184,7 @@ def _projected(x: Array, dim: int, embedding: Array | None) -> Array:
         raise ValueError(f"x must have {need} entries, got shape {x.shape}.")
     if embedding is None:
         return jnp.where(jnp.arange(x.size) < dim, x.ravel(), 0).reshape(x.shape)
+    embedding = embedding.astype(x.dtype)
     coordinates = matmul(embedding, x.ravel())
     return matmul(coordinates, embedding).reshape(x.shape)
 

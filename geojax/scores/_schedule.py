@@ -13,8 +13,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Real
 
+from .._arrays import ConvertsArrays, takes_arrays
 
-class AbstractSchedule(eqx.Module):
+
+class AbstractSchedule(ConvertsArrays, eqx.Module):
     """What turns a time in [0, 1] into a noise level.
 
     Subclasses define `alpha` and `sigma`, smooth in ``t``; the rest follows.
@@ -40,6 +42,7 @@ class AbstractSchedule(eqx.Module):
         _, sigma_rate = jax.jvp(self.sigma, (t,), (one,))
         return alpha_rate, sigma_rate
 
+    @takes_arrays("x0", "eps")
     def add_noise(
         self, x0: Float[Array, "*shape"], eps: Float[Array, "*shape"], t: Real[Array, ""] | float
     ) -> Float[Array, "*shape"]:

@@ -8,9 +8,11 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Key, PyTree, Real, Scalar
 
+from .._arrays import takes_arrays
 from ._base import AbstractScore
 
 
+@takes_arrays("x0", "eps")
 def denoising_score_matching_loss(
     score: AbstractScore,
     x0: Float[Array, "*shape"],
@@ -43,6 +45,7 @@ def denoising_score_matching_loss(
     return jnp.mean(residual**2)
 
 
+@takes_arrays("x0")
 def batch_loss(
     score: AbstractScore,
     x0: Float[Array, "batch *shape"],
@@ -77,6 +80,7 @@ def batch_loss(
     return jnp.mean(jax.vmap(one)(x0, t, eps, args))
 
 
+@takes_arrays("x0")
 @eqx.filter_jit
 def training_step(
     score: AbstractScore,

@@ -3,8 +3,10 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
+from .._arrays import Numbers, as_floating
 from .._linalg import dot, matmul
 
 
@@ -25,11 +27,10 @@ class Clusters(eqx.Module):
     converged: Array
 
 
-@eqx.filter_jit
 def k_medoids(
-    distances: Float[Array, "points points"],
+    distances: Numbers,
     num_clusters: int,
-    weights: Float[Array, " points"] | None = None,
+    weights: Numbers | None = None,
     *,
     key: Key[Array, ""],
     num_starts: int = 4,
@@ -59,14 +60,23 @@ def k_medoids(
     >>> print(clusters.medoids, clusters.labels)
     [1 4] [0 0 0 1 1 1]
     """
-    num_points = len(distances)
-    if distances.ndim != 2 or distances.shape[1] != num_points:
+    distances = as_floating("distances", distances)
+    if distances.ndim != 2 or distances.shape[0] != distances.shape[1]:
         raise ValueError(f"distances must be a square matrix, got shape {distances.shape}.")
+    num_points = len(distances)
     if not 1 <= num_clusters <= num_points:
         raise ValueError(f"num_clusters must be from 1 to {num_points}, got {num_clusters}.")
     if num_starts < 1:
         raise ValueError(f"num_starts must be at least 1, got {num_starts}.")
-    weights = jnp.ones(num_points, distances.dtype) if weights is None else weights
+    weights = np.ones(num_points) if weights is None else weights
+    weights = as_floating("weights", weights, dtype=distances.dtype)
+    if weights.shape != (num_points,):
+        raise ValueError(f"weights must have shape ({num_points},), got {weights.shape}.")
+    return _clusters(distances, weights, num_clusters, key, num_starts, max_swaps)
+
+
+@eqx.filter_jit
+def _clusters(distances, weights, num_clusters: int, key, num_starts: int, max_swaps) -> Clusters:
     bad = ~jnp.all(jnp.isfinite(distances) & (distances >= 0))
     distances = eqx.error_if(
         distances,

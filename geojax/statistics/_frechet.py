@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int
 
+from .._arrays import Numbers, as_floating
 from .._linalg import tensordot
 from ..geodesics import (
     DISCRETISATION_TOLERANCE,
@@ -46,12 +47,12 @@ class FrechetMean(eqx.Module):
 
 def frechet_mean(
     metric: AbstractMetric,
-    points: Float[Array, "points *shape"],
-    weights: Array | None = None,
+    points: Numbers,
+    weights: Numbers | None = None,
     args: Any = None,
     *,
     solver: AbstractSolver | None = None,
-    init: Float[Array, "*shape"] | None = None,
+    init: Numbers | None = None,
     rtol: float | None = None,
     max_evaluations: int = 50,
     num_segments: int = 32,
@@ -96,7 +97,7 @@ def frechet_mean(
         middle = tensordot(weights, points, axes=1)
         squares = jax.vmap(lambda x: jnp.sum((x - middle) ** 2))(points)
         init = points[jnp.argmin(squares)]
-    init = jnp.asarray(init, points.dtype)
+    init = as_floating("init", init, dtype=points.dtype)
     if init.shape != points.shape[1:]:
         raise ValueError(
             f"init must have the shape of a point, {points.shape[1:]}, got {init.shape}."

@@ -13,6 +13,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int
 
+from .._arrays import Numbers, as_one_dtype
 from .._files import written_whole
 from ..geodesics import (
     DISCRETISATION_TOLERANCE,
@@ -23,6 +24,7 @@ from ..geodesics import (
 )
 from ..metrics import AbstractMetric
 from ._fingerprint import fingerprint
+from ._solves import as_points
 
 _SETTINGS = "settings.json"
 
@@ -63,8 +65,8 @@ class _Pairs(NamedTuple):
 
 def pairwise_distances(
     metric: AbstractMetric,
-    points: Float[Array, "points *shape"],
-    others: Float[Array, "others *shape"] | None = None,
+    points: Numbers,
+    others: Numbers | None = None,
     args: Any = None,
     *,
     solver: AbstractSolver | None = None,
@@ -106,9 +108,11 @@ def pairwise_distances(
     >>> print(found)
     3 x 3 distances by 3 geodesics, 0 not found
     """
-    points = jnp.asarray(points)
-    targets = points if others is None else jnp.asarray(others)
-    if points.ndim < 2 or targets.shape[1:] != points.shape[1:]:
+    points = as_points("points", points)
+    if others is not None:
+        points, others = as_one_dtype(points=points, others=as_points("others", others))
+    targets = points if others is None else others
+    if targets.shape[1:] != points.shape[1:]:
         raise ValueError(
             "points and others must hold points of one shape, (points, *shape), got "
             f"{points.shape} and {targets.shape}."

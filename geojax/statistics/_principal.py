@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
+from .._arrays import Numbers
 from .._linalg import dot, matmul, tensordot
 from ..geodesics import (
     DISCRETISATION_TOLERANCE,
@@ -18,7 +19,7 @@ from ..geodesics import (
 )
 from ..metrics import AbstractMetric
 from ._frechet import FrechetMean, frechet_mean
-from ._solves import exact_solver
+from ._solves import as_points, exact_solver
 
 
 class PrincipalGeodesics(eqx.Module):
@@ -104,9 +105,9 @@ class PrincipalGeodesics(eqx.Module):
 
 def principal_geodesics(
     metric: AbstractMetric,
-    points: Float[Array, "points *shape"],
+    points: Numbers,
     num_components: int,
-    weights: Array | None = None,
+    weights: Numbers | None = None,
     args: Any = None,
     *,
     solver: AbstractSolver | None = None,
@@ -150,6 +151,7 @@ def principal_geodesics(
     >>> bool(jnp.linalg.norm(nearest - points[0]) < 0.3)
     True
     """
+    points = as_points("points", points)
     most = min(len(points) - 1, points[0].size)
     if not 1 <= num_components <= most:
         raise ValueError(

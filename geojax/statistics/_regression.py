@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int
 
+from .._arrays import Numbers, as_floating
 from .._linalg import dot, tensordot
 from ..geodesics import (
     DISCRETISATION_TOLERANCE,
@@ -22,7 +23,7 @@ from ..metrics import AbstractMetric
 from ._descent import Evaluation, descend
 from ._frechet import FrechetMean, frechet_mean
 from ._results import FIT_RESULTS
-from ._solves import Solves, default_rtol, verdict
+from ._solves import Solves, as_points, default_rtol, verdict
 
 
 class GeodesicRegression(eqx.Module):
@@ -61,17 +62,18 @@ class GeodesicRegression(eqx.Module):
         """The share of the variance that the geodesic explains."""
         return 1 - self.variance / self.total_variance
 
-    def predict(self, times: Float[Array, " times"]) -> Float[Array, "times *shape"]:
+    def predict(self, times: Numbers) -> Float[Array, "times *shape"]:
         """The points of the geodesic at any times; NaN where the integration does not get there."""
+        times = as_floating("times", times, "times", dtype=self.point.dtype)
         shoot = _shots(self.metric, self.args, times - self.time, self.shooting)
         return shoot(self.point, self.velocity)
 
 
 def geodesic_regression(
     metric: AbstractMetric,
-    times: Float[Array, " points"],
-    points: Float[Array, "points *shape"],
-    weights: Array | None = None,
+    times: Numbers,
+    points: Numbers,
+    weights: Numbers | None = None,
     args: Any = None,
     *,
     solver: AbstractSolver | None = None,
@@ -120,7 +122,8 @@ def geodesic_regression(
     >>> print(jnp.round(fit.velocity, 6), jnp.round(fit.predict(jnp.zeros(1))[0], 6))
     [ 2. -1.] [1. 3.]
     """
-    times = jnp.asarray(times, points.dtype)
+    points = as_points("points", points)
+    times = as_floating("times", times, dtype=points.dtype)
     if times.shape != (len(points),):
         raise ValueError(f"times must have shape ({len(points)},), got {times.shape}.")
     options = {

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optimistix as optx
 from jaxtyping import Array, Float
 
+from .._arrays import Numbers, as_floating
 from .._linalg import dot
 from ..geodesics import RESULTS, GaussNewton, GeodesicSolution, PathEnergy, geodesic_batch
 from ..metrics import AbstractMetric, AbstractSumOfSquaresMetric
@@ -68,20 +69,27 @@ def check_sample(metric, points, weights) -> tuple[Array, Array]:
     """The points, and their weights with sum 1."""
     if not isinstance(metric, AbstractMetric):
         raise ValueError(f"metric must be a geojax metric, got {type(metric).__name__}.")
-    points = jnp.asarray(points)
-    if points.ndim < 2 or len(points) == 0:
-        raise ValueError(
-            f"points must hold at least one point, shape (points, *shape), got {points.shape}."
-        )
+    points = as_points("points", points)
     if weights is None:
         return points, jnp.full(len(points), 1 / len(points), points.dtype)
-    weights = jnp.asarray(weights, points.dtype)
+    weights = as_floating("weights", weights, dtype=points.dtype)
     if weights.shape != (len(points),):
         raise ValueError(f"weights must have shape ({len(points)},), got {weights.shape}.")
     total = jnp.sum(weights)
     bad = ~(jnp.all(weights >= 0) & (total > 0) & jnp.isfinite(total))
     weights = eqx.error_if(weights, bad, "weights must be finite, at least 0, and not all 0.")
     return points, weights / total
+
+
+def as_points(name: str, value: Numbers) -> Array:
+    """At least one point, shape (points, *shape)."""
+    points = as_floating(name, value, "points *shape")
+    if points.ndim < 2:
+        raise ValueError(
+            f"{name} must hold points, shape (points, *shape), got {points.shape}. Numbers are "
+            "points of shape (1,)."
+        )
+    return points
 
 
 def default_rtol(dtype) -> float:

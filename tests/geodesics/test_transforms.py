@@ -146,9 +146,8 @@ def test_one_segment_is_the_straight_line():
     [
         ({"metric": lambda x: x}, "metric must be a geojax metric, got function"),
         ({"x1": jnp.zeros(3)}, "x0 and x1 must have one shape"),
-        ({"x1": jnp.zeros(2, jnp.float32)}, "x0 and x1 must have one dtype"),
-        ({"x0": jnp.zeros(2, int)}, "x0 must be float32 or float64, got int64"),
-        ({"x1": jnp.zeros(2, jnp.bfloat16)}, "x1 must be float32 or float64, got bfloat16"),
+        ({"x1": jnp.zeros(2, complex)}, "x1 must be real, got complex128"),
+        ({"x0": jnp.zeros(0), "x1": jnp.zeros(0)}, r"x0 must not be empty, got shape \(0,\)"),
         ({"num_segments": 0}, "num_segments must be at least 1, got 0"),
         ({"max_steps": -1}, "max_steps must be at least 0, got -1"),
         ({"init": jnp.zeros((4, 3))}, "init must hold at least two nodes"),

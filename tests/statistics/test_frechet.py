@@ -117,8 +117,8 @@ def test_failures_are_results():
 @pytest.mark.parametrize(
     "change, message",
     [
-        ({"points": jnp.zeros(3)}, "points must hold at least one point"),
-        ({"points": jnp.zeros((0, 3))}, "points must hold at least one point"),
+        ({"points": jnp.zeros(3)}, r"points must hold points, shape \(points, \*shape\), got \(3,"),
+        ({"points": jnp.zeros((0, 3))}, r"points must have shape .* not be empty, got \(0, 3\)"),
         ({"weights": jnp.ones(3)}, r"weights must have shape \(5,\), got \(3,\)"),
         ({"init": jnp.zeros(3)}, "init must have the shape of a point"),
         ({"metric": None}, "metric must be a geojax metric"),

@@ -6,8 +6,9 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Integer
+from jaxtyping import Array, Float
 
+from ..._arrays import Numbers, as_integers
 from ._attention import attend
 from ._config import choice, number, positive, read_fields
 from ._layers import Embedding, LayerNorm, Linear, wide
@@ -154,7 +155,8 @@ class TextEncoder(eqx.Module):
         )
         self.final_layer_norm, self.width = LayerNorm(width, eps), width
 
-    def __call__(self, tokens: Integer[Array, " tokens"]) -> Float[Array, "tokens width"]:
+    def __call__(self, tokens: Numbers) -> Float[Array, "tokens width"]:
+        tokens = as_integers("tokens", tokens, "tokens")
         longest = len(self.embeddings.position_embedding.weight)
         if len(tokens) > longest:
             raise ValueError(f"tokens must be at most {longest}, got {len(tokens)}.")

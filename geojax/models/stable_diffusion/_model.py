@@ -7,6 +7,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Real
 
+from ..._arrays import Numbers
 from ...scores import AbstractScore, ClassifierFreeGuidance, ScaledLinear, VPLinear
 from ._attention import Implementation
 from ._clip import TextEncoder
@@ -69,7 +70,7 @@ class StableDiffusion(eqx.Module):
         """The text condition, (77, width), float32. **Raises:** `ValueError` as `Tokenizer`."""
         return self.text_encoder(jnp.asarray(self.tokenizer(text)))
 
-    def encode_image(self, pixels: Float[Array, "c height width"]) -> Float[Array, "c_latent h w"]:
+    def encode_image(self, pixels: Numbers) -> Float[Array, "c_latent h w"]:
         """Scaled latents (4, height / 8, width / 8) of pixels (3, height, width) in [-1, 1].
 
         The mean of the encoder's distribution. **Raises:** `ValueError` when a side is not
@@ -77,9 +78,7 @@ class StableDiffusion(eqx.Module):
         """
         return self.vae.encode(pixels)
 
-    def decode_latents(
-        self, latents: Float[Array, "c_latent h w"]
-    ) -> Float[Array, "c height width"]:
+    def decode_latents(self, latents: Numbers) -> Float[Array, "c height width"]:
         """Pixels, about in [-1, 1], of scaled latents."""
         return self.vae.decode(latents)
 
@@ -112,9 +111,10 @@ def load(
 
     - ``folder``: with ``unet``, ``vae``, ``text_encoder``, ``tokenizer`` and ``scheduler`` in it;
       weights in safetensors (whole or in shards) or Flax's msgpack, configurations in JSON.
-    - ``dtype``: of the weights and the networks' arithmetic; what goes in and comes out keeps its
-      own. bfloat16 halves memory and suits GPUs. In float16 the autoencoder may overflow: it is
-      kept in float32 unless its config has ``"force_upcast": false``, whose default is true.
+    - ``dtype``: of the weights and the networks' arithmetic; what goes in and comes out is
+      float32 or float64. bfloat16 halves memory and suits GPUs. In float16 the autoencoder may
+      overflow: it is kept in float32 unless its config has ``"force_upcast": false``, whose default
+      is true.
     - ``attention``, ``remat``: of the U-Net, see `UNet`.
 
     Nothing is ever downloaded. Every tensor of the files must have its place, and every parameter

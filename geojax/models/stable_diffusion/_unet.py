@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Real
 
+from ..._arrays import Numbers, as_floating
 from ._attention import Implementation, Transformer
 from ._config import flag, group_count, kinds, number, positive, positives, read_fields
 from ._layers import Conv, GroupNorm, Linear, Resample, ResnetBlock
@@ -100,8 +101,8 @@ class UNet(eqx.Module):
 
     ``latents`` have shape (4, h, w) with h and w divisible by ``unit`` (8: images by 64);
     ``timestep`` is the checkpoint's own, 0 ... 999, whole or not; ``text`` has shape (tokens,
-    width). The arithmetic is that of the weights' dtype, the result has the dtype of ``latents``.
-    The weights are zero until `load` fills them.
+    width). The arithmetic is that of the weights' dtype; the result is float64 where ``latents``
+    are, else float32. The weights are zero until `load` fills them.
 
     **Raises:** `ValueError` on a config that is not supported, with the field's name; on a wrong
     shape when called.
@@ -207,10 +208,12 @@ class UNet(eqx.Module):
 
     def __call__(
         self,
-        latents: Float[Array, "c_in h w"],
+        latents: Numbers,
         timestep: Real[Array, ""] | float,
-        text: Float[Array, "tokens width"],
+        text: Numbers,
     ) -> Float[Array, "c_out h w"]:
+        latents = as_floating("latents", latents, f"{self.in_channels} h w")
+        text = as_floating("text", text, "tokens width")
         self._check(latents, text)
         return self._forward(latents, jnp.asarray(timestep), text)
 
@@ -248,11 +251,11 @@ class UNet(eqx.Module):
         return (eqx.filter_checkpoint(layer) if self.remat else layer)(resnet, attention, x)
 
     def _check(self, latents, text):
-        c, h, w = latents.shape
-        if c != self.in_channels or h % self.unit or w % self.unit:
+        _, h, w = latents.shape
+        if h % self.unit or w % self.unit:
             raise ValueError(
                 f"latents must have shape ({self.in_channels}, h, w) with h and w divisible by "
-                f"{self.unit}, got {latents.shape}. Batches are for jax.vmap."
+                f"{self.unit}, got {latents.shape}."
             )
         if text.shape[-1] != self.text_width:
             raise ValueError(

@@ -7,6 +7,7 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float
 
+from ..._arrays import Numbers, as_floating, as_images
 from ._attention import Attention
 from ._config import flag, group_count, kinds, number, positive, positives, read_fields
 from ._layers import Conv, GroupNorm, Resample, ResnetBlock
@@ -125,11 +126,12 @@ class Autoencoder(eqx.Module):
 
     ``config`` are the fields of the checkpoint's ``vae/config.json``. Latents are the *mean* of the
     encoder's distribution times ``scaling_factor``, so that encoding is deterministic. The
-    arithmetic is that of the weights' dtype, results have the dtype of what came in. The weights
-    are zero until `load` fills them; ``force_upcast`` says that float16 is too narrow for them.
+    arithmetic is that of the weights' dtype; results are float64 where what came in is, else
+    float32. The weights are zero until `load` fills them; ``force_upcast`` says that float16 is too
+    narrow for them.
 
     **Raises:** `ValueError` on a config that is not supported, with the field's name; on a wrong
-    shape when called.
+    shape, or pixels in 0 ... 255, when called.
 
     >>> import jax.numpy as jnp
     >>> from geojax.models.stable_diffusion import Autoencoder
@@ -174,23 +176,20 @@ class Autoencoder(eqx.Module):
         self.scaling_factor = number(_WHERE, "scaling_factor", fields["scaling_factor"])
         self.force_upcast = flag(_WHERE, "force_upcast", fields["force_upcast"])
 
-    def encode(self, pixels: Float[Array, "c height width"]) -> Float[Array, "c_latent h w"]:
+    def encode(self, pixels: Numbers) -> Float[Array, "c_latent h w"]:
         """Scaled latents of an image."""
-        c, height, width = pixels.shape
-        if c != self.channels or height % self.unit or width % self.unit:
+        (pixels,) = as_images(f"{self.channels} height width", pixels=pixels)
+        _, height, width = pixels.shape
+        if height % self.unit or width % self.unit:
             raise ValueError(
                 f"pixels must have shape ({self.channels}, height, width) with height and width "
-                f"divisible by {self.unit}, got {pixels.shape}. Batches are for jax.vmap."
+                f"divisible by {self.unit}, got {pixels.shape}."
             )
         return self._encode(pixels)
 
-    def decode(self, latents: Float[Array, "c_latent h w"]) -> Float[Array, "c height width"]:
+    def decode(self, latents: Numbers) -> Float[Array, "c height width"]:
         """The image of scaled latents."""
-        if latents.shape[0] != self.latent_channels:
-            raise ValueError(
-                f"latents must have shape ({self.latent_channels}, h, w), got {latents.shape}. "
-                "Batches are for jax.vmap."
-            )
+        latents = as_floating("latents", latents, f"{self.latent_channels} h w")
         return self._decode(latents)
 
     @eqx.filter_jit

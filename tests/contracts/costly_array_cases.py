@@ -1,0 +1,263 @@
+"""Every public function of arrays that compiles a solver or a network, as in `array_cases`."""
+
+import functools
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import geojax
+from geojax import evaluation, interpolation, models, scores
+from geojax.models import stable_diffusion
+
+from .array_cases import (
+    CLEAN,
+    CORNER,
+    FLAT,
+    KEY,
+    LINE,
+    MIXTURE,
+    POINTS,
+    RGB,
+    TS,
+    A,
+    B,
+    Case,
+    V,
+    W,
+    between,
+    case,
+    of_manifold,
+)
+
+
+@functools.cache
+def small_unet():
+    return models.ImageUNet(widths=(8,), num_middle=1, patch=2, key=KEY)
+
+
+@functools.cache
+def classifier():
+    return models.DigitClassifier(widths=(4, 4), num_features=8, key=KEY)
+
+
+def filled(module):
+    """With weights that are not all zero."""
+    leaves, tree = jax.tree.flatten(eqx.filter(module, eqx.is_array))
+    rng = np.random.default_rng(0)
+    leaves = [jnp.asarray(0.1 * rng.normal(size=leaf.shape), jnp.float32) for leaf in leaves]
+    return eqx.combine(jax.tree.unflatten(tree, leaves), module)
+
+
+@functools.cache
+def autoencoder():
+    blocks = {"down_block_types": ["DownEncoderBlock2D"] * 2, "block_out_channels": [8, 8]}
+    blocks |= {"up_block_types": ["UpDecoderBlock2D"] * 2, "norm_num_groups": 4}
+    return filled(stable_diffusion.Autoencoder(blocks))
+
+
+@functools.cache
+def unet():
+    blocks = {"down_block_types": ["CrossAttnDownBlock2D"], "block_out_channels": [8]}
+    blocks |= {"up_block_types": ["CrossAttnUpBlock2D"], "cross_attention_dim": 6}
+    return filled(stable_diffusion.UNet(blocks | {"norm_num_groups": 4, "attention_head_dim": 2}))
+
+
+@functools.cache
+def fits():
+    times = jnp.asarray([0.0, 1.0, 2.0, 3.0])
+    return (
+        geojax.principal_geodesics(FLAT, POINTS, 2, num_segments=2),
+        geojax.geodesic_regression(FLAT, times, POINTS, num_segments=2),
+    )
+
+
+LATENT = np.arange(256).reshape(4, 8, 8) % 3
+TWO = {"num_segments": 2}
+PAIR = {"x0": A, "x1": B}
+
+COSTLY: dict[str, list[Case]] = {
+    "counted_probability_flow": [
+        case(lambda x: scores.counted_probability_flow(MIXTURE, x, 0.5, 0.1), x=A)
+    ],
+    "probability_flow": [case(lambda x: scores.probability_flow(MIXTURE, x, 0.5, 0.1), x=A)],
+    "batch_loss": [case(lambda x0: scores.batch_loss(MIXTURE, x0, None, key=KEY), x0=POINTS)],
+    "geodesic": [
+        case(lambda x0, x1: geojax.geodesic(FLAT, x0, x1, **TWO), **PAIR),
+        case(lambda init: geojax.geodesic(FLAT, A, B, init=init, **TWO), init=[A, V, B]),
+        case(lambda ts: geojax.geodesic(FLAT, A, B, ts=ts, num_segments=1), ts=TS),
+    ],
+    "distance": [case(lambda x0, x1: geojax.distance(FLAT, x0, x1, **TWO), **PAIR)],
+    "log_map": [case(lambda x0, x1: geojax.log_map(FLAT, x0, x1, **TWO), **PAIR)],
+    "exponential_map": [case(lambda x0, v0: geojax.exponential_map(FLAT, x0, v0), x0=A, v0=V)],
+    "geodesic_batch": [
+        case(lambda x0, x1: geojax.geodesic_batch(FLAT, x0, x1, **TWO), x0=A, x1=POINTS),
+        case(
+            lambda init: geojax.geodesic_batch(FLAT, [A], [B], init=init, **TWO), init=[[A, V, B]]
+        ),
+    ],
+    "robust_geodesic": [
+        case(
+            lambda x0, x1, samples: geojax.robust_geodesic(
+                FLAT, x0, x1, samples=samples, neighbours=1, **TWO
+            ),
+            samples=POINTS,
+            **PAIR,
+        ),
+        case(lambda starts: geojax.robust_geodesic(FLAT, A, B, starts=[starts]), starts=[A, V, B]),
+    ],
+    "compile_geodesic": [case(lambda x: geojax.compile_geodesic(FLAT, x, **TWO)(x, x), x=A)],
+    "jacobi_field": [
+        case(
+            lambda x0, v0, field, derivative: geojax.jacobi_field(FLAT, x0, v0, field, derivative),
+            x0=A,
+            v0=V,
+            field=W,
+            derivative=B,
+        )
+    ],
+    "exponential_derivative": [
+        case(lambda x0, v0, w: geojax.exponential_derivative(FLAT, x0, v0, w), x0=A, v0=V, w=W)
+    ],
+    "parallel_transport": [
+        case(lambda v0, ts: geojax.parallel_transport(FLAT, LINE, v0, ts=ts).vector, v0=V, ts=TS)
+    ],
+    "riemannian_gradient_descent": [
+        case(
+            lambda x0: geojax.riemannian_gradient_descent(
+                FLAT, lambda x: jnp.sum(x**2), x0, learning_rate=0.1, num_steps=2
+            ),
+            x0=A,
+        )
+    ],
+    "intrinsic_dimension": [
+        case(
+            lambda x0, ts: geojax.intrinsic_dimension(MIXTURE, x0, ts, key=KEY, num_values=2),
+            x0=A,
+            ts=[1.0],
+        )
+    ],
+    "frechet_mean": [
+        case(
+            lambda points, weights, init: geojax.frechet_mean(
+                FLAT, points, weights, init=init, **TWO
+            ),
+            points=POINTS,
+            weights=[1.0, 2.0, 1.0, 1.0],
+            init=A,
+        )
+    ],
+    "principal_geodesics": [
+        case(
+            lambda points, weights: geojax.principal_geodesics(FLAT, points, 1, weights, **TWO),
+            points=POINTS,
+            weights=[1.0, 2.0, 1.0, 1.0],
+        )
+    ],
+    "geodesic_regression": [
+        case(
+            lambda times, points: geojax.geodesic_regression(FLAT, times, points, **TWO).velocity,
+            times=[0.0, 1.0, 2.0, 3.0],
+            points=[[0.0, 1.0], [1.0, 2.0], [2.0, 4.0], [3.0, 4.0]],
+        )
+    ],
+    "PrincipalGeodesics": [
+        case(lambda x: fits()[0].project(x), x=A),
+        case(lambda coordinates: fits()[0].reconstruct(coordinates), coordinates=V),
+    ],
+    "GeodesicRegression": [case(lambda times: fits()[1].predict(times), times=TS)],
+    "pairwise_distances": [
+        case(
+            lambda points, others: geojax.pairwise_distances(FLAT, points, others, **TWO),
+            points=POINTS[:2],
+            others=POINTS[2:],
+        )
+    ],
+    "Nao": between(interpolation.Nao(num_segments=2, throw=False)),
+    "nao_centroid": [
+        case(
+            lambda seeds: interpolation.nao_centroid(seeds, num_segments=2, throw=False),
+            seeds=[V, W],
+        )
+    ],
+    "GeodesicInterpolator": between(geojax.GeodesicInterpolator(FLAT, num_segments=2)),
+    "ExtendedGeodesic": [
+        case(
+            lambda ts: geojax.GeodesicInterpolator(FLAT, num_segments=2).solve(A, B).evaluate(ts),
+            ts=TS,
+        )
+    ],
+    "compare": [
+        case(
+            lambda image_a, image_b: (
+                interpolation.compare(
+                    CLEAN,
+                    geojax.GeodesicInterpolator(FLAT, num_segments=2),
+                    image_a,
+                    image_b,
+                    key=KEY,
+                )
+                .records["SLERP"]
+                .points
+            ),
+            image_a=A,
+            image_b=B,
+            _images=("image_a", "image_b"),
+        )
+    ],
+    "compare_latents": [
+        case(
+            lambda latents, given: (
+                interpolation.compare_latents(
+                    MIXTURE,
+                    latents,
+                    given,
+                    decode=lambda z: z,
+                    conditions=(None, None),
+                    t=0.5,
+                    key=KEY,
+                    num_segments=2,
+                    frames=2,
+                    num_steps=1,
+                )
+                .records["SLERP"]
+                .points
+            ),
+            latents=[A, B],
+            given=[A, B],
+        )
+    ],
+    "inspect_score": [
+        case(
+            lambda images: (
+                evaluation.inspect_score(
+                    MIXTURE, images, (0.5,), key=KEY, num_values=2, num_pairs=1
+                ).deviation
+            ),
+            images=POINTS,
+            _images=("images",),
+        )
+    ],
+    "Torus": of_manifold(evaluation.Torus(2.0, 1.0), [3.0, 0.0, 0.0], [0.0, 3.0, 0.0])[:1],
+    "CurveTimesInterval": of_manifold(
+        evaluation.CurveTimesInterval(CORNER, 4.0), [0.0, 0.0, 0.0], [2.0, 1.0, 4.0]
+    ),
+    "TwoMoons": of_manifold(evaluation.TwoMoons(), [-1.0, 0.0], [0.0, 1.0])[:1],
+    "ImageUNet": [case(lambda x: small_unet()(x, 0.5), x=np.ones((1, 4, 4)), _images=("x",))],
+    "DigitClassifier": [
+        case(lambda x: classifier()(x), x=np.ones((1, 28, 28)), _images=("x",)),
+        case(lambda x: classifier().features(x), x=np.ones((1, 28, 28)), _images=("x",)),
+    ],
+    "Autoencoder": [
+        case(
+            lambda pixels: autoencoder().encode(pixels),
+            pixels=RGB[:, :8, :8],
+            _images=("pixels",),
+        ),
+        case(lambda latents: autoencoder().decode(latents), latents=LATENT[:, :4, :4]),
+    ],
+    "UNet": [
+        case(lambda latents, text: unet()(latents, 981, text), latents=LATENT, text=np.ones((7, 6)))
+    ],
+}

@@ -22,6 +22,7 @@ def benchmark(monkeypatch):
     return importlib.import_module
 
 
+@pytest.mark.slow
 def test_solvers(benchmark, monkeypatch, tmp_path):
     solvers = benchmark("solvers")
     ring, ends = geojax.Shell(2.0, 0.5), (jnp.asarray([2.0, 0.0]), jnp.asarray([0.0, 2.0]))
@@ -48,6 +49,7 @@ def test_a_row_takes_the_place_of_its_like(benchmark, tmp_path):
     assert {row["commit"] for row in result["rows"]} == {result["origin"]["commit"]}
 
 
+@pytest.mark.slow
 def test_work_precision(benchmark, tmp_path):
     """Without peers: all contenders lower the same true energy, and the figure is drawn."""
     out = tmp_path / "work.json"
@@ -118,6 +120,7 @@ def test_the_peers_score_is_ours(benchmark):
     np.testing.assert_allclose(recording.ring_score(np.asarray(x), values, np), ours, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_stable_diffusion(benchmark, monkeypatch, tmp_path):
     """At its smallest, without torch: every section is there and counts what it ran."""
     script, out = benchmark("stable_diffusion"), tmp_path / "stable_diffusion.json"
@@ -138,13 +141,10 @@ def test_stable_diffusion(benchmark, monkeypatch, tmp_path):
     assert result["torch"] is None and result["peak_gib"]["process"] > 0
 
 
-@pytest.mark.parametrize(
-    ("readme", "name"),
-    [(".", "rotated_mnist"), ("geojax/experiments", "rotated_mnist_2_pairs")],
-)
-def test_the_readme_has_the_table_of_rotated_mnist(benchmark, readme, name):
-    results = ROOT / "benchmarks" / "results" / name
-    content = json.loads((results / "rotated_mnist.json").read_text())
+@pytest.mark.parametrize("name", ["rotated_mnist", "rotated_mnist_2_pairs"])
+def test_results_say_where_they_come_from_and_make_a_table(benchmark, name):
+    path = ROOT / "benchmarks" / "results" / name / "rotated_mnist.json"
+    content = json.loads(path.read_text())
     assert {"command", "commit", "machine", "versions"} <= set(content["about"])
-    text = (ROOT / readme / "README.md").read_text()
-    assert benchmark("experiments").markdown(content) in text
+    _, rule, *rows = benchmark("experiments").markdown(content).strip().splitlines()
+    assert len(rows) > 10 and {row.count("|") for row in rows} == {rule.count("|")}

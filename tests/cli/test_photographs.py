@@ -44,6 +44,7 @@ def bytes_for_words(monkeypatch):
     monkeypatch.setattr(Tokenizer, "__call__", tokens)
 
 
+@pytest.mark.slow
 def test_two_photographs_under_two_prompts(
     geojax_command, folder, photographs, bytes_for_words, tmp_path
 ):
@@ -77,6 +78,7 @@ def test_two_photographs_under_two_prompts(
         np.testing.assert_array_equal(one, two)
 
 
+@pytest.mark.slow
 def test_another_metric_and_the_probability_flow(
     geojax_command, folder, pictures, bytes_for_words, tmp_path
 ):
@@ -94,6 +96,7 @@ def test_another_metric_and_the_probability_flow(
     assert figures["network_evaluations"] >= figures["score_evaluations"] + 2 * 10
 
 
+@pytest.mark.slow
 def test_extrapolation_under_guidance_by_the_default_rule(
     geojax_command, folder, pictures, tmp_path
 ):

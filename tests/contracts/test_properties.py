@@ -120,57 +120,78 @@ def is_good(solution) -> bool:
     return bool(solution.result == RESULTS.successful)
 
 
-@FEW
-@given(seeds, st.floats(-3, 3), directions, directions)
-def test_what_every_solution_promises(seed, power, a, b):
+def test_what_every_solution_promises():
     """Found or not: its ends, its energy below the straight line's, the order of its figures."""
-    metric = stein(seed, 10**power)
-    solution = solved(metric, jnp.asarray(a), jnp.asarray(b))
-    xs = np.asarray(solution.curve.xs)
-    np.testing.assert_array_equal(xs[[0, -1]], [a, b])
-    assert np.all(np.isfinite(xs))
-    energy, stats = float(solution.energy), solution.stats
-    assert energy >= np.linalg.norm(b - a) ** 2 / 2 * (1 - 1e-12)
-    line = float(straight(metric, jnp.asarray(a), jnp.asarray(b)))
-    assert energy <= line * (1 + 1e-9) + 1e-25  # the digits of points that coincide
-    assert float(solution.length) ** 2 / 2 <= energy * (1 + 1e-9)
-    if is_good(solution):
-        assert solution.message == "successful"
-        assert float(stats["lower_bound"]) <= float(solution.length) * (1 + 1e-6)
-        assert abs(float(stats["energy_fine"]) / max(energy, 1e-30) - 1) < 0.06 or energy < 1e-20
-    else:
-        assert len(solution.message) > 20  # a remedy
+    good = []
+
+    @FEW
+    @given(seeds, st.floats(-3, 3), directions, directions)
+    def check(seed, power, a, b):
+        metric = stein(seed, 10**power)
+        solution = solved(metric, jnp.asarray(a), jnp.asarray(b))
+        xs = np.asarray(solution.curve.xs)
+        np.testing.assert_array_equal(xs[[0, -1]], [a, b])
+        assert np.all(np.isfinite(xs))
+        energy, stats = float(solution.energy), solution.stats
+        assert energy >= np.linalg.norm(b - a) ** 2 / 2 * (1 - 1e-12)
+        line = float(straight(metric, jnp.asarray(a), jnp.asarray(b)))
+        assert energy <= line * (1 + 1e-9) + 1e-25  # the digits of points that coincide
+        assert float(solution.length) ** 2 / 2 <= energy * (1 + 1e-9)
+        good.append(is_good(solution))
+        if good[-1]:
+            assert solution.message == "successful"
+            assert float(stats["lower_bound"]) <= float(solution.length) * (1 + 1e-6)
+            fine = float(stats["energy_fine"])
+            assert abs(fine / max(energy, 1e-30) - 1) < 0.06 or energy < 1e-20
+        else:
+            assert len(solution.message) > 20  # a remedy
+
+    check()
+    assert 5 <= sum(good) <= len(good) - 5
 
 
-@FEW
-@given(seeds, st.floats(-3, 2), directions, directions, st.floats(0, 2 * np.pi))
-def test_symmetries(seed, power, a, b, angle):
+def test_symmetries():
     """Turned and run backwards, a problem has the turned and reversed geodesic."""
-    score, lam = blobs(seed), jnp.asarray(10**power)
-    rotation = np.eye(D)
-    rotation[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
-    turned = eqx.tree_at(lambda s: s.centres, score, score.centres @ rotation.T)
-    one = solved(geojax.SteinScoreMetric(score, lam), *map(jnp.asarray, (a, b)))
-    ends = map(jnp.asarray, (rotation @ b, rotation @ a))
-    two = solved(geojax.SteinScoreMetric(turned, lam), *ends)
-    if is_good(one) and is_good(two):
-        # Each may have found a minimum of its own; what has the same energy is the same path.
-        energies = float(one.energy), float(two.energy)
-        if abs(energies[0] - energies[1]) < 1e-6 * energies[0]:
-            back = np.asarray(two.curve.xs)[::-1] @ rotation
-            np.testing.assert_allclose(back, one.curve.xs, atol=2e-2 * np.linalg.norm(b - a))
+    compared = []
+
+    @FEW
+    @given(seeds, st.floats(-3, 2), directions, directions, st.floats(0, 2 * np.pi))
+    def check(seed, power, a, b, angle):
+        score, lam = blobs(seed), jnp.asarray(10**power)
+        rotation = np.eye(D)
+        rotation[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+        turned = eqx.tree_at(lambda s: s.centres, score, score.centres @ rotation.T)
+        one = solved(geojax.SteinScoreMetric(score, lam), *map(jnp.asarray, (a, b)))
+        ends = map(jnp.asarray, (rotation @ b, rotation @ a))
+        two = solved(geojax.SteinScoreMetric(turned, lam), *ends)
+        if is_good(one) and is_good(two):
+            # Each may have found a minimum of its own; what has the same energy is the same path.
+            energies = float(one.energy), float(two.energy)
+            if abs(energies[0] - energies[1]) < 1e-6 * energies[0]:
+                back = np.asarray(two.curve.xs)[::-1] @ rotation
+                compared.append(np.abs(back - one.curve.xs).max() / np.linalg.norm(b - a))
+                assert compared[-1] < 2e-2
+
+    check()
+    assert len(compared) >= 15
 
 
-@FEW
-@given(seeds, st.floats(-3, 1), directions, directions, bases)
-def test_a_multiple_of_a_metric_has_its_geodesics(seed, power, a, b, base):
-    lam, ends = 10**power, tuple(map(jnp.asarray, (a, b)))
-    one, two = solved(stein(seed, lam), *ends), solved(stein(seed, lam * base, base), *ends)
-    assert one.result == two.result
-    if is_good(one):
-        np.testing.assert_allclose(two.energy, base * one.energy, rtol=1e-6)
-        size = np.linalg.norm(b - a)
-        np.testing.assert_allclose(two.curve.xs, one.curve.xs, atol=1e-3 * size)
+def test_a_multiple_of_a_metric_has_its_geodesics():
+    compared = []
+
+    @FEW
+    @given(seeds, st.floats(-3, 1), directions, directions, bases)
+    def check(seed, power, a, b, base):
+        lam, ends = 10**power, tuple(map(jnp.asarray, (a, b)))
+        one, two = solved(stein(seed, lam), *ends), solved(stein(seed, lam * base, base), *ends)
+        assert one.result == two.result
+        if is_good(one):
+            np.testing.assert_allclose(two.energy, base * one.energy, rtol=1e-6)
+            compared.append(np.abs(two.curve.xs - one.curve.xs).max() / np.linalg.norm(b - a))
+            assert compared[-1] < 1e-3
+
+    check()
+    assert len(compared) >= 15
 
 
 @FEW
@@ -189,15 +210,22 @@ def _from(metric, a, b, init):
     return geojax.geodesic(metric, a, b, init=init, num_segments=24, max_steps=60, throw=False)
 
 
-@FEW
-@given(seeds, st.floats(-4, 4), directions, directions)
-def test_exp_undoes_log_where_both_succeed(seed, power, a, b):
+def test_exp_undoes_log_where_both_succeed():
     """The velocity of a geodesic that was found leads to its end."""
-    metric, a, b = stein(seed, 10 ** min(power, 0.5)), jnp.asarray(a), jnp.asarray(b)
-    velocity, shot = _there_and_back(metric, a, b)
-    if np.all(np.isfinite(velocity)) and shot.result == RESULTS.successful:
-        size = float(jnp.linalg.norm(b - a))
-        assert float(jnp.linalg.norm(shot.curve.xs[-1] - b)) < 1e-4 * size + 1e-9
+    compared = []
+
+    @FEW
+    @given(seeds, st.floats(-4, 4), directions, directions)
+    def check(seed, power, a, b):
+        metric, a, b = stein(seed, 10 ** min(power, 0.5)), jnp.asarray(a), jnp.asarray(b)
+        velocity, shot = _there_and_back(metric, a, b)
+        if np.all(np.isfinite(velocity)) and shot.result == RESULTS.successful:
+            size = float(jnp.linalg.norm(b - a))
+            compared.append(float(jnp.linalg.norm(shot.curve.xs[-1] - b)))
+            assert compared[-1] < 1e-4 * size + 1e-9
+
+    check()
+    assert len(compared) >= 15
 
 
 @eqx.filter_jit

@@ -5,10 +5,9 @@ import dataclasses
 import json
 import math
 import os
-import random
+import signal
 import subprocess
 import sys
-import time
 
 import jax.numpy as jnp
 import numpy as np
@@ -43,22 +42,19 @@ def without_seconds(value):
     return [without_seconds(item) for item in value] if isinstance(value, list) else value
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_gives_the_table_of_one_that_was_not(tmp_path):
     command = [sys.executable, "-m", "tests.experiments.rotated_mnist_toy"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
     environment.pop("GEOJAX_DATA_DIR", None)
     folder = tmp_path / "cut" / "rows"
-    process = subprocess.Popen([*command, str(tmp_path / "cut")], env=environment, cwd=ROOT)
-    while not list(folder.glob("*.json")):
-        assert process.poll() is None
-        time.sleep(0.01)
-    time.sleep(random.random() / 2)
-    process.kill()
-    process.wait()
+    cut = subprocess.run([*command, "20", str(tmp_path / "cut")], env=environment, cwd=ROOT)
+    assert cut.returncode == -signal.SIGKILL
+    assert list(folder.glob(".*.json"))  # the twentieth, whole but without its name
     kept = {path: path.stat().st_mtime_ns for path in folder.glob("[!.]*.json")}
-    assert 0 < len(kept) < len(PLAN.rows())
+    assert len(kept) == 19 < len(PLAN.rows())
     folders = [str(tmp_path / "cut"), str(tmp_path / "whole")]
-    subprocess.run([*command, *folders], env=environment, cwd=ROOT, check=True)
+    subprocess.run([*command, "0", *folders], env=environment, cwd=ROOT, check=True)
     assert kept == {path: path.stat().st_mtime_ns for path in kept}
     whole = rows_of(tmp_path / "whole" / "rotated_mnist.csv")
     assert len(whole) == len(PLAN.rows())
@@ -69,6 +65,7 @@ def test_a_run_that_was_killed_gives_the_table_of_one_that_was_not(tmp_path):
     assert without_seconds(contents[0]) == without_seconds(contents[1])
 
 
+@pytest.mark.slow
 def test_the_figures_and_the_files(tmp_path, monkeypatch):
     """One run, compiled for two pairs at once: all that can be said of it is said here."""
     own = Protocol(
@@ -258,6 +255,7 @@ def test_the_same_plan_on_a_number_of_pairs():
         RotatedMnistPlan().of_pairs(0)
 
 
+@pytest.mark.slow
 def test_rows_belong_to_the_digits(tmp_path):
     plan = dataclasses.replace(PLAN, deltas=(60,), num_pairs=1)
     first = blots()
@@ -268,6 +266,7 @@ def test_rows_belong_to_the_digits(tmp_path):
     assert psnrs[0] != psnrs[1] == psnrs[2]
 
 
+@pytest.mark.slow
 def test_what_is_measured_so_far(tmp_path):
     """Tables of a part of the plan say so; gains are those of the same pairs."""
     part = dataclasses.replace(PLAN, num_pairs=2)

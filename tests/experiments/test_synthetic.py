@@ -89,6 +89,7 @@ def test_between_components_only_the_distance_is_known(tmp_path):
     assert row["distance_max"] > 0.05
 
 
+@pytest.mark.slow
 def test_levels_share_a_program_and_descents_keep_to_the_manifold(tmp_path, monkeypatch):
     made = []
     monkeypatch.setattr(Programs, "__exit__", lambda self, *_: made.append(len(self._made)))

@@ -83,7 +83,6 @@ def assert_equal(shared, alone) -> None:
 
 
 def main(devices: int, address: str = "", processes: int = 1, process: int = 0) -> None:
-    jax.config.update("jax_disable_most_optimizations", True)
     jax.config.update("jax_num_cpu_devices", devices)
     jax.config.update("jax_enable_x64", True)
     if processes > 1:

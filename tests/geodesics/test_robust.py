@@ -133,6 +133,7 @@ def test_the_path_through_samples():
 
 
 @pytest.mark.skipif("GEOJAX_DATA_DIR" not in os.environ, reason="needs GEOJAX_DATA_DIR")
+@pytest.mark.slow
 def test_a_turning_digit_is_followed():
     """One digit turned in steps of 2 degrees; the geodesic over 90 degrees is the rotation.
 

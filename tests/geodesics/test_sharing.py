@@ -38,10 +38,12 @@ def output(process):
     return text
 
 
+@pytest.mark.slow
 def test_eight_devices():
     assert "equal on 8 devices of 1 processes" in output(start(8))
 
 
+@pytest.mark.slow
 def test_two_processes():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -42,6 +42,7 @@ def test_a_batch_is_a_loop_and_a_failed_lane_fails_alone():
     np.testing.assert_array_equal(successful[:4], [True, False, True, False])
     assert (batch.result == RESULTS.non_finite)[1]
     assert float(batch.length[2]) == 0
+    assert f"5 geodesics, {successful.sum()} successful" in str(batch)
 
 
 METERS = {"TextProgressMeter": {"minimum_increase": 0.1}, "TqdmProgressMeter": {"refresh_steps": 1}}

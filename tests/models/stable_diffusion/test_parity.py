@@ -21,6 +21,7 @@ GOLDEN = Path(__file__).with_name("golden.npz")
 
 @each_style
 @pytest.mark.parametrize("name", LIMITS)
+@pytest.mark.slow
 def test_golden_outputs_of_torch(style, name):
     with np.load(GOLDEN) as golden:
         assert difference(outputs(style)[name], golden[f"{style}.{name}"]) <= LIMITS[name]
@@ -36,6 +37,7 @@ def live(test):
 
 @each_style
 @live
+@pytest.mark.slow
 def test_live_outputs_of_torch(style):
     theirs = TorchReference(style).outputs(inputs(style))
     apart = {name: difference(outputs(style)[name], theirs[name]) for name in LIMITS}
@@ -44,6 +46,7 @@ def test_live_outputs_of_torch(style):
 
 @each_style
 @live
+@pytest.mark.slow
 def test_a_prompt_draws_the_picture_of_diffusers(style, tmp_path):
     """All parts together, the tokenizer among them."""
     write_tokenizer(tmp_path)
@@ -78,6 +81,7 @@ def test_half_precision_networks_keep_the_dtype_of_what_comes_in(dtype):
     assert difference(np.asarray(y), full) < 0.05
 
 
+@pytest.mark.slow
 def test_rematerialised_derivatives_are_the_same_and_keep_less(tmp_path):
     folder = write_checkpoint(tmp_path, "small")
     x, v, text = (jnp.asarray(inputs("small")[name]) for name in ("latents", "direction", "text"))

@@ -41,6 +41,7 @@ def test_arguments():
 
 
 @pytest.mark.usefixtures("_bytes_for_words")
+@pytest.mark.slow
 def test_the_probability_flow_draws_what_many_steps_of_ddim_draw():
     def draw(**options):
         size = {"height": 4, "width": 8, "guidance": 2.0, "key": jax.random.key(3)}

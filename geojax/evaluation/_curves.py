@@ -39,33 +39,37 @@ class EmbeddedCurve(AbstractManifold):
         """Of the whole curve."""
         return self._walked()[-1]
 
-    def _walked(self):
-        steps = jnp.linalg.norm(self.nodes[1:] - self.nodes[:-1], axis=1)
+    def _walked(self, nodes=None):
+        """The length from the first node to each."""
+        nodes = self.nodes if nodes is None else nodes
+        steps = jnp.linalg.norm(nodes[1:] - nodes[:-1], axis=1)
         return jnp.concatenate([jnp.zeros(1, steps.dtype), jnp.cumsum(steps)])
 
     @takes_arrays("x")
     def place(self, x: Float[Array, " k"]) -> Float[Array, ""]:
         """The length from the first node to the point nearest to ``x``, both in the subspace."""
-        starts, deltas = self.nodes[:-1], self.nodes[1:] - self.nodes[:-1]
+        nodes = self.nodes.astype(x.dtype)
+        starts, deltas = nodes[:-1], nodes[1:] - nodes[:-1]
         squares = jnp.sum(deltas**2, axis=1)
         weights = jnp.sum((x[None] - starts) * deltas, axis=1) / squares
         weights = jnp.clip(weights, 0, 1)
         gaps = jnp.sum((starts + weights[:, None] * deltas - x[None]) ** 2, axis=1)
         nearest = jnp.argmin(gaps)
-        return self._walked()[nearest] + weights[nearest] * jnp.sqrt(squares[nearest])
+        return self._walked(nodes)[nearest] + weights[nearest] * jnp.sqrt(squares[nearest])
 
     @takes_arrays("place")
     def at(self, place: Float[Array, ""]) -> Float[Array, " k"]:
         """The point in the subspace at a length from the first node."""
-        walked = self._walked()
+        nodes = self.nodes.astype(place.dtype)
+        walked = self._walked(nodes)
         place = place % walked[-1] if self.closed else jnp.clip(place, 0, walked[-1])
         i = jnp.clip(jnp.searchsorted(walked, place) - 1, 0, len(walked) - 2)
         weight = (place - walked[i]) / (walked[i + 1] - walked[i])
-        return self.nodes[i] + weight * (self.nodes[i + 1] - self.nodes[i])
+        return nodes[i] + weight * (nodes[i + 1] - nodes[i])
 
     def _way(self, a, b):
         way = self.place(b) - self.place(a)
-        half = self.length / 2
+        half = self.length.astype(way.dtype) / 2
         return (way + half) % (2 * half) - half if self.closed else way
 
     def _project(self, x):

@@ -1,5 +1,6 @@
 """Curves on [0, 1] as diffrax paths, known by their nodes."""
 
+from functools import partial
 from typing import Any
 
 import diffrax
@@ -8,12 +9,16 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Real
 
+from .._arrays import as_floating
+
 
 class Polyline(diffrax.AbstractPath):
     """Straight pieces between nodes: ``curve.evaluate(t)``, ``curve.ts``, ``curve.xs``."""
 
-    ts: Float[Array, " nodes"]
-    xs: Float[Array, "nodes *shape"]
+    ts: Float[Array, " nodes"] = eqx.field(converter=partial(as_floating, "ts", axes="nodes"))
+    xs: Float[Array, "nodes *shape"] = eqx.field(
+        converter=partial(as_floating, "xs", axes="nodes *shape")
+    )
 
     @property
     def t0(self):

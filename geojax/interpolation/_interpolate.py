@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Key
 
-from .._arrays import Numbers, as_alike, as_images
+from .._arrays import Numbers, as_alike, as_images, refuse_pixels
 from ..geodesics import (
     DISCRETISATION_TOLERANCE,
     RESULTS,
@@ -121,6 +121,8 @@ def interpolate(
         )
     if frames < 2:
         raise ValueError(f"frames must be at least 2, got {frames}.")
+    for name, image in (("image_a", image_a), ("image_b", image_b)):
+        refuse_pixels(name, image)
     if np.ndim(image_a) == 3:
         image_a, image_b = as_images("channels height width", image_a=image_a, image_b=image_b)
     else:

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from .._arrays import as_floating
 from ..scores import AbstractScore
 
 
@@ -20,7 +21,7 @@ def scalar(name: str, value: Any, *, positive: bool = False) -> Float[Array, ""]
     bound = "> 0" if positive else ">= 0"
     if refused(value, positive=positive):
         raise ValueError(f"{name} must be a finite number {bound}, got {value}.")
-    array = jnp.asarray(value, dtype=jnp.result_type(float))
+    array = as_floating(name, value, dtype=jnp.result_type(float))
     if array.ndim:
         raise ValueError(
             f"{name} must be a scalar, got shape {array.shape}. For several values use jax.vmap "

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from .._arrays import as_floating
 from ._checks import check_score, scalar
 from ._low_rank import AbstractLowRankMetric, LowRankTerms
 from ._shifted import shifted
@@ -53,9 +54,7 @@ class SmoothedSteinScoreMetric(AbstractLowRankMetric):
         self, score: Any, probes: Any, delta: Any, lam: Any = 1.0, *, conservative: bool = False
     ):
         check_score(score)
-        probes = jnp.asarray(probes)
-        if probes.ndim == 0 or len(probes) == 0:
-            raise ValueError(f"probes must have shape (K, *shape) with K >= 1, got {probes.shape}.")
+        probes = as_floating("probes", probes, "K *shape", dtype=jnp.result_type(float))
         self.score = score
         self.probes = probes
         self.delta = scalar("delta", delta)

@@ -12,6 +12,7 @@ from geojax import evaluation, interpolation, models, scores
 from geojax.models import stable_diffusion
 
 from .array_cases import (
+    AT,
     CLEAN,
     CORNER,
     FLAT,
@@ -20,6 +21,7 @@ from .array_cases import (
     MIXTURE,
     POINTS,
     RGB,
+    STEIN,
     TS,
     A,
     B,
@@ -28,7 +30,9 @@ from .array_cases import (
     W,
     between,
     case,
+    distance,
     of_manifold,
+    of_score,
 )
 
 
@@ -78,6 +82,63 @@ TWO = {"num_segments": 2}
 PAIR = {"x0": A, "x1": B}
 
 COSTLY: dict[str, list[Case]] = {
+    "NoisedSphere": of_score(geojax.NoisedSphere(2.0, width=0.5)),
+    "ricci_curvature": [
+        case(
+            lambda x, v, probes: geojax.ricci_curvature(STEIN, x, v, probes=probes),
+            x=A,
+            v=V,
+            probes=[[1.0, -1.0], [1.0, 1.0]],
+        )
+    ],
+    "scalar_curvature": [
+        case(
+            lambda x, probes: geojax.scalar_curvature(STEIN, x, probes=probes),
+            x=A,
+            probes=[[1.0, -1.0], [1.0, 1.0]],
+        )
+    ],
+    "TangentStep": between(interpolation.TangentStep(AT, 0.5)),
+    "ScoreWalk": between(interpolation.ScoreWalk(AT, 0.5, num_steps=1)),
+    "DensityFlow": between(interpolation.DensityFlow(AT, levels=1, num_iterations=1)),
+    "neighbour_path": [
+        case(
+            lambda samples, x0, x1: geojax.neighbour_path(samples, x0, x1, neighbours=1),
+            samples=[[0.0], [100.0], [200.0]],
+            x0=[0.0],
+            x1=[200.0],
+        )
+    ],
+    "k_medoids": [
+        case(
+            lambda distances, weights: geojax.k_medoids(distances, 2, weights, key=KEY).cost,
+            distances=[[0.0, 1.0, 5.0], [1.0, 0.0, 4.0], [5.0, 4.0, 0.0]],
+            weights=[1.0, 2.0, 1.0],
+        )
+    ],
+    "ddim_inversion": [case(lambda x0: scores.ddim_inversion(MIXTURE, x0, 0.5, num_steps=1), x0=A)],
+    "estimate_log_volume_element": [
+        case(
+            lambda x, probes: geojax.estimate_log_volume_element(STEIN, x, probes, num_steps=2),
+            x=A,
+            probes=[[1.0, -1.0], [1.0, 1.0]],
+        )
+    ],
+    "kernel_distance": [
+        case(
+            lambda a, b: evaluation.kernel_distance(a, b, key=KEY, num_subsets=2),
+            a=[[9.0, 7.0], [8.0, 5.0], [6.0, 9.0], [3.0, 8.0]],
+            b=[[0.0, 1.0], [2.0, 3.0], [4.0, 1.0], [1.0, 1.0]],
+        )
+    ],
+    "endpoint_error": [
+        case(
+            lambda images, x0, x1: evaluation.endpoint_error(images, x0, x1, distance),
+            images=POINTS,
+            x0=V,
+            x1=W,
+        )
+    ],
     "counted_probability_flow": [
         case(lambda x: scores.counted_probability_flow(MIXTURE, x, 0.5, 0.1), x=A)
     ],
@@ -126,7 +187,7 @@ COSTLY: dict[str, list[Case]] = {
     "riemannian_gradient_descent": [
         case(
             lambda x0: geojax.riemannian_gradient_descent(
-                FLAT, lambda x: jnp.sum(x**2), x0, learning_rate=0.1, num_steps=2
+                FLAT, lambda x: jnp.sum(x**2), x0, learning_rate=0.1, max_steps=2
             ),
             x0=A,
         )
@@ -186,6 +247,18 @@ COSTLY: dict[str, list[Case]] = {
         case(
             lambda ts: geojax.GeodesicInterpolator(FLAT, num_segments=2).solve(A, B).evaluate(ts),
             ts=TS,
+        )
+    ],
+    "interpolate": [
+        case(
+            lambda image_a, image_b: (
+                geojax.interpolate(
+                    MIXTURE, image_a, image_b, metric=FLAT, frames=2, num_steps=1, num_segments=2
+                ).images
+            ),
+            image_a=A,
+            image_b=B,
+            _images=("image_a", "image_b"),
         )
     ],
     "compare": [

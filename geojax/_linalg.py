@@ -48,3 +48,12 @@ def norm(x: Num[Array, "..."]) -> Num[Array, ""]:
     largest = jax.lax.stop_gradient(jnp.max(jnp.abs(x), initial=0))
     scale = jnp.where((largest > 0) & jnp.isfinite(largest), largest, jnp.ones_like(largest))
     return scale * safe_sqrt(jnp.sum(jnp.square(x / scale)))
+
+
+def unit_of(x: Num[Array, "..."]) -> Num[Array, ""]:
+    """A unit for ``x``: the root mean square over all coordinates, or 1 where that is 0.
+
+    A constant for derivatives.
+    """
+    size = jax.lax.stop_gradient(norm(x)) / x.size**0.5
+    return jnp.where(size > 0, size, jnp.ones_like(size))

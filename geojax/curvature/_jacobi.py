@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._arrays import takes_arrays
+from .._linalg import unit_of
 from ..geodesics import RESULTS
 from ..metrics import AbstractMetric
 
@@ -24,7 +25,7 @@ class JacobiField(eqx.Module):
     - ``result``: a member of `RESULTS`.
     - ``stats``: ``num_steps``; ``energy_drift``, the largest relative deviation of g(x', x') from
       its initial value; ``gauss_defect``, the same of <J, x'>_g from its exact value, which is
-    X
+      linear in t.
     """
 
     ts: Float[Array, " nodes"]
@@ -62,7 +63,8 @@ def jacobi_field(
     - ``x0``, ``v0``: as for `exponential_map`.
     - ``field``, ``derivative``: J and its covariant derivative DJ/dt at t = 0.
     - ``num_segments``: how many pieces the reported times cut [0, 1] into.
-    - ``solver``, ``rtol``, ``atol``, ``max_steps``: as for `exponential_map`.
+    - ``solver``, ``rtol``, ``atol``, ``max_steps``: as for `exponential_map`; J is integrated in
+      units of the larger of ``field`` and ``derivative``, so neither its size matters.
     - ``drift_tolerance``: bound on ``energy_drift`` and ``gauss_defect``.
     - ``adjoint``: how diffrax differentiates through it; default reverse mode.
 
@@ -97,20 +99,26 @@ def _integrate(
 ) -> JacobiField:  # fmt: skip
     def rate(t, state, args):
         del t
-        at = lambda x, v: (v, metric.acceleration(x, v, args))  # noqa: E731
+
+        def at(moved, v):
+            return v, metric.acceleration(x0 + unit * moved, unit * v, args) / unit
+
         motion, variation = jax.jvp(at, state[:2], state[2:])
         return *motion, *variation
 
-    # The state holds the variation of the coordinates of x', which is no vector.
+    # The state holds the variation of the coordinates of x', which is no vector. Positions are
+    # displacements; these and J are each in a unit of their own.
     variation = derivative - metric.christoffel(x0, v0, field, args)
+    unit, size = unit_of(v0), unit_of(jnp.stack([field, variation]))
     ts = jnp.linspace(0, 1, num_segments + 1, dtype=x0.dtype)
+    state = jnp.zeros_like(x0), v0 / unit, field / size, variation / size
     out = diffrax.diffeqsolve(
         diffrax.ODETerm(rate),
         solver,
         t0=0.0,
         t1=1.0,
         dt0=_FIRST_STEP,
-        y0=(x0, v0, field, variation),
+        y0=state,
         args=args,
         saveat=diffrax.SaveAt(ts=ts),
         stepsize_controller=controller,
@@ -119,7 +127,13 @@ def _integrate(
         throw=False,
     )
     assert out.ys is not None
-    xs, vs, fields, variations = out.ys
+    moved, vs, fields, variations = out.ys
+    xs, vs, fields, variations = (
+        x0[None] + unit * moved,
+        unit * vs,
+        size * fields,
+        size * variations,
+    )
     covariant = lambda x, v, j, dv: dv + metric.christoffel(x, v, j, args)  # noqa: E731
     derivatives = jax.vmap(covariant)(xs, vs, fields, variations)
     inner = jax.vmap(lambda x, u, v: metric.inner(x, u, v, args))
@@ -132,7 +146,7 @@ def _integrate(
     result = RESULTS.where(kept, RESULTS.successful, RESULTS.energy_drift)
     ended = out.result == diffrax.RESULTS.successful
     result = RESULTS.where(ended, result, RESULTS.integration_stopped)
-    start = jax.tree.leaves((rate(0.0, (x0, v0, field, variation), args), squared[0]))
+    start = jax.tree.leaves((rate(0.0, state, args), squared[0]))
     defined = jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in start]))
     result = RESULTS.where(defined, result, RESULTS.non_finite)
     stats = {

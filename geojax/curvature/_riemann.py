@@ -86,26 +86,26 @@ def lowered(metric: AbstractMetric, x, u, v, w, args: Any) -> Float[Array, "*sha
 def _by_gauss(metric: AbstractLowRankMetric, x, u, v, w, args):
     """``<R(u, v) w, z> = II(v, w).II(u, z) - II(u, w).II(v, z)``, II the second fundamental form.
 
-    ``II(u, v).II(w, z) = B(u, v)^T M B(w, z)`` with ``B_k(u, v) = sqrt(lam_k) u^T J_k v`` and M
-    the inverse of ``I + F F^T / b``, where F stacks ``sqrt(lam_k) s_k``: the inner product of the
-    graph's normal space.
+    ``II(u, v).II(w, z) = B(u, v)^T W M B(w, z)`` with ``B_k(u, v) = u^T J_k v``, W the diagonal of
+    the weights and M the inverse of ``I + F F^T W / b``, where F stacks the s_k: the inner product
+    of the graph's normal space. All have derivatives by a weight of 0.
     """
     base, weights, scores, _ = metric.terms()
     if not scores:
         return jnp.zeros_like(x)
     factors, along_u, along_v = [], [], []
-    for weight, score in zip(weights, scores, strict=True):
-        root = jnp.sqrt(weight).astype(x.dtype)
+    for score in scores:
         s, product = jax.linearize(lambda y, score=score: score(y, args), x)
         ju, jv = jax.vmap(product)(jnp.stack([u, v]))
-        factors.append((root * s).reshape(-1))
-        along_u.append((root * ju).reshape(-1))
-        along_v.append((root * jv).reshape(-1))
+        factors.append(s.reshape(-1))
+        along_u.append(ju.reshape(-1))
+        along_v.append(jv.reshape(-1))
     stacked, ju, jv = jnp.stack(factors), jnp.stack(along_u), jnp.stack(along_v)
     gram = matmul(stacked, stacked.T)
-    normal = jnp.eye(len(scores), dtype=x.dtype) + gram / jnp.asarray(base, x.dtype)
+    lams = jnp.stack(weights).astype(x.dtype)
+    normal = jnp.eye(len(scores), dtype=x.dtype) + gram * lams[None, :] / jnp.asarray(base, x.dtype)
     bends = jnp.stack([matmul(jv, w.reshape(-1)), matmul(ju, w.reshape(-1))], axis=1)
-    by_v, by_u = jnp.linalg.solve(normal, bends).T
+    by_v, by_u = lams[None, :] * jnp.linalg.solve(normal, bends).T
     return (matmul(by_v, ju) - matmul(by_u, jv)).reshape(x.shape)
 
 

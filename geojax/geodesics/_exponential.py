@@ -6,16 +6,18 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from .._arrays import Numbers
+from .._linalg import safe_sqrt
 from .._verdicts import or_raise
 from ..metrics import AbstractLowRankMetric, AbstractMetric
 from ._curve import IntegratedCurve
 from ._geodesic import check_points
 from ._results import RESULTS
+from ._shot import integrate
 from ._solution import GeodesicSolution
 
-_FIRST_STEP = 0.01  # of 1; the controller adapts it
 _DENSE_NUMBERS = 2**24  # that the dense output may hold unasked
 
 
@@ -32,6 +34,7 @@ def exponential_map(
     max_steps: int = 4096,
     drift_tolerance: float = 1e-2,
     dense: bool | None = None,
+    adjoint: diffrax.AbstractAdjoint | None = None,
     throw: bool = True,
     progress_meter: diffrax.AbstractProgressMeter | None = None,
 ) -> GeodesicSolution:
@@ -44,12 +47,19 @@ def exponential_map(
     - ``num_segments``: how many pieces the reported nodes cut the curve into; the accuracy does
       not depend on it.
     - ``solver``: an explicit Runge-Kutta method of diffrax, default ``Tsit5()``.
-    - ``rtol``, ``atol``: default 1e-8 in float64, 1e-5 in float32.
+    - ``rtol``, ``atol``: of the integration, default 1e-8 in float64, 1e-5 in float32. Both are
+      relative to the motion: ``rtol`` to the displacement x - x0 and to x', coordinate by
+      coordinate, ``atol`` to the root mean square of the coordinates of v0. So neither the unit of
+      the data nor the place of the origin matters.
     - ``max_steps``: integration steps at most.
     - ``dense``: keep diffrax's dense output, so that ``curve.evaluate`` is as accurate as the
       integration. It holds some 18 ``max_steps`` D numbers, whatever steps are taken. None: where
       that is at most 2^24 (D = 228); else the curve is cubic between the nodes, which is accurate
       to the fourth order of 1 / ``num_segments``. Nodes and ends are the same.
+    - ``adjoint``: how diffrax differentiates through it. None: reverse mode
+      (``diffrax.RecursiveCheckpointAdjoint()``). ``diffrax.ForwardMode()`` for forward mode,
+      ``diffrax.DirectAdjoint()`` for both, slower. By x0, v0, ``args`` and every number in the
+      metric and its score; accurate to the integration's tolerances.
     - ``drift_tolerance``: how far g(x', x'), constant along a geodesic, may drift relatively.
 
     **Returns:** a `GeodesicSolution`, with ``stats``: ``num_steps`` (accepted and rejected),
@@ -81,41 +91,49 @@ def exponential_map(
     meter = diffrax.NoProgressMeter() if progress_meter is None else progress_meter
     if dense is None:
         dense = 2 * (_stages(solver) + 2) * max_steps * x0.size <= _DENSE_NUMBERS
-    options = max_steps, drift_tolerance, dense, meter
+    adjoint = diffrax.RecursiveCheckpointAdjoint() if adjoint is None else adjoint
+    options = max_steps, drift_tolerance, dense, adjoint, meter
     solution = _integrate(metric, x0, v0, args, num_segments, solver, controller, *options)
     return or_raise(solution) if throw else solution
 
 
+class _Dense(eqx.Module):
+    """diffrax's dense output in the units of the points."""
+
+    interpolation: Any
+    origin: Float[Array, "*shape"]
+    unit: Float[Array, ""]
+
+    def evaluate(self, t):
+        """Position and velocity at ``t``."""
+        moved, v = self.interpolation.evaluate(t)
+        return self.origin + self.unit * moved, self.unit * v
+
+
 @eqx.filter_jit
 def _integrate(
-    metric, x0, v0, args, num_segments, solver, controller, max_steps, drift_tolerance, dense, meter
-) -> GeodesicSolution:
-    def field(t, state, args):
-        del t
-        x, v = state
-        return v, metric.acceleration(x, v, args)
-
+    metric, x0, v0, args, num_segments, solver, controller, max_steps, drift_tolerance, dense,
+    adjoint, meter,
+) -> GeodesicSolution:  # fmt: skip
     ts = jnp.linspace(0, 1, num_segments + 1, dtype=x0.dtype)
-    out = diffrax.diffeqsolve(
-        diffrax.ODETerm(field),
-        solver,
-        t0=0.0,
-        t1=1.0,
-        dt0=_FIRST_STEP,
-        y0=(x0, v0),
-        args=args,
-        saveat=diffrax.SaveAt(ts=ts, dense=dense),
+    out, unit = integrate(
+        metric,
+        x0,
+        v0,
+        args,
+        diffrax.SaveAt(ts=ts, dense=dense),
+        solver=solver,
         stepsize_controller=controller,
         max_steps=max_steps,
-        throw=False,
+        adjoint=adjoint,
         progress_meter=meter,
     )
     assert out.ys is not None
-    xs, vs = out.ys
+    xs, vs = x0[None] + unit * out.ys[0], (unit * out.ys[1]).at[0].set(v0)
     squared = jax.vmap(lambda x, v: metric.inner(x, v, v, args))(xs, vs)
     start = jnp.where(squared[0] > 0, squared[0], 1.0)
     drift = jnp.max(jnp.abs(squared - squared[0])) / start
-    speeds = _root(squared)
+    speeds = safe_sqrt(squared)
     defect = jnp.max(jnp.abs(speeds - speeds[0])) / jnp.sqrt(start)
     result = RESULTS.where(drift <= drift_tolerance, RESULTS.successful, RESULTS.energy_drift)
     ended = out.result == diffrax.RESULTS.successful
@@ -132,7 +150,7 @@ def _integrate(
         "energy_drift": drift,
         "speed_defect": defect,
     }
-    curve = IntegratedCurve(ts, xs, vs, out.interpolation if dense else None)
+    curve = IntegratedCurve(ts, xs, vs, _Dense(out.interpolation, x0, unit) if dense else None)
     limits = {
         "num_steps": jnp.asarray(max_steps),
         "energy_drift": jnp.asarray(drift_tolerance, x0.dtype),
@@ -147,11 +165,6 @@ def _integrate(
         stats=stats,
         limits=limits,
     )
-
-
-def _root(squares):
-    """Their roots, with derivative 0 at 0."""
-    return jnp.where(squares == 0, 0.0, jnp.sqrt(jnp.where(squares == 0, 1.0, squares)))
 
 
 def accelerations(solver: diffrax.AbstractERK, num_steps):

@@ -229,9 +229,9 @@ def _propose(state: _State, factor: ph.Factor, accepted, energy) -> tuple[_State
     taus, base = model.taus[:, None], model.base
     # -grad . d and d^T H d are computed apart: they agree only if the linear algebra held.
     slope = -base * jnp.sum(model.deltas * step.differences / taus)
-    slope = slope - jnp.sum(model.h * step.change)
+    slope = slope - jnp.sum(model.weights * model.h * step.change)
     stretch = base * jnp.sum(step.differences**2 / taus)
-    curvature = stretch + jnp.sum(step.change**2)
+    curvature = stretch + jnp.sum(model.weights * step.change**2)
     damped = curvature + damping * stretch
     error = jnp.abs(slope - damped)
     sound = error <= 0.5 * damped

@@ -174,7 +174,8 @@ class Georce(AbstractIterativeSolver):
                     f"{x.size}. Allow it by Georce(dense=True), or use solver=PathEnergy()."
                 )
             factors = operator.factors.reshape(1, len(operator.factors), x.size)
-            return _LowRankMetrics(weight * operator.base[None], jnp.sqrt(weight) * factors)
+            roots = jnp.sqrt(weight * operator.weights)[None, :, None]
+            return _LowRankMetrics(weight * operator.base[None], roots * factors)
 
         def one(x, u, weight):
             def squared(y):

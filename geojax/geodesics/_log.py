@@ -10,15 +10,16 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._arrays import Numbers
-from .._linalg import tensordot
+from .._linalg import norm, safe_sqrt, tensordot
 from .._verdicts import or_raise
 from ..metrics import AbstractMetric, AbstractSumOfSquaresMetric
-from ._exponential import exponential_map
 from ._gauss_newton import GaussNewton
 from ._geodesic import DISCRETISATION_TOLERANCE, check_points, geodesic
 from ._iterate import AbstractSolver
 from ._results import RESULTS
 from ._rules import AbstractRule
+from ._second_order import held
+from ._shot import differentiated, displacement
 
 _MEMORY = 4  # rounds that the corrections of `log_map` look back on
 
@@ -80,8 +81,7 @@ def distance(
         throw=throw,
         progress_meter=progress_meter,
     )
-    energy = solution.energy
-    length = jnp.where(energy > 0, jnp.sqrt(2 * jnp.where(energy > 0, energy, 1.0)), 0.0)
+    length = safe_sqrt(2 * solution.energy)
     return jnp.where(solution.result == RESULTS.successful, length, jnp.nan)
 
 
@@ -114,8 +114,15 @@ def log_map(
     - ``solver``: default `GaussNewton` with a decrement of 1e-13 in float64 (a path is as exact
       as the root of its decrement), else that of `geodesic`.
     - ``rtol``: bound on the miss relative to |x1 - x0|; default 1e-6 in float64, 1e-3 in float32.
+      The integration's tolerances are a hundredth of it (at most 1e-5), relative to the motion.
     - ``max_corrections``: rounds at most; with 0 the uncorrected velocity is returned.
     - the other options are those of `geodesic`.
+
+    Differentiable by the points, ``args`` and every number in the metric and its score, forward and
+    reverse, by the implicit function theorem: GMRES with products of the derivative of the
+    exponential map, each one integration (in reverse mode a pass back through it), some D of them
+    or 40, whichever is less. First derivatives only; NaN at conjugate points.
+    With ``max_corrections=0`` the derivative is that of `geodesic`.
 
     **Returns:** an array of the shape of ``x0``. With ``throw=False`` a failure gives NaNs.
     **Raises:** as `geodesic`; `GeodesicError` also when the miss stays above ``rtol``.
@@ -136,6 +143,9 @@ def log_map(
     least_squares = isinstance(metric, AbstractSumOfSquaresMetric)
     if solver is None and least_squares and x0.dtype == jnp.float64:
         solver = GaussNewton(rtol=1e-13)
+    given = metric, x0, x1, args
+    if max_corrections:  # else the velocity is the two-point problem's, and so is its derivative
+        metric, x0, x1, args = held(given)
     options = {
         "num_segments": num_segments,
         "ts": ts,
@@ -149,11 +159,12 @@ def log_map(
     solved = first.result == RESULTS.successful
     if max_corrections == 0:
         return jnp.where(solved, first.initial_velocity, jnp.nan)
+    tol = min(1e-2 * rtol, 1e-5)
     velocity, miss, scale, rounds = _corrected(
-        metric, x0, x1, solver, args, first, rtol, max_corrections, options
+        metric, x0, x1, solver, args, first, rtol, tol, max_corrections, options
     )
     hit = (miss <= rtol * scale) & solved
-    velocity = jnp.where(hit, velocity, jnp.nan)
+    velocity = jnp.where(hit, _differentiated(velocity, given, tol), jnp.nan)
     if not throw:
         return velocity
     miss = miss / jnp.where(scale > 0, scale, 1.0)
@@ -167,20 +178,22 @@ def log_map(
 
 
 @eqx.filter_jit
+def _differentiated(velocity, given, tol):
+    return differentiated(velocity, *given, tol)
+
+
+@eqx.filter_jit
 def _corrected(
-    metric, x0, x1, solver, args, first, rtol, max_corrections, options
+    metric, x0, x1, solver, args, first, rtol, tol, max_corrections, options
 ) -> tuple[Array, Array, Array, Array]:
     """The best velocity met, the norm of its miss, that of x1 - x0, and the number of rounds."""
-    scale = jnp.linalg.norm((x1 - x0).reshape(-1))
-    tol = min(1e-2 * rtol, 1e-5)
+    scale = norm(x1 - x0)
 
     def miss_of(v):
-        accuracy = {"num_segments": 1, "dense": False, "rtol": tol, "atol": tol}
-        shot = exponential_map(metric, x0, v, args, throw=False, **accuracy)
-        return x1 - shot.curve.xs[-1]
+        return x1 - x0 - displacement(metric, x0, v, args, tol, diffrax.ForwardMode())
 
     def going(state):
-        size = jnp.linalg.norm(state.miss.reshape(-1))
+        size = norm(state.miss)
         return (size > rtol * scale) & jnp.isfinite(size) & (state.rounds < max_corrections)
 
     def correct(state):
@@ -201,7 +214,7 @@ def _corrected(
             **options,
         )
         miss = miss_of(again.initial_velocity)
-        size = jnp.linalg.norm(miss.reshape(-1))
+        size = norm(miss)
         better = size < state.best
         return _Correction(
             target,
@@ -216,7 +229,7 @@ def _corrected(
 
     velocity, miss = first.initial_velocity, miss_of(first.initial_velocity)
     none = jnp.zeros((_MEMORY, *x0.shape), x0.dtype)
-    size = jnp.linalg.norm(miss.reshape(-1))
+    size = norm(miss)
     start = _Correction(
         x1, miss, first.curve.xs, none, none, velocity, size, jnp.zeros((), jnp.int32)
     )

@@ -3,15 +3,16 @@
 With the rows dh_i/dx stacked into A, D the differences of neighbouring nodes, P their sums, W the
 diagonal of 1/tau_i (tau_i the parameter of segment i) and b the metric's base,
 
-    energy = (b sum tau_i^-1 |Delta_i|^2 + sum h_i^2) / 2        h weighted by sqrt(lam / tau)
-    gradient = b D^T W Delta + A^T h       H_GN = b L + A^T A     L = D^T W D,  A = S D + R P
+    energy = (b sum tau_i^-1 |Delta_i|^2 + sum c_i h_i^2) / 2                       c = lam / tau
+    gradient = b D^T W Delta + A^T C h     H_GN = b L + A^T C A   L = D^T W D,  A = S D + R P
 
-where S and R are the difference and sum parts of dh. ``(b (1 + mu) L + A^T A) d = r`` is solved by
-Woodbury with an M x M matrix, M the number of rows. L^-1 stands only between D, P and their
-transposes, where it is a running sum, and ``A L^-1 A^T`` comes from three Gram matrices of vectors
-in R^D: O(M^2 D + M^3) time, O(M D) memory, nothing of size D^2. The blocks of A nearly cancel
-between neighbours; keeping S and R apart, with ``D L^-1 D^T = diag(tau) - tau tau^T`` exactly,
-keeps the digits in float32.
+where S and R are the difference and sum parts of dh. The weights C stand outside, so that all three
+have derivatives by lam at 0. ``(b (1 + mu) L + A^T C A) d = r`` is solved by Woodbury with an M x M
+matrix, M the number of rows; there the rows are multiplied by C^1/2. L^-1 stands only between D,
+P and their transposes, where it is a running sum, and ``A L^-1 A^T`` comes from three Gram matrices
+of vectors in R^D: O(M^2 D + M^3) time, O(M D) memory, nothing of size D^2. The blocks of A nearly
+cancel between neighbours; keeping S and R apart, with ``D L^-1 D^T = diag(tau) - tau tau^T``
+exactly, keeps the digits in float32.
 """
 
 from typing import NamedTuple
@@ -31,6 +32,7 @@ class PathModel(NamedTuple):
 
     taus: Float[Array, " n"]
     deltas: Float[Array, "n d"]
+    weights: Float[Array, " m"]
     h: Float[Array, " m"]
     differences: Float[Array, "m d"]
     sums: Float[Array, "m d"]
@@ -53,19 +55,19 @@ def linearise(problem: TwoPointProblem, xs) -> PathModel:
     deltas = (xs[1:] - xs[:-1]).reshape(n, -1)
 
     def rows(weight, score, _):
-        root = jnp.sqrt(weight.astype(xs.dtype) / taus)[:, None]
         lin = problem.rule.linearise(score, xs, problem.args)
-        return tuple(root * part.reshape(n, -1) for part in lin)
+        return weight.astype(xs.dtype) / taus, *(part.reshape(n, -1) for part in lin)
 
     parts = terms.each(rows)
     if parts is None:
-        h, differences, sums = jnp.zeros(0, xs.dtype), deltas[:0], deltas[:0]
+        none = jnp.zeros(0, xs.dtype)
+        weights, h, differences, sums = none, none, deltas[:0], deltas[:0]
     else:
-        h, differences, sums = (part.reshape(-1, part.shape[-1]) for part in parts)
-        h = h[:, 0]
+        weights, h = (part.reshape(-1) for part in parts[:2])
+        differences, sums = (part.reshape(-1, part.shape[-1]) for part in parts[2:])
     base = jnp.asarray(terms.base, xs.dtype)
-    energy = (base * jnp.sum(deltas**2 / taus[:, None]) + jnp.sum(h**2)) / 2
-    return PathModel(taus, deltas, h, differences, sums, base, energy)
+    energy = (base * jnp.sum(deltas**2 / taus[:, None]) + jnp.sum(weights * h**2)) / 2
+    return PathModel(taus, deltas, weights, h, differences, sums, base, energy)
 
 
 def rounding_error(model: PathModel) -> Float[Array, ""]:
@@ -77,17 +79,17 @@ def rounding_error(model: PathModel) -> Float[Array, ""]:
     lengths = jnp.tile(jnp.linalg.norm(model.deltas, axis=1), k)
     sizes = jnp.linalg.norm(model.differences, axis=1) * lengths
     eps = jnp.finfo(model.h.dtype).eps
-    return 32 * eps * (model.energy + jnp.sum(jnp.abs(model.h) * sizes))
+    return 32 * eps * (model.energy + jnp.sum(model.weights * jnp.abs(model.h) * sizes))
 
 
 def gradient(model: PathModel) -> Float[Array, "inner d"]:
     """The derivative of the energy by the interior nodes."""
-    by_s, by_r = _spread(model, model.h)
+    by_s, by_r = _spread(model, model.weights * model.h)
     return to_nodes(model.base * model.deltas / model.taus[:, None] + by_s, by_r)
 
 
 def gram(model: PathModel) -> Float[Array, "m m"]:
-    """``A L^-1 A^T`` from the Gram matrices of S and R."""
+    """``C^1/2 A L^-1 A^T C^1/2`` from the Gram matrices of S and R."""
     n, m = len(model.deltas), len(model.h)
     if m == 0:
         return jnp.zeros((0, 0), model.h.dtype)
@@ -96,11 +98,12 @@ def gram(model: PathModel) -> Float[Array, "m m"]:
     cross = dp * matmul(s, r.T)
     ss = matmul(s, s.T)
     rr = matmul(r, r.T)
-    return dd * ss + cross + cross.T + pp * rr
+    roots = jnp.sqrt(model.weights)
+    return roots[:, None] * (dd * ss + cross + cross.T + pp * rr) * roots[None, :]
 
 
 class Factor(NamedTuple):
-    """``I + c A L^-1 A^T`` with a diagonal of one, by Cholesky."""
+    """``I + c gram`` with a diagonal of one, by Cholesky."""
 
     c: Float[Array, ""]
     scale: Float[Array, " m"]
@@ -109,7 +112,7 @@ class Factor(NamedTuple):
 
 
 def factorise(model: PathModel, gram, damping) -> Factor:
-    """The factor of ``b (1 + mu) L + A^T A``, mu being ``damping``."""
+    """The factor of ``b (1 + mu) L + A^T C A``, mu being ``damping``."""
     c = 1 / (model.base * (1 + damping))
     matrix = jnp.eye(len(gram), dtype=gram.dtype) + c * gram
     scale = jax.lax.rsqrt(jnp.diagonal(matrix))
@@ -126,26 +129,29 @@ class Step(NamedTuple):
 
 
 def downhill(model: PathModel, factor: Factor) -> Step:
-    """``d = -(b (1 + mu) L + A^T A)^-1 gradient``.
+    """``d = -(b (1 + mu) L + A^T C A)^-1 gradient``.
 
-    With z of Woodbury's formula, y = h - z solves
+    With A and h multiplied by C^1/2 and z of Woodbury's formula, y = h - z solves
     ``(I + c A L^-1 A^T) y = h - c A L^-1 D^T W b Delta``. Where y is smaller than h by a factor
     lam |s|^2 a difference would lose all digits in float32.
     """
     taus = model.taus[:, None]
     pull = model.base * (model.deltas - taus * jnp.sum(model.deltas, axis=0, keepdims=True))
-    y = _solve(factor, model.h - factor.c * _rows(model, pull))
-    by_s, by_r = _spread(model, y)
+    roots = jnp.sqrt(model.weights)
+    y = _solve(factor, roots * (model.h - factor.c * _rows(model, pull)))
+    by_s, by_r = _spread(model, roots * y)
     differences = differences_of_inverse(model.taus, model.base * model.deltas / taus + by_s, by_r)
     return _as_step(model, -factor.c * differences)
 
 
 def solve(model: PathModel, factor: Factor, right: Float[Array, "inner d"]) -> Step:
-    """``d = (b (1 + mu) L + A^T A)^-1 right`` for any right-hand side."""
+    """``d = (b (1 + mu) L + A^T C A)^-1 right`` for any right-hand side."""
     zero = jnp.zeros_like(model.deltas)
     load = zero.at[1:].set(-jnp.cumsum(right, axis=0))  # D^T load = right
     plain = differences_of_inverse(model.taus, load, zero)
-    by_s, by_r = _spread(model, _solve(factor, factor.c * _rows(model, plain)))
+    roots = jnp.sqrt(model.weights)
+    y = _solve(factor, roots * factor.c * _rows(model, plain))
+    by_s, by_r = _spread(model, roots * y)
     return _as_step(model, factor.c * differences_of_inverse(model.taus, load - by_s, -by_r))
 
 
@@ -243,7 +249,7 @@ def _rows(model, differences):
 
 
 def _solve(factor: Factor, right):
-    """``(I + c A L^-1 A^T)^-1 right``, refined once."""
+    """``(I + c gram)^-1 right``, refined once."""
     if len(right) == 0:
         return right
 

@@ -102,7 +102,7 @@ def attach(inner: Float[Array, "inner *shape"], problem: TwoPointProblem, ends):
 def _attach_jvp(primals, tangents):
     inner, problem, ends = primals
     unexpected, *tangents = tangents
-    _check_closures(unexpected)
+    check_closures(unexpected)
     x = attach(inner, problem, ends)
     right = _by_parameters(lambda p, e: _gradient(x, p, e), (problem, ends), tangents)
     if right is None:
@@ -139,7 +139,7 @@ def _solve(x, problem, ends, right):
     return jax.lax.custom_linear_solve(product, right, solve, symmetric=True)
 
 
-def _check_closures(tangents):
+def check_closures(tangents):
     """What a solver found is held: a derivative can reach it only behind the problem's back."""
     if jax.tree.leaves(tangents):
         raise ValueError(
@@ -167,7 +167,7 @@ def envelope(energy: Float[Array, ""], inner, problem: TwoPointProblem, ends):
 def _envelope_jvp(primals, tangents):
     energy, inner, problem, ends = primals
     *unexpected, problem_tangent, ends_tangent = tangents
-    _check_closures(unexpected)
+    check_closures(unexpected)
     x = attach(inner, problem, ends)
     out = envelope(energy, inner, problem, ends)
     change = _by_parameters(

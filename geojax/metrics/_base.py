@@ -16,7 +16,7 @@ import lineax as lx
 from jaxtyping import Array, Float
 
 from .._arrays import ConvertsArrays, takes_arrays
-from .._linalg import dot
+from .._linalg import dot, safe_sqrt
 from ._operator import LowRankOperator
 
 Mapping = Callable[..., Any]
@@ -62,8 +62,8 @@ class AbstractMetric(ConvertsArrays, eqx.Module):
 
     @takes_arrays("x", "v")
     def norm(self, x, v, args: Any = None) -> Float[Array, ""]:
-        """The length of ``v`` at ``x``."""
-        return jnp.sqrt(self.inner(x, v, v, args))
+        """The length of ``v`` at ``x``; its derivative at v = 0 is 0."""
+        return safe_sqrt(self.inner(x, v, v, args))
 
     @takes_arrays("x")
     def log_det(self, x, args: Any = None) -> Float[Array, ""]:

@@ -31,8 +31,8 @@ class AbstractConformalMetric(AbstractSumOfSquaresMetric):
         return jax.grad(self.log_factor)(x, args)
 
     def operator(self, x, args: Any = None) -> LowRankOperator:
-        none = jnp.zeros((0, *x.shape), x.dtype)
-        return LowRankOperator(jnp.exp(self.log_factor(x, args)), none)
+        none = jnp.zeros(0, x.dtype), jnp.zeros((0, *x.shape), x.dtype)
+        return LowRankOperator(jnp.exp(self.log_factor(x, args)), *none)
 
     def log_det(self, x, args: Any = None):
         return x.size * self.log_factor(x, args)

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._linalg import dot
+from ._base import AbstractMetric
 from ._operator import LowRankOperator
 from ._shifted import is_same_score, shifted
 from ._sum_of_squares import AbstractSumOfSquaresMetric
@@ -68,12 +69,15 @@ class AbstractLowRankMetric(AbstractSumOfSquaresMetric):
         terms = self.terms()
 
         def factor(weight, score, _):
-            return jnp.sqrt(weight).astype(x.dtype) * score(x, args)
+            return weight.astype(x.dtype), score(x, args)
 
         return _operator(terms.base, terms.each(factor), x)
 
     def displacement(self, start, end, args: Any = None):
-        """``sqrt(base) Delta`` and, for each score at the middle, ``sqrt(lam) s . Delta``."""
+        """``sqrt(base) Delta`` and, for each score at the middle, ``sqrt(lam) s . Delta``.
+
+        These have no derivative by a weight of 0; their squares, `segment_energies`, have.
+        """
         terms = self.terms()
         middle, delta = (start + end) / 2, end - start
 
@@ -83,6 +87,9 @@ class AbstractLowRankMetric(AbstractSumOfSquaresMetric):
         changes = terms.each(change)
         straight = jnp.sqrt(jnp.asarray(terms.base, delta.dtype)) * delta
         return (straight,) if changes is None else (straight, changes)
+
+    # The weights outside the squares: a square root has no derivative at weight 0.
+    segment_energies = AbstractMetric.segment_energies
 
     def acceleration(self, x, v, args: Any = None):
         """One JVP a score where it is conservative, one JVP and one VJP where it may not be.
@@ -99,7 +106,7 @@ class AbstractLowRankMetric(AbstractSumOfSquaresMetric):
             if not is_gradient:
                 _, pull = jax.vjp(at, x)
                 force = force + dot(s, v) * (jv - pull(v)[0])
-            return -weight * force, jnp.sqrt(weight) * s
+            return -weight * force, (weight, s)
 
         parts = terms.each(of_score)
         if parts is None:
@@ -129,6 +136,6 @@ class AbstractLowRankMetric(AbstractSumOfSquaresMetric):
         return jnp.zeros_like(x) if parts is None else jnp.sum(parts, axis=0)
 
 
-def _operator(base, factors, x) -> LowRankOperator:
-    factors = jnp.zeros((0, *x.shape), x.dtype) if factors is None else factors
-    return LowRankOperator(jnp.asarray(base, x.dtype), factors)
+def _operator(base, terms, x) -> LowRankOperator:
+    none = jnp.zeros(0, x.dtype), jnp.zeros((0, *x.shape), x.dtype)
+    return LowRankOperator(jnp.asarray(base, x.dtype), *(none if terms is None else terms))

@@ -9,38 +9,49 @@ from .._linalg import matmul, tensordot
 
 
 class LowRankOperator(lx.AbstractLinearOperator):
-    """``base I + sum_k f_k f_k^T`` on arrays of one shape; inverse and determinant closed form.
+    """``base I + sum_k weights_k f_k f_k^T`` on arrays of one shape; inverse and determinant in
+    closed form.
 
     The inverse is Woodbury's formula with a K x K matrix. For K = 1 that is the Sherman-Morrison
-    ``(w - f <f, w> / (base + |f|^2)) / base``. Sums of such operators are such operators.
+    ``(w - f weight <f, w> / (base + weight |f|^2)) / base``. Sums of such operators are such
+    operators. The weights stand outside the squares, so that everything has a derivative by a
+    weight of 0.
+
+    >>> import jax.numpy as jnp
+    >>> from geojax.metrics import LowRankOperator
+    >>> operator = LowRankOperator(jnp.asarray(1.0), jnp.array([2.0]), jnp.array([[1.0, 0.0]]))
+    >>> print(operator.mv(jnp.ones(2)), operator.inverse_mv(jnp.array([3.0, 1.0])))
+    [3. 1.] [1. 1.]
     """
 
     base: Float[Array, ""]
+    weights: Float[Array, " rank"]
     factors: Float[Array, "rank *shape"]
 
     def mv(self, vector):
-        return self.base * vector + self._combine(self._products(vector))
+        return self.base * vector + self._combine(self.weights * self._products(vector))
 
     def __add__(self, other):
         if not isinstance(other, LowRankOperator):
             return super().__add__(other)
+        weights = jnp.concatenate([self.weights, other.weights])
         factors = jnp.concatenate([self.factors, other.factors])
-        return LowRankOperator(self.base + other.base, factors)
+        return LowRankOperator(self.base + other.base, weights, factors)
 
     def scaled(self, factor: Float[Array, ""]) -> "LowRankOperator":
         """A positive multiple."""
-        return LowRankOperator(factor * self.base, jnp.sqrt(factor) * self.factors)
+        return LowRankOperator(factor * self.base, factor * self.weights, self.factors)
 
     def inverse_mv(self, vector):
         """``operator^-1 vector``."""
-        return (vector - self._combine(self._small_solve(self._products(vector)))) / self.base
+        inner = self.weights * self._small_solve(self._products(vector))
+        return (vector - self._combine(inner)) / self.base
 
     def log_det(self) -> Float[Array, ""]:
         """The log of the determinant."""
-        size = self.in_structure().size
-        gram = self._small_gram() / self.base
-        chol = jnp.linalg.cholesky(jnp.eye(len(gram), dtype=gram.dtype) + gram)
-        return size * jnp.log(self.base) + 2 * jnp.sum(jnp.log(jnp.diagonal(chol)))
+        size, matrix = self.in_structure().size, self._small_matrix() / self.base
+        small = jnp.linalg.slogdet(matrix)[1] if len(matrix) else jnp.zeros_like(self.base)
+        return size * jnp.log(self.base) + small
 
     def _products(self, vector):
         return tensordot(self.factors, vector, axes=vector.ndim)
@@ -48,23 +59,23 @@ class LowRankOperator(lx.AbstractLinearOperator):
     def _combine(self, weights):
         return tensordot(weights, self.factors, axes=1)
 
-    def _small_gram(self):
+    def _small_matrix(self):
+        """``base I + F F^T W``: similar to a positive definite matrix wherever W is positive."""
         flat = self.factors.reshape(len(self.factors), self.in_structure().size)
-        return matmul(flat, flat.T)
+        gram = matmul(flat, flat.T)
+        return self.base * jnp.eye(len(gram), dtype=gram.dtype) + gram * self.weights[None, :]
 
     def _small_solve(self, right):
         if len(self.factors) == 0:
             return right
-        gram = self._small_gram()
-        matrix = self.base * jnp.eye(len(gram), dtype=gram.dtype) + gram
-        if len(gram) == 1:
-            return right / matrix[0]
-        return jax.scipy.linalg.cho_solve((jnp.linalg.cholesky(matrix), True), right)
+        matrix = self._small_matrix()
+        return right / matrix[0] if len(matrix) == 1 else jnp.linalg.solve(matrix, right)
 
     def as_matrix(self):
         size = self.in_structure().size
         flat = self.factors.reshape(len(self.factors), size)
-        return self.base * jnp.eye(size, dtype=flat.dtype) + matmul(flat.T, flat)
+        weighted = self.weights[:, None] * flat
+        return self.base * jnp.eye(size, dtype=flat.dtype) + matmul(flat.T, weighted)
 
     def transpose(self):
         return self
@@ -103,5 +114,5 @@ def _itself(operator):
 
 @lx.diagonal.register(LowRankOperator)
 def _diagonal(operator):
-    squares = jnp.sum(operator.factors**2, axis=0).reshape(-1)
-    return operator.base + squares
+    squares = operator.factors.reshape(len(operator.factors), operator.in_size()) ** 2
+    return operator.base + jnp.sum(operator.weights[:, None] * squares, axis=0)

@@ -100,6 +100,12 @@ _NOTICES = {
         "Raise gtol, or use float64.",
         "Use --x64.",
     ),
+    "no_path": Notice(
+        "Points of the path are not finite: the method has no path between these two, as SLERP has "
+        "none between opposite points, or its score is not finite on the way.",
+        "Move one of the points aside, take another interpolator, or check the score.",
+        "Use other pictures, or another of --methods.",
+    ),
 }
 
 
@@ -134,6 +140,7 @@ class RESULTS(eqx.Enumeration):
     rungs_too_far = _alone("rungs_too_far")
     not_converged = _alone("not_converged")
     no_descent = _alone("no_descent")
+    no_path = _alone("no_path")
 
 
 VERDICTS = Verdicts(RESULTS, _NOTICES)

@@ -66,8 +66,10 @@ class AbstractInterpolator(ConvertsArrays, eqx.Module):
 
 
 def found(points: Float[Array, "times *shape"], score_evaluations=0) -> InterpolatedPath:
-    """Points that no solve could miss."""
-    return InterpolatedPath(points, RESULTS.successful, jnp.asarray(score_evaluations))
+    """Points that no solve could miss; where one is not finite the result says so."""
+    defined = jnp.all(jnp.isfinite(points))
+    result = RESULTS.where(defined, RESULTS.successful, RESULTS.no_path)
+    return InterpolatedPath(points, result, jnp.asarray(score_evaluations))
 
 
 def only_between(ts: Float[Array, " times"], name: str) -> Float[Array, " times"]:

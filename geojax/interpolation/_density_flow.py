@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._linalg import dot
+from .._linalg import dot, norm
 from ..geodesics import AbstractRule, Midpoint, Polyline
 from ._base import AbstractInterpolator, found
 
@@ -74,22 +74,21 @@ class DensityFlow(AbstractInterpolator):
             pull = (before + after - 2 * x) / 2 + self.beta * square / 2 * self.score(x, self.args)
             safe = jnp.where(square > 0, square, 1.0)
             pull = pull - dot(pull, tangent) / safe * tangent
-            length = jnp.sqrt(jnp.sum(pull**2))
-            return x + pull * jnp.minimum(1, jnp.sqrt(square) / (2 * length + 1e-30))
+            return x + pull * jnp.minimum(1, norm(tangent) / (2 * norm(pull) + 1e-30))
 
         inner = self.rule.map(move, xs[:-2], xs[1:-1], xs[2:])
         xs = _equal_steps(jnp.concatenate([xs[:1], inner, xs[-1:]]))
         return self._on_sphere(xs) if self.spherical else xs
 
     def _on_sphere(self, xs):
-        norms = jax.vmap(lambda x: jnp.linalg.norm(x.reshape(-1)))(xs)
+        norms = jax.vmap(norm)(xs)
         wanted = jnp.linspace(norms[0], norms[-1], len(xs), dtype=xs.dtype)
         return jax.vmap(lambda x, factor: factor * x)(xs, wanted / norms)
 
 
 def _equal_steps(xs):
     """The same polyline by nodes at equal steps of its length; both ends exactly."""
-    steps = jax.vmap(lambda v: jnp.linalg.norm(v.reshape(-1)))(xs[1:] - xs[:-1])
+    steps = jax.vmap(norm)(xs[1:] - xs[:-1])
     walked = jnp.concatenate([jnp.zeros(1, xs.dtype), jnp.cumsum(steps)])
     path = Polyline(walked, xs)
     wanted = jnp.linspace(0, 1, len(xs), dtype=xs.dtype)[1:-1] * walked[-1]

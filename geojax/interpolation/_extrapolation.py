@@ -8,9 +8,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from .._linalg import dot
-from ..geodesics import Polyline
-from ._base import AbstractInterpolator, InterpolatedPath
+from .._linalg import dot, norm
+from ..geodesics import RESULTS, Polyline
+from ._base import AbstractInterpolator, InterpolatedPath, found
 from ._lerp import Lerp
 
 _NEAR = 1 / 32  # the time before x1 from which the direction of arrival is taken
@@ -57,7 +57,7 @@ class TangentStep(_BeyondByScore):
 
         points = _joined(before.points, jax.vmap(beyond)(ts), ts)
         evaluations = self.num_corrections * jnp.sum(ts > 1) + before.score_evaluations
-        return dataclasses.replace(before, points=points, score_evaluations=evaluations)
+        return _with_points(before, points, evaluations)
 
 
 class ScoreWalk(_BeyondByScore):
@@ -84,7 +84,7 @@ class ScoreWalk(_BeyondByScore):
     def run(self, x0, x1, ts, *, key=None):
         before, velocity = _arrival(self.path, x0, x1, ts, key)
         until = jnp.maximum(jnp.max(ts), 1.0)
-        speed, tiny = _norm(velocity), jnp.finfo(x0.dtype).tiny
+        speed, tiny = norm(velocity), jnp.finfo(x0.dtype).tiny
         stride = speed * (until - 1) / self.num_steps
         back = jnp.asarray(self.step_size, x0.dtype)
 
@@ -92,11 +92,11 @@ class ScoreWalk(_BeyondByScore):
             x, direction = state
             s = self.score(x, self.args)
             tangent = direction - dot(direction, s) / (jnp.sum(s**2) + tiny) * s
-            tangent = tangent / (_norm(tangent) + tiny)
+            tangent = tangent / (norm(tangent) + tiny)
             new = x + stride * tangent
             new = new + back * self.score(new, self.args)
             moved = new - x
-            moved = moved / (_norm(moved) + tiny)
+            moved = moved / (norm(moved) + tiny)
             return (new, jnp.where(stride > 0, moved, direction)), new
 
         _, walk = jax.lax.scan(step, (x1, velocity / (speed + tiny)), None, self.num_steps)
@@ -105,21 +105,23 @@ class ScoreWalk(_BeyondByScore):
         late = (ts - 1) / jnp.where(until > 1, until - 1, 1.0)
         points = _joined(before.points, jax.vmap(line.evaluate)(jnp.clip(late, 0, 1)), ts)
         evaluations = before.score_evaluations + jnp.where(until > 1, 2 * self.num_steps, 0)
-        return dataclasses.replace(before, points=points, score_evaluations=evaluations)
+        return _with_points(before, points, evaluations)
 
 
 def _arrival(path: AbstractInterpolator, x0, x1, ts, key) -> tuple[InterpolatedPath, jax.Array]:
     """The path at the times up to 1, and its velocity at x1."""
     near = jnp.asarray([1 - _NEAR], ts.dtype)
-    found = path.run(x0, x1, jnp.concatenate([jnp.minimum(ts, 1), near]), key=key)
-    velocity = (x1 - found.points[-1]) / _NEAR
-    return dataclasses.replace(found, points=found.points[:-1]), velocity
+    before = path.run(x0, x1, jnp.concatenate([jnp.minimum(ts, 1), near]), key=key)
+    velocity = (x1 - before.points[-1]) / _NEAR
+    return dataclasses.replace(before, points=before.points[:-1]), velocity
+
+
+def _with_points(before: InterpolatedPath, points, evaluations) -> InterpolatedPath:
+    """All of the points; a verdict of the path stays, and of those beyond it says what is so."""
+    result = RESULTS.where(before.result == RESULTS.successful, found(points).result, before.result)
+    return dataclasses.replace(before, points=points, result=result, score_evaluations=evaluations)
 
 
 def _joined(before, beyond, ts):
     late = (ts > 1).reshape((-1,) + (1,) * (before.ndim - 1))
     return jnp.where(late, beyond, before)
-
-
-def _norm(v):
-    return jnp.sqrt(jnp.sum(v**2))

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._arrays import takes_arrays
-from .._linalg import dot, matmul
+from .._linalg import dot, matmul, norm
 from ..geodesics import GaussNewton
 from ..metrics import AbstractConformalMetric
 from ..statistics import frechet_mean
@@ -54,10 +54,10 @@ class Nao(AbstractInterpolator):
 
     def run(self, x0, x1, ts, *, key=None):
         ts = only_between(ts, "NAO")
-        first = x0 / jnp.linalg.norm(x0.reshape(-1))
+        first = x0 / norm(x0)
         along = dot(first, x1)
         rest = x1 - along * first
-        height = jnp.linalg.norm(rest.reshape(-1))
+        height = norm(rest)
         second = rest / jnp.where(height > 0, height, 1.0)
         path = GeodesicInterpolator(
             NormPriorMetric(x0.size),

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from .._linalg import norm
 from ._base import AbstractInterpolator, found
 
 
@@ -10,8 +11,9 @@ class Slerp(AbstractInterpolator):
     """``sin((1 - t) w) / sin(w) x0 + sin(t w) / sin(w) x1``, w the angle between the points
     (Shoemake 1985), and its continuation for t > 1.
 
-    The usual path between Gaussian noises, as it keeps their norm. For nearly parallel points it
-    becomes `Lerp`; between opposite points it is undefined and gives NaN.
+    The usual path between Gaussian noises, as it keeps their norm. Its ends are x0 and x1 exactly.
+    Between points of one direction, or where one is 0, it is `Lerp`. Between opposite points every
+    way round is as short as any other: inside the path is NaN, and the result `no_path`.
 
     >>> import jax.numpy as jnp, geojax
     >>> middle = geojax.Slerp()(jnp.array([1.0, 0.0]), jnp.array([0.0, 1.0]), jnp.array([0.5]))
@@ -20,20 +22,50 @@ class Slerp(AbstractInterpolator):
     """
 
     def run(self, x0, x1, ts, *, key=None):
-        ts = ts.astype(x0.dtype)
-        norms = [jnp.linalg.norm(x.reshape(-1)) for x in (x0, x1)]
-        u0, u1 = (x / jnp.where(n > 0, n, 1.0) for x, n in zip((x0, x1), norms, strict=True))
-        # Not by the arccosine, which loses half of the digits where the points align.
-        apart, together = (jnp.linalg.norm(u.reshape(-1)) for u in (u0 - u1, u0 + u1))
-        angle = 2 * jnp.arctan2(apart, together)
-        tiny = jnp.finfo(x0.dtype).eps ** 0.5
-        parallel = (angle < tiny) | (norms[0] == 0) | (norms[1] == 0)
-        safe = jnp.where(parallel, 1.0, angle)
-        sine = jnp.where(jnp.pi - angle < tiny, jnp.nan, jnp.sin(safe))
+        return found(jax.vmap(lambda t: _at_time(x0, x1, t))(ts))
 
-        def at(t):
-            a = jnp.where(parallel, 1 - t, jnp.sin((1 - t) * safe) / sine)
-            b = jnp.where(parallel, t, jnp.sin(t * safe) / sine)
-            return a * x0 + b * x1
 
-        return found(jax.vmap(at)(ts))
+def _at_time(x0, x1, t):
+    """In the orthogonal frame of the sum and the difference of the unit vectors, which has its
+    digits at all angles.
+
+    With half the angle h, ``f = (2 t - 1) h``, ``q = sin(f) / sin(h)``, r the mean of the norms and
+    e half of their difference, SLERP is ``(r cos(f) + e q cos(h)) m + (r q + e cos(f) / cos(h)) d``
+    with m the unit vector between the directions and d half of their difference.
+    """
+    norms = norm(x0), norm(x1)
+    some = (norms[0] > 0) & (norms[1] > 0)
+    u0, u1 = (
+        x / jnp.where(n > 0, n, jnp.ones_like(n)) for x, n in zip((x0, x1), norms, strict=True)
+    )
+    mean, excess = (norms[0] + norms[1]) / 2, (norms[1] - norms[0]) / 2
+    sum_, half_difference = u0 + u1, (u1 - u0) / 2
+    eps = jnp.finfo(x0.dtype).eps
+    together = norm(sum_) / 2  # cos(h)
+    opposite = some & (together <= 4 * eps)
+    together = jnp.where(some & ~opposite, together, jnp.ones_like(together))
+    square = jnp.sum(half_difference**2)
+    cosine, ratio = _cosine_and_ratio(2 * t - 1, square / together**2)
+    along = (mean * cosine + excess * ratio * together) / (2 * together)
+    across = mean * ratio + excess * cosine / together
+    point = along * sum_ + across * half_difference
+    # Opposite points have no way, but they have ends.
+    point = jnp.where(opposite, jnp.full_like(point, jnp.nan), point)
+    point = jnp.where(some, point, (1 - t) * x0 + t * x1)
+    for time, end in ((0, x0), (1, x1)):
+        # The end's value, and the path's derivatives.
+        exactly = jax.lax.stop_gradient(end) + (point - jax.lax.stop_gradient(point))
+        exactly = jnp.where(opposite, end, exactly)
+        point = jnp.where(t == time, exactly, point)
+    return point
+
+
+def _cosine_and_ratio(place, square_tangent):
+    """``cos(p h)`` and ``sin(p h) / sin(h)`` by tan(h)^2, in which both are smooth at 0."""
+    eps = jnp.finfo(square_tangent.dtype).eps
+    small = square_tangent < eps**0.5
+    half = jnp.arctan(jnp.sqrt(jnp.where(small, jnp.ones_like(square_tangent), square_tangent)))
+    turn, square = place * half, jnp.where(small, square_tangent, jnp.zeros_like(square_tangent))
+    cosine = jnp.where(small, 1 - place**2 * square / 2, jnp.cos(turn))
+    near = place * (1 + (1 - place**2) * square / 6)
+    return cosine, jnp.where(small, near, jnp.sin(turn) / jnp.sin(half))

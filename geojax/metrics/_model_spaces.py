@@ -7,11 +7,12 @@ with the Moebius addition of the chart (Ungar 2008; Bachmann, Becigneul & Ganea 
 import abc
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._arrays import takes_arrays
-from .._linalg import dot
+from .._linalg import dot, norm
 from ._checks import scalar
 from ._conformal import AbstractConformalMetric
 
@@ -25,12 +26,12 @@ class AbstractModelSpace(AbstractConformalMetric):
         """The sectional curvature of every plane."""
 
     @abc.abstractmethod
-    def _tangent(self, angle) -> Array:
-        """tan on the sphere, tanh in hyperbolic space."""
+    def _half_angle(self, x, y) -> Array:
+        """Half of the distance, in radii."""
 
     @abc.abstractmethod
-    def _angle(self, tangent) -> Array:
-        """The inverse of `_tangent`."""
+    def _shot(self, x, direction, angle) -> Array:
+        """The point at a distance, in radii, from ``x`` along a unit vector of the chart."""
 
     def _denominator(self, x):
         """``1 + kappa |x|^2``, NaN outside the chart."""
@@ -51,26 +52,36 @@ class AbstractModelSpace(AbstractConformalMetric):
     @takes_arrays("x", "y")
     def distance(self, x: Float[Array, "*shape"], y: Float[Array, "*shape"]) -> Float[Array, ""]:
         """The length of the shortest path from ``x`` to ``y``."""
-        between, radius = self._difference(x, y), self._radius(x)
-        return 2 * radius * self._angle(_norm(between) / radius)
+        return 2 * self._radius(x) * self._half_angle(x, y)
 
     @takes_arrays("x", "v")
     def exponential_map(
         self, x: Float[Array, "*shape"], v: Float[Array, "*shape"]
     ) -> Float[Array, "*shape"]:
         """Where the geodesic from ``x`` with velocity ``v`` is at time 1."""
-        at_origin = v / self._denominator(x)
-        half_angle = _norm(at_origin) / self._radius(x)
-        return self._moebius_sum(x, _ratio(self._tangent, half_angle) * at_origin)
+        size, radius = norm(v), self._radius(x)
+        moving = size > 0
+        direction = v / jnp.where(moving, size, 1.0)
+        # At v = 0 to second order, as many derivatives as are asked for there.
+        still = x + v - self.christoffel(x, v, v) / 2
+        angle = jnp.where(moving, 2 * size / self._denominator(x) / radius, 1.0)
+        return jnp.where(moving, self._shot(x / radius, direction, angle) * radius, still)
 
     @takes_arrays("x", "y")
     def log_map(
         self, x: Float[Array, "*shape"], y: Float[Array, "*shape"]
     ) -> Float[Array, "*shape"]:
         """The velocity at ``x`` of the shortest path that is at ``y`` at time 1."""
-        between = self._difference(x, y)
-        half_tangent = _norm(between) / self._radius(x)
-        return self._denominator(x) * _ratio(self._angle, half_tangent) * between
+        # The numerator of the Moebius sum of -x and y, by their difference: no digits are lost
+        # between near points.
+        kappa, gap = self.curvature.astype(x.dtype), y - x
+        along = self._denominator(x) * gap + kappa * jnp.sum(gap**2) * x
+        apart = norm(gap) > 0
+        length = 2 * self._radius(x) * self._half_angle(x, y)
+        ratio = length / jnp.where(apart, norm(along), 1.0)
+        # At y = x to second order.
+        near = gap + self.christoffel(x, gap, gap) / 2
+        return jnp.where(apart, self._denominator(x) / 2 * ratio * along, near)
 
     @takes_arrays("x", "y")
     def geodesic(
@@ -79,15 +90,6 @@ class AbstractModelSpace(AbstractConformalMetric):
         """The point at time ``t`` of the shortest path from ``x`` (0) to ``y`` (1)."""
         return self.exponential_map(x, jnp.asarray(t, x.dtype) * self.log_map(x, y))
 
-    def _difference(self, x, y):
-        """``y`` as seen from ``x``: by the isometry that takes x to the origin."""
-        return self._moebius_sum(-x, y)
-
-    def _moebius_sum(self, x, y):
-        kappa = self.curvature.astype(x.dtype)
-        xx, xy, yy = kappa * jnp.sum(x**2), kappa * dot(x, y), kappa * jnp.sum(y**2)
-        return ((1 - 2 * xy - yy) * x + (1 + xx) * y) / (1 - 2 * xy + xx * yy)
-
 
 class StereographicSphere(AbstractModelSpace):
     """The sphere of a radius, without one pole, in the stereographic chart.
@@ -95,8 +97,8 @@ class StereographicSphere(AbstractModelSpace):
     ``x`` in R^D stands for the point of the sphere on the line from the pole (0, ..., 0, -R)
     through ``(x, 0)``; the metric is ``4 / (1 + |x|^2 / R^2)^2 I``, the sectional curvature
     1 / R^2. Great circles are the circles that meet ``|x| = R`` in antipodes, and the lines
-    through 0. `distance` and `log_map` are of the shorter arc; antipodes have no `log_map`: it is
-    NaN or has no meaning there.
+    through 0. `distance` and `log_map` are of the shorter arc. Antipodes are joined by every great
+    circle: `log_map` is NaN there, or of one that rounding chooses.
 
     **Raises:** `ValueError` when ``radius`` is not a scalar > 0.
 
@@ -116,11 +118,15 @@ class StereographicSphere(AbstractModelSpace):
     def curvature(self):
         return 1 / self.radius**2
 
-    def _tangent(self, angle):
-        return jnp.tan(angle)
+    def _half_angle(self, x, y):
+        radius = self._radius(x)
+        return jnp.arctan2(norm(x - y) / radius, _to_antipode(x / radius, y / radius))
 
-    def _angle(self, tangent):
-        return jnp.arctan(tangent)
+    def _shot(self, x, direction, angle):
+        square, lean = jnp.sum(x**2), dot(x, direction)
+        cosine, sine = jnp.cos(angle), jnp.sin(angle)
+        ahead = (cosine - lean * sine) * x + (1 + square) / 2 * sine * direction
+        return ahead / ((1 + square) / 2 + (1 - square) / 2 * cosine - lean * sine)
 
 
 class PoincareBall(AbstractModelSpace):
@@ -128,7 +134,7 @@ class PoincareBall(AbstractModelSpace):
 
     The metric is ``4 / (1 - |x|^2 / R^2)^2 I``; on and outside the sphere ``|x| = R`` it is not
     defined and everything is NaN. Geodesics are the circles that meet that sphere at right angles,
-    and the lines through 0.
+    and the lines through 0. `exponential_map` stays inside: at most 4 eps from the edge.
 
     **Raises:** `ValueError` when ``radius`` is not a scalar > 0.
 
@@ -148,19 +154,33 @@ class PoincareBall(AbstractModelSpace):
     def curvature(self):
         return -1 / self.radius**2
 
-    def _tangent(self, angle):
-        return jnp.tanh(angle)
+    def _half_angle(self, x, y):
+        scales = self._denominator(x) * self._denominator(y)
+        return jnp.arcsinh(norm(x - y) / self._radius(x) / jnp.sqrt(scales))
 
-    def _angle(self, tangent):
-        return jnp.arctanh(tangent)
+    def _shot(self, x, direction, angle):
+        size, lean = norm(x), dot(x, direction)
+        decay = jnp.exp(-angle)
+        forward, rest = jnp.tanh(angle), 2 * jax.nn.sigmoid(-2 * angle)  # their sum is 1
+        slow = (1 - size) * (1 + size) * decay / (1 + decay**2)
+        start, below = 1 + lean * forward, (1 + size**2) / 2 + lean * forward + slow
+        # Off the middle as sums of what is not negative, so that no digits cancel near the edge.
+        off = size > 0.5
+        outward = x / jnp.where(off, size, 1.0)
+        turned = size * jnp.sum((outward + direction) ** 2) / 2 * forward
+        start = jnp.where(off, (1 - size) + size * rest + turned, start)
+        below = jnp.where(off, (1 - size) ** 2 / 2 + size * rest + turned + slow, below)
+        y = (start * x + (1 - size) * (1 + size) / 2 * forward * direction) / below
+        # What rounding takes out of the ball stays in it.
+        edge, end = 1 - 4 * float(jnp.finfo(x.dtype).eps), norm(y)
+        return y * jnp.where(end > edge, edge / jnp.where(end > edge, end, 1.0), 1.0)
 
 
-def _norm(v):
-    """|v|, with derivative 0 at 0."""
-    square = jnp.sum(v**2)
-    return jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1.0)), 0.0)
-
-
-def _ratio(function, z):
-    """``function(z) / z``, for tan, tanh and their inverses, 1 at 0."""
-    return jnp.where(z > 0, function(z) / jnp.where(z > 0, z, 1.0), 1.0)
+def _to_antipode(x, y):
+    """``(1 + 2 x.y + |x|^2 |y|^2)^(1/2)``: 0 where y is the antipode of x."""
+    sizes = norm(x), norm(y)
+    far = sizes[0] * sizes[1] > 0.5
+    # There it is the length of a sum, whose square would lose the digits that cancel.
+    near = jnp.sqrt(jnp.where(far, 1.0, 1 + 2 * dot(x, y) + (sizes[0] * sizes[1]) ** 2))
+    across = sizes[0] * y + x / jnp.where(far, sizes[0], 1.0)
+    return jnp.where(far, norm(across), near)

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .._arrays import Numbers, as_floating, takes_arrays
+from .._linalg import dot, norm
 from ._manifolds import AbstractManifold
 
 _FINE = 4001  # nodes
@@ -48,6 +49,10 @@ class EmbeddedCurve(AbstractManifold):
     @takes_arrays("x")
     def place(self, x: Float[Array, " k"]) -> Float[Array, ""]:
         """The length from the first node to the point nearest to ``x``, both in the subspace."""
+        return self._foot(x)[0]
+
+    def _foot(self, x):
+        """`place`, and the piece that it is on."""
         nodes = self.nodes.astype(x.dtype)
         starts, deltas = nodes[:-1], nodes[1:] - nodes[:-1]
         squares = jnp.sum(deltas**2, axis=1)
@@ -55,7 +60,8 @@ class EmbeddedCurve(AbstractManifold):
         weights = jnp.clip(weights, 0, 1)
         gaps = jnp.sum((starts + weights[:, None] * deltas - x[None]) ** 2, axis=1)
         nearest = jnp.argmin(gaps)
-        return self._walked(nodes)[nearest] + weights[nearest] * jnp.sqrt(squares[nearest])
+        place = self._walked(nodes)[nearest] + weights[nearest] * jnp.sqrt(squares[nearest])
+        return place, nearest
 
     @takes_arrays("place")
     def at(self, place: Float[Array, ""]) -> Float[Array, " k"]:
@@ -68,9 +74,13 @@ class EmbeddedCurve(AbstractManifold):
         return nodes[i] + weight * (nodes[i + 1] - nodes[i])
 
     def _way(self, a, b):
-        way = self.place(b) - self.place(a)
-        half = self.length.astype(way.dtype) / 2
-        return (way + half) % (2 * half) - half if self.closed else way
+        (start, piece), (end, last) = self._foot(a), self._foot(b)
+        way, half = end - start, self.length.astype(a.dtype) / 2
+        way = (way + half) % (2 * half) - half if self.closed else way
+        # On one piece without the lengths from the first node, which have fewer digits.
+        delta = (self.nodes[piece + 1] - self.nodes[piece]).astype(a.dtype)
+        near = jnp.clip(dot(b - a, delta) / norm(delta), -norm(delta), norm(delta))
+        return jnp.where(piece == last, near, way)
 
     def _project(self, x):
         return self.at(self.place(x))

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from .._arrays import takes_arrays
-from .._linalg import dot, matmul
+from .._linalg import dot, matmul, norm
 from ..scores import AbstractDensity, AbstractSchedule, Empirical, NoisedSphere, random_embedding
 
 
@@ -123,10 +123,11 @@ class EmbeddedSphere(AbstractManifold):
         return NoisedSphere(radius=self.radius, dim=k, embedding=rows, schedule=schedule)
 
     def _project(self, x):
-        return self.radius * x / jnp.linalg.norm(x)
+        return self.radius * x / norm(x)
 
     def _angle(self, a, b):
-        return 2 * jnp.arctan2(jnp.linalg.norm(a - b), jnp.linalg.norm(a + b))
+        # Not by the arccosine, which loses half of the digits near 0 and near pi.
+        return 2 * jnp.arctan2(norm(a - b), norm(a + b))
 
     def _distance(self, a, b):
         return self.radius * self._angle(a, b)
@@ -134,14 +135,16 @@ class EmbeddedSphere(AbstractManifold):
     def _geodesic(self, a, b, ts):
         angle = self._angle(a, b)
         # Between antipodes every great circle is a shortest geodesic: one is taken.
+        unit = a / norm(a)
         other = jnp.zeros_like(a).at[jnp.argmin(jnp.abs(a))].set(self.radius)
-        square = dot(a, a)
-        gap = jnp.linalg.norm(b - dot(a, b) / square * a)
-        b = jnp.where(gap > 8 * jnp.finfo(a.dtype).eps * jnp.sqrt(square), b, other)
-        aside = b - dot(a, b) / square * a
-        aside = self.radius * aside / jnp.linalg.norm(aside)
-        turns = (ts * angle)[:, None]
-        return jnp.cos(turns) * a[None] + jnp.sin(turns) * aside[None]
+        # By the chord, to b or to its antipode: no digits are lost where that is short.
+        aside = _across(jnp.where(dot(unit, b) > 0, b - a, b + a), unit)
+        lost = norm(aside) <= 8 * jnp.finfo(a.dtype).eps * norm(a)
+        aside = _across(jnp.where(lost & (angle > 1), other, aside), unit)
+        size = norm(aside)
+        aside = self.radius * aside / jnp.where(size > 0, size, jnp.ones_like(size))
+        arcs = (ts * angle)[:, None]
+        return jnp.cos(arcs) * a[None] + jnp.sin(arcs) * aside[None]
 
     def _sample(self, num, key):
         x = jax.random.normal(key, (num, self.dim + 1))
@@ -174,11 +177,10 @@ class FlatTorus(AbstractManifold):
         return self._at(self._angles(x))
 
     def _turn(self, a, b):
-        turn = self._angles(b) - self._angles(a)
-        return (turn + jnp.pi) % (2 * jnp.pi) - jnp.pi
+        return turns(a.reshape(2, 2), b.reshape(2, 2))
 
     def _distance(self, a, b):
-        return jnp.linalg.norm(jnp.asarray(self.radii, a.dtype) * self._turn(a, b))
+        return norm(jnp.asarray(self.radii, a.dtype) * self._turn(a, b))
 
     def _geodesic(self, a, b, ts):
         start, turn = self._angles(a), self._turn(a, b)
@@ -190,6 +192,21 @@ class FlatTorus(AbstractManifold):
 
     def _spread(self, num, key):
         return jax.vmap(self._at)(2 * jnp.pi * lattice(num))
+
+
+def turns(a: Float[Array, "planes 2"], b: Float[Array, "planes 2"]) -> Float[Array, " planes"]:
+    """The angles from the vectors ``a`` of a plane to the vectors ``b``, in (-pi, pi].
+
+    Without a seam, and with all digits for vectors that nearly align.
+    """
+    ahead = b - a
+    across = a[:, 0] * ahead[:, 1] - a[:, 1] * ahead[:, 0]
+    return jnp.arctan2(across, jnp.sum(a * b, axis=1))
+
+
+def _across(v, unit):
+    """The part of ``v`` normal to a unit vector."""
+    return v - dot(unit, v) * unit
 
 
 def lattice(num: int) -> Float[Array, "num 2"]:

@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ._manifolds import AbstractManifold, lattice
+from .._linalg import norm
+from ._manifolds import AbstractManifold, lattice, turns
 
 _RAYS = 256  # directions in which a geodesic is looked for
 _STEPS = 128  # of the classical Runge-Kutta method along one
@@ -52,6 +53,15 @@ class Torus(AbstractManifold):
         out = jnp.hypot(x[0], x[1]) - self.major
         return jnp.stack([jnp.arctan2(x[1], x[0]), jnp.arctan2(x[2], out)])
 
+    def _gap(self, a, b):
+        """The angles from a to b, in (-pi, pi]; with all digits between near points."""
+        out_a, out_b = (jnp.hypot(x[0], x[1]) for x in (a, b))
+        # The difference of the distances from the axis, by that of the points.
+        out_step = jnp.sum((b[:2] - a[:2]) * (a[:2] + b[:2])) / (out_a + out_b)
+        tube = jnp.stack([out_a - self.major, a[2]])
+        ahead = tube + jnp.stack([out_step, b[2] - a[2]])
+        return turns(jnp.stack([a[:2], tube]), jnp.stack([b[:2], ahead]))
+
     def _at(self, angles):
         u, v = angles[0], angles[1]
         reach = self.major + self.minor * jnp.cos(v)
@@ -89,8 +99,9 @@ class Torus(AbstractManifold):
 
     def _solve(self, a, b):
         """Direction and length of the shortest geodesic from a to b."""
-        start, end = self._angles(a), self._angles(b)
-        gap = _wrapped(end - start)
+        start = self._angles(a)
+        gap = self._gap(a, b)
+        end = start + gap
         nearer = jnp.minimum(jnp.cos(start[1]), jnp.cos(end[1]))
         along = (self.major + self.minor * nearer) * jnp.abs(gap[0])
         bound = along + self.minor * jnp.abs(gap[1])
@@ -125,8 +136,16 @@ class Torus(AbstractManifold):
 
         candidates = jnp.stack([directions[chosen], lengths[chosen]], axis=1)
         found, left = jax.vmap(newton)(candidates)
-        solved = (left <= 10 * jnp.sqrt(jnp.finfo(a.dtype).eps)) & (found[:, 1] >= 0)
-        return found[jnp.argmin(jnp.where(solved, found[:, 1], jnp.inf))]
+        eps = jnp.finfo(a.dtype).eps
+        solved = (left <= 10 * jnp.sqrt(eps)) & (found[:, 1] >= 0)
+        best = found[jnp.argmin(jnp.where(solved, found[:, 1], jnp.inf))]
+        # Between near points angles have few digits; there the geodesic is its chord.
+        chord = norm(b - a)
+        reach = self.major + self.minor * jnp.cos(start[1])
+        along = jnp.where(chord > 0, reach * gap[0], 1.0)
+        straight = jnp.stack([jnp.arctan2(self.minor * gap[1], along), chord])
+        bend = max(1 / self.minor, 1 / (self.major - self.minor))
+        return jnp.where(bend * chord < 2 * eps**0.5, straight, best)
 
     def _distance(self, a, b):
         return self._solve(a, b)[1]

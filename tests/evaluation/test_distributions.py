@@ -70,6 +70,72 @@ def test_the_standard_error_is_what_repetition_finds():
     assert same.value < 3 * same.standard_error
 
 
+def nuclear(a, b):
+    """The Fréchet distance by the nuclear norm of the centred features, in float64 by NumPy."""
+    centred = [(x - x.mean(0)) / np.sqrt(len(x) - 1) for x in (a, b)]
+    norm = np.linalg.svd(centred[0] @ centred[1].T, compute_uv=False).sum()
+    squares = sum(np.sum(x**2) for x in centred)
+    return np.sum((a.mean(0) - b.mean(0)) ** 2) + squares - 2 * norm
+
+
+@pytest.mark.parametrize("sizes", [(8, 8, 24), (8, 12, 24), (40, 8, 24), (60, 40, 24)])
+def test_frechet_distance_in_float32(sizes):
+    """With fewer features than dimensions too, and for features far from 0."""
+    n, m, d = sizes
+    rng = np.random.default_rng(1)
+    for offset, slack in ((0.0, 2e-6), (1000.0, 2e-3)):
+        # A constant feature, as those that never fire.
+        a, b = rng.standard_normal((n, d)), 1.3 * rng.standard_normal((m, d)) + 0.2
+        a[:, 0] = b[:, 0] = 0.5
+        a, b = (np.float32(x + offset) for x in (a, b))
+        found = frechet_distance(jnp.asarray(a), jnp.asarray(b))
+        expected = nuclear(a.astype(np.float64), b.astype(np.float64))
+        assert found.dtype == jnp.float32
+        np.testing.assert_allclose(found, expected, rtol=slack * 10)
+        assert 0 <= frechet_distance(jnp.asarray(a), jnp.asarray(a)) < 1e-6
+
+
+def test_frechet_distance_of_singular_covariances_in_float32():
+    rng = np.random.default_rng(2)
+    a, b = rng.standard_normal((6, 16)), rng.standard_normal((40, 16))
+    moments = [
+        [jnp.asarray(x, jnp.float32) for x in (y.mean(0), np.cov(y, rowvar=False))] for y in (a, b)
+    ]
+    found = gaussian_frechet_distance(*moments[0], *moments[1])
+    np.testing.assert_allclose(found, nuclear(a, b), rtol=1e-4)
+    for own in moments:
+        assert 0 <= gaussian_frechet_distance(*own, *own) < 1e-4
+
+
+def test_the_gradient_of_the_frechet_distance():
+    """Against differences, for more and for fewer features than dimensions, by both sets."""
+    wide = jax.random.normal(jax.random.key(5), (4, 5))
+    # A constant feature makes the factors singular.
+    tall = A.at[:, 0].set(1.0)
+    for a, b in ((wide, B), (tall, B), (A, wide)):
+        da, db = jnp.cos(3 * a + 1), jnp.sin(2 * b)
+        at = lambda t, a=a, b=b, da=da, db=db: frechet_distance(a + t * da, b + t * db)  # noqa: E731
+        slope = sum(
+            jnp.sum(g * d)
+            for g, d in zip(jax.grad(frechet_distance, (0, 1))(a, b), (da, db), strict=True)
+        )
+        step = 1e-5
+        np.testing.assert_allclose(slope, (at(step) - at(-step)) / (2 * step), rtol=1e-5)
+
+
+def test_the_kernel_distance_of_features_far_from_zero():
+    """In float32 as in float64: what cancels is left out."""
+    rng = np.random.default_rng(3)
+    a, b = (np.float32(300 + rng.standard_normal((n, 8)) * s) for n, s in ((50, 1.0), (40, 1.2)))
+    found = unbiased_discrepancy(jnp.asarray(a), jnp.asarray(b))
+    kernel = lambda x, y: (np.longdouble(x) @ np.longdouble(y).T / 8 + 1) ** 3  # noqa: E731
+    same = [(k.sum() - np.trace(k)) / (len(k) * (len(k) - 1)) for k in (kernel(a, a), kernel(b, b))]
+    expected = float(sum(same) - 2 * kernel(a, b).mean())
+    scale = 3 * 300.0**4 * 8  # what one pair contributes
+    np.testing.assert_allclose(found, expected, atol=1e-6 * scale)
+    assert abs(expected) < 0.1 * scale
+
+
 @pytest.mark.parametrize(
     "call, message",
     [

@@ -199,12 +199,16 @@ def _checked(images, ts, lams, weights, num_pairs) -> list[float]:
 def _partners(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """By image, the index of another one (the next), and those of its nearest ones."""
     flat = images.reshape(len(images), -1)
-    apart = np.linalg.norm(flat[:, None] - flat[None], axis=-1)
-    np.fill_diagonal(apart, np.inf)
-    if np.min(apart) == 0:
-        i, j = np.unravel_index(np.argmin(apart), apart.shape)
-        raise ValueError(f"images {i} and {j} are equal: there is no direction between them.")
-    nearest = np.argsort(apart, axis=1)[:, : min(NEIGHBOURS, len(images) - 1)]
+    count = min(NEIGHBOURS, len(images) - 1)
+    nearest = np.empty((len(images), count), int)
+    for i, image in enumerate(flat):  # one row at a time: (images, D) numbers are held
+        apart = np.linalg.norm(flat - image[None], axis=1)
+        apart[i] = np.inf
+        nearest[i] = np.argsort(apart)[:count]
+        if apart[nearest[i, 0]] == 0:
+            raise ValueError(
+                f"images {i} and {nearest[i, 0]} are equal: there is no direction between them."
+            )
     return np.roll(np.arange(len(images)), -1), nearest
 
 

@@ -1,5 +1,6 @@
 """A path to start from: the shortest one through samples."""
 
+import functools
 from typing import Any
 
 import jax
@@ -9,11 +10,12 @@ import scipy.sparse
 from jaxtyping import Array, Float
 
 from .._arrays import Numbers, as_alike, as_one_dtype
-from .._linalg import matmul
+from .._linalg import matmul, norm
 from ..metrics import AbstractMetric
 from ._geodesic import check_points
 
 _CHUNK = 512  # points whose distances to all others are held at once
+_SPARE = 16  # candidates beyond twice the neighbours
 
 
 def neighbour_path(
@@ -99,17 +101,55 @@ def _shortest(points, neighbours: int, power: float, metric, args) -> list[int] 
 
 
 def _nearest(points: Float[Array, "m d"], count: int):
-    """Distances to the nearest other points, and which these are: (M, count) each."""
+    """Distances to the nearest other points, and which these are: (M, count) each.
+
+    Candidates come from the expanded square ``|x|^2 + |y|^2 - 2 x.y`` about the mean, which is a
+    matrix product, and are ordered by the distances themselves. Where its rounding could hide a
+    nearer point among the others, all distances of that point are taken.
+    """
+    points = points - jnp.mean(points, axis=0)[None]
+    lengths, others, certain = (np.array(a) for a in _by_products(points, count))
+    doubtful = np.flatnonzero(~certain)
+    if len(doubtful):
+        exact = _by_differences(points, jnp.asarray(doubtful), count)
+        lengths[doubtful], others[doubtful] = (np.asarray(a) for a in exact)
+    return lengths, others
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def _by_products(points, count: int):
+    """Lengths and indices, and whether there is certainly no nearer point than these."""
+    width = min(len(points) - 1, 2 * count + _SPARE)
     squares = jnp.sum(points**2, axis=1)
+    # What rounding does to a sum of D products that are as large as the squares.
+    share = 4 * (points.shape[1] ** 0.5 + 1) * jnp.finfo(points.dtype).eps
+    largest = jnp.max(squares)
 
     def of(index):
         products = matmul(points, points[index])
-        far = jnp.where(jnp.arange(len(points)) == index, jnp.inf, squares - 2 * products)
-        nearest = jax.lax.top_k(-far, count)[1]
-        # Directly, as the expanded square has few digits for close points.
-        return jnp.linalg.norm(points[nearest] - points[index][None], axis=1), nearest
+        own = jnp.arange(len(points)) == index
+        far = jnp.where(own, jnp.inf, squares - 2 * products + squares[index])
+        negative, candidates = jax.lax.top_k(-far, width)
+        apart = jax.vmap(lambda other: norm(points[other] - points[index]))(candidates)
+        lengths, order = jax.lax.top_k(-apart, count)
+        error = share * (squares[index] + largest)
+        certain = (width == len(points) - 1) | (lengths[-1] ** 2 < -negative[-1] - error)
+        return -lengths, candidates[order], certain
 
-    return jax.jit(lambda all: jax.lax.map(of, all, batch_size=_CHUNK))(jnp.arange(len(points)))
+    return jax.lax.map(of, jnp.arange(len(points)), batch_size=_CHUNK)
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def _by_differences(points, indices, count: int):
+    """Lengths and indices of the nearest others of some points."""
+
+    def of(index):
+        squares = jnp.sum((points - points[index][None]) ** 2, axis=1)
+        squares = jnp.where(jnp.arange(len(points)) == index, jnp.inf, squares)
+        negative, nearest = jax.lax.top_k(-squares, count)
+        return jnp.sqrt(-negative), nearest
+
+    return jax.lax.map(of, indices)
 
 
 def _priced(metric, args, points, others):
@@ -122,4 +162,5 @@ def _priced(metric, args, points, others):
         point, index = pair
         return jax.vmap(lambda other: length(point, points[other]))(index)
 
-    return jax.jit(lambda pairs: jax.lax.map(of, pairs, batch_size=_CHUNK))((points, others))
+    both = points, jnp.asarray(others)
+    return jax.jit(lambda pairs: jax.lax.map(of, pairs, batch_size=_CHUNK))(both)

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 
 import geojax
 from geojax import RESULTS
+from geojax.geodesics._neighbours import _nearest
 from geojax.models import load_mnist, rotated_batch
 from tests.geodesics.problems import metric, on_circle
 
@@ -130,6 +131,33 @@ def test_the_path_through_samples():
         geojax.neighbour_path(samples[0], A, B)
     with pytest.raises(ValueError, match="finite"):
         geojax.neighbour_path(samples * jnp.nan, A, B)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e3, 1e4])
+def test_neighbours_far_from_zero_in_float32(offset):
+    """Along an arc every hop is one step of the samples; squares of 1e8 have 8 in their last place.
+
+    A second arc as far away again leaves nothing to be gained by a common centre.
+    """
+    angles = np.linspace(0, np.pi, 60)
+    arc = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    arcs = np.float32(np.concatenate([arc + offset, arc - np.array([2 * offset + 5, 0])]))
+    for samples in (jnp.asarray(arcs[:60]), jnp.asarray(arcs)):
+        path = geojax.neighbour_path(samples, samples[0], samples[59], neighbours=2)
+        hops = np.linalg.norm(np.diff(np.asarray(path, np.float64), axis=0), axis=1)
+        assert np.max(hops) < 0.06
+
+
+def test_neighbours_are_those_of_all_distances():
+    """Of pixels in 0 ... 255 and of points that lie many times nearer to each other than to 0."""
+    rng = np.random.default_rng(0)
+    for spread, centre in ((60.0, 128.0), (1e-3, 50.0)):
+        points = np.float32(centre + spread * rng.standard_normal((200, 30)))
+        lengths, others = _nearest(jnp.asarray(points), 5)
+        apart = np.linalg.norm(np.float64(points[:, None]) - points[None], axis=-1)
+        np.fill_diagonal(apart, np.inf)
+        np.testing.assert_allclose(lengths, np.sort(apart, axis=1)[:, :5], rtol=1e-4)
+        np.testing.assert_allclose(np.take_along_axis(apart, others, axis=1), lengths, rtol=1e-4)
 
 
 @pytest.mark.skipif("GEOJAX_DATA_DIR" not in os.environ, reason="needs GEOJAX_DATA_DIR")

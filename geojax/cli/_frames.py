@@ -94,7 +94,7 @@ def read_alike(files: list[Path], shape: tuple[int, ...] | None = None) -> np.nd
             with Image.open(path) as image:
                 turned = image.getexif().get(_ORIENTATION, 1) in _ON_ITS_SIDE
                 sizes.append(image.size[::-1] if turned else image.size)
-                grey = grey and image.mode in ("1", "L", "LA", "I", "I;16")
+                grey &= image.mode.startswith(("1", "L", "I", "F")) and image.mode != "LAB"
         except OSError:
             raise ValueError(f"{path} is not a readable image file.") from None
     width, height = sizes[0] if shape is None else (shape[2], shape[1])

@@ -28,7 +28,10 @@ def read_image(
     notices = []
     image = _open(path)
     if image.mode.startswith(("I", "F")):
-        image = _eight_bit(image)
+        try:
+            image = _eight_bit(image)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}.") from None
         notices.append("more than 8 bits a pixel scaled to 8")
     if "A" in image.getbands() or "transparency" in image.info:
         image = image.convert("RGBA")
@@ -73,18 +76,33 @@ def _open(path: Path) -> Image.Image:
         raise ValueError(f"{path} is a folder, not an image file.")
     try:
         with Image.open(path) as file:
+            if file.mode == "I" and file.format == "TIFF":
+                raise ValueError(
+                    f"{path} holds integers of 32 bits, of which nobody knows what white is: save "
+                    "it with 8 or 16 bits a pixel."
+                )
             return ImageOps.exif_transpose(file)
     except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError):
         raise ValueError(f"{path} is not a readable image file.") from None
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:
+    """Deep grey pixels in 8 bits: integers of 16 bits in 0 ... 65535, floating numbers in [0, 1].
+
+    By the kind of the file, never by its own brightest pixel, so that images stay comparable.
+    """
     values = np.asarray(image, dtype=np.float64)
-    # By the kind of the file, not by its own brightest pixel: images stay comparable.
-    top = next((top for top in (1.0, 255.0) if values.max() <= top), 65535.0)
-    if image.mode.startswith("I"):
-        top = max(top, 255.0)
-    return Image.fromarray(np.uint8(np.clip(np.rint(255 * values / top), 0, 255)))
+    top = 1.0 if image.mode.startswith("F") else 65535.0
+    if not (values.min() >= 0 and values.max() <= top):  # NaN too
+        raise ValueError(
+            f"the pixels must lie in [0, {top:g}], got {values.min():g} to {values.max():g}: save "
+            "the image with 8 or 16 bits a pixel"
+        )
+    grey = Image.fromarray(np.uint8(np.rint(255 * values / top)))
+    clear = image.info.get("transparency")
+    if isinstance(clear, int):
+        grey.putalpha(Image.fromarray(np.uint8(255 * (values != clear))))
+    return grey
 
 
 def _is_grey(image: Image.Image) -> bool:

@@ -80,12 +80,50 @@ def test_a_model_that_takes_no_images(tmp_path):
         read_image(tmp_path / "a.png", (7,))
 
 
-def test_files_of_more_than_eight_bits_stay_comparable(tmp_path):
-    """Each is scaled by what its kind of file can hold, not by its own brightest pixel."""
-    levels = []
-    for level in (100, 200):
-        path = tmp_path / f"{level}.tiff"
-        Image.fromarray(np.full((4, 4), level, np.int32)).save(path)
-        array, _ = read_image(path, (1, 4, 4))
-        levels.append(array[0, 0, 0])
-    np.testing.assert_allclose(levels, [100 / 127.5 - 1, 200 / 127.5 - 1], atol=1e-6)
+@pytest.mark.parametrize("level", [60000, 2000, 200, 1, 0])
+def test_files_of_sixteen_bits_stay_comparable(tmp_path, level):
+    """By the kind of the file, not by its own brightest pixel."""
+    pixels = np.full((8, 8), level, np.uint16)
+    right = np.round(level / 257) / 127.5 - 1
+    for suffix in ("png", "tiff"):
+        path = save(tmp_path, Image.fromarray(pixels), f"a.{suffix}")
+        np.testing.assert_allclose(read_image(path, SHAPE)[0], right, atol=1e-6)
+    (tmp_path / "a.pgm").write_bytes(b"P5\n8 8\n65535\n" + pixels.astype(">u2").tobytes())
+    np.testing.assert_allclose(read_image(tmp_path / "a.pgm", SHAPE)[0], right, atol=1e-6)
+    floating = Image.fromarray(np.float32(pixels / 65535))
+    path = save(tmp_path, floating, "float.tiff")
+    np.testing.assert_allclose(read_image(path, SHAPE)[0], right, atol=1e-6)
+
+
+def test_pixels_of_few_bits_and_palettes_reach_from_black_to_white(tmp_path):
+    bits = Image.fromarray(np.eye(8) > 0)
+    palette = Image.fromarray(np.uint8(np.eye(8)))
+    palette = palette.convert("P")
+    palette.putpalette([0, 0, 0, 255, 255, 255])
+    alpha = Image.fromarray(np.uint8(255 * np.eye(8))).convert("LA")
+    for i, image in enumerate((bits, palette, alpha)):
+        array, _ = read_image(save(tmp_path, image, f"{i}.png"), SHAPE)
+        np.testing.assert_allclose(array[0], 2 * np.eye(8) - 1)
+
+
+@pytest.mark.parametrize(
+    "pixels, message",
+    [
+        (np.full((8, 8), 200, np.int32), "32 bits, .* save it with 8 or 16 bits"),
+        (np.full((8, 8), 200.0, np.float32), r"must lie in \[0, 1\], got 200 to 200: save"),
+        (np.full((8, 8), np.nan, np.float32), r"must lie in \[0, 1\], got nan"),
+    ],
+)
+def test_pixels_whose_scale_nobody_knows_are_refused(tmp_path, pixels, message):
+    with pytest.raises(ValueError, match=message):
+        read_image(save(tmp_path, Image.fromarray(pixels), "a.tiff"), SHAPE)
+
+
+def test_a_transparent_grey_of_sixteen_bits(tmp_path):
+    pixels = np.full((8, 8), 30000, np.uint16)
+    pixels[0] = 0
+    path = save(tmp_path, Image.fromarray(pixels), transparency=0)
+    array, notices = read_image(path, SHAPE)
+    np.testing.assert_allclose(array[0, 0], 1)
+    np.testing.assert_allclose(array[0, 1:], 2 * 30000 / 65535 - 1, atol=0.005)
+    assert "transparency" in notices[0]

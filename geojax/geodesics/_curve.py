@@ -7,13 +7,21 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Real
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float
 
 from .._arrays import as_floating
 
 
 class Polyline(diffrax.AbstractPath):
-    """Straight pieces between nodes: ``curve.evaluate(t)``, ``curve.ts``, ``curve.xs``."""
+    """Straight pieces between nodes: ``curve.evaluate(t)``, ``curve.ts``, ``curve.xs``.
+
+    >>> import jax.numpy as jnp
+    >>> from geojax.geodesics import Polyline
+    >>> line = Polyline(jnp.array([0.0, 1.0]), jnp.array([[0.0, 2.0], [1.0, 0.0]]))
+    >>> line.evaluate(0.25).tolist(), line.evaluate(jnp.array([0.0, 0.5, 1.0])).shape
+    ([0.25, 1.5], (3, 2))
+    """
 
     ts: Float[Array, " nodes"] = eqx.field(converter=partial(as_floating, "ts", axes="nodes"))
     xs: Float[Array, "nodes *shape"] = eqx.field(
@@ -28,14 +36,18 @@ class Polyline(diffrax.AbstractPath):
     def t1(self):
         return self.ts[-1]
 
-    def evaluate(self, t0, t1: Real[Array, ""] | float | None = None, left: bool = True):
-        """The point at ``t0``, or the increment from ``t0`` to ``t1``."""
+    def evaluate(self, t0: ArrayLike, t1: ArrayLike | None = None, left: bool = True):
+        """The point at the time ``t0``, or the increment from ``t0`` to ``t1``; for an array of
+        times the points, shape (times, *shape).
+        """
         if t1 is not None:
             return self.evaluate(t1) - self.evaluate(t0)
-        last = len(self.ts) - 2
-        i = jnp.clip(jnp.searchsorted(self.ts, jnp.asarray(t0, self.ts.dtype)) - 1, 0, last)
-        weight = (t0 - self.ts[i]) / (self.ts[i + 1] - self.ts[i])
-        weight = jnp.asarray(weight, self.xs.dtype)
+        return _at_times(self._at, t0, self.ts.dtype)
+
+    def _at(self, t):
+        i = jnp.clip(jnp.searchsorted(self.ts, t) - 1, 0, len(self.ts) - 2)
+        weight = (t - self.ts[i]) / (self.ts[i + 1] - self.ts[i])
+        weight = weight.astype(self.xs.dtype)
         return (1 - weight) * self.xs[i] + weight * self.xs[i + 1]
 
 
@@ -57,19 +69,23 @@ class IntegratedCurve(diffrax.AbstractPath):
     def t1(self):
         return self.ts[-1]
 
-    def evaluate(self, t0, t1: Real[Array, ""] | float | None = None, left: bool = True):
-        """The point at ``t0``, or the increment from ``t0`` to ``t1``."""
+    def evaluate(self, t0: ArrayLike, t1: ArrayLike | None = None, left: bool = True):
+        """The point at the time ``t0``, or the increment from ``t0`` to ``t1``; for an array of
+        times the points, shape (times, *shape).
+        """
         if t1 is not None:
             return self.evaluate(t1) - self.evaluate(t0)
-        return self._cubic(t0)[0] if self.dense is None else self.dense.evaluate(t0)[0]
+        return _at_times(lambda t: self._at(t)[0], t0, self.ts.dtype)
 
-    def velocity(self, t):
-        """The velocity at ``t``."""
-        return self._cubic(t)[1] if self.dense is None else self.dense.evaluate(t)[1]
+    def velocity(self, t: ArrayLike):
+        """The velocity at the time ``t``; for an array of times shape (times, *shape)."""
+        return _at_times(lambda t: self._at(t)[1], t, self.ts.dtype)
+
+    def _at(self, t):
+        return self._cubic(t) if self.dense is None else self.dense.evaluate(t)
 
     def _cubic(self, t):
         """Position and velocity of the cubic that has those of both neighbouring nodes."""
-        t = jnp.asarray(t, self.ts.dtype)
         i = jnp.clip(jnp.searchsorted(self.ts, t) - 1, 0, len(self.ts) - 2)
         h = self.ts[i + 1] - self.ts[i]
         w = (t - self.ts[i]) / h
@@ -79,6 +95,14 @@ class IntegratedCurve(diffrax.AbstractPath):
         x = a + w * (b - a) + w * (1 - w) * ((1 - w) * (p - (b - a)) - w * (q - (b - a)))
         bend = (1 - w) * (1 - 3 * w) * (p - (b - a)) - w * (2 - 3 * w) * (q - (b - a))
         return x, (b - a + bend) / h
+
+
+def _at_times(function, times, dtype):
+    """``function`` of a time; of an array of times, one after the other along the first axis."""
+    times = jnp.asarray(times, dtype)
+    if times.ndim > 1:
+        raise ValueError(f"t must be a time or an array of shape (times,), got {times.shape}.")
+    return function(times) if times.ndim == 0 else jax.vmap(function)(times)
 
 
 def resample(

@@ -13,8 +13,9 @@ from .._arrays import Numbers, as_floating, as_one_dtype
 from .._verdicts import or_raise
 from ..metrics import AbstractMetric
 from ._curve import resample, straight_line
+from ._default import default_solver
 from ._devices import map_lanes, over_devices
-from ._geodesic import DISCRETISATION_TOLERANCE, check_points, default_solver, geodesic
+from ._geodesic import DISCRETISATION_TOLERANCE, check_points, geodesic
 from ._iterate import AbstractSolver
 from ._problem import SolverOutput, TwoPointProblem
 from ._rules import AbstractRule, Midpoint
@@ -100,9 +101,9 @@ def geodesic_batch(
                 f"init must hold at least two nodes a lane, shape {(*lanes, 'nodes', *shape)}, "
                 f"got {init.shape}."
             )
-    solver = default_solver(metric, x0.dtype) if solver is None else solver
-    meter = diffrax.NoProgressMeter() if progress_meter is None else progress_meter
     rule = Midpoint() if rule is None else rule
+    solver = default_solver(metric, x0[0], rule) if solver is None else solver
+    meter = diffrax.NoProgressMeter() if progress_meter is None else progress_meter
     if devices is not None and rule.devices is not None:
         raise ValueError("devices must be given to geodesic_batch or to its rule, not to both.")
     if devices is not None and progress_meter is not None:

@@ -10,7 +10,8 @@ from .._arrays import Numbers, as_floating
 from .._verdicts import or_raise
 from ..metrics import AbstractMetric
 from ._curve import straight_line
-from ._geodesic import DISCRETISATION_TOLERANCE, check_points, default_solver, geodesic
+from ._default import default_solver
+from ._geodesic import DISCRETISATION_TOLERANCE, check_points, geodesic
 from ._iterate import AbstractSolver
 from ._rules import AbstractRule
 from ._solution import GeodesicSolution
@@ -49,7 +50,7 @@ def compile_geodesic(
     ['3.02', '3.77']
     """
     (x,) = check_points(metric, x=x)
-    solver = default_solver(metric, x.dtype) if solver is None else solver
+    solver = default_solver(metric, x, rule) if solver is None else solver
     path = straight_line(x, x, num_segments)
     options = {
         "ts": ts,

@@ -7,18 +7,16 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import optimistix as optx
 from jaxtyping import Array
 
 from .._arrays import Numbers, as_alike, as_floating
 from .._linalg import einsum, matmul
 from .._verdicts import or_raise
-from ..metrics import AbstractLowRankMetric, AbstractMetric, AbstractSumOfSquaresMetric
+from ..metrics import AbstractLowRankMetric, AbstractMetric
 from ._curve import Polyline, resample, straight_line
+from ._default import default_solver
 from ._devices import map_points
-from ._gauss_newton import GaussNewton
 from ._iterate import AbstractSolver
-from ._path_energy import PathEnergy
 from ._problem import TwoPointProblem
 from ._results import RESULTS
 from ._rules import AbstractRule, Midpoint, gauss_points
@@ -55,8 +53,9 @@ def geodesic(
     - ``x0``, ``x1``: points of one shape (any), computed in float32 or float64. Batches: `jax.vmap`
       with ``throw=False``, results lane by lane.
     - ``solver``: `GaussNewton` for metrics whose energy is a sum of squares (the default there),
-      else `PathEnergy` (default with L-BFGS), `Georce` or `Shooting`; all can be wrapped in
-      `CoarseToFine` and `LambdaContinuation`.
+      else `Georce` (the default for a `DenseMetric` of up to 512 coordinates and for other metrics
+      of up to 64), `PathEnergy` (the default beyond, with L-BFGS) or `Shooting`; all can be wrapped
+      in `CoarseToFine` and `LambdaContinuation`.
     - ``args``: handed to the score (a label, a prompt).
     - ``init``: nodes of a path to start from; its ends are replaced by x0 and x1 and it is
       resampled to ``num_segments``. Default: the straight line. A list of such paths: every one is
@@ -111,8 +110,8 @@ def geodesic(
     if not starts:
         raise ValueError("init must hold at least one path to start from, got an empty list.")
     paths = [_start(x0, x1, start, num_segments) for start in starts]
-    solver = default_solver(metric, x0.dtype) if solver is None else solver
     rule = Midpoint() if rule is None else rule
+    solver = default_solver(metric, x0, rule) if solver is None else solver
     problem = TwoPointProblem(metric, rule, args, _check_mesh(ts, num_segments, x0.dtype))
     meter = diffrax.NoProgressMeter() if progress_meter is None else progress_meter
     settings = solver, max_steps, discretisation_tolerance, certify, meter
@@ -165,14 +164,6 @@ def _best(problem, paths, settings) -> GeodesicSolution:
     stats = {**solution.stats, **totals, "start": best, "start_energies": fine}
     limits = {**solution.limits, "num_steps": jnp.sum(all_of_them.limits["num_steps"])}
     return eqx.tree_at(lambda s: (s.stats, s.limits), solution, (stats, limits))
-
-
-def default_solver(metric: AbstractMetric, dtype) -> AbstractSolver:
-    """The solver of `geodesic` where none is given."""
-    if isinstance(metric, AbstractSumOfSquaresMetric):
-        return GaussNewton()
-    tol = 1e-10 if dtype == jnp.float64 else 1e-6
-    return PathEnergy(optimiser=optx.LBFGS(rtol=tol, atol=tol))
 
 
 def check_points(metric, **points) -> tuple[Array, ...]:

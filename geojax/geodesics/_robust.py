@@ -14,13 +14,8 @@ from .._verdicts import or_raise
 from ..metrics import AbstractMetric
 from ._continuation import weakened
 from ._curve import straight_line
-from ._geodesic import (
-    DISCRETISATION_TOLERANCE,
-    check_points,
-    default_solver,
-    fine_energies,
-    geodesic,
-)
+from ._default import default_solver
+from ._geodesic import DISCRETISATION_TOLERANCE, check_points, fine_energies, geodesic
 from ._iterate import AbstractSolver
 from ._neighbours import neighbour_path
 from ._problem import TwoPointProblem
@@ -129,8 +124,8 @@ def robust_geodesic(
             f"num_segments must be between 1 and max_segments, got {num_segments} and "
             f"{max_segments}."
         )
-    solver = default_solver(metric, x0.dtype) if solver is None else solver
     rule = Midpoint() if rule is None else rule
+    solver = default_solver(metric, x0, rule) if solver is None else solver
     options = {
         "rule": rule,
         "max_steps": max_steps,

@@ -1,0 +1,31 @@
+"""The solver where none is given."""
+
+import jax.numpy as jnp
+import optimistix as optx
+from jaxtyping import Array
+
+from ..metrics import AbstractMetric, AbstractSumOfSquaresMetric, DenseMetric
+from ._gauss_newton import GaussNewton
+from ._georce import Georce
+from ._iterate import AbstractSolver
+from ._path_energy import PathEnergy
+from ._rules import AbstractRule, Midpoint
+
+# Coordinates up to which a metric is inverted: of a `DenseMetric`, and of one whose matrices would
+# have to be made.
+_MANY, _FEW = 512, 64
+
+
+def default_solver(metric: AbstractMetric, x: Array, rule: AbstractRule | None) -> AbstractSolver:
+    """The solver of `geodesic` for points like ``x``.
+
+    A metric that is only a matrix or an operator leaves `Georce`, which inverts matrices and prices
+    by midpoints, or L-BFGS, which takes hundreds of steps where that takes tens.
+    """
+    if isinstance(metric, AbstractSumOfSquaresMetric):
+        return GaussNewton()
+    dense = isinstance(metric, DenseMetric)
+    if isinstance(rule, Midpoint | None) and x.size <= (_MANY if dense else _FEW):
+        return Georce(dense=not dense)
+    tol = 1e-10 if x.dtype == jnp.float64 else 1e-6
+    return PathEnergy(optimiser=optx.LBFGS(rtol=tol, atol=tol))

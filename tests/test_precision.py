@@ -86,7 +86,7 @@ PROGRAMS = {
     "shape operator": lambda x, v: geojax.sectional_curvature(
         geojax.DenseMetric(matrix), x, v, jnp.roll(v, 1)
     ),
-    "k-medoids": lambda x, v: geojax.k_medoids(jnp.abs(x - v), 1).medoids,
+    "k-medoids": lambda x, v: geojax.k_medoids(jnp.abs(x - v), 1, key=jax.random.key(0)).cost,
     "frechet": evaluation.frechet_distance,
     "kernel": lambda x, y: (
         evaluation.kernel_distance(

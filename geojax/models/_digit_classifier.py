@@ -70,7 +70,8 @@ class DigitClassifier(eqx.Module):
     def __call__(self, x: Numbers) -> Float[Array, "10"]:
         """Logits; `jax.nn.softmax` of them are probabilities."""
         (x,) = as_images("1 28 28", x=x)
-        return self.outer(self._features(x)).astype(x.dtype)
+        with jax.default_matmul_precision("highest"):
+            return self.outer(self._features(x)).astype(x.dtype)
 
     def features(self, x: Numbers) -> Float[Array, " features"]:
         """What the last layer, which is linear, sees."""

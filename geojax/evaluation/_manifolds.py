@@ -138,13 +138,18 @@ class EmbeddedSphere(AbstractManifold):
         unit = a / norm(a)
         other = jnp.zeros_like(a).at[jnp.argmin(jnp.abs(a))].set(self.radius)
         # By the chord, to b or to its antipode: no digits are lost where that is short.
-        aside = _across(jnp.where(dot(unit, b) > 0, b - a, b + a), unit)
-        lost = norm(aside) <= 8 * jnp.finfo(a.dtype).eps * norm(a)
-        aside = _across(jnp.where(lost & (angle > 1), other, aside), unit)
-        size = norm(aside)
-        aside = self.radius * aside / jnp.where(size > 0, size, jnp.ones_like(size))
-        arcs = (ts * angle)[:, None]
-        return jnp.cos(arcs) * a[None] + jnp.sin(arcs) * aside[None]
+        ahead = dot(unit, b) > 0
+        aside = _across(jnp.where(ahead, b - a, b + a), unit)
+        lost = ~ahead & (norm(aside) <= 8 * jnp.finfo(a.dtype).eps * norm(a))
+        aside = _across(jnp.where(lost, other, aside), unit)
+        arcs, size = ts * angle, norm(aside)
+        # By the ratio of sines, which has a derivative where a and b are equal, or at unit length.
+        apart, turned = angle > 0, size > 0
+        ratios = jnp.sin(arcs) / jnp.where(apart, jnp.sin(angle), jnp.ones_like(angle))
+        ratios = jnp.where(apart, ratios, ts)
+        far = self.radius * jnp.sin(arcs) / jnp.where(turned, size, jnp.ones_like(size))
+        shares = jnp.where(ahead, ratios, far)
+        return jnp.cos(arcs)[:, None] * a[None] + shares[:, None] * aside[None]
 
     def _sample(self, num, key):
         x = jax.random.normal(key, (num, self.dim + 1))

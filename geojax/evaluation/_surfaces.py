@@ -144,16 +144,25 @@ class Torus(AbstractManifold):
         reach = self.major + self.minor * jnp.cos(start[1])
         along = jnp.where(chord > 0, reach * gap[0], 1.0)
         straight = jnp.stack([jnp.arctan2(self.minor * gap[1], along), chord])
+        return jnp.where(self._near(a, b), straight, best)
+
+    def _near(self, a, b):
+        """Whether the surface is flat between a and b, to rounding."""
         bend = max(1 / self.minor, 1 / (self.major - self.minor))
-        return jnp.where(bend * chord < 2 * eps**0.5, straight, best)
+        return bend * norm(b - a) < 2 * jnp.finfo(a.dtype).eps ** 0.5
 
     def _distance(self, a, b):
         return self._solve(a, b)[1]
 
     def _geodesic(self, a, b, ts):
-        start = self._angles(a)
+        start, gap, near = self._angles(a), self._gap(a, b), self._near(a, b)
         direction, length = self._solve(a, b)
-        return jax.vmap(lambda t: self._at(self._walk(start, direction, t * length)[-1]))(ts)
+
+        def at(t):
+            bent = self._walk(start, direction, t * length)[-1]
+            return self._at(jnp.where(near, start + t * gap, bent))
+
+        return jax.vmap(at)(ts)
 
     def _sample(self, num, key):
         return self._by_area(jax.random.uniform(key, (num, 2)))

@@ -75,6 +75,52 @@ def test_lengths_in_closed_form():
     np.testing.assert_allclose(circle.distance(a, b), 2 * np.pi, rtol=1e-3)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_lengths_keep_their_digits_between_near_points_and_across_seams(dtype):
+    """By angles that are known: near equal points, near antipodes, and where angles jump."""
+    eps = np.finfo(dtype).eps
+    sphere = EmbeddedSphere(1, 2.0)
+    torus = FlatTorus((1.0, 0.5))
+    lengths = jax.jit(lambda a, b, c, d: (sphere.distance(a, b), torus.distance(c, d)))
+    for start in (0.3, np.pi - 1e-5, -np.pi / 2):
+        for turn in (1e-6, 1e-3, 1.0, np.pi - 1e-3, np.pi - 1e-6):
+            u, v = (np.array([np.cos(w), np.sin(w)], np.longdouble) for w in (start, start + turn))
+            flat = [np.concatenate([x, np.array([0.5, 0.0])]).astype(dtype) for x in (u, v)]
+            round_ = [np.asarray(2 * x, dtype) for x in (u, v)]
+            found = lengths(*(jnp.asarray(x) for x in (*round_, *flat)))
+            for (a, b), radius, length in zip((round_, flat), (2, 1), found, strict=True):
+                a, b = (np.longdouble(x[:2]) for x in (a, b))
+                across = a[0] * (b[1] - a[1]) - a[1] * (b[0] - a[0])
+                expected = radius * np.abs(np.arctan2(across, a @ b))
+                # The sphere's chord has what rounding puts between the radii, to second order.
+                slack = 30 * eps + 4 * (eps / turn) ** 2
+                np.testing.assert_allclose(length, float(expected), rtol=slack)
+
+
+def test_geodesics_between_equal_and_opposite_points():
+    a, tangent = jnp.array([0.0, 0.6, 0.8]), jnp.array([1.0, 0.0, 0.0])
+    sphere, flat = EmbeddedSphere(2), FlatTorus((1.0, 0.5))
+    corner = jnp.array([-1.0, 0.0, 0.0, 0.5])
+    problems = (
+        (sphere, a, tangent),
+        (flat, corner, jnp.array([0.0, 1.0, 0.0, 0.0])),
+        (Torus(1.0, 0.4), on_torus(0.4, 0.0), jnp.array([0.0, 0.0, 1.0])),
+    )
+    for manifold, x, along in problems:
+        at = lambda b, manifold=manifold, x=x: manifold.geodesic(x, b, jnp.array([0.3]))[0]  # noqa: E731
+        point, moved = jax.jvp(at, (x,), (along,))
+        np.testing.assert_allclose(point, x, atol=1e-12)
+        np.testing.assert_allclose(moved, 0.3 * along, atol=1e-7)
+        assert jnp.all(
+            jnp.isfinite(jax.jvp(lambda b, m=manifold, x=x: m.distance(x, b), (x,), (along,))[1])
+        )
+    for gap in (0.0, 1e-12, 1e-6):
+        b = -jnp.cos(gap) * a + jnp.sin(gap) * tangent
+        path = sphere.geodesic(a, b, jnp.linspace(0, 1, 5))
+        np.testing.assert_allclose(jnp.linalg.norm(path, axis=1), 1, rtol=1e-12)
+        np.testing.assert_allclose(path[jnp.array([0, -1])], jnp.stack([a, b]), atol=1e-14)
+
+
 TORUS = Torus(1.0, 0.4)
 torus_distance = jax.jit(TORUS.distance)
 

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import jaxtyping
 import pytest
 
 
@@ -20,3 +21,11 @@ def data_file():
         return path
 
     return find
+
+
+@pytest.fixture
+def as_users_run():
+    """Without the run-time type checker of the tests, which would speak before a function's own."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)

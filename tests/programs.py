@@ -1,5 +1,7 @@
 """Traced programs, for the tests that read them."""
 
+import contextlib
+
 import jax
 
 
@@ -31,3 +33,19 @@ def equations(jaxpr):
 
 def _is_program(leaf) -> bool:
     return hasattr(getattr(leaf, "jaxpr", leaf), "eqns")
+
+
+@contextlib.contextmanager
+def compilations():
+    """Collects the programs that JAX compiles: a list that is empty where all were there before."""
+    found = []
+
+    def note(event, *_, **__):
+        if event == "/jax/core/compile/backend_compile_duration":
+            found.append(event)
+
+    jax.monitoring.register_event_duration_secs_listener(note)
+    try:
+        yield found
+    finally:
+        jax.monitoring.unregister_event_duration_listener(note)

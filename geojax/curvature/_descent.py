@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._arrays import takes_arrays
+from .._functions import explained_derivatives
 from .._linalg import dot
 from ..geodesics import RESULTS
 from ..metrics import AbstractMetric
@@ -39,6 +40,7 @@ class DescentSolution(eqx.Module):
         return self.xs[-1]
 
 
+@explained_derivatives()
 @takes_arrays("x0")
 def riemannian_gradient_descent(
     metric: AbstractMetric,

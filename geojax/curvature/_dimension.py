@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
 from .._arrays import Numbers, as_floating, takes_arrays
+from .._functions import explained_derivatives
 from ..scores import AbstractScore
 from ._spectrum import leading_singular_values
 
@@ -33,6 +34,7 @@ class DimensionEstimate(eqx.Module):
     passed_error: Float[Array, " levels"]
 
 
+@explained_derivatives()
 @takes_arrays("x0")
 def intrinsic_dimension(
     score: AbstractScore,

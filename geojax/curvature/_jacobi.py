@@ -9,7 +9,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._arrays import takes_arrays
+from .._functions import explained_derivatives
 from .._linalg import unit_of
+from .._options import check_option
 from ..geodesics import RESULTS
 from ..metrics import AbstractMetric
 
@@ -37,6 +39,7 @@ class JacobiField(eqx.Module):
     stats: dict[str, Any]
 
 
+@explained_derivatives()
 @takes_arrays("x0", "v0", "field", "derivative")
 def jacobi_field(
     metric: AbstractMetric,
@@ -82,6 +85,8 @@ def jacobi_field(
     default = 1e-8 if x0.dtype == jnp.float64 else 1e-5
     controller = diffrax.PIDController(rtol=rtol or default, atol=atol or default)
     solver = diffrax.Tsit5() if solver is None else solver
+    wanted = "an explicit Runge-Kutta method of diffrax, such as diffrax.Tsit5()"
+    check_option("solver", solver, diffrax.AbstractERK, wanted)
     adjoint = diffrax.RecursiveCheckpointAdjoint() if adjoint is None else adjoint
     solution = _integrate(
         metric, x0, v0, field, derivative, args, num_segments, solver, controller, max_steps,
@@ -161,6 +166,7 @@ def _relative(deviation: Array, size: Array) -> Array:
     return jnp.max(jnp.abs(deviation)) / jnp.where(size > 0, size, 1.0)
 
 
+@explained_derivatives()
 @takes_arrays("x0", "v0", "w")
 def exponential_derivative(
     metric: AbstractMetric,

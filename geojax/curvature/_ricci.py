@@ -7,12 +7,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._arrays import Numbers, takes_arrays
+from .._functions import explained_derivatives
 from .._linalg import dot
 from ..metrics import AbstractMetric
 from ._probes import TraceEstimate, basis_sum, check_probes, mean_estimate
 from ._riemann import riemann_curvature
 
 
+@explained_derivatives()
 @takes_arrays("x", "v")
 def ricci_curvature(
     metric: AbstractMetric,
@@ -52,6 +54,7 @@ def ricci_curvature(
     return mean_estimate(jax.vmap(term)(probes))
 
 
+@explained_derivatives()
 @takes_arrays("x")
 def scalar_curvature(
     metric: AbstractMetric,

@@ -7,10 +7,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._arrays import takes_arrays
+from .._functions import checked, explained_derivatives
 from .._linalg import dot, matmul
 from ..metrics import AbstractLowRankMetric, AbstractMetric
 
 
+@explained_derivatives()
 @takes_arrays("x", "u", "v", "w")
 def riemann_curvature(
     metric: AbstractMetric,
@@ -44,6 +46,7 @@ def riemann_curvature(
     return metric.sharp(x, lowered(metric, x, u, v, w, args), args)
 
 
+@explained_derivatives()
 @takes_arrays("x", "u", "v")
 def sectional_curvature(
     metric: AbstractMetric,
@@ -94,7 +97,7 @@ def _by_gauss(metric: AbstractLowRankMetric, x, u, v, w, args):
     if not scores:
         return jnp.zeros_like(x)
     factors, along_u, along_v = [], [], []
-    for score in scores:
+    for score in map(checked, scores):
         s, product = jax.linearize(lambda y, score=score: score(y, args), x)
         ju, jv = jax.vmap(product)(jnp.stack([u, v]))
         factors.append(s.reshape(-1))

@@ -10,6 +10,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._arrays import Numbers, as_floating, takes_arrays
+from .._functions import explained_derivatives
+from .._options import check_option
 from ..geodesics import RESULTS, GeodesicSolution, Polyline
 from ..metrics import AbstractMetric
 
@@ -75,6 +77,10 @@ class TransportODE(AbstractTransport):
     max_steps: int = 4096
     adjoint: diffrax.AbstractAdjoint = eqx.field(default_factory=diffrax.RecursiveCheckpointAdjoint)
 
+    def __check_init__(self):
+        wanted = "an explicit Runge-Kutta method of diffrax, such as diffrax.Tsit5()"
+        check_option("solver", self.solver, diffrax.AbstractERK, wanted)
+
     def carry(self, metric, curve, ts, v0, args):
         velocity = getattr(curve, "velocity", curve.derivative)
 
@@ -107,6 +113,7 @@ class TransportODE(AbstractTransport):
         return (unit * out.ys).at[0].set(v0), result, {"num_steps": out.stats["num_steps"]}
 
 
+@explained_derivatives()
 @takes_arrays("v0")
 def parallel_transport(
     metric: AbstractMetric,
@@ -167,6 +174,7 @@ def parallel_transport(
     if len(ts) < 2:
         raise ValueError(f"ts must hold at least two times, got {len(ts)}.")
     method = TransportODE() if method is None else method
+    check_option("method", method, AbstractTransport, "a geojax transport, such as TransportODE()")
     solution = _transport(metric, path, ts, v0, args, method, drift_tolerance)
     if isinstance(curve, GeodesicSolution):
         good = curve.result == RESULTS.successful

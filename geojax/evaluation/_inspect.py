@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from .._arrays import Numbers, as_floating, refuse_pixels
+from .._functions import explained_derivatives
 from .._linalg import dot
 from ..curvature import DimensionEstimate, intrinsic_dimension, ricci_curvature, trace_probes
 from ..geodesics import AbstractSolver, GaussNewton, Polyline, geodesic
@@ -78,6 +79,7 @@ class Inspection(NamedTuple):
     recommendation: Recommendation
 
 
+@explained_derivatives()
 def inspect_score(
     score: AbstractScore,
     images: Numbers,

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .._arrays import takes_arrays
+from .._functions import check_function, checked
 from .._linalg import dot
 from ..metrics import AbstractMetric, Euclidean
 
@@ -85,8 +86,10 @@ def log_density_profile(
     [ 0.  -0.5 -2. ]
     """
     _check_nodes(xs)
+    check_function("score", score, "(x, args) -> s")
+    score = checked(score)
     if hasattr(score, "log_density"):
-        values = jax.lax.map(lambda x: score.log_density(x, args), xs)  # pyright: ignore
+        values = jax.lax.map(lambda x: score.log_density(x, args), xs)
         return values - values[0]
     places, weights = _gauss(xs.dtype)
 

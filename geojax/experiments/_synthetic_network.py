@@ -28,7 +28,7 @@ class MlpScore(AbstractScore):
     network: eqx.nn.MLP
     schedule: AbstractSchedule
 
-    def __call__(self, x: Float[Array, " dim"], t, args=None) -> Float[Array, " dim"]:
+    def evaluate(self, x: Float[Array, " dim"], t, args) -> Float[Array, " dim"]:
         sigma = self.schedule.sigma(t).astype(x.dtype)
         total = jnp.sqrt(sigma**2 + _SPREAD**2)
         inputs = jnp.append(x / total, jnp.log(sigma) / 2)

@@ -10,15 +10,18 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
 from .._arrays import Numbers, as_floating, as_one_dtype
+from .._functions import explained_derivatives
+from .._numbers import number
 from .._verdicts import or_raise
 from ..metrics import AbstractMetric
+from ._checks import check_meter, derivative_remedy
 from ._curve import resample, straight_line
-from ._default import default_solver
+from ._default import solver_and_rule
 from ._devices import map_lanes, over_devices
 from ._geodesic import DISCRETISATION_TOLERANCE, check_points, geodesic
 from ._iterate import AbstractSolver
 from ._problem import SolverOutput, TwoPointProblem
-from ._rules import AbstractRule, Midpoint
+from ._rules import AbstractRule
 from ._second_order import held
 from ._solution import GeodesicSolution
 
@@ -101,16 +104,18 @@ def geodesic_batch(
                 f"init must hold at least two nodes a lane, shape {(*lanes, 'nodes', *shape)}, "
                 f"got {init.shape}."
             )
-    rule = Midpoint() if rule is None else rule
-    solver = default_solver(metric, x0[0], rule) if solver is None else solver
+    solver, rule = solver_and_rule(metric, x0[0], args, solver, rule)
     meter = diffrax.NoProgressMeter() if progress_meter is None else progress_meter
+    check_meter(meter)
     if devices is not None and rule.devices is not None:
         raise ValueError("devices must be given to geodesic_batch or to its rule, not to both.")
     if devices is not None and progress_meter is not None:
         raise ValueError("progress_meter must be None where lanes are shared out over devices.")
-    settings = num_segments, max_steps, discretisation_tolerance, certify, batch_size
+    tolerance = number("discretisation_tolerance", discretisation_tolerance).astype(x0.dtype)
+    settings = num_segments, max_steps, tolerance, certify, batch_size
     given = metric, x0, x1, solver, args, args_axis, init
-    solution = _solve_lanes(*given, rule, settings, meter, devices)
+    with explained_derivatives(derivative_remedy(metric)):
+        solution = _solve_lanes(*given, rule, settings, meter, devices)
     return or_raise(solution) if throw else solution
 
 

@@ -7,10 +7,12 @@ import equinox as eqx
 from jaxtyping import Array
 
 from .._arrays import Numbers, as_floating
+from .._functions import explained_derivatives
 from .._verdicts import or_raise
 from ..metrics import AbstractMetric
+from ._checks import derivative_remedy
 from ._curve import straight_line
-from ._default import default_solver
+from ._default import solver_and_rule
 from ._geodesic import DISCRETISATION_TOLERANCE, check_points, geodesic
 from ._iterate import AbstractSolver
 from ._rules import AbstractRule
@@ -50,7 +52,7 @@ def compile_geodesic(
     ['3.02', '3.77']
     """
     (x,) = check_points(metric, x=x)
-    solver = default_solver(metric, x, rule) if solver is None else solver
+    solver, rule = solver_and_rule(metric, x, args, solver, rule)
     path = straight_line(x, x, num_segments)
     options = {
         "ts": ts,
@@ -60,7 +62,8 @@ def compile_geodesic(
         "certify": certify,
     }
     given = metric, solver, options
-    compiled = _between.lower((given, args), path).compile()
+    with explained_derivatives(derivative_remedy(metric)):
+        compiled = _between.lower((given, args), path).compile()
 
     def solve(
         x0: Numbers,

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from ..metrics import AbstractMetric, Euclidean
+from ._checks import check_solver
 from ._curve import resample
 from ._iterate import AbstractSolver
 from ._problem import SolverOutput, TwoPointProblem
@@ -103,6 +104,7 @@ class CoarseToFine(AbstractStages):
     levels: int = eqx.field(static=True, default=3)
 
     def __check_init__(self):
+        check_solver(self.solver)
         if self.levels < 1:
             raise ValueError(f"levels must be at least 1, got {self.levels}.")
 
@@ -135,6 +137,7 @@ class LambdaContinuation(AbstractStages):
     weights: tuple[float, ...] = eqx.field(static=True, default=(1e-3, 1e-2, 1e-1))
 
     def __check_init__(self):
+        check_solver(self.solver)
         rising = all(a < b for a, b in zip(self.weights, self.weights[1:], strict=False))
         if not rising or not all(0 < w < 1 for w in self.weights):
             raise ValueError(f"weights must be rising numbers in (0, 1), got {self.weights}.")

@@ -5,6 +5,7 @@ import optimistix as optx
 from jaxtyping import Array
 
 from ..metrics import AbstractMetric, AbstractSumOfSquaresMetric, DenseMetric
+from ._checks import check_args, check_rule, check_solver
 from ._gauss_newton import GaussNewton
 from ._georce import Georce
 from ._iterate import AbstractSolver
@@ -29,3 +30,18 @@ def default_solver(metric: AbstractMetric, x: Array, rule: AbstractRule | None) 
         return Georce(dense=not dense)
     tol = 1e-10 if x.dtype == jnp.float64 else 1e-6
     return PathEnergy(optimiser=optx.LBFGS(rtol=tol, atol=tol))
+
+
+def solver_and_rule(
+    metric: AbstractMetric, x: Array, args, solver, rule
+) -> tuple[AbstractSolver, AbstractRule]:
+    """The solver and the rule, or their defaults for points like ``x``.
+
+    **Raises:** `ValueError` where an option is of a wrong kind or in a wrong place.
+    """
+    check_args(args)
+    rule = Midpoint() if rule is None else rule
+    check_rule(rule)
+    solver = default_solver(metric, x, rule) if solver is None else solver
+    check_solver(solver)
+    return solver, rule

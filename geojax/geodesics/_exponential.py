@@ -9,9 +9,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._arrays import Numbers
+from .._functions import explained_derivatives
 from .._linalg import safe_sqrt
 from .._verdicts import or_raise
 from ..metrics import AbstractLowRankMetric, AbstractMetric
+from ._checks import check_args, check_integrator, check_meter
 from ._curve import IntegratedCurve
 from ._geodesic import check_points
 from ._results import RESULTS
@@ -21,6 +23,7 @@ from ._solution import GeodesicSolution
 _DENSE_NUMBERS = 2**24  # that the dense output may hold unasked
 
 
+@explained_derivatives()
 def exponential_map(
     metric: AbstractMetric,
     x0: Numbers,
@@ -80,6 +83,7 @@ def exponential_map(
     True
     """
     x0, v0 = check_points(metric, x0=x0, v0=v0)
+    check_args(args)
     for name, tolerance in (("rtol", rtol), ("atol", atol)):
         if tolerance is not None and not 0 < tolerance < 1:
             raise ValueError(f"{name} must lie between 0 and 1, or be None, got {tolerance}.")
@@ -88,7 +92,9 @@ def exponential_map(
     default = 1e-8 if x0.dtype == jnp.float64 else 1e-5
     controller = diffrax.PIDController(rtol=rtol or default, atol=atol or default)
     solver = diffrax.Tsit5() if solver is None else solver
+    check_integrator(solver)
     meter = diffrax.NoProgressMeter() if progress_meter is None else progress_meter
+    check_meter(meter)
     if dense is None:
         dense = 2 * (_stages(solver) + 2) * max_steps * x0.size <= _DENSE_NUMBERS
     adjoint = diffrax.RecursiveCheckpointAdjoint() if adjoint is None else adjoint

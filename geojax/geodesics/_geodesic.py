@@ -10,16 +10,19 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from .._arrays import Numbers, as_alike, as_floating
+from .._functions import explained_derivatives
 from .._linalg import einsum, matmul
+from .._numbers import number
 from .._verdicts import or_raise
 from ..metrics import AbstractLowRankMetric, AbstractMetric
+from ._checks import check_meter, check_metric, derivative_remedy
 from ._curve import Polyline, resample, straight_line
-from ._default import default_solver
+from ._default import solver_and_rule
 from ._devices import map_points
 from ._iterate import AbstractSolver
 from ._problem import TwoPointProblem
 from ._results import RESULTS
-from ._rules import AbstractRule, Midpoint, gauss_points
+from ._rules import AbstractRule, gauss_points
 from ._second_order import attach, envelope, held, path, preparing
 from ._second_order import certify as _certify
 from ._solution import GeodesicSolution
@@ -110,15 +113,17 @@ def geodesic(
     if not starts:
         raise ValueError("init must hold at least one path to start from, got an empty list.")
     paths = [_start(x0, x1, start, num_segments) for start in starts]
-    rule = Midpoint() if rule is None else rule
-    solver = default_solver(metric, x0, rule) if solver is None else solver
+    solver, rule = solver_and_rule(metric, x0, args, solver, rule)
     problem = TwoPointProblem(metric, rule, args, _check_mesh(ts, num_segments, x0.dtype))
     meter = diffrax.NoProgressMeter() if progress_meter is None else progress_meter
-    settings = solver, max_steps, discretisation_tolerance, certify, meter
-    if len(paths) == 1:
-        solution = _solve(problem, paths[0], *settings)
-    else:
-        solution = _best(problem, jnp.stack(paths), settings)
+    check_meter(meter)
+    tolerance = number("discretisation_tolerance", discretisation_tolerance).astype(x0.dtype)
+    settings = solver, max_steps, tolerance, certify, meter
+    with explained_derivatives(derivative_remedy(metric)):
+        if len(paths) == 1:
+            solution = _solve(problem, paths[0], *settings)
+        else:
+            solution = _best(problem, jnp.stack(paths), settings)
     return or_raise(solution) if throw else solution
 
 
@@ -168,11 +173,7 @@ def _best(problem, paths, settings) -> GeodesicSolution:
 
 def check_points(metric, **points) -> tuple[Array, ...]:
     """The points as arrays of one shape and dtype, or a `ValueError` that says what is wrong."""
-    if not isinstance(metric, AbstractMetric):
-        raise ValueError(
-            f"metric must be a geojax metric, got {type(metric).__name__}. "
-            "Wrap a score: SteinScoreMetric(score, lam)."
-        )
+    check_metric(metric)
     return as_alike(**points)
 
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._arrays import Numbers
+from .._functions import explained_derivatives
 from .._linalg import norm, safe_sqrt, tensordot
 from .._verdicts import or_raise
 from ..metrics import AbstractMetric, AbstractSumOfSquaresMetric
@@ -85,6 +86,7 @@ def distance(
     return jnp.where(solution.result == RESULTS.successful, length, jnp.nan)
 
 
+@explained_derivatives()
 def log_map(
     metric: AbstractMetric,
     x0: Numbers,

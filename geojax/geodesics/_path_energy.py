@@ -9,6 +9,7 @@ import optax
 import optimistix as optx
 from jaxtyping import Array, Float
 
+from .._options import check_option
 from ..metrics import AbstractLowRankMetric
 from ._iterate import AbstractIterativeSolver, AbstractSolver, default_rtol
 from ._problem import SolverOutput, TwoPointProblem
@@ -49,6 +50,16 @@ class PathEnergy(AbstractIterativeSolver):
 
     optimiser: Any = eqx.field(static=True, default_factory=lambda: optax.adam(1e-2))
     rtol: float | None = eqx.field(static=True, default=None)
+
+    def __check_init__(self):
+        kinds = optax.GradientTransformation | optx.AbstractMinimiser
+        remedy = ""
+        if isinstance(self.optimiser, int | float):
+            remedy = "A learning rate belongs to one: optimiser=optax.adam(1e-2)."
+        elif callable(self.optimiser):
+            remedy = "Call it: optimiser=optax.adam(1e-2)."
+        wanted = "an optimiser of optax or a minimiser of optimistix"
+        check_option("optimiser", self.optimiser, kinds, wanted, remedy)
 
     def init(self, problem, xs):
         unknown = jnp.asarray(jnp.inf, xs.dtype)

@@ -14,13 +14,13 @@ from .._verdicts import or_raise
 from ..metrics import AbstractMetric
 from ._continuation import weakened
 from ._curve import straight_line
-from ._default import default_solver
+from ._default import solver_and_rule
 from ._geodesic import DISCRETISATION_TOLERANCE, check_points, fine_energies, geodesic
 from ._iterate import AbstractSolver
 from ._neighbours import neighbour_path
 from ._problem import TwoPointProblem
 from ._results import RESULTS
-from ._rules import AbstractRule, Midpoint
+from ._rules import AbstractRule
 from ._solution import GeodesicSolution
 
 # Of the metrics that lead to a hard one.
@@ -124,8 +124,7 @@ def robust_geodesic(
             f"num_segments must be between 1 and max_segments, got {num_segments} and "
             f"{max_segments}."
         )
-    rule = Midpoint() if rule is None else rule
-    solver = default_solver(metric, x0, rule) if solver is None else solver
+    solver, rule = solver_and_rule(metric, x0, args, solver, rule)
     options = {
         "rule": rule,
         "max_steps": max_steps,

@@ -20,6 +20,8 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int
 
 from .._linalg import matmul, tensordot
+from .._options import check_option
+from ._checks import check_integrator
 from ._exponential import acceleration_cost, accelerations
 from ._iterate import AbstractSolver, default_rtol
 from ._problem import SolverOutput, TwoPointProblem
@@ -87,6 +89,10 @@ class Shooting(AbstractSolver):
     def __check_init__(self):
         if self.shots < 1:
             raise ValueError(f"shots must be at least 1, got {self.shots}.")
+        check_integrator(self.integrator, "integrator")
+        finders = optx.AbstractRootFinder | optx.AbstractLeastSquaresSolver | None
+        wanted = "a root finder of optimistix, such as optimistix.Newton(rtol=1e-8, atol=1e-8)"
+        check_option("root_finder", self.root_finder, finders, wanted)
 
     def solve(self, problem, xs, max_steps, progress_meter):
         n = len(xs) - 1

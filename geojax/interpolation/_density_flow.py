@@ -1,5 +1,6 @@
 """Density geodesics by a projected gradient flow (Yu et al., CVPR 2025)."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +9,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._functions import checked
 from .._linalg import dot, norm
+from .._numbers import number
 from ..geodesics import AbstractRule, Midpoint, Polyline
 from ._base import AbstractInterpolator, found
 
@@ -41,7 +44,10 @@ class DensityFlow(AbstractInterpolator):
     """
 
     score: Callable[..., Any]
-    beta: float = 1.0
+    beta: Float[Array, ""] = eqx.field(
+        default=1.0,  # pyright: ignore[reportAssignmentType]
+        converter=functools.partial(number, "beta"),
+    )
     args: Any = None
     levels: int = eqx.field(static=True, default=4)
     num_iterations: int = eqx.field(static=True, default=100)
@@ -68,10 +74,12 @@ class DensityFlow(AbstractInterpolator):
         return xs
 
     def _moved(self, xs):
+        score, beta = checked(self.score), self.beta.astype(xs.dtype)
+
         def move(before, x, after):
             tangent = (after - before) / 2
             square = jnp.sum(tangent**2)
-            pull = (before + after - 2 * x) / 2 + self.beta * square / 2 * self.score(x, self.args)
+            pull = (before + after - 2 * x) / 2 + beta * square / 2 * score(x, self.args)
             safe = jnp.where(square > 0, square, 1.0)
             pull = pull - dot(pull, tangent) / safe * tangent
             return x + pull * jnp.minimum(1, norm(tangent) / (2 * norm(pull) + 1e-30))

@@ -1,14 +1,18 @@
 """Ways to go on beyond x1 that are no geodesics: what the exponential map is compared with."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
+from .._functions import checked
 from .._linalg import dot, norm
+from .._numbers import number
 from ..geodesics import RESULTS, Polyline
 from ._base import AbstractInterpolator, InterpolatedPath, found
 from ._lerp import Lerp
@@ -20,7 +24,7 @@ class _BeyondByScore(AbstractInterpolator):
     """A path to x1, and on from there with the score's help."""
 
     score: Callable[..., Any]
-    step_size: Any
+    step_size: Float[Array, ""] = eqx.field(converter=functools.partial(number, "step_size"))
     path: AbstractInterpolator = eqx.field(default_factory=Lerp)
     args: Any = None
 
@@ -47,12 +51,12 @@ class TangentStep(_BeyondByScore):
 
     def run(self, x0, x1, ts, *, key=None):
         before, velocity = _arrival(self.path, x0, x1, ts, key)
-        step = jnp.asarray(self.step_size, x0.dtype)
+        score, step = checked(self.score), self.step_size.astype(x0.dtype)
 
         def beyond(t):
             x = x1 + (t - 1) * velocity
             for _ in range(self.num_corrections):
-                x = x + step * self.score(x, self.args)
+                x = x + step * score(x, self.args)
             return x
 
         points = _joined(before.points, jax.vmap(beyond)(ts), ts)
@@ -86,15 +90,15 @@ class ScoreWalk(_BeyondByScore):
         until = jnp.maximum(jnp.max(ts), 1.0)
         speed, tiny = norm(velocity), jnp.finfo(x0.dtype).tiny
         stride = speed * (until - 1) / self.num_steps
-        back = jnp.asarray(self.step_size, x0.dtype)
+        score, back = checked(self.score), self.step_size.astype(x0.dtype)
 
         def step(state, _):
             x, direction = state
-            s = self.score(x, self.args)
+            s = score(x, self.args)
             tangent = direction - dot(direction, s) / (jnp.sum(s**2) + tiny) * s
             tangent = tangent / (norm(tangent) + tiny)
             new = x + stride * tangent
-            new = new + back * self.score(new, self.args)
+            new = new + back * score(new, self.args)
             moved = new - x
             moved = moved / (norm(moved) + tiny)
             return (new, jnp.where(stride > 0, moved, direction)), new

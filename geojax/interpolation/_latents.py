@@ -272,7 +272,7 @@ def _method(
             noise = jax.random.normal(settings.key, latents.shape, latents.dtype)
         return lambda ends, ts: found(method.at_level(latents, noise, ts))
     assert isinstance(method, Routed)
-    inner, level, t = method.inner, method.route.t, settings.route.t
+    inner, level, t = method.inner, float(method.route.t), float(settings.route.t)
 
     def run(ends, ts):
         if level == t:

@@ -1,11 +1,14 @@
 """NoiseDiffusion: images and their noises interpolated apart (Zheng et al., ICLR 2024)."""
 
+import functools
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._arrays import takes_arrays
+from .._numbers import number
 from ._base import AbstractInterpolator, found, only_between
 from ._route import NoiseRoute
 
@@ -36,8 +39,14 @@ class NoiseDiffusion(AbstractInterpolator):
     """
 
     route: NoiseRoute
-    boundary: float = eqx.field(static=True, default=2.0)
-    gain: float = eqx.field(static=True, default=1.2)
+    boundary: Float[Array, ""] = eqx.field(
+        default=2.0,  # pyright: ignore[reportAssignmentType]
+        converter=functools.partial(number, "boundary"),
+    )
+    gain: Float[Array, ""] = eqx.field(
+        default=1.2,  # pyright: ignore[reportAssignmentType]
+        converter=functools.partial(number, "gain"),
+    )
 
     def run(self, x0, x1, ts, *, key=None):
         schedule, t = self.route.score.schedule, self.route.t
@@ -60,11 +69,12 @@ class NoiseDiffusion(AbstractInterpolator):
         ts = only_between(ts, "NoiseDiffusion")
         schedule, t = self.route.score.schedule, self.route.t
         alpha, sigma = schedule.alpha(t).astype(x0.dtype), schedule.sigma(t).astype(x0.dtype)
-        n0, n1 = (jnp.clip(n, -self.boundary, self.boundary) for n in noises)
+        boundary, gain = self.boundary.astype(x0.dtype), self.gain.astype(x0.dtype)
+        n0, n1 = (jnp.clip(n, -boundary, boundary) for n in noises)
 
         def at(t):
             a, b = jnp.cos(jnp.pi * t / 2), jnp.sin(jnp.pi * t / 2)
-            mu, nu = self.gain * a / (a + b), self.gain * b / (a + b)
+            mu, nu = gain * a / (a + b), gain * b / (a + b)
             return alpha * (mu * x0 + nu * x1) + sigma * (a * n0 + b * n1)
 
         return jax.vmap(at)(ts)

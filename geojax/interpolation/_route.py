@@ -7,7 +7,17 @@ import jax
 from jaxtyping import Array, Float, Key
 
 from .._arrays import Numbers, as_floating, refuse_pixels, takes_arrays
+from .._numbers import known, number
 from ..scores import AbstractScore, ddim, probability_flow
+
+
+def _level(t) -> Float[Array, ""]:
+    value = known(t)
+    if value is not None and not 0 < value <= 1:
+        raise ValueError(
+            f"t must lie in (0, 1], got {t}. Step k of T is t = k / T: step 400 of 1000 is t = 0.4."
+        )
+    return number("t", t)
 
 
 class NoiseRoute(eqx.Module):
@@ -38,25 +48,23 @@ class NoiseRoute(eqx.Module):
     """
 
     score: AbstractScore
-    t: float = eqx.field(static=True, default=0.2)
+    t: Float[Array, ""] = eqx.field(
+        default=0.2,  # pyright: ignore[reportAssignmentType]
+        converter=_level,
+    )
     noising: Literal["shared", "inversion", "none"] = eqx.field(static=True, default="inversion")
     denoising: Literal["ddim", "probability_flow", "none"] = eqx.field(static=True, default="ddim")
     num_steps: int = eqx.field(static=True, default=50)
     args: Any = None
 
     def __check_init__(self):
-        if not 0 < self.t <= 1:
-            raise ValueError(
-                f"t must lie in (0, 1], got {self.t}. Step k of T is t = k / T: step 400 of 1000 "
-                "is t=0.4."
-            )
-        for name, known in (
+        for name, allowed in (
             ("noising", ("shared", "inversion", "none")),
             ("denoising", ("ddim", "probability_flow", "none")),
         ):
-            if getattr(self, name) not in known:
+            if getattr(self, name) not in allowed:
                 raise ValueError(
-                    f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}."
+                    f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}."
                 )
         if self.num_steps < 1:
             raise ValueError(f"num_steps must be at least 1, got {self.num_steps}.")

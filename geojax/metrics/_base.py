@@ -16,6 +16,7 @@ import lineax as lx
 from jaxtyping import Array, Float
 
 from .._arrays import ConvertsArrays, takes_arrays
+from .._functions import explained_derivatives
 from .._linalg import dot, safe_sqrt
 from ._operator import LowRankOperator
 
@@ -41,11 +42,13 @@ class AbstractMetric(ConvertsArrays, eqx.Module):
         """g(x) as a positive-definite lineax operator on arrays of the shape of ``x``."""
 
     @takes_arrays("x", "v")
+    @explained_derivatives()
     def flat(self, x, v, args: Any = None) -> Float[Array, "*shape"]:
         """The covector g(x) v."""
         return self.operator(x, args).mv(v)
 
     @takes_arrays("x", "w")
+    @explained_derivatives()
     def sharp(self, x, w, args: Any = None) -> Float[Array, "*shape"]:
         """The vector g(x)^-1 w.
 
@@ -86,6 +89,7 @@ class AbstractMetric(ConvertsArrays, eqx.Module):
         return jax.vmap(lambda e: self.flat(x, e.reshape(x.shape), args).reshape(-1))(basis).T
 
     @takes_arrays("x", "v")
+    @explained_derivatives()
     def acceleration(self, x, v, args: Any = None) -> Float[Array, "*shape"]:
         """The acceleration of the geodesic through ``x`` with velocity ``v``.
 
@@ -97,6 +101,7 @@ class AbstractMetric(ConvertsArrays, eqx.Module):
         return self.sharp(x, pull / 2 - change, args)
 
     @takes_arrays("x", "v", "w")
+    @explained_derivatives()
     def christoffel_first(self, x, v, w, args: Any = None) -> Float[Array, "*shape"]:
         """The covector ``g Gamma(v, w)``: the Christoffel symbols of the first kind, contracted.
 

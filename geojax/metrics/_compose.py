@@ -6,8 +6,8 @@ import jax.numpy as jnp
 import lineax as lx
 from jaxtyping import Array, Float
 
+from .._numbers import number, refused
 from ._base import AbstractMetric, Mapping, at_once, positive
-from ._checks import refused
 from ._low_rank import AbstractLowRankMetric, LowRankTerms
 from ._operator import LowRankOperator
 from ._sum_of_squares import AbstractSumOfSquaresMetric
@@ -147,7 +147,7 @@ def scale(metric: AbstractMetric, factor) -> AbstractMetric:
     """
     if refused(factor, positive=True):
         raise ValueError(f"a metric can be multiplied by a finite number > 0 only, got {factor}.")
-    factor = jnp.asarray(factor, dtype=jnp.result_type(float))
+    factor = number("factor", factor)
     if isinstance(metric, AbstractLowRankMetric):
         return LowRankScaled(metric, factor)
     if isinstance(metric, AbstractSumOfSquaresMetric):

@@ -6,7 +6,8 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ._checks import check_callable, scalar
+from .._functions import as_array, check_function
+from .._numbers import scalar
 from ._pullback import AbstractPullbackMetric
 
 
@@ -18,14 +19,15 @@ class PullbackMetric(AbstractPullbackMetric):
     take forward evaluations only, one a node.
 
     - ``decoder``: its image is one array of any shape, at least as large as ``x`` and of full rank
-      unless ``eps`` is positive: elsewhere `sharp` and `acceleration` are NaN.
+      unless ``eps`` is positive: elsewhere `sharp` and `acceleration` are NaN. It is cast to the
+      dtype of ``x``.
     - ``eps``: a scalar >= 0.
 
     `flat` costs one JVP and one VJP of the decoder; `sharp` and `acceleration` solve with such
     products by conjugate gradients.
 
-    **Raises:** `ValueError` when ``eps`` is out of range or not a scalar, or ``decoder`` is not
-    callable.
+    **Raises:** `ValueError` when ``eps`` is out of range or not a scalar, ``decoder`` is not a
+    callable of two arguments, or it does not return one array.
 
     >>> import jax.numpy as jnp, geojax
     >>> cylinder = lambda x, args: jnp.stack([jnp.cos(x[0]), jnp.sin(x[0]), 2 * x[1]])
@@ -38,9 +40,12 @@ class PullbackMetric(AbstractPullbackMetric):
     eps: Float[Array, ""]
 
     def __init__(self, decoder: Any, eps: Any = 0.0):
-        check_callable("decoder", decoder, "(x, args) -> y")
+        check_function("decoder", decoder, "(x, args) -> y")
         self.decoder = decoder
         self.eps = scalar("eps", eps)
 
     def parts(self):
-        return self.eps, jnp.ones_like(self.eps), self.decoder
+        def image(x, args):
+            return as_array("decoder", self.decoder(x, args), "one array", x.dtype)
+
+        return self.eps, jnp.ones_like(self.eps), image

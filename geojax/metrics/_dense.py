@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import lineax as lx
 
+from .._functions import as_array, check_function
 from .._linalg import matmul
 from ._base import AbstractMetric
-from ._checks import check_callable
 
 
 class DenseMetric(AbstractMetric):
@@ -30,11 +30,14 @@ class DenseMetric(AbstractMetric):
     function: Callable[..., Any]
 
     def __init__(self, function: Any):
-        check_callable("function", function, "(x, args) -> matrix")
+        check_function("function", function, "(x, args) -> matrix")
         self.function = function
 
     def as_matrix(self, x, args: Any = None):
-        matrix = jnp.asarray(self.function(x, args))
+        wanted = f"a matrix of shape ({x.size}, {x.size})"
+        returned = self.function(x, args)
+        returned = jnp.asarray(returned) if isinstance(returned, list) else returned
+        matrix = as_array("function", returned, wanted, x.dtype)
         if matrix.shape != (x.size, x.size):
             raise ValueError(
                 f"function must return a matrix of shape ({x.size}, {x.size}) at a point of shape "

@@ -9,8 +9,10 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .._arrays import as_floating, takes_arrays
+from .._functions import checked
 from .._linalg import dot
-from ._checks import check_score, scalar
+from .._numbers import scalar
+from ._checks import check_score
 from ._conformal import AbstractConformalMetric
 
 
@@ -87,7 +89,7 @@ class DensityMetric(AbstractConformalMetric):
     def log_density(self, x: Float[Array, "*shape"], args: Any = None) -> Float[Array, ""]:
         """log p at ``x``, less its value at the reference where there is one."""
         if self.reference is None:
-            return self.score.log_density(x, args)
+            return checked(self.score).log_density(x, args)
         if self.reference.shape != x.shape:
             raise ValueError(
                 f"reference must have the shape of the point, {x.shape}, got "
@@ -95,11 +97,12 @@ class DensityMetric(AbstractConformalMetric):
             )
         reference = self.reference.astype(x.dtype)
         if self._knows_density:
-            return self.score.log_density(x, args) - self.score.log_density(reference, args)
+            log_density = checked(self.score).log_density
+            return log_density(x, args) - log_density(reference, args)
         places, weights = np.polynomial.legendre.leggauss(self.order)
         tau = jnp.asarray((places + 1) / 2, x.dtype)
-        delta = x - reference
-        rates = jax.vmap(lambda u: dot(self.score(reference + u * delta, args), delta))(tau)
+        delta, score = x - reference, checked(self.score)
+        rates = jax.vmap(lambda u: dot(score(reference + u * delta, args), delta))(tau)
         return dot(jnp.asarray(weights / 2, x.dtype), rates)
 
     def log_factor(self, x, args: Any = None):
@@ -108,4 +111,4 @@ class DensityMetric(AbstractConformalMetric):
     def log_factor_gradient(self, x, args: Any = None):
         if not (self._knows_density or self.conservative):
             return super().log_factor_gradient(x, args)
-        return -2 * self.beta.astype(x.dtype) * self.score(x, args)
+        return -2 * self.beta.astype(x.dtype) * checked(self.score)(x, args)

@@ -5,7 +5,9 @@ from typing import Any
 
 from jaxtyping import Array, Float
 
-from ._checks import check_score, scalar
+from .._functions import checked
+from .._numbers import scalar
+from ._checks import check_score
 from ._pullback import AbstractPullbackMetric
 
 
@@ -43,4 +45,4 @@ class JacobianMetric(AbstractPullbackMetric):
         self.mu = scalar("mu", mu, positive=True)
 
     def parts(self):
-        return self.mu, self.lam, self.score
+        return self.mu, self.lam, checked(self.score)

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._functions import checked, explained_derivatives
 from .._linalg import dot
 from ._base import AbstractMetric
 from ._operator import LowRankOperator
@@ -21,7 +22,10 @@ from ._sum_of_squares import AbstractSumOfSquaresMetric
 
 
 class LowRankTerms(NamedTuple):
-    """``g = base I + sum_k weights[k] scores[k] scores[k]^T``, each score ``(x, args) -> s``."""
+    """``g = base I + sum_k weights[k] scores[k] scores[k]^T``, each score ``(x, args) -> s``.
+
+    What a score returns is checked and cast to the dtype of ``x`` where `each` hands it out.
+    """
 
     base: Float[Array, ""] | float
     weights: tuple[Float[Array, ""], ...]
@@ -49,12 +53,16 @@ class LowRankTerms(NamedTuple):
 
 def _of_run(function, run):
     """`LowRankTerms.each` for the shifts of one score."""
-    _, score, conservative = run[0]
+    weight, score, conservative = run[0]
     if len(run) == 1:
-        return jax.tree.map(lambda a: a[None], function(*run[0]))
+        parts = function(weight, checked(score), conservative)
+        return jax.tree.map(lambda a: a[None], parts)
     weights = jnp.stack([weight for weight, _, _ in run])
     shifts = jnp.stack([score.shift for _, score, _ in run])
-    one = lambda weight, shift: function(weight, shifted(score.score, shift), conservative)  # noqa: E731
+
+    def one(weight, shift):
+        return function(weight, checked(shifted(score.score, shift)), conservative)
+
     return jax.vmap(one)(weights, shifts)
 
 
@@ -91,6 +99,7 @@ class AbstractLowRankMetric(AbstractSumOfSquaresMetric):
     # The weights outside the squares: a square root has no derivative at weight 0.
     segment_energies = AbstractMetric.segment_energies
 
+    @explained_derivatives()
     def acceleration(self, x, v, args: Any = None):
         """One JVP a score where it is conservative, one JVP and one VJP where it may not be.
 
@@ -114,6 +123,7 @@ class AbstractLowRankMetric(AbstractSumOfSquaresMetric):
         forces, factors = parts
         return _operator(terms.base, factors, x).inverse_mv(jnp.sum(forces, axis=0))
 
+    @explained_derivatives()
     def christoffel_first(self, x, v, w, args: Any = None):
         """Two JVPs a score where it is conservative, one VJP more where it may not be.
 

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from .._arrays import takes_arrays
 from .._linalg import dot, norm
-from ._checks import scalar
+from .._numbers import scalar
 from ._conformal import AbstractConformalMetric
 
 

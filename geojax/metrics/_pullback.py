@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import lineax as lx
 from jaxtyping import Array, Float
 
+from .._functions import explained_derivatives
 from .._linalg import dot
 from ._base import Mapping, at_once, solve
 from ._sum_of_squares import AbstractSumOfSquaresMetric
@@ -47,18 +48,21 @@ class AbstractPullbackMetric(AbstractSumOfSquaresMetric):
     def operator(self, x, args: Any = None) -> lx.AbstractLinearOperator:
         return self._linearised(x, args)[0]
 
+    @explained_derivatives()
     def inner(self, x, u, v, args: Any = None):
         """<u, v>_g at ``x``: two JVPs and no VJP."""
         base, weight, image = self._at(x, args)
         _, push = jax.linearize(image, x)
         return base * dot(u, v) + weight * dot(push(u), push(v))
 
+    @explained_derivatives()
     def christoffel_first(self, x, v, w, args: Any = None):
         """``weight J^T D^2 f(v, w)``: one second-order product and one VJP."""
         _, _, image = self._at(x, args)
         _, pull = self._linearised(x, args)
         return pull(_bend(image, x, v, w))
 
+    @explained_derivatives()
     def acceleration(self, x, v, args: Any = None):
         """``g a = -weight J^T D^2 f(v, v)``: the geodesic's image bends along no tangent."""
         _, _, image = self._at(x, args)

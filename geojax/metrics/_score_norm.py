@@ -6,7 +6,9 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ._checks import check_score, scalar
+from .._functions import checked
+from .._numbers import scalar
+from ._checks import check_score
 from ._conformal import AbstractConformalMetric
 
 
@@ -44,5 +46,5 @@ class ScoreNormMetric(AbstractConformalMetric):
         self.power = scalar("power", power, positive=True)
 
     def log_factor(self, x, args: Any = None):
-        square = jnp.sum(self.score(x, args) ** 2)
+        square = jnp.sum(checked(self.score)(x, args) ** 2)
         return self.power.astype(x.dtype) * jnp.log1p(self.lam.astype(x.dtype) * square)

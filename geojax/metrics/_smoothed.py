@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from .._arrays import as_floating
-from ._checks import check_score, scalar
+from .._numbers import scalar
+from ._checks import check_score
 from ._low_rank import AbstractLowRankMetric, LowRankTerms
 from ._shifted import shifted
 

@@ -6,7 +6,8 @@ from typing import Any
 import equinox as eqx
 from jaxtyping import Array, Float
 
-from ._checks import check_score, scalar
+from .._numbers import scalar
+from ._checks import check_score
 from ._low_rank import AbstractLowRankMetric, LowRankTerms
 
 

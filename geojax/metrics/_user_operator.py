@@ -6,8 +6,8 @@ from typing import Any
 import jax
 import lineax as lx
 
+from .._functions import check_function
 from ._base import AbstractMetric, positive
-from ._checks import check_callable
 
 
 class OperatorMetric(AbstractMetric):
@@ -29,7 +29,7 @@ class OperatorMetric(AbstractMetric):
     function: Callable[..., Any]
 
     def __init__(self, function: Any):
-        check_callable("function", function, "(x, args) -> lineax operator")
+        check_function("function", function, "(x, args) -> lineax operator")
         self.function = function
 
     def operator(self, x, args: Any = None) -> lx.AbstractLinearOperator:

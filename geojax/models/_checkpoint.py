@@ -98,7 +98,13 @@ def read_config(folder: Path | str) -> dict[str, Any]:
     """
     path = Path(folder) / "config.json"
     if not path.is_file():
-        raise FileNotFoundError(f"no config.json in {folder}: not a checkpoint folder.")
+        other = Path(folder) / "model_index.json"
+        remedy = (
+            "a Stable Diffusion model is read by geojax.models.stable_diffusion.load"
+            if other.is_file()
+            else "not a checkpoint folder"
+        )
+        raise FileNotFoundError(f"no config.json in {folder}: {remedy}.")
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

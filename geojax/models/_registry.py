@@ -99,6 +99,11 @@ def _folder_of(name_or_folder: str | Path, kind: str | None) -> Path:
         return zoo_folder() / str(name_or_folder)
     if Path(name_or_folder).is_dir():
         return Path(name_or_folder)
+    if Path(name_or_folder).is_file():
+        raise ValueError(
+            f"{str(name_or_folder)!r} is a file. Give the folder that holds config.json and "
+            "model.safetensors."
+        )
     raise ValueError(
         f"unknown model {str(name_or_folder)!r}. Known models: {', '.join(registry)}. "
         "Or give a folder that holds config.json and model.safetensors."

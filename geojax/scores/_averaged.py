@@ -5,16 +5,16 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key, Real
+from jaxtyping import Array, ArrayLike, Float, Key, Real
 
-from .._arrays import takes_arrays
-from ._base import AbstractDensity, AbstractScore, _checked_time
+from .._arrays import Numbers, as_floating
+from ._base import AbstractDensity, AbstractScore, check_timed
 
 
 class _Probes(eqx.Module):
     """The noised points at which a clean point is judged."""
 
-    t: Real[Array, ""] | float
+    t: Float[Array, ""]
     probes: Float[Array, "probes *shape"]
     unit_free: bool = eqx.field(static=True)
 
@@ -44,9 +44,8 @@ class ProbeAveragedScore(eqx.Module):
     score: AbstractScore
     probes: _Probes
 
-    @takes_arrays("x")
-    def __call__(self, x: Float[Array, "*shape"], args: Any = None) -> Float[Array, "*shape"]:
-        return _average(self.score, self.probes, x, args)
+    def __call__(self, x: Numbers, args: Any = None) -> Float[Array, "*shape"]:
+        return _average(self.score, self.probes, as_floating("x", x), args)
 
 
 class ProbeAveragedDensity(eqx.Module):
@@ -55,17 +54,15 @@ class ProbeAveragedDensity(eqx.Module):
     score: AbstractDensity
     probes: _Probes
 
-    @takes_arrays("x")
-    def __call__(self, x: Float[Array, "*shape"], args: Any = None) -> Float[Array, "*shape"]:
-        return _average(self.score, self.probes, x, args)
+    def __call__(self, x: Numbers, args: Any = None) -> Float[Array, "*shape"]:
+        return _average(self.score, self.probes, as_floating("x", x), args)
 
-    @takes_arrays("x")
-    def log_density(self, x: Float[Array, "*shape"], args: Any = None) -> Float[Array, ""]:
+    def log_density(self, x: Numbers, args: Any = None) -> Float[Array, ""]:
         """The average of ``log p_t`` over the noised points, divided by alpha.
 
         Not normalised; its gradient is the averaged score.
         """
-        schedule, probes = self.score.schedule, self.probes
+        x, schedule, probes = as_floating("x", x), self.score.schedule, self.probes
         values = jax.vmap(lambda y: self.score.log_density(y, probes.t, args))(
             probes.noised(schedule, x)
         )
@@ -75,7 +72,7 @@ class ProbeAveragedDensity(eqx.Module):
 
 def probe_averaged(
     score: AbstractScore,
-    t: Real[Array, ""] | float,
+    t: Real[ArrayLike, ""],
     shape: tuple[int, ...],
     num_probes: int = 8,
     *,
@@ -109,10 +106,11 @@ def probe_averaged(
     >>> print(score(jnp.array([2.0, -4.0])))  # -x / (1 + sigma^2)
     [-1.  2.]
     """
+    check_timed(score)
     if num_probes < 1:
         raise ValueError(f"num_probes must be at least 1, got {num_probes}.")
     probes = jax.random.normal(key, (num_probes, *shape), jnp.result_type(float))
-    fixed = _Probes(_checked_time(t), probes, unit_free)
+    fixed = _Probes(score.checked_time(t), probes, unit_free)
     if isinstance(score, AbstractDensity):
         return ProbeAveragedDensity(score, fixed)
     return ProbeAveragedScore(score, fixed)

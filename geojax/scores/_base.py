@@ -10,72 +10,134 @@ import abc
 from typing import Any
 
 import equinox as eqx
-import jax
-import numpy as np
-from jaxtyping import Array, Float, Real
+from jaxtyping import Array, ArrayLike, Float, Real
 
-from .._arrays import ConvertsArrays, takes_arrays
-from ._schedule import AbstractSchedule
+from .._arrays import Numbers, as_floating
+from .._functions import as_output, as_scalar_output
+from ._schedule import AbstractSchedule, as_time, is_noise_free
 
 
-class AbstractScore(ConvertsArrays, eqx.Module):
+class AbstractScore(eqx.Module):
     """The score of a noised density at every time in [0, 1].
 
-    ``args`` carries what the score is conditioned on (a label, a prompt), untouched.
+    A subclass defines `evaluate` and has a field, or a property, ``schedule``. It is called as
+    ``score(x, t, args)``, which checks what goes in and what comes out. ``args`` carries what the
+    score is conditioned on (a label, a prompt), untouched.
+
+    >>> import jax.numpy as jnp, geojax
+    >>> class Normal(geojax.AbstractScore):  # of N(0, I) data
+    ...     schedule: geojax.VE = geojax.VE(0.5, 2.0)
+    ...
+    ...     def evaluate(self, x, t, args):
+    ...         return -x / (1 + self.schedule.sigma(t).astype(x.dtype) ** 2)
+    >>> Normal()(jnp.array([1.25, 0.0]), 0.0).tolist()
+    [-1.0, 0.0]
     """
 
     schedule: eqx.AbstractVar[AbstractSchedule]
 
     @abc.abstractmethod
-    @takes_arrays("x")
-    def __call__(
-        self, x: Float[Array, "*shape"], t: Real[Array, ""] | float, args: Any = None
+    def evaluate(
+        self, x: Float[Array, "*shape"], t: Float[Array, ""], args: Any
     ) -> Float[Array, "*shape"]:
-        """grad log p_t at ``x``, of the shape of ``x``."""
+        """grad log p_t at ``x``, of the shape of ``x``.
 
-    def at(self, t: Real[Array, ""] | float) -> "ScoreAt":
+        ``x`` is of float32 or float64 and ``t`` a scalar array of the same dtype. Of what is
+        returned the dtype may be narrower: it is cast to that of ``x``.
+        """
+
+    @property
+    def needs_noise(self) -> str | None:
+        """Why there is no score where sigma is zero, in a few words; None where there is one."""
+        return None
+
+    def __call__(
+        self, x: Numbers, t: Real[ArrayLike, ""], args: Any = None
+    ) -> Float[Array, "*shape"]:
+        """grad log p_t at ``x``, of the shape and dtype of ``x``.
+
+        **Raises:** `ValueError` when ``t`` is a number outside [0, 1], or without noise where there
+        must be some; or when `evaluate` returns an array of another shape.
+        """
+        x, t = self._checked(x, t)
+        return as_output(f"{type(self).__name__}.evaluate", self.evaluate(x, t, args), x)
+
+    def at(self, t: Real[ArrayLike, ""]) -> "ScoreAt":
         """The score at one noise level, a callable ``(x, args) -> s`` for a metric.
 
-        **Raises:** `ValueError` when ``t`` is a number outside [0, 1].
-        """
-        return ScoreAt(self, _checked_time(t))
+        Its ``t`` is an array: a program compiled for one level serves all.
 
-    @takes_arrays("x")
-    def predicted_noise(self, x, t, args: Any = None):
+        **Raises:** `ValueError` when ``t`` is a number outside [0, 1], or without noise where there
+        must be some.
+        """
+        return ScoreAt(self, t)
+
+    def predicted_noise(
+        self, x: Numbers, t: Real[ArrayLike, ""], args: Any = None
+    ) -> Float[Array, "*shape"]:
         """The predicted noise ``-sigma s``, of the shape of ``x``."""
+        x, t = self._checked(x, t)
         return -self.schedule.sigma(t).astype(x.dtype) * self(x, t, args)
 
-    @takes_arrays("x")
-    def denoised(self, x, t, args: Any = None):
+    def denoised(
+        self, x: Numbers, t: Real[ArrayLike, ""], args: Any = None
+    ) -> Float[Array, "*shape"]:
         """The predicted clean point ``(x + sigma^2 s) / alpha`` (Tweedie's formula)."""
+        x, t = self._checked(x, t)
         alpha = self.schedule.alpha(t).astype(x.dtype)
         sigma = self.schedule.sigma(t).astype(x.dtype)
         return (x + sigma**2 * self(x, t, args)) / alpha
 
+    def checked_time(self, t: Real[ArrayLike, ""]) -> Float[Array, ""]:
+        """``t`` as a scalar array. **Raises:** `ValueError` as `at` does."""
+        time = as_time("t", t)
+        reason = self.needs_noise
+        if reason is not None and is_noise_free(self.schedule, t):
+            raise ValueError(
+                f"t = {t} has no noise, and {reason}. Take t > 0, or a schedule that starts from "
+                "sigma > 0, as geojax.VE does."
+            )
+        return time
+
+    def _checked(self, x, t) -> tuple[Array, Array]:
+        x = as_floating("x", x)
+        return x, self.checked_time(t).astype(x.dtype)
+
 
 class AbstractDensity(AbstractScore):
-    """A score whose log-density is known too, at every time."""
+    """A score whose log-density is known too, at every time.
+
+    A subclass defines `evaluate` and `evaluate_log_density`.
+    """
 
     @abc.abstractmethod
-    @takes_arrays("x")
-    def log_density(
-        self, x: Float[Array, "*shape"], t: Real[Array, ""] | float, args: Any = None
+    def evaluate_log_density(
+        self, x: Float[Array, "*shape"], t: Float[Array, ""], args: Any
     ) -> Float[Array, ""]:
-        """log p_t at ``x``, a scalar."""
+        """log p_t at ``x``, a scalar; arguments as for `evaluate`."""
 
-    def at(self, t: Real[Array, ""] | float) -> "DensityAt":
+    def log_density(self, x: Numbers, t: Real[ArrayLike, ""], args: Any = None) -> Float[Array, ""]:
+        """log p_t at ``x``, a scalar. **Raises:** `ValueError` as a call of the score does."""
+        x, t = self._checked(x, t)
+        value = self.evaluate_log_density(x, t, args)
+        return as_scalar_output(f"{type(self).__name__}.evaluate_log_density", value, x)
+
+    def at(self, t: Real[ArrayLike, ""]) -> "DensityAt":
         """The score at one noise level, with its ``log_density(x, args)``."""
-        return DensityAt(self, _checked_time(t))
+        return DensityAt(self, t)
 
 
 class ScoreAt(eqx.Module):
     """A score at a fixed noise level: ``(x, args) -> s``."""
 
     score: AbstractScore
-    t: Real[Array, ""] | float
+    t: Float[Array, ""]
 
-    @takes_arrays("x")
-    def __call__(self, x: Float[Array, "*shape"], args: Any = None) -> Float[Array, "*shape"]:
+    def __init__(self, score: AbstractScore, t: Real[ArrayLike, ""]):
+        self.score = score
+        self.t = score.checked_time(t)
+
+    def __call__(self, x: Numbers, args: Any = None) -> Float[Array, "*shape"]:
         return self.score(x, self.t, args)
 
 
@@ -83,26 +145,26 @@ class DensityAt(eqx.Module):
     """A score at a fixed noise level whose log-density is known."""
 
     score: AbstractDensity
-    t: Real[Array, ""] | float
+    t: Float[Array, ""]
 
-    @takes_arrays("x")
-    def __call__(self, x: Float[Array, "*shape"], args: Any = None) -> Float[Array, "*shape"]:
+    def __init__(self, score: AbstractDensity, t: Real[ArrayLike, ""]):
+        self.score = score
+        self.t = score.checked_time(t)
+
+    def __call__(self, x: Numbers, args: Any = None) -> Float[Array, "*shape"]:
         return self.score(x, self.t, args)
 
-    @takes_arrays("x")
-    def log_density(self, x: Float[Array, "*shape"], args: Any = None) -> Float[Array, ""]:
+    def log_density(self, x: Numbers, args: Any = None) -> Float[Array, ""]:
         return self.score.log_density(x, self.t, args)
 
 
-def _checked_time(t):
-    if np.ndim(t):
-        raise ValueError(f"t must be a scalar, got shape {np.shape(t)}. Several are for jax.vmap.")
-    try:
-        known = float(t)
-    except jax.errors.ConcretizationTypeError:  # traced: it cannot be judged
-        return t
-    if not 0 <= known <= 1:
-        raise ValueError(
-            f"t must lie in [0, 1], got {t}. Step k of T is t = k / T: step 400 of 1000 is t=0.4."
-        )
-    return float(t) if isinstance(t, int) else t
+def check_timed(score: Any) -> None:
+    """**Raises:** `ValueError` when ``score`` is no score of every time."""
+    if isinstance(score, AbstractScore):
+        return
+    kind = type(score).__name__
+    if isinstance(score, ScoreAt | DensityAt):
+        remedy = "It is a score at one noise level; pass the score that it was made of."
+    else:
+        remedy = "Wrap a network: NoisePrediction(network, schedule), or subclass AbstractScore."
+    raise ValueError(f"score must be a geojax score (AbstractScore), got {kind}. {remedy}")

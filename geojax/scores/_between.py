@@ -1,28 +1,28 @@
 """A condition that changes on the way from one point to another."""
 
-from functools import partial
+import functools
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Real
+from jaxtyping import Array, Float
 
 from .._arrays import as_floating
 from .._linalg import dot
-from ._base import AbstractScore
+from ._base import AbstractScore, check_timed
 from ._schedule import AbstractSchedule
 
 
 class ConditionBetween(AbstractScore):
     """A score under one condition at a point A, another at B, and mixtures between them.
 
-    ``args`` is the pair of conditions (arrays, or pytrees of arrays, alike in shape). At ``x`` the
-    condition is ``(1 - u) args[0] + u args[1]``, with u in [0, 1] the parameter of the place next
-    to ``x`` on the straight line from A to B at the noise level t: on that line it *is* the
-    parameter of the path. So the condition depends on where a point is, not on how it came there,
-    and a metric made of this score is a metric like any other: every solver, rule and exponential
-    map takes it. Beyond B the condition stays that of B.
+    ``args`` is the pair of conditions: floating arrays, or pytrees of them, alike in shape. At
+    ``x`` the condition is ``(1 - u) args[0] + u args[1]``, with u in [0, 1] the parameter of the
+    place next to ``x`` on the straight line from A to B at the noise level t: on that line it is
+    the parameter of the path. So the condition depends on where a point is, not on how it came
+    there, and a metric made of this score is a metric like any other: every solver, rule and
+    exponential map takes it. Beyond B the condition stays that of B.
 
     - ``score``: the score of one condition.
     - ``clean``: A and B without noise, shape (2, *shape).
@@ -43,26 +43,55 @@ class ConditionBetween(AbstractScore):
     """
 
     score: AbstractScore
-    clean: Float[Array, "2 *shape"] = eqx.field(converter=partial(as_floating, "clean"))
-    noise: Float[Array, "2 *shape"] = eqx.field(converter=partial(as_floating, "noise"))
+    clean: Float[Array, "2 *shape"] = eqx.field(converter=functools.partial(as_floating, "clean"))
+    noise: Float[Array, "2 *shape"] = eqx.field(converter=functools.partial(as_floating, "noise"))
+
+    def __check_init__(self):
+        check_timed(self.score)
+        if self.clean.shape != self.noise.shape or self.clean.shape[:1] != (2,):
+            raise ValueError(
+                "clean and noise must have one shape (2, *shape), those of A and B, got "
+                f"{self.clean.shape} and {self.noise.shape}."
+            )
 
     @property
     def schedule(self) -> AbstractSchedule:
         """The schedule of the score."""
         return self.score.schedule
 
-    def __call__(
-        self, x: Float[Array, "*shape"], t: Real[Array, ""] | float, args: Any = None
+    @property
+    def needs_noise(self) -> str | None:
+        return self.score.needs_noise
+
+    def evaluate(
+        self, x: Float[Array, "*shape"], t: Float[Array, ""], args: Any
     ) -> Float[Array, "*shape"]:
         if not isinstance(args, tuple) or len(args) != 2:
-            raise ValueError(f"args must be the pair of conditions, got {type(args).__name__}.")
+            raise ValueError(
+                "args must be the pair of conditions, got "
+                f"{type(args).__name__}. Pass args=(condition_a, condition_b)."
+            )
         a, b = self.schedule.add_noise(self.clean, self.noise, t).astype(x.dtype)
+        if x.shape != a.shape:
+            raise ValueError(f"x must have the shape of A and B, {a.shape}, got {x.shape}.")
         square = dot(b - a, b - a)
         u = dot(x - a, b - a) / jnp.where(square > 0, square, 1.0)
         u = jnp.clip(u, 0, 1)
 
         def mix(first, second):
+            first, second = jnp.asarray(first), jnp.asarray(second)
+            if first.shape != second.shape or not jnp.issubdtype(first.dtype, jnp.floating):
+                raise ValueError(
+                    "the conditions of args must be floating arrays of the same shapes, got "
+                    f"{first.shape} of {first.dtype} and {second.shape} of {second.dtype}. Labels "
+                    "cannot be mixed: pass what they are embedded as."
+                )
             share = u.astype(first.dtype)
             return (1 - share) * first + share * second
 
+        if jax.tree.structure(args[0]) != jax.tree.structure(args[1]):
+            raise ValueError(
+                "the conditions of args must be pytrees of the same structure, got "
+                f"{jax.tree.structure(args[0])} and {jax.tree.structure(args[1])}."
+            )
         return self.score(x, t, jax.tree.map(mix, *args))

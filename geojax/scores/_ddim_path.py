@@ -5,10 +5,12 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key, Real
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float, Key, Real
 
 from .._arrays import Numbers, as_floating, takes_arrays
-from ._base import AbstractScore
+from .._numbers import scalar
+from ._base import AbstractScore, check_timed
 from ._flow import _level, _predict, ddim
 
 
@@ -19,7 +21,7 @@ def ddim_path(
     ts: Numbers,
     args: Any = None,
     *,
-    eta: Real[Array, ""] | float = 0.0,
+    eta: Real[ArrayLike, ""] = 0.0,
     key: Key[Array, ""] | None = None,
 ) -> Float[Array, "steps *shape"]:
     """Take ``x`` through the noise levels ``ts`` by DDIM: every state after the first.
@@ -31,7 +33,8 @@ def ddim_path(
     **Arguments:** ``score``; ``x``, a point of any one shape at level ``ts[0]``; ``ts``, at least
     two levels in [0, 1]; ``args``, passed to the score; ``key``, wanted for ``eta`` > 0.
     **Returns:** ``len(ts) - 1`` points, of the shape and dtype of ``x``. **Raises:** `ValueError`
-    when there are fewer than two levels, or ``eta`` needs a ``key`` that is not given.
+    when there are fewer than two levels or one is outside [0, 1], or when ``eta`` needs a ``key``
+    that is not given.
 
     Song, Meng & Ermon 2021, "Denoising diffusion implicit models", equation 16.
 
@@ -41,13 +44,15 @@ def ddim_path(
     >>> ddim_path(score, jnp.asarray([3.0, -1.0]), jnp.asarray([0.8, 0.5, 0.0]))[-1]
     Array([1., 1.], dtype=...)
     """
+    check_timed(score)
     ts = as_floating("ts", ts, "levels")
+    _check_levels(ts)
     if len(ts) < 2:
         raise ValueError(f"ts must be at least two levels, got {len(ts)}.")
     drawn = not (isinstance(eta, (int, float)) and eta == 0)
     if drawn and key is None:
         raise ValueError(f"eta = {eta} draws noise: pass key=jax.random.key(seed), or eta=0.0.")
-    return _ddim_path(score, x, ts, args, jnp.asarray(eta), key if drawn else None)
+    return _ddim_path(score, x, ts, args, scalar("eta", eta), key if drawn else None)
 
 
 @eqx.filter_jit
@@ -74,6 +79,19 @@ def _ddim_path(score, x, ts, args, eta, key):
     return jax.lax.scan(step, x, (steps, ts[:-1], ts[1:]))[1]
 
 
+def _check_levels(ts) -> None:
+    try:
+        levels = np.asarray(ts)
+    except jax.errors.TracerArrayConversionError:
+        return
+    outside = levels[~((levels >= 0) & (levels <= 1))]
+    if outside.size:
+        raise ValueError(
+            f"ts must lie in [0, 1], got {outside[0]:g}. Step k of T is t = k / T: step 400 of "
+            "1000 is t = 0.4."
+        )
+
+
 class Inversion(NamedTuple):
     """What `ddim_inversion` returns.
 
@@ -91,7 +109,7 @@ class Inversion(NamedTuple):
 def ddim_inversion(
     score: AbstractScore,
     x0: Float[Array, "*shape"],
-    t: Real[Array, ""] | float,
+    t: Real[ArrayLike, ""],
     args: Any = None,
     *,
     num_steps: int = 50,

@@ -5,11 +5,11 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Real
+from jaxtyping import Array, Float
 
 from .._arrays import Numbers, as_floating
 from ._base import AbstractDensity
-from ._schedule import AbstractSchedule, VPLinear, is_noise_free
+from ._schedule import AbstractSchedule, VPLinear
 
 
 class Empirical(AbstractDensity):
@@ -58,17 +58,16 @@ class Empirical(AbstractDensity):
         self.schedule = VPLinear() if schedule is None else schedule
         self.chunk_size = chunk_size
 
+    @property
+    def needs_noise(self) -> str:
+        return "a set of points has no density there"
+
     def _sums(self, x, t):
         """With e_i the exponential of minus the squared distance over 2 sigma^2, relative to
         exp(peak): the peak, the sum of e_i, the sum of e_i (alpha x_i - x), and sigma.
         """
         if x.shape != self.data.shape[1:]:
             raise ValueError(f"x must have shape {self.data.shape[1:]}, got {x.shape}.")
-        if is_noise_free(self.schedule, t):
-            raise ValueError(
-                f"t = {t} has no noise, and a set of points has no density there. Take t > 0, "
-                "or a schedule that starts from sigma > 0, as geojax.VE does."
-            )
         n = self.data.shape[0]
         chunk = min(self.chunk_size, n)
         alpha = self.schedule.alpha(t).astype(x.dtype)
@@ -95,14 +94,14 @@ class Empirical(AbstractDensity):
         (peak, total, moment), _ = jax.lax.scan(step, empty, jnp.arange(0, n, chunk))
         return peak, total, moment.reshape(x.shape), sigma
 
-    def __call__(
-        self, x: Float[Array, "*shape"], t: Real[Array, ""] | float, args: Any = None
+    def evaluate(
+        self, x: Float[Array, "*shape"], t: Float[Array, ""], args: Any
     ) -> Float[Array, "*shape"]:
         _, total, moment, sigma = self._sums(x, t)
         return moment / (total * sigma**2)
 
-    def log_density(
-        self, x: Float[Array, "*shape"], t: Real[Array, ""] | float, args: Any = None
+    def evaluate_log_density(
+        self, x: Float[Array, "*shape"], t: Float[Array, ""], args: Any
     ) -> Float[Array, ""]:
         peak, total, _, sigma = self._sums(x, t)
         n = self.data.shape[0]

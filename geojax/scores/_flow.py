@@ -20,11 +20,12 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Integer, Key, Real
+from jaxtyping import Array, ArrayLike, Float, Integer, Key, Real
 
 from .._arrays import takes_arrays
-from ._base import AbstractScore
-from ._schedule import AbstractSchedule
+from .._numbers import known, scalar
+from ._base import AbstractScore, check_timed
+from ._schedule import AbstractSchedule, as_time
 
 T_MIN = 1e-3
 _FIRST_STEP = 0.01  # of the ODE; the controller adapts it
@@ -34,8 +35,8 @@ _FIRST_STEP = 0.01  # of the ODE; the controller adapts it
 def ddim(
     score: AbstractScore,
     x: Float[Array, "*shape"],
-    t_from: Real[Array, ""] | float,
-    t_to: Real[Array, ""] | float,
+    t_from: Real[ArrayLike, ""],
+    t_to: Real[ArrayLike, ""],
     args: Any = None,
     *,
     num_steps: int = 50,
@@ -60,10 +61,11 @@ def ddim(
     >>> ddim(score, jnp.asarray([3.0, -1.0]), 0.8, 0.0, num_steps=5)
     Array([1., 1.], dtype=...)
     """
-    _check_times(t_from=t_from, t_to=t_to)
+    check_timed(score)
     if num_steps < 1:
         raise ValueError(f"num_steps must be at least 1, got {num_steps}.")
-    return _ddim(score, x, _as_time(t_from), _as_time(t_to), args, num_steps)
+    times = as_time("t_from", t_from), as_time("t_to", t_to)
+    return _ddim(score, x, *times, args, num_steps)
 
 
 @eqx.filter_jit
@@ -82,8 +84,8 @@ def _ddim(score, x, t_from, t_to, args, num_steps):
 def probability_flow(
     score: AbstractScore,
     x: Float[Array, "*shape"],
-    t_from: Real[Array, ""] | float,
-    t_to: Real[Array, ""] | float,
+    t_from: Real[ArrayLike, ""],
+    t_to: Real[ArrayLike, ""],
     args: Any = None,
     *,
     rtol: float = 1e-5,
@@ -113,6 +115,11 @@ def probability_flow(
     Array([1., 1.], dtype=...)
     """
     solver = diffrax.Tsit5() if solver is None else solver
+    if not isinstance(solver, diffrax.AbstractSolver):
+        raise ValueError(
+            f"solver must be a solver of diffrax, got {type(solver).__name__}: for example "
+            "diffrax.Tsit5()."
+        )
     tolerances = rtol, atol, max_steps, throw
     return _flow(score, x, t_from, t_to, args, solver, tolerances)[0]
 
@@ -121,8 +128,8 @@ def probability_flow(
 def counted_probability_flow(
     score: AbstractScore,
     x: Float[Array, "*shape"],
-    t_from: Real[Array, ""] | float,
-    t_to: Real[Array, ""] | float,
+    t_from: Real[ArrayLike, ""],
+    t_to: Real[ArrayLike, ""],
     args: Any = None,
     *,
     rtol: float = 1e-5,
@@ -148,11 +155,15 @@ def counted_probability_flow(
 
 
 def _flow(score, x, t_from, t_to, args, solver, tolerances):
-    _check_times(t_from=t_from, t_to=t_to)
+    check_timed(score)
     rtol, atol, max_steps, throw = tolerances
-    controller = _FirstStepsCounted(rtol=rtol, atol=atol)
+    times = as_time("t_from", t_from), as_time("t_to", t_to)
+    # As arrays: other tolerances and levels are served by the same program.
+    rtol = scalar("rtol", rtol, positive=True).astype(x.dtype)
+    atol = scalar("atol", atol).astype(x.dtype)
+    inner = diffrax.PIDController(rtol=rtol, atol=atol)
+    controller = _FirstStepsCounted(controller=inner)  # pyright: ignore[reportCallIssue]
     ends = (_surely_above_t_min(t_from), _surely_above_t_min(t_to))
-    times = (_as_time(t_from), _as_time(t_to))
     return _probability_flow(score, x, times, ends, args, solver, controller, max_steps, throw)
 
 
@@ -182,21 +193,44 @@ def _probability_flow(score, x, times, above_t_min, args, solver, controller, ma
     return x, jnp.asarray(solution.stats["num_steps"]), first_steps
 
 
-class _FirstStepsCounted(diffrax.PIDController):
-    """Counts the steps up to the first that is accepted. In diffrax's ``stats`` these are not told
-    from others, but each of them evaluates the stage that later ones are handed.
+class _FirstStepsCounted(diffrax.AbstractAdaptiveStepSizeController):
+    """A step size controller that also counts the steps up to the first that is accepted.
+
+    Each of these evaluates the stage that later steps are handed, and diffrax's ``stats`` do not
+    distinguish them.
     """
 
-    def init(self, *given):
-        first, state = super().init(*given)
+    controller: diffrax.AbstractAdaptiveStepSizeController
+
+    @property
+    def rtol(self):
+        return self.controller.rtol
+
+    @property
+    def atol(self):
+        return self.controller.atol
+
+    @property
+    def norm(self):
+        return self.controller.norm
+
+    def wrap(self, direction):
+        inner = self.controller.wrap(direction)
+        return _FirstStepsCounted(controller=inner)  # pyright: ignore[reportCallIssue]
+
+    def init(self, terms, t0, t1, y0, dt0, args, func, error_order):
+        first, state = self.controller.init(terms, t0, t1, y0, dt0, args, func, error_order)
         return first, (state, jnp.asarray(0), jnp.asarray(False))
 
-    def adapt_step_size(self, *given):
-        *given, (state, first_steps, accepted) = given
-        keep, *rest, state, result = super().adapt_step_size(*given, controller_state=state)
+    def adapt_step_size(
+        self, t0, t1, y0, y1_candidate, args, y_error, error_order, controller_state
+    ):
+        state, first_steps, accepted = controller_state
+        keep, *rest, state, result = self.controller.adapt_step_size(
+            t0, t1, y0, y1_candidate, args, y_error, error_order, state
+        )
         first_steps = jnp.where(accepted, first_steps, first_steps + 1)
-        state = (state, first_steps, accepted | keep)
-        return keep, *rest, state, result
+        return keep, *rest, (state, first_steps, accepted | keep), result
 
 
 def _velocity(t, x, score_and_args):
@@ -231,6 +265,7 @@ def sample(
     >>> sample(score, (2,), key=jax.random.key(0), num_steps=5)
     Array([1., 1.], dtype=...)
     """
+    check_timed(score)
     if sampler not in SAMPLERS:
         raise ValueError(f"sampler must be one of {', '.join(SAMPLERS)}, got {sampler!r}.")
     noise = jax.random.normal(key, shape)
@@ -264,15 +299,6 @@ def _top(schedule: AbstractSchedule):
     return jnp.where(schedule.alpha(1.0) < 1e-3, 1 - T_MIN, 1.0)
 
 
-def _as_time(t):
-    return jnp.asarray(t, jnp.result_type(float))
-
-
 def _surely_above_t_min(t) -> bool:
-    return isinstance(t, (int, float)) and t >= T_MIN
-
-
-def _check_times(**times) -> None:
-    for name, t in times.items():
-        if isinstance(t, (int, float)) and not 0 <= t <= 1:
-            raise ValueError(f"{name} must lie in [0, 1], got {t}. Step k of T is t = k / T.")
+    value = known(t)
+    return value is not None and value >= T_MIN

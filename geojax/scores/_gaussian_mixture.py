@@ -6,7 +6,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key, Real
+from jaxtyping import Array, ArrayLike, Float, Key, Real
 
 from .._arrays import Numbers, as_floating
 from .._linalg import matmul, tensordot
@@ -46,8 +46,9 @@ class GaussianMixture(AbstractDensity):
         """**Arguments:**
 
         - ``means``: shape (K, \\*shape).
-        - ``scales``: standard deviations of shape (), (K,), \\*shape or (K, \\*shape); of the first
-            two, isotropic. A shape that is both (K,) and \\*shape counts as (K,).
+        - ``scales``: standard deviations: one number; shape (K,), one a component; \\*shape, one a
+            coordinate; (K, \\*shape), or with axes of length 1 for what is the same along them. A
+            shape that is both (K,) and \\*shape is refused: (K, 1) or (1, D) says which is meant.
         - ``factors``: shape (K, rank, \\*shape), or None.
         - ``weights``: shape (K,), not negative, of any positive sum; None for equal ones.
         - ``schedule``: by default `VPLinear`.
@@ -96,19 +97,19 @@ class GaussianMixture(AbstractDensity):
         logs, scores = jax.vmap(one)(means, scales, factors)
         return jax.nn.log_softmax(logits) + logs, scores
 
-    def __call__(
-        self, x: Float[Array, "*shape"], t: Real[Array, ""] | float, args: Any = None
+    def evaluate(
+        self, x: Float[Array, "*shape"], t: Float[Array, ""], args: Any
     ) -> Float[Array, "*shape"]:
         logs, scores = self._components(x, t)
         return tensordot(jax.nn.softmax(logs), scores, axes=1)
 
-    def log_density(
-        self, x: Float[Array, "*shape"], t: Real[Array, ""] | float, args: Any = None
+    def evaluate_log_density(
+        self, x: Float[Array, "*shape"], t: Float[Array, ""], args: Any
     ) -> Float[Array, ""]:
         logs, _ = self._components(x, t)
         return jax.nn.logsumexp(logs) - x.size * math.log(2 * math.pi) / 2
 
-    def sample(self, t: Real[Array, ""] | float = 0.0, *, key: Key[Array, ""]) -> Array:
+    def sample(self, t: Real[ArrayLike, ""] = 0.0, *, key: Key[Array, ""]) -> Array:
         """One point of the density at time ``t``, of shape \\*shape."""
         pick_key, scale_key, factor_key, noise_key = jax.random.split(key, 4)
         k = jax.random.categorical(pick_key, self.logits)
@@ -121,14 +122,22 @@ class GaussianMixture(AbstractDensity):
 
 
 def _component_scales(scales: Array, count: int, shape: tuple[int, ...]) -> Array:
-    """``scales`` as (K, \\*shape), or (K, 1, ..., 1) where isotropic."""
+    """``scales`` as (K, \\*shape), with axes of length 1 where they are the same along them."""
     ones = (1,) * len(shape)
+    if scales.shape == shape == (count,) and count > 1:
+        raise ValueError(
+            f"scales of shape {scales.shape} may be one a component or one a coordinate, as there "
+            f"are {count} of both. Give scales[:, None] for one a component, scales[None] for one "
+            "a coordinate."
+        )
     if scales.shape in ((), (count,)):
         return jnp.broadcast_to(scales, (count,)).reshape(count, *ones)
     if scales.shape == shape:
         return jnp.broadcast_to(scales[None], (count, *shape))
-    if scales.shape == (count, *shape):
-        return scales
+    if scales.ndim == 1 + len(shape) and all(
+        size in (1, full) for size, full in zip(scales.shape, (count, *shape), strict=True)
+    ):
+        return jnp.broadcast_to(scales, (count, *scales.shape[1:]))
     raise ValueError(
         f"scales must have shape (), (K,), *shape or (K, *shape) with K, *shape = "
         f"{(count, *shape)}, got {scales.shape}."

@@ -1,11 +1,16 @@
 """Classifier-free guidance, defined once (Ho & Salimans 2022)."""
 
+import functools
 from typing import Any
 
+import equinox as eqx
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Real
+import numpy as np
+from jaxtyping import Array, Float
 
-from ._base import AbstractScore
+from .._numbers import number
+from ._base import AbstractScore, check_timed
 from ._schedule import AbstractSchedule
 
 
@@ -16,6 +21,11 @@ class ClassifierFreeGuidance(AbstractScore):
     ``score(x, t, null_args)``. A scale of 0 is unconditional, of 1 conditional, above 1
     sharpened. With ``args=None`` it is the unconditional score, at one evaluation.
 
+    Where both conditions are arrays, or alike pytrees of arrays, they are evaluated as one batch of
+    two, so that a network stands in the program once.
+
+    **Raises:** `ValueError` when ``scale`` is not a number.
+
     >>> import jax.numpy as jnp
     >>> from geojax.scores import VE, ClassifierFreeGuidance, NoisePrediction
     >>> score = NoisePrediction(lambda x, t, args: x - args, VE(0.5, 5.0))
@@ -25,20 +35,43 @@ class ClassifierFreeGuidance(AbstractScore):
     """
 
     score: AbstractScore
-    scale: Real[Array, ""] | float
+    scale: Float[Array, ""] = eqx.field(converter=functools.partial(number, "scale"))
     null_args: Any = None
+
+    def __check_init__(self):
+        check_timed(self.score)
 
     @property
     def schedule(self) -> AbstractSchedule:
         """The schedule of the score that is guided."""
         return self.score.schedule
 
-    def __call__(
-        self, x: Float[Array, "*shape"], t: Real[Array, ""] | float, args: Any = None
+    @property
+    def needs_noise(self) -> str | None:
+        return self.score.needs_noise
+
+    def evaluate(
+        self, x: Float[Array, "*shape"], t: Float[Array, ""], args: Any
     ) -> Float[Array, "*shape"]:
-        unconditional = self.score(x, t, self.null_args)
         if args is None:
-            return unconditional
-        conditional = self.score(x, t, args)
-        scale = jnp.asarray(self.scale, dtype=x.dtype)
-        return unconditional + scale * (conditional - unconditional)
+            return self.score(x, t, self.null_args)
+        if _alike(self.null_args, args):
+            both = jax.tree.map(lambda *pair: jnp.stack(pair), self.null_args, args)
+            unconditional, conditional = jax.vmap(lambda given: self.score(x, t, given))(both)
+        else:
+            unconditional = self.score(x, t, self.null_args)
+            conditional = self.score(x, t, args)
+        return unconditional + self.scale.astype(x.dtype) * (conditional - unconditional)
+
+
+def _alike(first: Any, second: Any) -> bool:
+    """Whether both are pytrees of arrays that can be stacked."""
+    leaves, others = jax.tree.leaves(first), jax.tree.leaves(second)
+    if not leaves or jax.tree.structure(first) != jax.tree.structure(second):
+        return False
+    return all(
+        isinstance(a, jax.Array | np.ndarray)
+        and isinstance(b, jax.Array | np.ndarray)
+        and (a.shape, a.dtype) == (b.shape, b.dtype)
+        for a, b in zip(leaves, others, strict=True)
+    )

@@ -1,6 +1,5 @@
 """A score from a log-density."""
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +7,8 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float
 
-from .._arrays import takes_arrays
+from .._arrays import Numbers, as_floating
+from .._functions import as_scalar_output, check_function
 
 
 class LogDensityScore(eqx.Module):
@@ -16,13 +16,12 @@ class LogDensityScore(eqx.Module):
 
     function: Callable[[Array, Any], Array]
 
-    @takes_arrays("x")
-    def __call__(self, x: Float[Array, "*shape"], args: Any = None) -> Float[Array, "*shape"]:
-        return jax.grad(self.function)(x, args)
+    def __call__(self, x: Numbers, args: Any = None) -> Float[Array, "*shape"]:
+        return jax.grad(self.log_density)(as_floating("x", x), args)
 
-    @takes_arrays("x")
-    def log_density(self, x: Float[Array, "*shape"], args: Any = None) -> Float[Array, ""]:
-        return self.function(x, args)
+    def log_density(self, x: Numbers, args: Any = None) -> Float[Array, ""]:
+        x = as_floating("x", x)
+        return as_scalar_output("log_density", self.function(x, args), x)
 
 
 def from_log_density(log_density: Callable[[Array, Any], Array]) -> LogDensityScore:
@@ -30,7 +29,7 @@ def from_log_density(log_density: Callable[[Array, Any], Array]) -> LogDensitySc
 
     The log-density need not be normalised. **Returns:** a callable ``(x, args) -> s`` with
     ``log_density(x, args)``, as metrics take it. **Raises:** `ValueError` when ``log_density``
-    cannot be called with two arguments.
+    cannot be called with two arguments, or where it does not return a scalar.
 
     >>> import jax.numpy as jnp
     >>> from geojax.scores import from_log_density
@@ -38,11 +37,5 @@ def from_log_density(log_density: Callable[[Array, Any], Array]) -> LogDensitySc
     >>> score(jnp.array([1.0, -2.0])).tolist()
     [-1.0, 2.0]
     """
-    try:
-        inspect.signature(log_density).bind(None, None)
-    except TypeError as error:
-        raise ValueError(
-            f"log_density must be a callable (x, args) -> scalar, got {log_density!r}. Wrap a "
-            "function f of x alone as lambda x, args: f(x)."
-        ) from error
+    check_function("log_density", log_density, "(x, args) -> scalar")
     return LogDensityScore(log_density)

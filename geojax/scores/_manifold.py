@@ -10,13 +10,14 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key, Real
+from jaxtyping import Array, Float, Key
 
-from .._arrays import Numbers, as_floating, takes_arrays
+from .._arrays import Numbers, as_floating
 from .._linalg import matmul
+from .._numbers import known, scalar
 from ._base import AbstractDensity
 from ._bessel import bessel_ratio, log_scaled_bessel
-from ._schedule import AbstractSchedule, VPLinear, is_noise_free
+from ._schedule import AbstractSchedule, VPLinear
 
 
 def random_embedding(
@@ -40,11 +41,9 @@ def random_embedding(
     return (columns * jnp.sign(jnp.diagonal(triangle))[None]).T
 
 
-def _orthonormal(rows: Numbers | None) -> Array | None:
-    if rows is None:
-        return rows
-    rows = as_floating("embedding", rows)
-    if rows.ndim != 2 or rows.shape[0] > rows.shape[1]:
+def _orthonormal(rows: Array | None) -> Array | None:
+    rows = None if rows is None else as_floating("embedding", rows)
+    if rows is None or rows.ndim != 2 or rows.shape[0] > rows.shape[1]:
         return rows
     gram = matmul(rows, rows.T)
     bad = ~(jnp.max(jnp.abs(gram - jnp.eye(len(rows), dtype=rows.dtype))) < 1e-4)
@@ -61,8 +60,8 @@ class NoisedSphere(AbstractDensity):
     ``exp(-(|x|^2 + alpha^2 radius^2) / 2 s^2) z^-nu I_nu(z)``, and it is normalised. The score is
     smooth everywhere, at the centre too.
 
-    **Raises:** `ValueError` when the shapes do not fit, or at a ``t`` without noise when
-    ``width`` is zero; `RuntimeError` when the rows of ``embedding`` are not orthonormal.
+    **Raises:** `ValueError` when the shapes or the numbers do not fit, or at a ``t`` without noise
+    when ``width`` is zero; `RuntimeError` when the rows of ``embedding`` are not orthonormal.
 
     >>> import jax.numpy as jnp
     >>> from geojax.scores import NoisedSphere
@@ -71,45 +70,45 @@ class NoisedSphere(AbstractDensity):
     [0.0, 0.0, -16.0]
     """
 
-    radius: Real[Array, ""] | float
+    radius: Float[Array, ""] = eqx.field(
+        converter=functools.partial(scalar, "radius", positive=True)
+    )
     dim: int = eqx.field(static=True, default=2)
     embedding: Float[Array, "dim ambient_dim"] | None = eqx.field(
         default=None, converter=_orthonormal
     )
-    width: Real[Array, ""] | float = 0.0
+    width: Float[Array, ""] = eqx.field(
+        default=0.0,  # pyright: ignore[reportAssignmentType]
+        converter=functools.partial(scalar, "width"),
+    )
     schedule: AbstractSchedule = eqx.field(default_factory=VPLinear)
 
     def __check_init__(self):
-        _check_sphere(self.radius, self.dim, self.embedding)
-        if isinstance(self.width, (int, float)) and self.width < 0:
-            raise ValueError(f"width must not be negative, got {self.width}.")
+        _check_sphere(self.dim, self.embedding)
+
+    @property
+    def needs_noise(self) -> str | None:
+        thin = known(self.width) == 0
+        return "a sphere has no density there without a positive width" if thin else None
 
     def _parts(self, x, t):
         """The component of ``x`` in the subspace, its square, alpha^2 radius^2 and s^2."""
-        if (
-            isinstance(self.width, (int, float))
-            and self.width == 0
-            and is_noise_free(self.schedule, t)
-        ):
-            raise ValueError(
-                f"t = {t} has no noise, and a sphere of width 0 has no density there. Take t > 0 "
-                "or a positive width."
-            )
         alpha = self.schedule.alpha(t).astype(x.dtype)
         sigma = self.schedule.sigma(t).astype(x.dtype)
         inside = _projected(x, self.dim, self.embedding)
-        reach2 = (alpha * self.radius) ** 2
-        return inside, jnp.sum(inside**2), reach2, sigma**2 + (alpha * self.width) ** 2
+        reach2 = (alpha * self.radius.astype(x.dtype)) ** 2
+        variance = sigma**2 + (alpha * self.width.astype(x.dtype)) ** 2
+        return inside, jnp.sum(inside**2), reach2, variance
 
-    def __call__(
-        self, x: Float[Array, "*shape"], t: Real[Array, ""] | float, args: Any = None
+    def evaluate(
+        self, x: Float[Array, "*shape"], t: Float[Array, ""], args: Any
     ) -> Float[Array, "*shape"]:
         inside, r2, reach2, variance = self._parts(x, t)
         ratio = bessel_ratio(self.dim / 2 - 1, r2 * reach2 / variance**2)
         return (reach2 / variance * ratio * inside - x) / variance
 
-    def log_density(
-        self, x: Float[Array, "*shape"], t: Real[Array, ""] | float, args: Any = None
+    def evaluate_log_density(
+        self, x: Float[Array, "*shape"], t: Float[Array, ""], args: Any
     ) -> Float[Array, ""]:
         inside, r2, reach2, variance = self._parts(x, t)
         rest2 = jnp.sum((x - inside) ** 2)
@@ -124,10 +123,11 @@ class Shell(eqx.Module):
     ``log p = -((r - radius)^2 + |rest|^2) / (2 width^2)``, with r the norm of the component of x
     in the subspace and rest what is orthogonal to it. It has no noise level: it is a callable
     ``(x, args) -> s`` with ``log_density(x, args)``, as metrics take it. At the centre of the
-    sphere, where the density has a cusp, the score has no component in the subspace.
+    sphere, where the density has a cusp, the score has no component in the subspace. With a radius
+    of 0 it is a Gaussian.
 
-    **Raises:** `ValueError` when the shapes do not fit; `RuntimeError` when the rows of
-    ``embedding`` are not orthonormal.
+    **Raises:** `ValueError` when the shapes or the numbers do not fit; `RuntimeError` when the rows
+    of ``embedding`` are not orthonormal.
 
     >>> import jax.numpy as jnp
     >>> from geojax.scores import Shell
@@ -136,35 +136,32 @@ class Shell(eqx.Module):
     [0.0, 8.0, 0.0]
     """
 
-    radius: Real[Array, ""] | float
-    width: Real[Array, ""] | float
+    radius: Float[Array, ""] = eqx.field(converter=functools.partial(scalar, "radius"))
+    width: Float[Array, ""] = eqx.field(converter=functools.partial(scalar, "width", positive=True))
     dim: int = eqx.field(static=True, default=2)
     embedding: Float[Array, "dim ambient_dim"] | None = eqx.field(
         default=None, converter=_orthonormal
     )
 
     def __check_init__(self):
-        _check_sphere(self.radius, self.dim, self.embedding)
-        if isinstance(self.width, (int, float)) and self.width <= 0:
-            raise ValueError(f"width must be positive, got {self.width}.")
+        _check_sphere(self.dim, self.embedding)
 
-    @takes_arrays("x")
-    def __call__(self, x: Float[Array, "*shape"], args: Any = None) -> Float[Array, "*shape"]:
+    def __call__(self, x: Numbers, args: Any = None) -> Float[Array, "*shape"]:
+        x = as_floating("x", x)
         inside = _projected(x, self.dim, self.embedding)
-        r = _norm(inside)
-        nearest = jnp.where(r > 0, self.radius / jnp.where(r > 0, r, 1), 1) * inside
-        return (nearest - x) / self.width**2
+        r, radius = _norm(inside), self.radius.astype(x.dtype)
+        nearest = jnp.where(r > 0, radius / jnp.where(r > 0, r, 1), 1) * inside
+        return (nearest - x) / self.width.astype(x.dtype) ** 2
 
-    @takes_arrays("x")
-    def log_density(self, x: Float[Array, "*shape"], args: Any = None) -> Float[Array, ""]:
+    def log_density(self, x: Numbers, args: Any = None) -> Float[Array, ""]:
+        x = as_floating("x", x)
         inside = _projected(x, self.dim, self.embedding)
-        square = (_norm(inside) - self.radius) ** 2 + jnp.sum((x - inside) ** 2)
-        return -square / (2 * self.width**2)
+        gap = _norm(inside) - self.radius.astype(x.dtype)
+        square = gap**2 + jnp.sum((x - inside) ** 2)
+        return -square / (2 * self.width.astype(x.dtype) ** 2)
 
 
-def _check_sphere(radius, dim: int, embedding: Array | None) -> None:
-    if isinstance(radius, (int, float)) and radius <= 0:
-        raise ValueError(f"radius must be positive, got {radius}.")
+def _check_sphere(dim: int, embedding: Array | None) -> None:
     if dim < 1:
         raise ValueError(f"dim must be at least 1, got {dim}.")
     if embedding is not None and (

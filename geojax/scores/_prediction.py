@@ -1,17 +1,54 @@
 """Adapters from what a network predicts to the true score.
 
 Every foreign parameterisation is wrapped once, here. A network is a callable
-``(x, t, args) -> prediction`` of the shape of x, with t in [0, 1].
+``(x, t, args) -> prediction`` of the shape of x; t in [0, 1] is a scalar array of the dtype of x.
+What it returns is cast to that dtype: a network may compute in bfloat16.
 """
 
+import abc
 from collections.abc import Callable
 from typing import Any
 
+import equinox as eqx
+from jaxtyping import Array, Float
+
+from .._functions import as_output, check_function
 from ._base import AbstractScore
 from ._schedule import AbstractSchedule
 
 
-class NoisePrediction(AbstractScore):
+class _AbstractPrediction(AbstractScore):
+    """The score from what a network predicts."""
+
+    network: eqx.AbstractVar[Callable[..., Any]]
+
+    def __check_init__(self):
+        check_function("network", self.network, "(x, t, args) -> prediction")
+
+    @property
+    def needs_noise(self) -> str:
+        return "the score is a prediction divided by sigma"
+
+    @abc.abstractmethod
+    def from_prediction(
+        self,
+        prediction: Float[Array, "*shape"],
+        x: Float[Array, "*shape"],
+        alpha: Float[Array, ""],
+        sigma: Float[Array, ""],
+    ) -> Float[Array, "*shape"]:
+        """The score from a prediction at ``x``, at the level of ``alpha`` and ``sigma``."""
+
+    def evaluate(
+        self, x: Float[Array, "*shape"], t: Float[Array, ""], args: Any
+    ) -> Float[Array, "*shape"]:
+        prediction = as_output("network", self.network(x, t, args), x)
+        alpha = self.schedule.alpha(t).astype(x.dtype)
+        sigma = self.schedule.sigma(t).astype(x.dtype)
+        return self.from_prediction(prediction, x, alpha, sigma)
+
+
+class NoisePrediction(_AbstractPrediction):
     """A network that predicts the noise eps (DDPM): ``s = -eps / sigma``.
 
     >>> import jax.numpy as jnp
@@ -24,11 +61,11 @@ class NoisePrediction(AbstractScore):
     network: Callable[..., Any]
     schedule: AbstractSchedule
 
-    def __call__(self, x, t, args=None):
-        return -self.network(x, t, args) / self.schedule.sigma(t).astype(x.dtype)
+    def from_prediction(self, prediction, x, alpha, sigma):
+        return -prediction / sigma
 
 
-class DataPrediction(AbstractScore):
+class DataPrediction(_AbstractPrediction):
     """A network that predicts the clean point x_0: ``s = (alpha x_0 - x) / sigma^2``.
 
     >>> import jax.numpy as jnp
@@ -41,13 +78,11 @@ class DataPrediction(AbstractScore):
     network: Callable[..., Any]
     schedule: AbstractSchedule
 
-    def __call__(self, x, t, args=None):
-        alpha = self.schedule.alpha(t).astype(x.dtype)
-        sigma = self.schedule.sigma(t).astype(x.dtype)
-        return (alpha * self.network(x, t, args) - x) / sigma**2
+    def from_prediction(self, prediction, x, alpha, sigma):
+        return (alpha * prediction - x) / sigma**2
 
 
-class VelocityPrediction(AbstractScore):
+class VelocityPrediction(_AbstractPrediction):
     """A network that predicts ``v = alpha eps - sigma x_0`` (Salimans & Ho 2022).
 
     ``eps = (sigma x + alpha v) / (alpha^2 + sigma^2)`` and ``s = -eps / sigma``.
@@ -62,10 +97,8 @@ class VelocityPrediction(AbstractScore):
     network: Callable[..., Any]
     schedule: AbstractSchedule
 
-    def __call__(self, x, t, args=None):
-        alpha = self.schedule.alpha(t).astype(x.dtype)
-        sigma = self.schedule.sigma(t).astype(x.dtype)
-        eps = (sigma * x + alpha * self.network(x, t, args)) / (alpha**2 + sigma**2)
+    def from_prediction(self, prediction, x, alpha, sigma):
+        eps = (sigma * x + alpha * prediction) / (alpha**2 + sigma**2)
         return -eps / sigma
 
 

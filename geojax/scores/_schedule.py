@@ -11,32 +11,38 @@ import math
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Real
+from jaxtyping import Array, ArrayLike, Float, Real
 
-from .._arrays import ConvertsArrays, takes_arrays
+from .._arrays import takes_arrays
+from .._numbers import known, number
 
 
-class AbstractSchedule(ConvertsArrays, eqx.Module):
+class AbstractSchedule(eqx.Module):
     """What turns a time in [0, 1] into a noise level.
 
-    Subclasses define `alpha` and `sigma`, smooth in ``t``; the rest follows.
+    Subclasses define `alpha` and `sigma`, smooth in ``t``; the rest follows. A time that is a
+    number outside [0, 1] is a `ValueError`: a step k of T, as other libraries have it, is no time.
+
+    The numbers of a schedule belong to the model that was trained with it. They are static: they
+    are never trained, and a program is compiled anew for another schedule.
     """
 
     @abc.abstractmethod
-    def alpha(self, t: Real[Array, ""] | float) -> Float[Array, ""]:
+    def alpha(self, t: Real[ArrayLike, ""]) -> Float[Array, ""]:
         """The factor of the clean point: scalar in, scalar out."""
 
     @abc.abstractmethod
-    def sigma(self, t: Real[Array, ""] | float) -> Float[Array, ""]:
+    def sigma(self, t: Real[ArrayLike, ""]) -> Float[Array, ""]:
         """The standard deviation of the noise: scalar in, scalar out."""
 
-    def noise_to_signal(self, t: Real[Array, ""] | float) -> Float[Array, ""]:
+    def noise_to_signal(self, t: Real[ArrayLike, ""]) -> Float[Array, ""]:
         """sigma / alpha, the noise level in units of the data."""
+        t = as_time("t", t)
         return self.sigma(t) / self.alpha(t)
 
-    def rates(self, t: Real[Array, ""] | float) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    def rates(self, t: Real[ArrayLike, ""]) -> tuple[Float[Array, ""], Float[Array, ""]]:
         """The time derivatives (alpha', sigma'), by forward differentiation."""
-        t = jnp.asarray(t, dtype=jnp.result_type(float))
+        t = as_time("t", t)
         one = jnp.ones_like(t)
         _, alpha_rate = jax.jvp(self.alpha, (t,), (one,))
         _, sigma_rate = jax.jvp(self.sigma, (t,), (one,))
@@ -44,22 +50,41 @@ class AbstractSchedule(ConvertsArrays, eqx.Module):
 
     @takes_arrays("x0", "eps")
     def add_noise(
-        self, x0: Float[Array, "*shape"], eps: Float[Array, "*shape"], t: Real[Array, ""] | float
+        self,
+        x0: Float[Array, "*shape"],
+        eps: Float[Array, "*shape"],
+        t: Real[ArrayLike, ""],
     ) -> Float[Array, "*shape"]:
-        """``alpha(t) x0 + sigma(t) eps``, in the dtype of ``x0``."""
+        """``alpha(t) x0 + sigma(t) eps``, in the wider of the two dtypes."""
+        t = as_time("t", t)
         return self.alpha(t).astype(x0.dtype) * x0 + self.sigma(t).astype(x0.dtype) * eps
 
 
-def is_noise_free(schedule: AbstractSchedule, t: Real[Array, ""] | float) -> bool:
-    """Whether ``t`` is a Python number at which sigma is zero.
+def as_time(name: str, t: Real[ArrayLike, ""]) -> Float[Array, ""]:
+    """``t`` as a scalar array of the default floating dtype.
 
-    False for a traced or array ``t``: what cannot be known while tracing is not an error.
+    **Raises:** `ValueError` when it is not a scalar, or a number outside [0, 1]. A traced one
+    cannot be judged.
     """
-    if not isinstance(t, (int, float)):
+    value = known(t)
+    if value is not None and not 0 <= value <= 1:
+        raise ValueError(
+            f"{name} must lie in [0, 1], got {t}. Step k of T is t = k / T: step 400 of 1000 is "
+            "t = 0.4."
+        )
+    return number(name, t)
+
+
+def is_noise_free(schedule: AbstractSchedule, t: Real[ArrayLike, ""]) -> bool:
+    """Whether ``t`` is known to be 0 and sigma is zero there.
+
+    False where t or the schedule is traced: what cannot be known while tracing is not an error.
+    """
+    if known(t) != 0:
         return False
     try:
         with jax.ensure_compile_time_eval():
-            return bool(schedule.sigma(t) == 0)
+            return bool(schedule.sigma(0.0) == 0)
     except jax.errors.ConcretizationTypeError:  # a schedule with traced parameters
         return False
 
@@ -93,7 +118,7 @@ class _DiscreteVP(AbstractSchedule):
     beta_end: eqx.AbstractVar[float]
 
     @abc.abstractmethod
-    def log_alpha_bar(self, t: Real[Array, ""] | float) -> Float[Array, ""]:
+    def log_alpha_bar(self, t: Real[ArrayLike, ""]) -> Float[Array, ""]:
         """log alpha(t)^2."""
 
     def alpha(self, t):
@@ -132,7 +157,7 @@ class VPLinear(_DiscreteVP):
         _check_betas(self.num_steps, self.beta_start, self.beta_end)
 
     def log_alpha_bar(self, t):
-        k = jnp.asarray(t, dtype=jnp.result_type(float)) * self.num_steps
+        k = as_time("t", t) * self.num_steps
         slope = (self.beta_end - self.beta_start) / max(self.num_steps - 1, 1)
         return _power_sums(k, self.beta_start, slope, 1)
 
@@ -155,7 +180,7 @@ class ScaledLinear(_DiscreteVP):
         _check_betas(self.num_steps, self.beta_start, self.beta_end)
 
     def log_alpha_bar(self, t):
-        k = jnp.asarray(t, dtype=jnp.result_type(float)) * self.num_steps
+        k = as_time("t", t) * self.num_steps
         low, high = math.sqrt(self.beta_start), math.sqrt(self.beta_end)
         return _power_sums(k, low, (high - low) / max(self.num_steps - 1, 1), 2)
 
@@ -171,13 +196,13 @@ class VPCosine(AbstractSchedule):
     offset: float = eqx.field(static=True, default=0.008)
 
     def alpha(self, t):
-        t = jnp.asarray(t, dtype=jnp.result_type(float))
+        t = as_time("t", t)
         quarter = math.pi / 2 / (1 + self.offset)
         return jnp.cos(quarter * (t + self.offset)) / math.cos(quarter * self.offset)
 
     def sigma(self, t):
         # 1 - alpha^2 by the addition theorem, so that nothing cancels at small t.
-        t = jnp.asarray(t, dtype=jnp.result_type(float))
+        t = as_time("t", t)
         quarter = math.pi / 2 / (1 + self.offset)
         rise = jnp.sin(quarter * t) * jnp.sin(quarter * (t + 2 * self.offset))
         return jnp.sqrt(rise) / math.cos(quarter * self.offset)
@@ -198,10 +223,10 @@ class VE(AbstractSchedule):
         _check_sigmas(self.sigma_min, self.sigma_max)
 
     def alpha(self, t):
-        return jnp.ones_like(jnp.asarray(t, dtype=jnp.result_type(float)))
+        return jnp.ones_like(as_time("t", t))
 
     def sigma(self, t):
-        t = jnp.asarray(t, dtype=jnp.result_type(float))
+        t = as_time("t", t)
         return self.sigma_min * jnp.exp(t * math.log(self.sigma_max / self.sigma_min))
 
 
@@ -221,10 +246,10 @@ class EDM(AbstractSchedule):
         _check_sigmas(self.sigma_min, self.sigma_max)
 
     def alpha(self, t):
-        return jnp.ones_like(jnp.asarray(t, dtype=jnp.result_type(float)))
+        return jnp.ones_like(as_time("t", t))
 
     def sigma(self, t):
-        t = jnp.asarray(t, dtype=jnp.result_type(float))
+        t = as_time("t", t)
         low, high = self.sigma_min ** (1 / self.rho), self.sigma_max ** (1 / self.rho)
         return (low + t * (high - low)) ** self.rho
 

@@ -6,17 +6,17 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Key, PyTree, Real, Scalar
+from jaxtyping import Array, ArrayLike, Float, Key, PyTree, Real, Scalar
 
 from .._arrays import takes_arrays
-from ._base import AbstractScore
+from ._base import AbstractScore, check_timed
 
 
 @takes_arrays("x0", "eps")
 def denoising_score_matching_loss(
     score: AbstractScore,
     x0: Float[Array, "*shape"],
-    t: Real[Array, ""] | float,
+    t: Real[ArrayLike, ""],
     eps: Float[Array, "*shape"],
     args: Any = None,
     *,
@@ -39,6 +39,7 @@ def denoising_score_matching_loss(
     """
     if weighting not in ("noise", "velocity"):
         raise ValueError(f"weighting must be 'noise' or 'velocity', got {weighting!r}.")
+    check_timed(score)
     residual = eps - score.predicted_noise(score.schedule.add_noise(x0, eps, t), t, args)
     if weighting == "velocity":
         residual = residual / score.schedule.alpha(t).astype(residual.dtype)

@@ -25,7 +25,7 @@ class Ring(AbstractScore):
 
     schedule: geojax.VE = geojax.VE(0.2, 2.0)
 
-    def __call__(self, x, t, args=None):
+    def evaluate(self, x, t, args):
         inside = x * jnp.asarray([[1.0, 1.0, 0.0]])
         nearest = inside / jnp.sqrt(jnp.sum(inside**2) + 1e-6)
         return (nearest - x) / self.schedule.sigma(t) ** 2

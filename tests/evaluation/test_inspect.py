@@ -26,7 +26,7 @@ class Twisted(geojax.AbstractScore):
     def schedule(self):
         return self.part.schedule
 
-    def __call__(self, x, t, args=None):
+    def evaluate(self, x, t, args):
         return self.part(x, t) + self.amount * jnp.roll(x, 1) * jnp.array([[1.0, -1.0, 1.0]])
 
 

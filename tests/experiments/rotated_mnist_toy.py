@@ -31,7 +31,7 @@ class Gaussian(AbstractScore):
 
     schedule: VPLinear = VPLinear()
 
-    def __call__(self, x, t, args=None):
+    def evaluate(self, x, t, args):
         return -x
 
 

@@ -14,10 +14,8 @@ import geojax
 
 
 def shell(radius, width, embedding=None):
-    """A ring, or a Gaussian where ``radius`` is 0. Its numbers are arrays: one compiled function
-    serves all.
-    """
-    return geojax.Shell(jnp.asarray(float(radius)), jnp.asarray(float(width)), embedding=embedding)
+    """A ring, or a Gaussian where ``radius`` is 0."""
+    return geojax.Shell(radius, width, embedding=embedding)
 
 
 def metric(radius, width, lam, embedding=None):

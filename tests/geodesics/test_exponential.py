@@ -91,7 +91,7 @@ def test_a_careless_integration_drifts_and_says_so():
 
 
 def test_failures_are_results():
-    undefined = geojax.SteinScoreMetric(shell(2, jnp.nan), jnp.asarray(1.0))
+    undefined = geojax.SteinScoreMetric(shell(2, jnp.asarray(jnp.nan)), jnp.asarray(1.0))
     assert shoot(undefined, throw=False).result == RESULTS.non_finite
     with pytest.raises(RuntimeError, match="not finite"):
         shoot(undefined)
@@ -111,7 +111,7 @@ def test_exp_undoes_log(num_segments):
     exact = clairaut_length(2, 0.5, 1, 2, 1.8, 1.2)
     assert float(stein.norm(START, velocity)) == pytest.approx(exact, rel=1e-5)
     if num_segments == 8:
-        broken = geojax.SteinScoreMetric(shell(2, jnp.nan), jnp.asarray(1.0))
+        broken = geojax.SteinScoreMetric(shell(2, jnp.asarray(jnp.nan)), jnp.asarray(1.0))
         lost = geojax.log_map(broken, START, end, num_segments=num_segments, throw=False)
         assert np.isnan(lost).all()
         same = geojax.log_map(stein, START, START, num_segments=num_segments)

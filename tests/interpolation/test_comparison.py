@@ -18,7 +18,7 @@ class Wells(AbstractScore):
 
     schedule: geojax.VPLinear = geojax.VPLinear()
 
-    def __call__(self, x, t, args=None):
+    def evaluate(self, x, t, args):
         return 2 * jnp.tanh(3 * x) - x
 
 

@@ -148,7 +148,14 @@ def test_bad_arguments_are_refused():
 @pytest.mark.parametrize("t", [0, 0.0])
 def test_a_time_without_noise_is_refused(t):
     density, x = Empirical(jnp.zeros((2, 3))), jnp.zeros(3)
-    at = density.at(t)
-    for evaluated in (at, at.log_density, lambda x: density(x, t), jax.jit(lambda x: at(x))):
+    at = eqx.tree_at(lambda at: at.t, density.at(0.5), jnp.asarray(0.0))
+    for evaluated in (
+        lambda x: density.at(t),
+        lambda x: density(x, t),
+        lambda x: density.log_density(x, t),
+        jax.jit(lambda x: density(x, t)),
+        at,
+        at.log_density,
+    ):
         with pytest.raises(ValueError, match=r"no noise.*Take t > 0"):
             evaluated(x)

@@ -19,7 +19,10 @@ def normal(*shape, seed=0):
 
 
 def mixture(kind, shape, dtype=jnp.float64):
-    scales = {"isotropic": np.asarray([0.4, 0.7, 1.1]), "diagonal": 0.3 + normal(3, *shape) ** 2}
+    scales = {
+        "isotropic": np.asarray([0.4, 0.7, 1.1]).reshape(3, *(1 for _ in shape)),
+        "diagonal": 0.3 + normal(3, *shape) ** 2,
+    }
     factors = normal(3, 2, *shape, seed=1) if kind.endswith("low-rank") else None
     arrays = normal(3, *shape, seed=2), scales[kind.split("-")[0]], factors
     arrays = jax.tree.map(lambda a: a.astype(dtype), arrays)
@@ -105,13 +108,17 @@ def test_every_way_to_give_scales():
     x = jnp.asarray([0.5, 1.0, -1.0])
     full, *others = (
         evaluate(GaussianMixture(means, scales), x, 0.2)[0]
-        for scales in (jnp.full((2, 3), 0.6), jnp.full(3, 0.6), jnp.full(2, 0.6), 0.6)
+        for scales in (
+            jnp.full((2, 3), 0.6),
+            jnp.full(3, 0.6),
+            jnp.full(2, 0.6),
+            jnp.full((2, 1), 0.6),
+            jnp.full((1, 3), 0.6),
+            0.6,
+        )
     )
     for score in others:
         np.testing.assert_allclose(score, full, rtol=1e-12)
-    # Where K equals D, one scale per component is meant.
-    square = GaussianMixture(jnp.zeros((2, 2)), jnp.asarray([1.0, 2.0]))
-    np.testing.assert_array_equal(square.scales, [[1.0], [2.0]])
 
 
 def test_zero_weight_is_absence_and_the_sum_of_weights_does_not_matter():

@@ -44,7 +44,9 @@ def predictions(score, schedule):
 )
 def test_all_parameterisations_agree_with_the_truth(schedule, shape):
     means, x = np.split(np.random.default_rng(0).normal(size=(4, *shape)), [3])
-    density = GaussianMixture(means, np.asarray([0.3, 0.6, 1.0]), schedule=schedule)
+    density = GaussianMixture(
+        means, np.asarray([0.3, 0.6, 1.0]).reshape(3, *(1 for _ in shape)), schedule=schedule
+    )
     x = jnp.asarray(x[0])
 
     @jax.jit

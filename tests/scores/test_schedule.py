@@ -136,5 +136,5 @@ def test_bad_parameters_are_refused(make, message):
 @pytest.mark.parametrize("t", [-0.1, 1.5, 400])
 def test_a_time_outside_the_unit_interval_is_refused(t):
     density = GaussianMixture(jnp.zeros((1, 3)))
-    with pytest.raises(ValueError, match=rf"t must lie in \[0, 1\], got {t}.*t=0\.4"):
+    with pytest.raises(ValueError, match=rf"t must lie in \[0, 1\], got {t}.*t = 0\.4"):
         density.at(t)

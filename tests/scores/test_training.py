@@ -28,7 +28,7 @@ class Linear(AbstractScore):
     gain: jax.Array
     shift: jax.Array
 
-    def __call__(self, x, t, args=None):
+    def evaluate(self, x, t, args):
         alpha, sigma = self.schedule.alpha(t), self.schedule.sigma(t)
         exact = (alpha * MEAN - x) / (alpha**2 * SCALE**2 + sigma**2)
         return self.gain * exact + self.shift
@@ -86,10 +86,10 @@ def test_a_batch_has_one_time_in_every_cell_and_its_own_conditions():
     class Revealing(AbstractScore):
         schedule: AbstractSchedule
 
-        def __call__(self, x, t, args=None):
+        def evaluate(self, x, t, args):
             return -network(x, t, args) / self.schedule.sigma(t)
 
-        def noise(self, x, t, args=None):
+        def predicted_noise(self, x, t, args=None):
             # The noise itself, recovered from the clean point zero, and the network's error.
             return x / self.schedule.sigma(t) - network(x, t, args)
 

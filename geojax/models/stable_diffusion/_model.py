@@ -1,5 +1,6 @@
 """A Stable Diffusion checkpoint as one object, and its loading."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -132,11 +133,7 @@ def load(
     ValueError: no folder 'owner/name'. Nothing is downloaded unasked: for a model of that name on
     the hub, run `hf download owner/name --local-dir FOLDER` and give FOLDER.
     """
-    if not Path(folder).is_dir():
-        raise ValueError(
-            f"no folder {str(folder)!r}. Nothing is downloaded unasked: for a model of that name "
-            f"on the hub, run `hf download {folder} --local-dir FOLDER` and give FOLDER."
-        )
+    _check_folder(str(folder))
     if not jnp.issubdtype(jnp.dtype(dtype), jnp.floating):
         raise ValueError(f"dtype must be a floating one, such as jnp.bfloat16, got {dtype}.")
     folder = Path(folder)
@@ -163,6 +160,40 @@ def load(
 
 
 _NETWORKS = ("unet", "vae", "text_encoder")
+_SINGLE_FILES = (".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".msgpack", ".gguf")
+
+
+def _check_folder(given: str) -> None:
+    """**Raises:** `ValueError` when it is no folder, with what to do about it."""
+    path = Path(given)
+    if path.is_dir():
+        if (path / "config.json").is_file() and not (path / "unet").exists():
+            raise ValueError(
+                f"{given!r} is the folder of one network, not of Stable Diffusion: it has no unet "
+                "in it. A checkpoint of geojax is read by geojax.models.load."
+            )
+        return
+    if path.name == "model_index.json":
+        raise ValueError(f"{given!r} is not a folder: give the one that it is in.")
+    if path.is_file() or path.suffix.lower() in _SINGLE_FILES:
+        missing = "" if path.is_file() else ", which does not exist"
+        raise ValueError(
+            f"{given!r} names a single file{missing}. Stable Diffusion is read from a folder in "
+            "the layout of diffusers. Convert the file to one, once, with diffusers: "
+            "StableDiffusionPipeline.from_single_file(FILE).save_pretrained(FOLDER)."
+        )
+    address = re.fullmatch(r"(?:https?://[^/]+/)?([\w.-]+/[\w.-]+)(?:/tree/[^/]+)?/?", given)
+    if address is None or given.startswith((".", "~")):
+        raise ValueError(
+            f"no folder {given!r}. Give a folder with unet, vae, text_encoder, tokenizer and "
+            "scheduler in it. Nothing is downloaded: run `hf download OWNER/NAME --local-dir "
+            "FOLDER` for a model of the hub."
+        )
+    name = address.group(1)
+    raise ValueError(
+        f"no folder {given!r}. Nothing is downloaded unasked: for a model of that name on the hub, "
+        f"run `hf download {name} --local-dir FOLDER` and give FOLDER."
+    )
 
 
 def _check_pipeline(folder: Path) -> None:

@@ -354,6 +354,30 @@ def test_arguments(folder):
         load(folder, dtype=jnp.int32)
 
 
+def test_what_is_no_folder(tmp_path):
+    """A remedy that works for each: a file is converted, an address is downloaded."""
+    convert = r"from_single_file\(FILE\).save_pretrained\(FOLDER\)"
+    for name in ("v1-5-pruned.safetensors", "model.ckpt", "weights"):
+        (tmp_path / name).write_bytes(b"x")
+        with pytest.raises(ValueError, match=f"single file. .*{convert}") as caught:
+            load(tmp_path / name)
+        assert "hf download" not in str(caught.value)
+    with pytest.raises(ValueError, match=f"single file, which does not exist.*{convert}"):
+        load(tmp_path / "missing.safetensors")
+    for address in ("owner/name", "https://huggingface.co/owner/name/tree/main"):
+        with pytest.raises(ValueError, match="run `hf download owner/name --local-dir FOLDER`"):
+            load(address)
+    for path in (tmp_path / "missing", "./owner/name", "missing"):
+        with pytest.raises(ValueError, match=r"no folder .* unet, vae.* hf download OWNER/NAME"):
+            load(path)
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"the folder of one network.*geojax.models.load"):
+        load(tmp_path)
+    (tmp_path / "model_index.json").write_text("{}")
+    with pytest.raises(ValueError, match="give the one that it is in"):
+        load(tmp_path / "model_index.json")
+
+
 def test_weights_that_are_not_finite(tmp_path):
     weights = tensors("small")
     weights["vae"]["quant_conv.bias"][3] = np.nan

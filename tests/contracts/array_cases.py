@@ -151,9 +151,6 @@ CASES: dict[str, list[Case]] = {
     "from_log_density": [
         case(lambda x: geojax.from_log_density(lambda y, args: -jnp.sum(y**2))(x), x=A)
     ],
-    "probe_averaged": [
-        case(lambda x: scores.probe_averaged(MIXTURE, 0.5, (2,), 1, key=KEY)(x), x=A)
-    ],
     "ddim": [case(lambda x: scores.ddim(MIXTURE, x, 0.5, 0.0, num_steps=1), x=A)],
     "ddim_path": [
         case(lambda x, ts: scores.ddim_path(MIXTURE, x, ts), x=A, ts=[1.0, 0.0]),
@@ -166,7 +163,6 @@ CASES: dict[str, list[Case]] = {
         )
     ],
     # metrics
-    "AbstractMetric": of_metric(DENSE),
     "SteinScoreMetric": of_metric(STEIN),
     "Euclidean": of_metric(FLAT)[1:2],
     "StereographicSphere": [

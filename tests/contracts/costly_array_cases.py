@@ -15,6 +15,7 @@ from .array_cases import (
     AT,
     CLEAN,
     CORNER,
+    DENSE,
     FLAT,
     KEY,
     LINE,
@@ -32,6 +33,7 @@ from .array_cases import (
     case,
     distance,
     of_manifold,
+    of_metric,
     of_score,
 )
 
@@ -82,6 +84,10 @@ TWO = {"num_segments": 2}
 PAIR = {"x0": A, "x1": B}
 
 COSTLY: dict[str, list[Case]] = {
+    "AbstractMetric": of_metric(DENSE),
+    "probe_averaged": [
+        case(lambda x: scores.probe_averaged(MIXTURE, 0.5, (2,), 1, key=KEY)(x), x=A)
+    ],
     "NoisedSphere": of_score(geojax.NoisedSphere(2.0, width=0.5)),
     "ricci_curvature": [
         case(

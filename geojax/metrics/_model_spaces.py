@@ -162,15 +162,19 @@ class PoincareBall(AbstractModelSpace):
         size, lean = norm(x), dot(x, direction)
         decay = jnp.exp(-angle)
         forward, rest = jnp.tanh(angle), 2 * jax.nn.sigmoid(-2 * angle)  # their sum is 1
-        slow = (1 - size) * (1 + size) * decay / (1 + decay**2)
-        start, below = 1 + lean * forward, (1 + size**2) / 2 + lean * forward + slow
-        # Off the middle as sums of what is not negative, so that no digits cancel near the edge.
+        inside = (1 - size) * (1 + size) / 2
+        slow = 2 * inside * decay / (1 + decay**2)
+        ahead = (1 + lean * forward) * x + inside * forward * direction
+        below = (1 + size**2) / 2 + lean * forward + slow
+        # Off the middle by the unit vector outwards, so that no digits cancel near the edge.
         off = size > 0.5
         outward = x / jnp.where(off, size, 1.0)
-        turned = size * jnp.sum((outward + direction) ** 2) / 2 * forward
-        start = jnp.where(off, (1 - size) + size * rest + turned, start)
-        below = jnp.where(off, (1 - size) ** 2 / 2 + size * rest + turned + slow, below)
-        y = (start * x + (1 - size) * (1 + size) / 2 * forward * direction) / below
+        across = outward + direction
+        turned, deep = size * jnp.sum(across**2) / 2 * forward, (1 - size) ** 2 / 2
+        along = size * turned + (1 + size**2) / 2 * rest - deep
+        ahead = jnp.where(off, along * outward + inside * forward * across, ahead)
+        below = jnp.where(off, deep + size * rest + turned + slow, below)
+        y = ahead / below
         # What rounding takes out of the ball stays in it.
         edge, end = 1 - 4 * float(jnp.finfo(x.dtype).eps), norm(y)
         return y * jnp.where(end > edge, edge / jnp.where(end > edge, end, 1.0), 1.0)

@@ -122,7 +122,7 @@ CASES: dict[str, list[Case]] = {
                 means, scales, factors, weights
             )(np.ones(2), 0.5),
             means=POINTS[:2],
-            scales=[1.0, 2.0],
+            scales=[[1.0], [2.0]],
             factors=[[[1.0, 0.0]], [[0.0, 1.0]]],
             weights=[1.0, 3.0],
         ),

@@ -55,6 +55,7 @@ from .geodesics import geodesic_batch as geodesic_batch
 from .geodesics import log_map as log_map
 from .geodesics import neighbour_path as neighbour_path
 from .geodesics import robust_geodesic as robust_geodesic
+from .geodesics import watched_geodesic as watched_geodesic
 from .interpolation import AbstractInterpolator as AbstractInterpolator
 from .interpolation import Comparison as Comparison
 from .interpolation import DensityFlow as DensityFlow

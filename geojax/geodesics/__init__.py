@@ -30,3 +30,5 @@ from ._rules import Midpoint as Midpoint
 from ._rules import Quadrature as Quadrature
 from ._shooting import Shooting as Shooting
 from ._solution import GeodesicSolution as GeodesicSolution
+from ._watched import SolverProgress as SolverProgress
+from ._watched import watched_geodesic as watched_geodesic

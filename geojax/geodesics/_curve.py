@@ -122,3 +122,17 @@ def straight_line(x0, x1, num_segments: int) -> Float[Array, "nodes *shape"]:
     t = jnp.arange(num_segments + 1, dtype=x0.dtype) / num_segments
     xs = jax.vmap(lambda w: (1 - w) * x0 + w * x1)(t)
     return xs.at[-1].set(x1)
+
+
+def start_path(x0, x1, init, num_segments: int):
+    """The nodes of a path to start from, between the given ends."""
+    xs = straight_line(x0, x1, num_segments)
+    if init is None:
+        return xs
+    init = as_floating("init", init, dtype=x0.dtype)
+    if init.ndim != x0.ndim + 1 or init.shape[1:] != x0.shape or len(init) < 2:
+        raise ValueError(
+            f"init must hold at least two nodes of shape {x0.shape}, shape (nodes, *shape), "
+            f"got shape {init.shape}."
+        )
+    return xs.at[1:-1].set(resample(init, num_segments)[1:-1])

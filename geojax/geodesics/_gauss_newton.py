@@ -82,18 +82,18 @@ class GaussNewton(AbstractIterativeSolver):
         return self.curvature_steps > 0
 
     def solve(self, problem, xs, max_steps, progress_meter):
-        solver = self._for(problem)
+        solver = self.stepped(problem)
         if solver is self:
             return super().solve(problem, xs, max_steps, progress_meter)
         return solver.solve(problem, xs, max_steps, progress_meter)
 
     def solve_many(self, problem_of, xs, max_steps, batch_size, progress_meter):
-        solver = self._for(problem_of(jnp.asarray(0)))
+        solver = self.stepped(problem_of(jnp.asarray(0)))
         if solver is self:
             return super().solve_many(problem_of, xs, max_steps, batch_size, progress_meter)
         return solver.solve_many(problem_of, xs, max_steps, batch_size, progress_meter)
 
-    def _for(self, problem: TwoPointProblem) -> AbstractIterativeSolver:
+    def stepped(self, problem: TwoPointProblem) -> AbstractIterativeSolver:
         """This, or its form for sums of squares that are not low-rank."""
         metric = problem.metric
         if isinstance(metric, AbstractLowRankMetric):

@@ -16,7 +16,7 @@ from .._numbers import number
 from .._verdicts import or_raise
 from ..metrics import AbstractLowRankMetric, AbstractMetric
 from ._checks import check_meter, check_metric, derivative_remedy
-from ._curve import Polyline, resample, straight_line
+from ._curve import Polyline, start_path, straight_line
 from ._default import solver_and_rule
 from ._devices import map_points
 from ._iterate import AbstractSolver
@@ -105,14 +105,11 @@ def geodesic(
     length 2.122 >= 1.897
     """
     x0, x1 = check_points(metric, x0=x0, x1=x1)
-    if num_segments < 1:
-        raise ValueError(f"num_segments must be at least 1, got {num_segments}.")
-    if max_steps < 0:
-        raise ValueError(f"max_steps must be at least 0, got {max_steps}.")
+    check_counts(num_segments, max_steps)
     starts = list(init) if isinstance(init, Sequence) else [init]
     if not starts:
         raise ValueError("init must hold at least one path to start from, got an empty list.")
-    paths = [_start(x0, x1, start, num_segments) for start in starts]
+    paths = [start_path(x0, x1, start, num_segments) for start in starts]
     solver, rule = solver_and_rule(metric, x0, args, solver, rule)
     problem = TwoPointProblem(metric, rule, args, _check_mesh(ts, num_segments, x0.dtype))
     meter = diffrax.NoProgressMeter() if progress_meter is None else progress_meter
@@ -127,18 +124,12 @@ def geodesic(
     return or_raise(solution) if throw else solution
 
 
-def _start(x0, x1, init, num_segments: int):
-    """The nodes of a path to start from, between the given ends."""
-    xs = straight_line(x0, x1, num_segments)
-    if init is None:
-        return xs
-    init = as_floating("init", init, dtype=x0.dtype)
-    if init.ndim != x0.ndim + 1 or init.shape[1:] != x0.shape or len(init) < 2:
-        raise ValueError(
-            f"init must hold at least two nodes of shape {x0.shape}, shape (nodes, *shape), "
-            f"got shape {init.shape}."
-        )
-    return xs.at[1:-1].set(resample(init, num_segments)[1:-1])
+def check_counts(num_segments: int, max_steps: int) -> None:
+    """**Raises:** `ValueError` on a number that is too small."""
+    if num_segments < 1:
+        raise ValueError(f"num_segments must be at least 1, got {num_segments}.")
+    if max_steps < 0:
+        raise ValueError(f"max_steps must be at least 0, got {max_steps}.")
 
 
 def _check_mesh(ts, num_segments: int, dtype):

@@ -84,6 +84,11 @@ class AbstractIterativeSolver(AbstractSolver):
         del state
         return jnp.asarray(False)
 
+    def stepped(self, problem: TwoPointProblem) -> "AbstractIterativeSolver | None":
+        """The solver whose steps solve this problem; None where it has a loop of its own."""
+        del problem
+        return self
+
     def cost(self, problem: TwoPointProblem, num_segments: int) -> tuple[int, int]:
         """Score evaluations and derivative products of a `step`."""
         return problem.cost(num_segments)
@@ -117,6 +122,15 @@ class AbstractIterativeSolver(AbstractSolver):
         active &= ~self.stalled(state)
         return (evaluated == 0) | active & (evaluated <= max_steps)
 
+    def share_done(
+        self, decrement: Array, evaluated: Array, max_steps: int | Int[Array, ""]
+    ) -> Float[Array, ""]:
+        """How much of the work is done, roughly, in [0, 1]."""
+        rtol = self.tolerance(decrement.dtype)
+        # Newton-like decrements fall by orders of magnitude: measure progress by digits too.
+        digits = jnp.log10(jnp.clip(decrement, rtol, 1.0)) / math.log10(rtol)
+        return jnp.maximum(evaluated / jnp.maximum(max_steps, 1), digits)
+
     def output(self, problem: TwoPointProblem, state: PyTree, evaluated) -> SolverOutput:
         """The path in the state, with the verdict on it and what ``evaluated`` steps took."""
         xs, energy, decrement = self.read(state)
@@ -137,15 +151,11 @@ class AbstractIterativeSolver(AbstractSolver):
         return SolverOutput(xs, energy, decrement, result, *counts, limits)
 
     def solve(self, problem, xs, max_steps, progress_meter):
-        rtol = self.tolerance(xs.dtype)
-
         def body(carry):
             state, evaluated, meter = carry
             state = self.step(problem, state)
             _, _, decrement = self.read(state)
-            # Newton-like decrements fall by orders of magnitude: measure progress by digits too.
-            digits = jnp.log10(jnp.clip(decrement, rtol, 1.0)) / math.log10(rtol)
-            done = jnp.maximum(evaluated / max(max_steps, 1), digits)
+            done = self.share_done(decrement, evaluated, max_steps)
             return (
                 state,
                 evaluated + 1,

@@ -86,6 +86,10 @@ class PathEnergy(AbstractIterativeSolver):
     def cost(self, problem, num_segments):
         return problem.gradient_cost(num_segments)
 
+    def stepped(self, problem):
+        del problem
+        return None if isinstance(self.optimiser, optx.AbstractMinimiser) else self
+
     def solve(self, problem, xs, max_steps, progress_meter):
         if not isinstance(self.optimiser, optx.AbstractMinimiser):
             return super().solve(problem, xs, max_steps, progress_meter)

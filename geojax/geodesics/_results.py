@@ -14,6 +14,12 @@ _NOTICES = {
         "LambdaContinuation, or call robust_geodesic.",
         "Raise --max-steps, or use --solver coarse-to-fine or --solver lambda-continuation.",
     ),
+    "interrupted": Notice(
+        "The search was stopped before it ended[: after {num_steps} steps the decrement is "
+        "{decrement}, tolerance {decrement_limit}].",
+        "Start from the path so far (init=solution.curve.xs) to go on.",
+        "Give the folder of this run to the same command as --init to go on.",
+    ),
     "stalled": Notice(
         "The solver could not lower the energy any further although the decrement is above the "
         "tolerance[: it is {decrement}, tolerance {decrement_limit}].",
@@ -127,6 +133,7 @@ class RESULTS(eqx.Enumeration):
 
     successful = ""
     max_steps_reached = _alone("max_steps_reached")
+    interrupted = _alone("interrupted")
     stalled = _alone("stalled")
     saddle_point = _alone("saddle_point")
     under_resolved = _alone("under_resolved")

@@ -1,0 +1,235 @@
+"""The two-point problem from the host, a few steps at a time: to be watched, and stopped."""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from .._functions import explained_derivatives
+from ..metrics import AbstractMetric
+from ._checks import check_meter, derivative_remedy
+from ._continuation import AbstractStages
+from ._curve import resample, start_path
+from ._default import solver_and_rule
+from ._geodesic import (
+    DISCRETISATION_TOLERANCE,
+    check_counts,
+    check_points,
+    geodesic,
+)
+from ._iterate import AbstractIterativeSolver, AbstractSolver
+from ._problem import SolverOutput, TwoPointProblem
+from ._results import RESULTS
+from ._rules import AbstractRule
+from ._solution import GeodesicSolution
+
+_SLICE = 0.3  # seconds between two calls of `on_step`, or one step where that takes longer
+
+
+class SolverProgress(NamedTuple):
+    """Where a solver stands.
+
+    - ``num_steps``: iterations so far (in all stages of a solver that has stages).
+    - ``energy``: of the path so far.
+    - ``decrement``: the relative energy that may still be gained; infinite where it is not known.
+    - ``share``: of the work that is done, a guess in [0, 1].
+    """
+
+    num_steps: int
+    energy: float
+    decrement: float
+    share: float
+
+
+def watched_geodesic(
+    metric: AbstractMetric,
+    x0: Array,
+    x1: Array,
+    args: Any = None,
+    *,
+    on_step: Callable[[SolverProgress], bool | None],
+    solver: AbstractSolver | None = None,
+    init: Array | None = None,
+    num_segments: int = 32,
+    rule: AbstractRule | None = None,
+    max_steps: int = 200,
+    discretisation_tolerance: float = DISCRETISATION_TOLERANCE,
+    certify: bool = True,
+    throw: bool = True,
+    progress_meter: diffrax.AbstractProgressMeter | None = None,
+) -> GeodesicSolution:
+    """`geodesic` by the same steps, a few at a time from the host, so that it can be watched.
+
+    - ``on_step``: called with a `SolverProgress` about three times a second, or after each step
+      where a step takes longer. Where it returns True the solver stops: the result is then
+      ``RESULTS.interrupted``, the path the best one so far.
+    - all else: as for `geodesic`. A solver that is not a step to repeat (`Shooting`, `PathEnergy`
+      with an optimistix minimiser) runs as a whole, without a call; ``progress_meter`` is for
+      these.
+
+    Not to be called inside `jax.jit`. **Returns, raises:** as `geodesic`.
+
+    >>> import jax.numpy as jnp, geojax
+    >>> metric = geojax.SteinScoreMetric(lambda x, args: -x, lam=1.0)
+    >>> a, b = jnp.array([1.0, 0.0]), jnp.array([-0.8, 0.6])
+    >>> seen = []
+    >>> solution = geojax.watched_geodesic(metric, a, b, on_step=seen.append)
+    >>> print(f"{solution.length:.3f} after {seen[-1].num_steps} steps")
+    2.122 after 4 steps
+    """
+    x0, x1 = check_points(metric, x0=x0, x1=x1)
+    check_counts(num_segments, max_steps)
+    solver, rule = solver_and_rule(metric, x0, args, solver, rule)
+    problem = TwoPointProblem(metric, rule, args)
+    watch = _Watch(on_step)
+    start = start_path(x0, x1, init, num_segments)
+    meter = diffrax.NoProgressMeter() if progress_meter is None else progress_meter
+    check_meter(meter)
+    try:
+        with explained_derivatives(derivative_remedy(metric)):
+            output = _watched(solver, watch).solve(problem, start, max_steps, meter)
+    except _Stopped as stopped:
+        output, certify = _interrupted(problem, stopped.output, watch, num_segments), False
+    found = _Found(output, solver.certifies)
+    options = {"num_segments": num_segments, "rule": rule, "certify": certify, "throw": throw}
+    return geodesic(
+        metric,
+        x0,
+        x1,
+        args,
+        solver=found,
+        max_steps=max_steps,
+        discretisation_tolerance=discretisation_tolerance,
+        **options,
+    )
+
+
+class _Watch:
+    """Counts the steps of all stages, and hands on what each reports."""
+
+    def __init__(self, on_step: Callable[[SolverProgress], bool | None]):
+        self._on_step = on_step
+        self.stages: list[SolverOutput] = []  # those that have ended
+
+    def report(self, num_steps: int, energy: float, decrement: float, share: float) -> bool:
+        before = sum(int(output.num_steps) for output in self.stages)
+        progress = SolverProgress(before + num_steps, energy, decrement, share)
+        return self._on_step(progress) is True
+
+
+class _Stopped(Exception):
+    """The loop of a solver was stopped; ``output`` is what it had."""
+
+    def __init__(self, output: SolverOutput):
+        super().__init__("stopped")
+        self.output = output
+
+
+class _Found(AbstractSolver):
+    """Hands over a path that is there already, to be judged like any other solver's."""
+
+    output: SolverOutput
+    certified: bool = eqx.field(static=True)
+
+    @property
+    def certifies(self) -> bool:
+        return self.certified
+
+    def solve(self, problem, xs, max_steps, progress_meter):
+        del problem, xs, max_steps, progress_meter
+        return self.output
+
+
+class _Watched(AbstractSolver):
+    """A solver whose loop runs on the host."""
+
+    solver: AbstractSolver
+    watch: _Watch = eqx.field(static=True)
+
+    @property
+    def certifies(self) -> bool:
+        return self.solver.certifies
+
+    def solve(self, problem, xs, max_steps, progress_meter):
+        solver = self.solver
+        stepped = solver.stepped(problem) if isinstance(solver, AbstractIterativeSolver) else None
+        if stepped is None:
+            whole = eqx.filter_jit(solver.solve)(problem, xs, max_steps, progress_meter)
+            output = jax.block_until_ready(whole)
+        else:
+            output = _in_slices(stepped, problem, xs, max_steps, self.watch)
+        self.watch.stages.append(output)
+        return output
+
+
+def _watched(solver: AbstractSolver, watch: _Watch) -> AbstractSolver:
+    if isinstance(solver, AbstractStages):
+        inner = _watched(solver.solver, watch)
+        return dataclasses.replace(solver, solver=inner)  # pyright: ignore[reportCallIssue]
+    return _Watched(solver, watch)
+
+
+def _in_slices(
+    solver: AbstractIterativeSolver, problem: TwoPointProblem, xs: Array, max_steps: int, watch
+) -> SolverOutput:
+    limit, size, going = jnp.asarray(max_steps), 1, True
+    state, evaluated = _first(solver, problem, xs), jnp.asarray(0)
+    while going:
+        began = time.perf_counter()
+        state, evaluated, active, *figures = jax.block_until_ready(
+            _slice(solver, problem, state, evaluated, evaluated + size, limit)
+        )
+        seconds = time.perf_counter() - began
+        if evaluated > 1 and seconds < _SLICE / 2:  # the first slice is compiled, too
+            size *= 2
+        elif seconds > _SLICE:
+            size = max(1, size // 2)
+        going = bool(active)
+        stop = watch.report(int(evaluated) - 1, *map(float, figures))
+        if going and stop:
+            raise _Stopped(solver.output(problem, state, evaluated))
+    return solver.output(problem, state, evaluated)
+
+
+@eqx.filter_jit
+def _first(solver: AbstractIterativeSolver, problem, xs):
+    return solver.init(problem, xs)
+
+
+@eqx.filter_jit
+def _slice(solver: AbstractIterativeSolver, problem, state, evaluated, until, max_steps):
+    """Steps until ``until`` are evaluated; whether to go on, energy, decrement, share done."""
+
+    def going(carry):
+        state, evaluated = carry
+        return solver.going(state, evaluated, max_steps) & (evaluated < until)
+
+    def step(carry):
+        state, evaluated = carry
+        return solver.step(problem, state), evaluated + 1
+
+    state, evaluated = jax.lax.while_loop(going, step, (state, evaluated))
+    _, energy, decrement = solver.read(state)
+    share = solver.share_done(decrement, evaluated, max_steps)
+    return state, evaluated, solver.going(state, evaluated, max_steps), energy, decrement, share
+
+
+def _interrupted(
+    problem: TwoPointProblem, output: SolverOutput, watch: _Watch, num_segments: int
+) -> SolverOutput:
+    """The path so far as one of the problem itself, where it is of a coarser or weaker one."""
+    xs = resample(output.xs, num_segments)
+    energy = eqx.filter_jit(lambda problem, xs: problem.energy(xs))(problem, xs)
+    parts = [*watch.stages, output]
+    totals = {
+        name: jnp.asarray(sum(getattr(part, name) for part in parts))
+        for name in ("num_steps", "score_evaluations", "score_products")
+    }
+    result = RESULTS.interrupted
+    return dataclasses.replace(output, xs=xs, energy=energy, result=result, **totals)

@@ -46,6 +46,10 @@ class Notice(NamedTuple):
         """The notice with its figures, or without what needs them."""
         return Notice(*(_filled(text, figures or {}) for text in self))
 
+    def of(self, name: str) -> "Notice":
+        """The notice with the name of what it is about in front."""
+        return self._replace(what=f"{name}: {self.what}")
+
     def __str__(self) -> str:
         return self.text()
 

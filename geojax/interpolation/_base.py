@@ -7,7 +7,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Integer, Key
 
 from .._arrays import ConvertsArrays, takes_arrays
-from ..geodesics import RESULTS
+from .._verdicts import Notice
+from ..geodesics import RESULTS, GeodesicSolution
 
 
 class InterpolatedPath(eqx.Module):
@@ -28,8 +29,12 @@ class InterpolatedPath(eqx.Module):
     @property
     def message(self) -> str:
         """The verdict in words."""
-        good = bool(self.result == RESULTS.successful)
-        return "successful" if good else RESULTS[self.result]
+        return self.notice().text()
+
+    def notice(self) -> Notice:
+        """``message`` by its parts."""
+        verdicts = GeodesicSolution.verdicts
+        return verdicts.notice(str(verdicts.names(self.result)), {})
 
 
 class AbstractInterpolator(ConvertsArrays, eqx.Module):

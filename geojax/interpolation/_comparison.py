@@ -16,7 +16,9 @@ from jaxtyping import Array, Float, Key
 
 from .._arrays import Numbers, as_alike, refuse_pixels
 from .._linalg import dot, matmul
+from .._verdicts import Notice
 from ..geodesics import RESULTS, GeodesicSolution, Midpoint
+from ..geodesics import geodesic as find_geodesic
 from ..metrics import AbstractMetric
 from ._geodesic import ExtendedGeodesic, GeodesicInterpolator
 from ._interpolate import path_times
@@ -67,8 +69,9 @@ class Comparison(NamedTuple):
     - ``solution``, ``extension``: the geodesic and, beyond B, its continuation (or None).
     - ``extension_figures``: ``energy_drift``, ``steps``, ``score_evaluations``,
       ``score_products``, ``seconds``, ``compile_seconds``; empty without an extension.
-    - ``problems``: what went wrong, a sentence each; empty when every solve succeeded.
-    - ``notes``: what a reader should know, a sentence each.
+    - ``problems``: what went wrong; empty when every solve succeeded. ``str`` of each says what
+      happened and what to do.
+    - ``notes``: what a reader should know, likewise.
     """
 
     records: dict[str, PathRecord]
@@ -78,8 +81,8 @@ class Comparison(NamedTuple):
     solution: GeodesicSolution
     extension: GeodesicSolution | None
     extension_figures: dict[str, float | int]
-    problems: list[str]
-    notes: list[str]
+    problems: list[Notice]
+    notes: list[Notice]
 
 
 def compare(
@@ -92,6 +95,7 @@ def compare(
     until: float = 1.0,
     frames: int = 17,
     on_stage: Callable[[str], None] | None = None,
+    find: Callable[..., GeodesicSolution] = find_geodesic,
 ) -> Comparison:
     """LERP, SLERP and the geodesic from A to B and on to time ``until``, with their figures.
 
@@ -103,6 +107,8 @@ def compare(
     - ``frames``: how many pictures from A to B; beyond B they are as far apart.
     - ``on_stage``: called with "noise", "geodesic", "extension", "figures", "images" as each
       begins.
+    - ``find``: finds the geodesic; called as `geodesic` is. Where its search was interrupted the
+      paths end at B.
 
     A solve that did not succeed does not raise: read ``problems``.
 
@@ -131,7 +137,9 @@ def compare(
     z0, z1 = (route.to_level(image, key=key) for image in (image_a, image_b))
     stage("geodesic")
     with stopwatch() as solve_seconds:
-        solution = jax.block_until_ready(geodesic.solve(z0, z1, throw=False).solution)
+        found_path = geodesic.solve(z0, z1, throw=False, find=find)
+        solution = jax.block_until_ready(found_path.solution)
+    until = end_of(solution, until)
     num_segments = len(solution.curve.ts) - 1
     extension, extension_figures = None, {}
     if until > 1:
@@ -200,6 +208,11 @@ def compare(
     )
 
 
+def end_of(solution: GeodesicSolution, until: float) -> float:
+    """The last time: that of B where the search for the geodesic was interrupted."""
+    return 1.0 if bool(solution.result == RESULTS.interrupted) else until
+
+
 def _extend(
     geodesic: GeodesicInterpolator, solution: GeodesicSolution, until: float, num_segments: int
 ):
@@ -261,29 +274,41 @@ def deviation(path: np.ndarray, reference: np.ndarray) -> float:
         return float(np.max(apart) / chord) if chord else 0.0
 
 
-def verdict(records, solution, extension) -> tuple[list[str], list[str]]:
+def verdict(records, solution, extension) -> tuple[list[Notice], list[Notice]]:
+    """Problems and notes."""
     problems, notes = [], []
     if bool(solution.result != RESULTS.successful):
-        problems.append(f"The geodesic: {solution.message}")
+        problems.append(solution.notice().of("The geodesic"))
     if extension is not None and bool(extension.result != RESULTS.successful):
-        problems.append(f"The extrapolation: {extension.message}")
+        problems.append(extension.notice().of("The extrapolation"))
     geodesic, lerp = records["geodesic"].figures, records["LERP"].figures
     if geodesic["energy_fine"] > (1 + INDISTINGUISHABLE) * lerp["energy_fine"]:
         notes.append(
-            "The straight line has less energy than the path that the solver found, which is "
-            "therefore not the geodesic: raise num_segments or lower lam."
+            Notice(
+                "The straight line has less energy than the path that the solver found "
+                f"({lerp['energy_fine']:.4g} against {geodesic['energy_fine']:.4g}), which is "
+                "therefore not the geodesic.",
+                "Raise num_segments, lower lam, or call robust_geodesic.",
+                "Raise --segments or lower --lam.",
+            )
         )
     if max(geodesic["deviation"], geodesic["picture_deviation"]) < INDISTINGUISHABLE:
         notes.append(
-            "The geodesic is indistinguishable from LERP here: it strays by "
-            f"{geodesic['deviation']:.1%} of |B - A| and its pictures by "
-            f"{geodesic['picture_deviation']:.1%}. Raise lam, or lower t."
+            Notice(
+                "The geodesic is indistinguishable from LERP here: it strays by "
+                f"{geodesic['deviation']:.1%} of |B - A| and its pictures by "
+                f"{geodesic['picture_deviation']:.1%}.",
+                "Raise lam, or lower t.",
+                "Raise --lam, or lower --t.",
+            )
         )
     dependence = float(solution.stats["path_dependence"])
     if dependence > PATH_DEPENDENT:
         notes.append(
-            "This score is not exactly a gradient: the change of log-density from A to B depends "
-            f"on the path by {dependence:.0%} of the total variation, so that log-densities and "
-            "the lower bound are indications only."
+            Notice(
+                "This score is not exactly a gradient: the change of log-density from A to B "
+                f"depends on the path by {dependence:.0%} of the total variation, so that "
+                "log-densities and the lower bound are indications only."
+            )
         )
     return problems, notes

@@ -1,5 +1,6 @@
 """Interpolation along a geodesic, extrapolation along its continuation."""
 
+from collections.abc import Callable
 from dataclasses import KW_ONLY
 from typing import Any
 
@@ -120,8 +121,11 @@ class GeodesicInterpolator(AbstractInterpolator):
         *,
         until: float = 1.0,
         throw: bool = True,
+        find: Callable[..., GeodesicSolution] = geodesic,
     ) -> ExtendedGeodesic:
         """The geodesic, continued to time ``until`` >= 1, with all figures and verdicts.
+
+        ``find`` finds the geodesic: it is called as `geodesic` is. `watched_geodesic` is one.
 
         **Raises:** `ValueError` when ``until`` < 1; else as `geodesic` and `exponential_map`.
         """
@@ -130,7 +134,7 @@ class GeodesicInterpolator(AbstractInterpolator):
         init = None
         if self.start is not None:
             init = self.start(x0, x1, jnp.linspace(0, 1, self.num_segments + 1, dtype=x0.dtype))
-        solution = geodesic(
+        solution = find(
             self.metric,
             x0,
             x1,

@@ -17,10 +17,12 @@ from jaxtyping import Array, Float, Key
 
 from .._arrays import takes_arrays
 from .._linalg import dot, matmul
+from .._verdicts import Notice
 from ..geodesics import (
     RESULTS,
     AbstractRule,
     AbstractSolver,
+    GeodesicSolution,
     Midpoint,
     TwoPointProblem,
     exponential_map,
@@ -29,7 +31,7 @@ from ..geodesics import (
 from ..metrics import AbstractMetric
 from ..scores import AbstractScore, ConditionBetween
 from ._base import InterpolatedPath, found
-from ._comparison import Comparison, PathRecord, deviation, verdict
+from ._comparison import Comparison, PathRecord, deviation, end_of, verdict
 from ._geodesic import ExtendedGeodesic
 from ._interpolate import path_times
 from ._noise_diffusion import NoiseDiffusion
@@ -70,6 +72,7 @@ def compare_latents(
     evaluations: int = 1,
     on_stage: Callable[[str], None] | None = None,
     on_share: Callable[[float], None] | None = None,
+    find: Callable[..., GeodesicSolution] = geodesic,
 ) -> Comparison:
     """The geodesic from A to B among noised latents, beside other paths, with pictures and figures.
 
@@ -92,6 +95,7 @@ def compare_latents(
     - ``evaluations``: how many network evaluations one of the score takes (2 with guidance).
     - ``on_stage``: called with "noise", "geodesic", "methods", "extension", "figures", "images" as
       each begins; ``on_share`` with the share of the images that is done.
+    - ``find``: as for `compare`.
 
     Figures as for `compare`, those beyond B counted with the path's, and ``network_evaluations``:
     to invert A and B, to find the path and to make its pictures, all counted. What these figures
@@ -144,7 +148,7 @@ def compare_latents(
     chosen = metric(settings)
     stage("geodesic")
     with stopwatch() as seconds:
-        solution = geodesic(
+        solution = find(
             chosen,
             ends[0],
             ends[1],
@@ -157,6 +161,7 @@ def compare_latents(
             throw=False,
         )
         jax.block_until_ready(solution)
+    until = end_of(solution, until)
     node_times, frame_times = path_times(until, num_segments), path_times(until, frames - 1)
     extension, extension_figures = None, {}
     if until > 1:
@@ -182,7 +187,7 @@ def compare_latents(
         with stopwatch() as times[name]:
             runs[name] = jax.block_until_ready(method(ends, all_times))
         if bool(runs[name].result != RESULTS.successful):
-            notes.append(f"{name}: {runs[name].message}")
+            notes.append(runs[name].notice().of(name))
     path = ExtendedGeodesic(solution, extension, until)
     runs["geodesic"] = InterpolatedPath(path.evaluate(all_times), solution.result, *path.cost)
     times["geodesic"] = seconds
@@ -295,7 +300,7 @@ def _inverted(pictures: Pictures, latents):
     alpha, sigma = (f(t).astype(ends.dtype) for f in (schedule.alpha, schedule.sigma))
     told = " and ".join(f"{float(error):.1%}" for error in errors)
     way = {"ddim": "DDIM", "probability_flow": "The probability flow"}[pictures.sampler]
-    note = f"{way} backwards and forwards again changes the latents of A and B by {told}."
+    note = Notice(f"{way} backwards and forwards again changes the latents of A and B by {told}.")
     return ends, (ends - alpha * latents) / sigma, evaluations, [note]
 
 

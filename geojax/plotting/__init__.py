@@ -9,6 +9,7 @@ from ._figure import save_figure as save_figure
 from ._inspection import inspection_figure as inspection_figure
 from ._paths import paths_figure as paths_figure
 from ._report import FigureRow as FigureRow
+from ._report import ReportPicture as ReportPicture
 from ._report import html_report as html_report
 from ._report import save_report as save_report
 from ._results_page import ResultPicture as ResultPicture

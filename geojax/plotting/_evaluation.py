@@ -7,41 +7,48 @@ from jaxtyping import Array, Real
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ._style import BEYOND, frame_indices, pixels
+from ._style import BEYOND, colour, frame_indices, pixels
 
 Curve = Real[Array | np.ndarray, " _"]
+Images = Real[Array | np.ndarray, "frames channels height width"]
 
 
 def evaluation_figure(
-    frames: Real[Array | np.ndarray, "frames channels height width"],
+    paths: Mapping[str, Images],
     times: Real[Array | np.ndarray, " frames"],
-    curves: Mapping[str, Curve],
+    curves: Mapping[str, Mapping[str, Curve]],
     *,
-    truth: Real[Array | np.ndarray, "frames channels height width"] | None = None,
+    truth: Images | None = None,
     max_columns: int = 13,
 ) -> Figure:
-    """The frames, the truth below them where there is one, and a panel for every curve.
+    """The frames of each path, the truth below them where there is one, and a panel for every
+    measure.
 
-    - ``frames``, ``truth``: in [-1, 1]. ``times``: theirs; those above 1 are beyond the second end.
-    - ``curves``: by name, one value a frame, or one less: then of the step from each frame to the
-      next.
+    - ``paths``: the frames by name, in [-1, 1]; ``truth``: as many.
+    - ``times``: of the frames; those above 1 are beyond the second end.
+    - ``curves``: by measure, then by path, one value a frame, or one less: then of the step from
+      each frame to the next.
 
     **Returns:** a matplotlib figure. **Raises:** `ValueError` on a curve of another length.
 
     >>> import numpy as np
     >>> from geojax.plotting import evaluation_figure
-    >>> frames, times = np.zeros((3, 1, 8, 8)), np.array([0.0, 0.5, 1.0])
-    >>> figure = evaluation_figure(frames, times, {"step": np.array([0.1, 0.2])})
+    >>> paths, times = {"LERP": np.zeros((3, 1, 8, 8))}, np.array([0.0, 0.5, 1.0])
+    >>> figure = evaluation_figure(paths, times, {"step": {"LERP": np.array([0.1, 0.2])}})
     >>> [axes.get_title() for axes in figure.axes][:4]
     ['0', '0.5', '1', 'step']
     """
     times = np.asarray(times, dtype=np.float64)
-    wrong = {n: len(c) for n, c in curves.items() if len(c) not in (len(times), len(times) - 1)}
-    if wrong:
-        raise ValueError(
-            f"a curve must have {len(times)} values, one a frame, or one less, got {wrong}."
-        )
-    rows = {"frames": frames} | ({} if truth is None else {"truth": truth})
+    for measure, of_paths in curves.items():
+        wrong = {
+            n: len(c) for n, c in of_paths.items() if len(c) not in (len(times), len(times) - 1)
+        }
+        if wrong:
+            raise ValueError(
+                f"a curve must have {len(times)} values, one a frame, or one less, got {wrong} for "
+                f"{measure}."
+            )
+    rows = {**paths, **({} if truth is None else {"truth": truth})}
     shown = frame_indices(times, max_columns)
     below = -(-len(curves) // 3)
     figure = Figure(figsize=(11, 1.15 * len(rows) + 2.6 * below), layout="constrained")
@@ -61,19 +68,32 @@ def evaluation_figure(
                 axes.set_ylabel(name, fontsize=10)
     if below:
         panels = np.ravel(parts[1].subplots(below, 3, squeeze=False))
-        for axes, (name, curve) in zip(panels, curves.items(), strict=False):
-            _draw(axes, name, np.asarray(curve, dtype=np.float64), times)
+        tints = {name: colour(name, k) for k, name in enumerate(paths)}
+        for axes, (name, of_paths) in zip(panels, curves.items(), strict=False):
+            _draw(axes, name, of_paths, tints, times)
+        if len(paths) > 1:
+            panels[0].legend(frameon=False, fontsize=9)
         for axes in panels[len(curves) :]:
             axes.set_axis_off()
     return figure
 
 
-def _draw(axes: Axes, name: str, curve: np.ndarray, times: np.ndarray) -> None:
-    if len(curve) == len(times):
-        axes.plot(times, curve, "o-", ms=4, lw=1.5, color="#c8324b")
-    else:
-        axes.stairs(curve, times, baseline=None, lw=1.8, color="#4c78a8")
-    finite = curve[np.isfinite(curve)]
+def _draw(
+    axes: Axes,
+    name: str,
+    curves: Mapping[str, Curve],
+    tints: Mapping[str, str],
+    times: np.ndarray,
+) -> None:
+    values = []
+    for path, given in curves.items():
+        curve = np.asarray(given, dtype=np.float64)
+        values.append(curve[np.isfinite(curve)])
+        if len(curve) == len(times):
+            axes.plot(times, curve, "o-", ms=4, lw=1.5, color=tints[path], label=path)
+        else:
+            axes.stairs(curve, times, baseline=None, lw=1.8, color=tints[path], label=path)
+    finite = np.concatenate(values)
     if len(finite) and finite.min() >= 0:
         axes.set_ylim(0, 1.08 * finite.max() or 1.0)
     if times[-1] > 1 + 1e-6:

@@ -29,15 +29,18 @@ def png_uri(content: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(content).decode("ascii")
 
 
-def picture(caption: str, figure: Figure, meaning: str = "") -> str:
-    """A figure below its heading, and a sentence on what it shows."""
+def picture(caption: str, figure: Figure, meaning: str = "", alt: str = "") -> str:
+    """A figure below its heading, and a sentence on what it shows; ``alt`` for those who do not
+    see it, by default the heading and that sentence.
+    """
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=130)
     uri = png_uri(buffer.getvalue())
     text = f"\n<p>{safe(meaning)}</p>" if meaning else ""
+    alt = safe(alt or f"{caption}. {meaning}".strip())
     return (
         f"<h2>{safe(caption)}</h2>{text}\n"
-        f'<div class="picture picture-scroll"><img src="{uri}" alt="{safe(caption)}"></div>'
+        f'<div class="picture picture-scroll"><img src="{uri}" alt="{alt}"></div>'
     )
 
 

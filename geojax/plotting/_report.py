@@ -19,7 +19,15 @@ from .._files import written_whole
 from ._html import filled, picture, png_uri, safe, setting_rows
 from ._style import pixels
 
+_DASH = "–"  # for a figure that a method has not
 Images = Real[Array | np.ndarray, "_ channels height width"]
+
+
+class ReportPicture(NamedTuple):
+    """A picture of the page, and what it shows in a sentence or two, for who cannot see it."""
+
+    figure: Figure
+    description: str
 
 
 class FigureRow(NamedTuple):
@@ -40,7 +48,7 @@ def html_report(
     given: Real[Array | np.ndarray, "2 channels height width"],
     rows: Sequence[FigureRow],
     settings: Mapping[str, str],
-    pictures: Mapping[str, Figure],
+    pictures: Mapping[str, ReportPicture],
     problems: Sequence[str] = (),
     notes: Sequence[str] = (),
     success: str = "Every solve succeeded.",
@@ -53,9 +61,10 @@ def html_report(
     - ``images``, ``times``, ``given``: as for `paths_figure`; they go under a slider that moves
       all methods together.
     - ``summary``: paragraphs that say what one sees.
-    - ``rows``: the table of figures, one value for each of ``images``.
+    - ``rows``: the table of figures, one value for each of ``images``; a dash where a method has
+      none. Those that only the last method has get a table of their own.
     - ``settings``: by name.
-    - ``pictures``: matplotlib figures by caption.
+    - ``pictures``: by caption.
 
     **Returns:** HTML. **Raises:** `ValueError` when the numbers of images or values do not fit.
 
@@ -78,6 +87,9 @@ def html_report(
     tiles = {name: [_tile(tile) for tile in pixels(row)] for name, row in images.items()}
     height, width = np.asarray(given).shape[-2:]
     names = list(tiles)
+    beyond = times[-1] > 1 + 1e-6
+    alone = [row for row in rows if _only_last(row)]
+    shared = [row for row in rows if row not in alone and any(v != _DASH for v in row.values)]
     parts = {
         "title": safe(title),
         "lead": safe(lead),
@@ -85,21 +97,29 @@ def html_report(
         "columns": str(len(names)),
         "aspect": f"{width} / {height}",
         "given": "\n".join(
-            _labelled(f"{label}, as given", _tile(tile))
+            _labelled(f"{label}, as given", _tile(tile), f"The given picture {label}")
             for label, tile in zip("AB", pixels(given), strict=True)
         ),
         "tiles": "\n".join(
-            _labelled(name, tiles[name][0], f"path-{k}") for k, name in enumerate(names)
+            _labelled(name, tiles[name][0], f"{name}: the picture at A", f"path-{k}")
+            for k, name in enumerate(names)
         ),
         "last": str(len(times) - 1),
         "scale": _scale(times),
+        "scale_height": "2.4rem" if beyond else "1.3rem",
+        "range": f"Time along the paths, from A to B{' and beyond' if beyond else ''}",
         "summary": "\n".join(f"<p>{safe(text)}</p>" for text in summary),
-        "pictures": "\n".join(picture(*item) for item in pictures.items()),
+        "pictures": "\n".join(
+            picture(caption, shown.figure, alt=shown.description)
+            for caption, shown in pictures.items()
+        ),
         "methods": "".join(f'<th scope="col" class="number">{safe(name)}</th>' for name in names),
-        "rows": "\n".join(_row(row, names) for row in rows),
+        "rows": "\n".join(_row(row, names) for row in shared),
+        "alone": _table_of_one(alone, names[-1]),
         "settings": setting_rows(settings),
         "frames": _script(list(tiles.values())),
         "times": _script([round(float(time), 6) for time in times]),
+        "names": _script(names),
     }
     return filled("report.html", parts)
 
@@ -125,11 +145,11 @@ def _tile(tile: np.ndarray) -> str:
     return png_uri(buffer.getvalue())
 
 
-def _labelled(label: str, uri: str, name: str = "") -> str:
+def _labelled(label: str, uri: str, alt: str, name: str = "") -> str:
     name = f' id="{name}"' if name else ""
     return (
         f"<figure><figcaption>{safe(label)}</figcaption>"
-        f'<img{name} src="{uri}" alt="{safe(label)}"></figure>'
+        f'<img{name} src="{uri}" alt="{safe(alt)}"></figure>'
     )
 
 
@@ -146,12 +166,33 @@ def _scale(times: np.ndarray) -> str:
     """The words under the slider, at their places."""
     end = int(np.argmin(np.abs(times - 1)))
     last = max(len(times) - 1, 1)
-    marks = [("A", 0.0, ""), ("B", end / last, "")]
+    marks: list[tuple[str, float | None, str]] = [("A", 0.0, ""), ("B", end / last, "")]
     if end < len(times) - 1:
-        marks.append(("beyond B", (end + last) / 2 / last, "past"))
-    return "".join(
-        f'<span class="{kind}" style="left: {100 * place:.2f}%">{text}</span>'
-        for text, place, kind in marks
+        marks.append(("beyond B", None, "past"))
+    return "".join(f'<span class="{kind}"{_at(place)}>{text}</span>' for text, place, kind in marks)
+
+
+def _at(place: float | None) -> str:
+    return "" if place is None else f' style="left: {100 * place:.2f}%"'
+
+
+def _only_last(row: FigureRow) -> bool:
+    *others, last = row.values
+    return bool(others) and last != _DASH and all(value == _DASH for value in others)
+
+
+def _table_of_one(rows: Sequence[FigureRow], method: str) -> str:
+    """The figures that only one method has."""
+    if not rows:
+        return ""
+    lines = "\n".join(
+        f'<tr><th scope="row">{safe(row.name)}</th><td class="number">{safe(row.values[-1])}</td>'
+        f'<td class="means">{safe(row.meaning)}</td></tr>'
+        for row in rows
+    )
+    return (
+        f"<h2>Of the {safe(method)} alone</h2>\n"
+        f'<div class="scroll"><table class="alone"><tbody>\n{lines}\n</tbody></table></div>'
     )
 
 

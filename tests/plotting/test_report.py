@@ -11,7 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from geojax.plotting import FigureRow, html_report, save_report
+from geojax.plotting import FigureRow, ReportPicture, html_report, save_report
 
 TIMES = np.array([0.0, 0.5, 1.0, 1.5])
 IMAGES = {
@@ -27,7 +27,7 @@ OPTIONS = {
     "given": np.zeros((2, 1, 8, 6)),
     "rows": [FigureRow("Length", ["1.5", "1.2"], "How long it is.")],
     "settings": {"model": "</script><b>"},
-    "pictures": {"Frames": Figure(figsize=(1, 1))},
+    "pictures": {"Frames": ReportPicture(Figure(figsize=(1, 1)), "Two rows of squares.")},
 }
 
 
@@ -101,6 +101,37 @@ def test_figures_settings_and_pictures_are_there():
     assert "beyond B</span>" not in html_report(
         **OPTIONS | {"times": TIMES[:3], "images": {"a": np.zeros((3, 1, 8, 6))}, "rows": []}
     )
+
+
+def test_rows_of_dashes_and_of_one_method():
+    rows = [
+        FigureRow("Length", ["1.5", "1.2"], "How long it is."),
+        FigureRow("Nothing", ["–", "–"], "Not known."),
+        FigureRow("Iterations", ["–", "8"], "Of the solver."),
+        FigureRow("Of LERP", ["3", "–"], "It stays."),
+    ]
+    page = html_report(**OPTIONS | {"rows": rows})
+    assert "Nothing" not in page and "Not known." not in page
+    figures, alone = page.split("Of the geodesic alone")
+    assert "Of LERP" in figures and "Iterations" not in figures and "Iterations" in alone
+
+
+def test_for_those_who_do_not_see_the_pictures():
+    page = html_report(**OPTIONS)
+    tags = Elements(page).tags
+    texts = [attributes["alt"] for tag, attributes in tags if tag == "img"]
+    assert all(texts) and texts[:2] == ["The given picture A", "The given picture B"]
+    assert texts[2:] == [
+        "LERP: the picture at A",
+        "geodesic: the picture at A",
+        OPTIONS["pictures"]["Frames"].description,
+    ]
+    button = next(attributes for tag, attributes in tags if tag == "button")
+    assert "aria-pressed" not in button  # its label says what it does
+    assert "prefers-reduced-motion" in page
+    assert 'where.setAttribute("aria-live", "off")' in page  # while it plays
+    names = [tag for tag, _ in tags]
+    assert names.index("details") < names.index("summary")
 
 
 def test_the_verdict_stands_before_the_pictures():

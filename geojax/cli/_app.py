@@ -1,9 +1,12 @@
-"""The commands. Each imports what it needs when it runs, so that ``--help`` is quick."""
+"""The commands."""
 
+import functools
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
+from ._console import INTERRUPTED, tell
 from ._demo import demo
 from ._environment import version
 from ._evaluate import evaluate
@@ -16,7 +19,7 @@ from ._train import train
 app = typer.Typer(
     name="geojax",
     help="Riemannian geometry of diffusion models. Exit codes: 0 good, 1 a solve did not succeed "
-    "(what there is was written), 2 bad input.",
+    "(what there is was written), 2 bad input, 130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -40,8 +43,22 @@ def _common(
     pass
 
 
+def _interruptible(command: Callable[..., None]) -> Callable[..., None]:
+    """The command, with a line and exit code 130 for an interruption that it does not handle."""
+
+    @functools.wraps(command)
+    def run(*arguments, **options) -> None:
+        try:
+            command(*arguments, **options)
+        except KeyboardInterrupt:
+            tell("interrupted", "nothing was written.")
+            raise typer.Exit(INTERRUPTED) from None
+
+    return run
+
+
 for _command in (demo, interpolate, extrapolate, evaluate, inspect, train, models, reproduce):
-    app.command()(_command)
+    app.command()(_interruptible(_command))
 
 
 def main() -> None:

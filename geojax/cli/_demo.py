@@ -2,33 +2,35 @@
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
-
-import typer
 
 from . import _defaults as defaults
 from ._console import input_checked
-from ._settings import Settings, with_settings
+from ._settings import OUT, Settings, option, with_settings
 
 
 @with_settings
 def demo(
     settings: Settings,
-    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("geojax-demo"),
-    label_a: Annotated[int, typer.Option(help="Class of A.")] = defaults.LABEL_A,
-    label_b: Annotated[int, typer.Option(help="Class of B.")] = defaults.LABEL_B,
+    out: Annotated[str, OUT] = "geojax-demo",
+    label_a: Annotated[int, option("Class of A.")] = defaults.LABEL_A,
+    label_b: Annotated[int, option("Class of B.")] = defaults.LABEL_B,
     guidance: Annotated[
-        float, typer.Option(help="Guidance scale with which both are drawn.")
+        float, option("Guidance scale with which both are drawn.")
     ] = defaults.GUIDANCE,
     extent: Annotated[
-        float, typer.Option(help="How far beyond B, as a share of the way from A to B.")
+        float, option("How far beyond B, as a share of the way from A to B; 0: not at all.")
     ] = defaults.EXTENT,
 ) -> None:
-    """Two digits drawn from the model, the geodesic between them and on beyond the second."""
+    """Two digits drawn from the model, the geodesic between them and on beyond the second.
+
+    ctrl-C keeps the path found so far.
+
+    Example: geojax demo --label-a 4 --label-b 9 --segments 16
+    """
     from ._environment import configure_jax
-    from ._outputs import writable_folder
-    from ._run import as_points, check_label, load_model, run
+    from ._folders import reserve_folder
+    from ._run import as_points, check_label, load_model, run, setup
 
     with input_checked():
         settings.check()
@@ -40,7 +42,8 @@ def demo(
         score, config = load_model(settings.model)
         check_label(label_a, config, "--label-a")
         check_label(label_b, config, "--label-b")
-        writable_folder(out)
+        prepared = setup(settings, score, None)
+        folder = reserve_folder(out)
 
     def ends():
         images = draw(score, tuple(config["shape"]), (label_a, label_b), guidance, settings.seed)
@@ -49,10 +52,9 @@ def demo(
     run(
         "demo",
         settings,
-        score,
+        prepared,
         ends,
-        out=out,
-        label=None,
+        folder=folder,
         extent=extent,
         inputs={
             "label_a": label_a,

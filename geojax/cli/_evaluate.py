@@ -1,6 +1,5 @@
 """``geojax evaluate``: the measures of a path of images, from files."""
 
-import json
 import time
 from enum import StrEnum
 from pathlib import Path
@@ -9,8 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from ._console import input_checked, say, tell
+from ._folders import removed_if_empty, reserve_folder, write_json
+from ._settings import OUT
 
 _DIGIT = (1, 28, 28)
+_OF_SETS, _OF_LPIPS = "Comparison of sets", "LPIPS"  # headings in the help
 
 
 class Network(StrEnum):
@@ -23,42 +25,62 @@ class Network(StrEnum):
 def evaluate(
     frames: Annotated[
         Path,
-        typer.Argument(help="A folder of image files in order, or a result of interpolate."),
+        typer.Argument(
+            help="A folder of image files in order, or of such folders, or a result of interpolate."
+        ),
     ],
     truth: Annotated[
         Path | None, typer.Option(help="A folder of as many images: what the frames should be.")
     ] = None,
-    reference: Annotated[
-        Path | None,
-        typer.Option(help="A folder of images, to compare the frames with as sets."),
-    ] = None,
-    lpips: Annotated[Network, typer.Option(help="The network of LPIPS.")] = Network.SQUEEZE,
+    out: Annotated[str, OUT] = "geojax-evaluate",
+    lpips: Annotated[
+        Network,
+        typer.Option(case_sensitive=False, help="The network of LPIPS.", rich_help_panel=_OF_LPIPS),
+    ] = Network.SQUEEZE,
     lpips_weights: Annotated[
         Path | None,
-        typer.Option("--lpips-weights", help="Folder of its files. Default: GEOJAX_DATA_DIR."),
+        typer.Option(
+            "--lpips-weights",
+            help="Folder of its files. Default: GEOJAX_DATA_DIR.",
+            rich_help_panel=_OF_LPIPS,
+        ),
+    ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder of images, to compare the frames with as sets.", rich_help_panel=_OF_SETS
+        ),
     ] = None,
     inception: Annotated[
         Path | None,
-        typer.Option(help="Inception's weight file: --reference then gives FID and KID."),
+        typer.Option(
+            help="Inception's weight file: --reference then gives FID and KID.",
+            rich_help_panel=_OF_SETS,
+        ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("geojax-evaluate"),
-    seed: Annotated[int, typer.Option(help="Draws the subsets of the kernel distance.")] = 0,
+    seed: Annotated[
+        int,
+        typer.Option(help="Draws the subsets of the kernel distance.", rich_help_panel=_OF_SETS),
+    ] = 0,
 ) -> None:
     """How good a path of images is: against the truth, from frame to frame, against a set.
 
-    Of a result of extrapolate, figures between A and B and beyond B are told apart.
+    Of a result of interpolate every method is measured, side by side; frames/geodesic in it is one
+    method. Figures beyond B have lines of their own.
+
+    Example: geojax evaluate geojax-interpolate --truth turned-digits/
     """
     from ..evaluation import check_inception
-    from ._environment import configure_jax
-    from ._frames import image_files, read_alike, read_frames
-    from ._outputs import writable_folder
+    from ._environment import configure_jax, machine, versions
+    from ._frames import image_files, read_alike, read_paths
 
     began = time.perf_counter()
     with input_checked():
         if inception is not None and reference is None:
             raise ValueError("--inception is for --reference: give a folder of images too.")
         configure_jax(x64=True)
-        path = read_frames(frames)
+        paths = read_paths(frames)
+        path = next(iter(paths.values()))
         shape = path.images.shape[1:]
         true = None if truth is None else _true(read_alike(image_files(truth), shape), path, truth)
         others = None if reference is None else read_alike(image_files(reference), shape)
@@ -70,27 +92,47 @@ def evaluate(
                 f"classifier, and the frames are {shape[2]} x {shape[1]} with {shape[0]} channels. "
                 "Give Inception's weights with --inception for FID and KID of any images."
             )
-        writable_folder(out)
         if inception is not None:
             check_inception(inception)
         network, notes = _lpips(lpips, lpips_weights, shape)
+        folder = reserve_folder(out)
     if true is not None and min(shape[1:]) < 11:
         notes.append("SSIM needs images of 11 pixels a side: it is left out.")
-    with input_checked():
-        figures, curves = _measured(path, true, network)
+    with removed_if_empty(folder), input_checked():
+        measured = {name: _measured(path, true, network) for name, path in paths.items()}
         if others is not None:
-            figures |= _sets(path.images, others, inception, seed, notes)
+            sets = _sets({n: p.images for n, p in paths.items()}, others, inception, seed, notes)
+            for name, found in sets.items():
+                measured[name][0].update(found)
         inputs = {"frames": frames, "truth": truth, "reference": reference, "inception": inception}
         settings = {name: None if value is None else str(value) for name, value in inputs.items()}
         settings |= {"lpips": lpips.value, "seed": seed}
-        by_frame = {"times": path.times.tolist(), "files": [file.name for file in path.files]}
-        by_frame |= {name: curve.tolist() for name, curve in curves.items()}
-        content = {"settings": settings, "figures": figures, "notes": notes, "by_frame": by_frame}
-        files = _write(out, content, path, true, curves, time.perf_counter() - began)
-    _print(figures)
+        content = {
+            "command": "evaluate",
+            "settings": settings,
+            "paths": {
+                name: {
+                    "figures": figures,
+                    "by_frame": {
+                        "times": paths[name].times.tolist(),
+                        "files": [file.name for file in paths[name].files],
+                        **{measure: curve.tolist() for measure, curve in curves.items()},
+                    },
+                }
+                for name, (figures, curves) in measured.items()
+            },
+            "notes": notes,
+            "versions": versions(),
+            "machine": machine(),
+            "seconds": time.perf_counter() - began,
+        }
+        by_path = {name: curves for name, (_, curves) in measured.items()}
+        _draw(folder / "evaluate.png", paths, by_path, true)
+        write_json(folder / "evaluate.json", content)
+    _print({name: figures for name, (figures, _) in measured.items()})
     for note in notes:
         tell("note", note)
-    say(f"\nWritten to {out}: {', '.join(file.name for file in files)}")
+    say(f"\nWritten to {folder}: evaluate.png, evaluate.json")
 
 
 def _true(images, path, folder: Path):
@@ -177,8 +219,10 @@ def _summary(images, curves, along, against=None) -> dict[str, Any]:
     return figures | {"length": float(fine.length), "speed_defect": float(fine.speed_defect)}
 
 
-def _sets(images, others, inception: Path | None, seed: int, notes: list[str]) -> dict[str, Any]:
-    """Fréchet and kernel distance of two sets of images."""
+def _sets(
+    paths: dict[str, Any], others, inception: Path | None, seed: int, notes: list[str]
+) -> dict[str, dict[str, Any]]:
+    """By path, the Fréchet and kernel distance of its frames from the reference images."""
     import jax
     import jax.numpy as jnp
     import numpy as np
@@ -187,26 +231,36 @@ def _sets(images, others, inception: Path | None, seed: int, notes: list[str]) -
     from ..models import load_classifier, to_pixels
 
     if inception is None:
-        features = jax.jit(jax.vmap(load_classifier().features))
-        a, b = (features(jnp.asarray(x)) for x in (images, others))
+        classified = jax.jit(jax.vmap(load_classifier().features))
+        features = lambda images: classified(jnp.asarray(images))  # noqa: E731
         names = ("frechet_classifier", "kernel_classifier")
     else:
-        three = (np.broadcast_to(x, (len(x), 3, *x.shape[2:])) for x in (images, others))
-        a, b = (
-            jnp.asarray(inception_features(to_pixels(jnp.asarray(x)), inception)) for x in three
-        )
+
+        def features(images):
+            three = np.broadcast_to(images, (len(images), 3, *images.shape[2:]))
+            return jnp.asarray(inception_features(to_pixels(jnp.asarray(three)), inception))
+
         names = ("fid", "kid")
-    if min(len(a), len(b)) < 10 * a.shape[1]:
+    b = features(others)
+    found: dict[str, dict[str, Any]] = {}
+    count = min(len(next(iter(paths.values()))), len(b))
+    if count < 10 * b.shape[1]:
         notes.append(
-            f"The Fréchet distance of {len(a)} frames and {len(b)} reference images is biased "
-            f"upwards: it wants ten times as many as there are features, {a.shape[1]}."
+            f"The Fréchet distance of {len(next(iter(paths.values())))} frames and {len(b)} "
+            "reference images is biased upwards: it wants ten times as many as there are features, "
+            f"{b.shape[1]}."
         )
-    found = {"reference": len(b), names[0]: float(frechet_distance(a, b))}
-    if min(len(a), len(b)) < 4:
+    if count < 4:
         notes.append("The kernel distance wants four images on either side: it is left out.")
-    else:
-        kernel = kernel_distance(a, b, key=jax.random.key(seed))
-        found |= {names[1]: float(kernel.value), f"{names[1]}_se": float(kernel.standard_error)}
+    for name, images in paths.items():
+        a = features(images)
+        found[name] = {"reference": len(b), names[0]: float(frechet_distance(a, b))}
+        if count >= 4:
+            kernel = kernel_distance(a, b, key=jax.random.key(seed))
+            found[name] |= {
+                names[1]: float(kernel.value),
+                f"{names[1]}_se": float(kernel.standard_error),
+            }
     return found
 
 
@@ -240,36 +294,43 @@ _CURVES = {
 }
 
 
-def _print(figures: dict[str, Any]) -> None:
+def _print(paths: dict[str, dict[str, Any]]) -> None:
+    """A column a path."""
     from rich.console import Console
     from rich.table import Table
 
-    from ..experiments import with_error
-
-    table = Table(box=None, show_header=False, pad_edge=False)
+    table = Table(box=None, show_header=len(paths) > 1, header_style="bold", pad_edge=False)
     table.add_column("")
-    table.add_column("", justify="right")
+    for name in paths:
+        table.add_column(name, justify="right")
     beyond = {f"{name}_beyond": f"{label} (beyond B)" for name, label in _LABELS.items()}
     for name, label in (_LABELS | beyond).items():
-        if name in figures:
-            value = figures[name]
-            same = value == float("inf")
-            text = "infinite: equal" if same else with_error(value, figures.get(f"{name}_se"))
-            table.add_row(label, text)
+        if any(name in figures for figures in paths.values()):
+            table.add_row(label, *(_text(figures, name) for figures in paths.values()))
     Console().print(table)
 
 
-def _write(out: Path, content, path, true, curves, seconds: float) -> list[Path]:
-    from .._files import written_whole
-    from ..plotting import evaluation_figure, save_figure
-    from ._environment import machine, versions
-    from ._outputs import finite
+def _text(figures: dict[str, Any], name: str) -> str:
+    from ..experiments import with_error
 
-    named = {label: curves[name] for name, label in _CURVES.items() if name in curves}
-    figure = evaluation_figure(path.images, path.times, named, truth=true)
-    save_figure(figure, out / "evaluate.png")
-    content = {"command": "evaluate", **content, "versions": versions(), "machine": machine()}
-    content["seconds"] = seconds
-    with written_whole(out / "evaluate.json") as temporary:
-        temporary.write_text(json.dumps(finite(content), indent=2, allow_nan=False) + "\n")
-    return [out / "evaluate.png", out / "evaluate.json"]
+    if name not in figures:
+        return "–"
+    if figures[name] == float("inf"):
+        return "infinite: equal"
+    return with_error(figures[name], figures.get(f"{name}_se"))
+
+
+def _draw(path: Path, paths, curves: dict[str, dict[str, Any]], true) -> None:
+    from ..plotting import evaluation_figure, save_figure
+
+    measures = {
+        label: {name: of_path[measure] for name, of_path in curves.items() if measure in of_path}
+        for measure, label in _CURVES.items()
+    }
+    figure = evaluation_figure(
+        {name: of_path.images for name, of_path in paths.items()},
+        next(iter(paths.values())).times,
+        {label: of_paths for label, of_paths in measures.items() if of_paths},
+        truth=true,
+    )
+    save_figure(figure, path)

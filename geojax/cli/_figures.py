@@ -1,11 +1,12 @@
 """The table of figures and the words around it, for the terminal and the report alike."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rich.table import Table
 
+from .._verdicts import Notice
 from ..interpolation import Comparison
 from ..plotting import FigureRow
 
@@ -44,7 +45,7 @@ _ROWS: list[tuple[str, str, Callable[[Any], str], str]] = [
     ),
     (
         "discretisation_error",
-        "Resolution",
+        "Discretisation error",
         _percent,
         "The relative difference of these two. Where it is large, motion hides between the nodes, "
         "and more segments are needed.",
@@ -112,20 +113,6 @@ _ROWS: list[tuple[str, str, Callable[[Any], str], str]] = [
     ("compile_seconds", "of these compiling", _seconds, "Saved when compiled before."),
 ]
 _OF_SOLVING = {"iterations", "score_evaluations", "score_products", "seconds", "compile_seconds"}
-# What the library's messages call by the names of its own arguments.
-_OPTIONS = {
-    "num_segments": "--segments",
-    "max_steps": "--max-steps",
-    ", start from a better path (init=...), or": " or",
-    "lower lam": "lower --lam",
-    "raise lam": "raise --lam",
-    "Raise lam": "Raise --lam",
-    "lower t": "lower --t",
-    "raise rtol": "raise --rtol",
-    "use float64": "use --x64",
-    "wrap the solver in CoarseToFine": "use --solver coarse-to-fine",
-    "LambdaContinuation": "--solver lambda-continuation",
-}
 _EXTENSION: list[tuple[str, str, Callable[[Any], str], str]] = [
     (
         "energy_drift",
@@ -156,7 +143,7 @@ def figure_rows(result: Comparison) -> list[FigureRow]:
     for key, name, show, meaning in _EXTENSION if result.extension is not None else ():
         empty = ["–"] * (len(result.records) - 1)
         rows.append(FigureRow(name, [*empty, show(result.extension_figures[key])], meaning))
-    return rows
+    return [row for row in rows if any(value != "–" for value in row.values)]
 
 
 def terminal_table(rows: list[FigureRow], methods: list[str]) -> Table:
@@ -170,11 +157,9 @@ def terminal_table(rows: list[FigureRow], methods: list[str]) -> Table:
     return table
 
 
-def in_options(text: str) -> str:
-    """A message of the library in the words of the command line."""
-    for words, option in _OPTIONS.items():
-        text = text.replace(words, option)
-    return text
+def texts(notices: Sequence[Notice]) -> list[str]:
+    """Notices of the library in the words of the command line."""
+    return [notice.text("command line") for notice in notices]
 
 
 def summary(result: Comparison, t: float) -> list[str]:
@@ -199,7 +184,9 @@ def summary(result: Comparison, t: float) -> list[str]:
         texts.append(
             f"The energy of LERP is {lerp / geodesic:.2g} times the geodesic's{others}. In the "
             "left picture of energies the geodesic is the flat line, for its speed in the metric "
-            "is constant; the others pay in peaks, where log-density changes fast."
+            "is constant; the others pay in peaks, where log-density changes fast. Energy is what "
+            "the solver minimises, not a measure of the pictures: `geojax evaluate` measures "
+            "these, for every method."
         )
     if result.problems:
         texts.append(

@@ -1,4 +1,4 @@
-"""Folders of image files in order, and results of `geojax interpolate`, as frames of a path."""
+"""Folders of image files in order, and results of `geojax interpolate`, as frames of paths."""
 
 import json
 import re
@@ -13,7 +13,8 @@ from ._images import read_image
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
 _ORIENTATION, _ON_ITS_SIDE = 0x0112, (5, 6, 7, 8)  # of EXIF
-_TIME = re.compile(r"geodesic_(\d+\.\d+)$")
+_TIME = re.compile(r"frame_(\d+\.\d+)$")
+GIVEN = "given"  # the folder of the two given pictures, a.png and b.png
 
 
 class Frames(NamedTuple):
@@ -46,39 +47,71 @@ def _natural(path: Path) -> list[tuple[int, int | str]]:
     return [(0, int(part)) if part.isdigit() else (1, part.lower()) for part in parts]
 
 
+def read_paths(folder: Path) -> dict[str, Frames]:
+    """The paths in a folder, by name: the one whose frames it holds; or those of the folders in it,
+    such as every method's of a result of `geojax interpolate`.
+
+    **Raises:** `ValueError` on no frames, frames of two sizes, or paths of different numbers of
+    frames.
+    """
+    inside = folder / "frames"
+    if inside.is_dir():
+        folder, order = inside, _methods(folder / "metrics.json")
+    else:
+        order = _methods(folder.parent / "metrics.json") if folder.name == "frames" else []
+    inner = _folders_of_images(folder)
+    if not inner or _has_images(folder):
+        return {folder.resolve().name: read_frames(folder)}
+    names = [name for name in order if name in inner] + [n for n in inner if n not in order]
+    paths = {name: read_frames(inner[name]) for name in names}
+    counts = {name: len(path.images) for name, path in paths.items()}
+    if len({(path.images.shape, path.times.tobytes()) for path in paths.values()}) > 1:
+        raise ValueError(
+            f"the folders in {folder} must hold frames of one number, size and times, got "
+            f"{counts}: give one of them."
+        )
+    return paths
+
+
 def read_frames(folder: Path) -> Frames:
-    """The frames of a folder, at equal steps of time; or of a result of `geojax interpolate` or
-    `extrapolate`, the geodesic's, at their times.
+    """The frames of a folder, at the times in their names (``frame_0.2500.png``) or at equal steps;
+    and the given pictures, where a folder of them stands beside.
 
     **Raises:** `ValueError` on fewer than two frames, or frames of two sizes.
     """
-    if (folder / "metrics.json").is_file() and (folder / "frames").is_dir():
-        return _of_result(folder)
     files = image_files(folder)
     if len(files) < 2:
         raise ValueError(f"the folder {folder} holds {len(files)} image: a path needs two.")
-    images = read_alike(files)
-    return Frames(images, np.linspace(0, 1, len(files)), files, None)
+    named = [_TIME.match(path.stem) for path in files]
+    times = np.linspace(0, 1, len(files))
+    ends: list[Path] = []
+    if all(named):
+        times = np.asarray([float(found[1]) for found in named if found])
+        order = np.argsort(times)
+        times, files = times[order], [files[i] for i in order]
+        ends = [folder.parent / GIVEN / name for name in ("a.png", "b.png")]
+        ends = ends if all(path.is_file() for path in ends) else []
+    images = read_alike([*files, *ends])
+    return Frames(images[: len(files)], times, files, images[len(files) :] if ends else None)
 
 
-def _of_result(folder: Path) -> Frames:
+def _has_images(folder: Path) -> bool:
+    return any(path.suffix.lower() in SUFFIXES for path in folder.iterdir())
+
+
+def _folders_of_images(folder: Path) -> dict[str, Path]:
+    if not folder.is_dir():
+        return {}
+    inner = [path for path in folder.iterdir() if path.is_dir() and path.name != GIVEN]
+    return {path.name: path for path in sorted(inner, key=_natural) if _has_images(path)}
+
+
+def _methods(path: Path) -> list[str]:
+    """The methods of a result in their order, where its figures can be read."""
     try:
-        command = json.loads((folder / "metrics.json").read_text(encoding="utf-8")).get("command")
-    except (ValueError, AttributeError):
-        command = None
-    named = {path: _TIME.match(path.stem) for path in image_files(folder / "frames")}
-    timed = sorted((float(found[1]), path) for path, found in named.items() if found)
-    if command not in ("demo", "interpolate", "extrapolate") or len(timed) < 2:
-        raise ValueError(
-            f"{folder} is no complete result of geojax interpolate: metrics.json or the frames "
-            "geodesic_*.png are damaged. Run it again, or give a folder of image files."
-        )
-    files = [path for _, path in timed]
-    ends = [folder / "frames" / name for name in ("a.png", "b.png")]
-    known = all(path.is_file() for path in ends)
-    images = read_alike([*files, *(ends if known else [])])
-    times = np.asarray([time for time, _ in timed])
-    return Frames(images[: len(files)], times, files, images[len(files) :] if known else None)
+        return list(json.loads(path.read_text(encoding="utf-8"))["methods"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
 
 
 def read_alike(files: list[Path], shape: tuple[int, ...] | None = None) -> np.ndarray:
@@ -107,9 +140,8 @@ def read_alike(files: list[Path], shape: tuple[int, ...] | None = None) -> np.nd
     channels = (1 if grey else 3) if shape is None else shape[0]
     arrays = []
     for path in files:
-        array, notices = read_image(path, (channels, height, width))
+        array, notices = read_image(path, (channels, height, width), for_model=False)
         arrays.append(array)
         for notice in notices:
-            if "--invert" not in notice:  # light or dark is all the same here
-                tell("notice", notice)
+            tell("notice", notice)
     return np.stack(arrays)

@@ -6,18 +6,25 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from ._console import tell
-
 MODES = {1: "L", 3: "RGB"}
+_PALE = 191  # what is brighter than this cannot be seen on white
 
 
 def read_image(
-    path: Path, shape: tuple[int, ...], *, invert: bool = False
+    path: Path,
+    shape: tuple[int, ...],
+    *,
+    invert: bool = False,
+    name: str = "",
+    for_model: bool = True,
 ) -> tuple[np.ndarray, list[str]]:
     """An image file as an array of ``shape`` = (channels, height, width) in [-1, 1].
 
-    Colour becomes grey (or grey colour), transparency white, another size is fitted inside and
-    padded with the colour of the border. ``invert`` turns light into dark.
+    Colour becomes grey (or grey colour), transparency white (black, where what is drawn is too
+    pale for white), another size is fitted inside and padded with the colour of the border; of an
+    animation the first picture is taken. ``invert`` turns light into dark. ``name``: what the file
+    is called in the sentences, by default its name without folders. ``for_model``: whether to say
+    what a model will make of it.
 
     **Returns:** the array, and a sentence for every conversion. **Raises:** `ValueError` when the
     file is not a readable image or the model's points are not images.
@@ -25,8 +32,11 @@ def read_image(
     if len(shape) != 3 or shape[0] not in MODES:
         raise ValueError(f"the model's points have shape {shape}: it takes no image files.")
     channels, height, width = shape
+    name = name or path.name
     notices = []
-    image = _open(path)
+    image, frames = _open(path)
+    if frames > 1:
+        notices.append(f"the first of its {frames} pictures taken")
     if image.mode.startswith(("I", "F")):
         try:
             image = _eight_bit(image)
@@ -34,10 +44,9 @@ def read_image(
             raise ValueError(f"{path}: {error}.") from None
         notices.append("more than 8 bits a pixel scaled to 8")
     if "A" in image.getbands() or "transparency" in image.info:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-        notices.append("transparency laid on white")
-        image = image.convert("RGB")
+        image, ground = _laid_on(image.convert("RGBA"))
+        if ground:
+            notices.append(f"transparency laid on {ground}")
     if channels == 1 and image.mode not in ("L", "1") and not _is_grey(image):
         notices.append("colour made grey")
     image = image.convert(MODES[channels])
@@ -49,27 +58,57 @@ def read_image(
     if invert:
         image = ImageOps.invert(image)
     pixels = np.asarray(image, dtype=np.float64).reshape(height, width, channels)
-    said = [f"{path.name}: {', '.join(notices)}."] if notices else []
-    if channels == 1 and not invert and _border(pixels) > 127:
+    said = [f"{name}: {', '.join(notices)}."] if notices else []
+    if not for_model:
+        return pixels.transpose(2, 0, 1) / 127.5 - 1, said
+    if np.min(pixels) == np.max(pixels):
+        said.append(f"{name} has the same value in every pixel: there is nothing to be seen in it.")
+    elif channels == 1 and not invert and _border(pixels) > 127:
         said.append(
-            f"{path.name} is dark on a light ground; the digits that models are trained on are "
+            f"{name} is dark on a light ground; the digits that models are trained on are "
             "light on dark. Add --invert to turn it."
         )
     return pixels.transpose(2, 0, 1) / 127.5 - 1, said
 
 
-def read_images(paths: Sequence[Path], shape: tuple[int, ...], *, invert: bool) -> list[np.ndarray]:
-    """Each as `read_image` has it; what was changed in it is told on stderr."""
-    arrays = []
-    for path in paths:
-        array, notices = read_image(path, shape, invert=invert)
+def read_images(
+    paths: Sequence[Path], shape: tuple[int, ...], *, invert: bool
+) -> tuple[list[np.ndarray], list[str]]:
+    """Each as `read_image` has it. **Returns:** the arrays, and what was changed in them."""
+    arrays, said = [], []
+    for path, name in zip(paths, short_names(paths), strict=True):
+        array, notices = read_image(path, shape, invert=invert, name=name)
         arrays.append(array)
-        for notice in notices:
-            tell("notice", notice)
-    return arrays
+        said += notices
+    return arrays, said
 
 
-def _open(path: Path) -> Image.Image:
+def check_different(arrays: Sequence[np.ndarray], names: Sequence[str]) -> None:
+    """**Raises:** `ValueError` when both pictures are the same."""
+    if np.array_equal(arrays[0], arrays[1]):
+        raise ValueError(
+            f"{names[0]} and {names[1]} are the same picture as the model sees them: their "
+            "distance is 0, and there is no path between them. Give two different pictures."
+        )
+
+
+def short_names(paths: Sequence[Path]) -> list[str]:
+    """The names of files, with as many of their folders as tell them apart.
+
+    >>> short_names([Path("x/one/a.png"), Path("x/two/a.png")])
+    ['one/a.png', 'two/a.png']
+    """
+    different = len({*paths})
+    names = [path.name for path in paths]
+    for count in range(2, 1 + max((len(path.parts) for path in paths), default=0)):
+        if len({*names}) == different:
+            break
+        names = ["/".join(path.parts[-count:]) for path in paths]
+    return names
+
+
+def _open(path: Path) -> tuple[Image.Image, int]:
+    """The picture upright, and how many there are in the file."""
     if not path.exists():
         raise ValueError(f"no image file {path}.")
     if path.is_dir():
@@ -81,7 +120,8 @@ def _open(path: Path) -> Image.Image:
                     f"{path} holds integers of 32 bits, of which nobody knows what white is: save "
                     "it with 8 or 16 bits a pixel."
                 )
-            return ImageOps.exif_transpose(file)
+            frames = getattr(file, "n_frames", 1)
+            return ImageOps.exif_transpose(file), frames
     except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError):
         raise ValueError(f"{path} is not a readable image file.") from None
 
@@ -103,6 +143,18 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     if isinstance(clear, int):
         grey.putalpha(Image.fromarray(np.uint8(255 * (values != clear))))
     return grey
+
+
+def _laid_on(image: Image.Image) -> tuple[Image.Image, str]:
+    """The picture without its transparency, and what it was laid on; "" where it had none."""
+    alpha = np.asarray(image.getchannel("A"), dtype=np.float64)
+    if alpha.min() == 255:
+        return image.convert("RGB"), ""
+    luminance = np.asarray(image.convert("RGB").convert("L"), dtype=np.float64)
+    pale = np.sum(alpha * luminance) > _PALE * np.sum(alpha)
+    ground = "black, for it is too pale for white" if pale else "white"
+    laid = Image.alpha_composite(Image.new("RGBA", image.size, ground.split(",")[0]), image)
+    return laid.convert("RGB"), ground
 
 
 def _is_grey(image: Image.Image) -> bool:

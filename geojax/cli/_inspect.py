@@ -1,8 +1,7 @@
 """``geojax inspect``: which noise level and lambda to take for a model and some images."""
 
-import json
+import itertools
 import time
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,13 +9,7 @@ import typer
 
 from . import _defaults as defaults
 from ._console import input_checked, say, tell
-
-
-class InspectNoising(StrEnum):
-    """How images come to a noise level."""
-
-    INVERSION = "inversion"
-    SHARED = "shared"
+from ._settings import GEOMETRY, MACHINE, OUT, PICTURES, Noising, option
 
 
 def inspect(
@@ -25,45 +18,52 @@ def inspect(
         typer.Argument(help="Image files, or a folder of them. Default: drawn from the model."),
     ] = None,
     model: Annotated[
-        str, typer.Option(help="A name from `geojax models`, or a checkpoint folder.")
+        str, option("A name from `geojax models`, or a checkpoint folder.")
     ] = defaults.MODEL,
-    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("geojax-inspect"),
+    out: Annotated[str, OUT] = "geojax-inspect",
     t: Annotated[
         list[float] | None,
-        typer.Option(help="Noise level in (0, 1]; give it several times. Default: six levels."),
+        option(
+            "Noise level in (0, 1]; give it several times. Default: six levels.", panel=GEOMETRY
+        ),
     ] = None,
     lam: Annotated[
         list[float] | None,
-        typer.Option(help="Lambda; give it several times. Default: fitted to each level."),
+        option("Lambda; give it several times. Default: fitted to each level.", panel=GEOMETRY),
     ] = None,
-    count: Annotated[
-        int, typer.Option(help="Images at most; those drawn are of one class after the other.")
-    ] = defaults.INSPECT_COUNT,
     pairs: Annotated[
-        int, typer.Option(help="Pairs of images between which geodesics are found.")
+        int, option("Pairs of images between which geodesics are found.", panel=GEOMETRY)
     ] = defaults.INSPECT_PAIRS,
     segments: Annotated[
-        int, typer.Option(help="Segments of a geodesic.")
+        int, option("Segments of a geodesic.", panel=GEOMETRY)
     ] = defaults.INSPECT_SEGMENTS,
-    noising: Annotated[
-        InspectNoising,
-        typer.Option(help="How images come to a level: by inversion, or one noise for all."),
-    ] = InspectNoising.INVERSION,
     label: Annotated[
-        int | None, typer.Option(help="Class to condition the score on. Default: none.")
+        int | None, option("Class to condition the score on. Default: none.", panel=GEOMETRY)
     ] = None,
+    count: Annotated[
+        int,
+        option("Images at most; those drawn are of one class after the other.", panel=PICTURES),
+    ] = defaults.INSPECT_COUNT,
+    noising: Annotated[
+        Noising,
+        option("How images come to a level: by inversion, or one noise for all.", panel=PICTURES),
+    ] = Noising.INVERSION,
     invert: Annotated[
-        bool, typer.Option("--invert", help="Turn light into dark in all images.")
+        bool, option("Turn light into dark in all images.", "--invert/--no-invert", panel=PICTURES)
     ] = False,
     guidance: Annotated[
-        float, typer.Option(help="Guidance scale with which images are drawn.")
+        float, option("Guidance scale with which images are drawn.", panel=PICTURES)
     ] = defaults.GUIDANCE,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = defaults.SEED,
-    x64: Annotated[bool, typer.Option("--x64", help="Compute in float64.")] = False,
+    seed: Annotated[int, option("Seed of everything random.", panel=MACHINE)] = defaults.SEED,
+    x64: Annotated[bool, option("Compute in float64.", "--x64/--no-x64", panel=MACHINE)] = False,
 ) -> None:
-    """How the geometry changes with the noise level, and which level and lambda to take."""
+    """How the geometry changes with the noise level, and which level and lambda to take.
+
+    Example: geojax inspect digits/ --t 0.1 --t 0.2
+    """
     from ._environment import configure_jax
-    from ._outputs import writable_folder
+    from ._folders import removed_if_empty, reserve_folder
+    from ._photographs import is_stable_diffusion
     from ._run import as_points, check_label, load_model
 
     began = time.perf_counter()
@@ -71,13 +71,19 @@ def inspect(
     with input_checked():
         _check(levels, lam, count, pairs, segments, seed)
         configure_jax(x64=x64)
+        if is_stable_diffusion(model):
+            raise ValueError(
+                f"{model} is a Stable Diffusion folder, which inspect cannot measure yet: it takes "
+                "names from `geojax models` and folders that `geojax train` wrote. `geojax "
+                "interpolate` and `extrapolate` take it."
+            )
         score, config = load_model(model)
         check_label(label, config)
-        given = [
-            as_points(array, x64=x64)
-            for array in _read(images or [], tuple(config["shape"]), count, invert)
-        ]
-        writable_folder(out)
+        arrays, notices = _read(images or [], tuple(config["shape"]), count, invert)
+        given = [as_points(array, x64=x64) for array in arrays]
+        folder = reserve_folder(out)
+    for notice in notices:
+        tell("notice", notice)
     settings = {
         "model": model,
         "images": [str(path) for path in images or []],
@@ -93,13 +99,14 @@ def inspect(
         "seed": seed,
         "x64": x64,
     }
-    found, points, drawn = _measured(score, config, given, settings)
-    with input_checked():
-        files = _write(out, found, points, drawn, settings, time.perf_counter() - began)
+    with removed_if_empty(folder):
+        found, points, drawn = _measured(score, config, given, settings)
+        with input_checked():
+            _write(folder, found, points, drawn, settings, time.perf_counter() - began)
     for text in (*found.findings, "", found.recommendation.reason):
         say(text)
-    names = ", ".join(path.name for path in files)
-    say(f"\nWritten to {out} in {time.perf_counter() - began:.0f} s: {names}")
+    seconds = time.perf_counter() - began
+    say(f"\nWritten to {folder} in {seconds:.0f} s: inspect.png, inspect.json")
 
 
 def _check(levels, lams, count, pairs, segments, seed) -> None:
@@ -117,10 +124,12 @@ def _check(levels, lams, count, pairs, segments, seed) -> None:
             raise ValueError(f"{name} must be {wanted}, got {value}.")
 
 
-def _read(paths: list[Path], shape: tuple[int, ...], count: int, invert: bool) -> list[Any]:
-    """The images of the files and folders, at most ``count``."""
+def _read(
+    paths: list[Path], shape: tuple[int, ...], count: int, invert: bool
+) -> tuple[list[Any], list[str]]:
+    """The images of the files and folders, at most ``count``; what was changed in them."""
     from ._frames import image_files
-    from ._images import read_images
+    from ._images import check_different, read_images, short_names
 
     files = []
     for path in paths:
@@ -128,9 +137,14 @@ def _read(paths: list[Path], shape: tuple[int, ...], count: int, invert: bool) -
             files += image_files(path)
         else:
             files.append(path)
-    if len(files) > count:
-        tell("notice", f"the first {count} of {len(files)} images are taken; --count takes more.")
-    return read_images(files[:count], shape, invert=invert)
+    files, total = files[:count], len(files)
+    arrays, notices = read_images(files, shape, invert=invert)
+    names = short_names(files)
+    for i, j in itertools.combinations(range(len(files)), 2):
+        check_different((arrays[i], arrays[j]), (names[i], names[j]))
+    if total > count:
+        notices.append(f"the first {count} of {total} images are taken; --count takes more.")
+    return arrays, notices
 
 
 def _measured(score, config, given, settings):
@@ -139,8 +153,8 @@ def _measured(score, config, given, settings):
     import jax.numpy as jnp
 
     from ..evaluation import inspect_score
-    from ._console import Stages
     from ._demo import draw
+    from ._progress import Stages
     from ._run import as_points
 
     missing = settings["count"] if not given else max(0, 2 - len(given))
@@ -174,11 +188,10 @@ def _measured(score, config, given, settings):
     return found, points, missing
 
 
-def _write(out, found, points, drawn, settings, seconds) -> list[Path]:
-    from .._files import written_whole
+def _write(out, found, points, drawn, settings, seconds) -> None:
     from ..plotting import inspection_figure, save_figure
     from ._environment import machine, versions
-    from ._outputs import finite
+    from ._folders import write_json
 
     images = points.ndim == 4 and points.shape[1] in (1, 3)
     pictures = found.seen if images else None
@@ -196,9 +209,7 @@ def _write(out, found, points, drawn, settings, seconds) -> list[Path]:
         **_figures(found),
         "seconds": seconds,
     }
-    with written_whole(out / "inspect.json") as temporary:
-        temporary.write_text(json.dumps(finite(content), indent=2, allow_nan=False) + "\n")
-    return [out / "inspect.png", out / "inspect.json"]
+    write_json(out / "inspect.json", content)
 
 
 def _figures(found) -> dict[str, Any]:

@@ -1,17 +1,22 @@
 """``geojax interpolate`` and ``geojax extrapolate``: between two image files, and beyond."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from . import _defaults as defaults
-from ._console import input_checked
-from ._settings import PromptSettings, Settings, with_settings
+from ._console import input_checked, tell
+from ._settings import FORCE, OUT, PICTURES, PromptSettings, Settings, option, with_settings
 
 ImageFile = Annotated[Path, typer.Argument(help="An image file; converted if need be.")]
-Label = Annotated[int | None, typer.Option(help="Class to condition on. Default: none.")]
-Invert = Annotated[bool, typer.Option("--invert", help="Turn light into dark in both images.")]
+Label = Annotated[int | None, option("Class of both images. Default: none.")]
+LabelA = Annotated[int | None, option("Class of A, with --label-b: the class changes on the way.")]
+LabelB = Annotated[int | None, option("Class of B.")]
+Invert = Annotated[
+    bool, option("Turn light into dark in both images.", "--invert/--no-invert", panel=PICTURES)
+]
+Force = Annotated[bool, FORCE]
 
 
 @with_settings
@@ -20,15 +25,24 @@ def interpolate(
     b: ImageFile,
     settings: Settings,
     prompts: PromptSettings,
-    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("geojax-interpolate"),
+    out: Annotated[str, OUT] = "geojax-interpolate",
     label: Label = None,
+    label_a: LabelA = None,
+    label_b: LabelB = None,
     invert: Invert = False,
+    force: Force = False,
 ) -> None:
     """The geodesic between two images, beside LERP and SLERP.
 
-    --model may be a Stable Diffusion folder: then between two photographs, under prompts.
+    With a Stable Diffusion folder as --model: between two photographs, under prompts.
+
+    ctrl-C keeps the path found so far.
+
+    Example: geojax interpolate two.png seven.png --invert --out between
     """
-    _between_files("interpolate", a, b, settings, prompts, out, label, invert, 0.0)
+    _between_files(
+        "interpolate", a, b, settings, prompts, out, (label, label_a, label_b), invert, force, 0.0
+    )
 
 
 @with_settings
@@ -37,15 +51,34 @@ def extrapolate(
     b: ImageFile,
     settings: Settings,
     prompts: PromptSettings,
-    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("geojax-extrapolate"),
+    out: Annotated[str, OUT] = "geojax-extrapolate",
     label: Label = None,
+    label_a: LabelA = None,
+    label_b: LabelB = None,
     invert: Invert = False,
+    force: Force = False,
     extent: Annotated[
-        float, typer.Option(help="How far beyond B, as a share of the way from A to B.")
+        float, option("How far beyond B, as a share of the way from A to B.")
     ] = defaults.EXTENT,
 ) -> None:
-    """The geodesic from A to B and on beyond B, beside LERP and SLERP."""
-    _between_files("extrapolate", a, b, settings, prompts, out, label, invert, extent)
+    """The geodesic from one image to another and on beyond it, beside LERP and SLERP.
+
+    As `geojax interpolate`, and beyond B by the exponential map.
+
+    Example: geojax extrapolate two.png seven.png --extent 0.25
+    """
+    _between_files(
+        "extrapolate",
+        a,
+        b,
+        settings,
+        prompts,
+        out,
+        (label, label_a, label_b),
+        invert,
+        force,
+        extent,
+    )
 
 
 def _between_files(
@@ -54,49 +87,64 @@ def _between_files(
     b: Path,
     settings: Settings,
     prompts: PromptSettings,
-    out: Path,
-    label: int | None,
+    out: str,
+    labels: tuple[int | None, int | None, int | None],
     invert: bool,
+    force: bool,
     extent: float,
 ) -> None:
     from ._environment import configure_jax
-    from ._images import read_images
-    from ._outputs import writable_folder
+    from ._folders import reserve_folder
+    from ._images import check_different, read_images, short_names
+    from ._labels import chosen_labels
     from ._photographs import between_photographs, is_stable_diffusion
-    from ._run import as_points, check_label, load_model, run
+    from ._run import as_points, check_label, load_model, run, setup
 
     with input_checked():
         settings.check()
         if command == "extrapolate" and not 0 < extent <= 10:
             raise ValueError(f"--extent must be in (0, 10], got {extent}.")
         configure_jax(x64=settings.x64)
-        if is_stable_diffusion(settings.model):
-            between_photographs(command, a, b, settings, prompts, out, label, invert, extent)
-            return
+    if is_stable_diffusion(settings.model):
+        given = next((label for label in labels if label is not None), None)
+        between_photographs(command, a, b, settings, prompts, out, given, invert, extent)
+        return
+    with input_checked():
         score, config = load_model(settings.model)
         if prompts.given():
             raise ValueError(
                 f"{prompts.given()[0]} is for Stable Diffusion folders, and {settings.model} is "
                 "none: leave it out, or give such a folder as --model."
             )
-        check_label(label, config)
-        arrays = read_images((a, b), tuple(config["shape"]), invert=invert)
-        writable_folder(out)
+        for value, name in zip(labels, ("--label", "--label-a", "--label-b"), strict=True):
+            check_label(value, config, name)
+        label = chosen_labels(*labels)
+        arrays, notices = read_images((a, b), tuple(config["shape"]), invert=invert)
+        names = short_names((a, b))
+        check_different(arrays, names)
+        prepared = setup(settings, score, label)
+        folder = reserve_folder(out)
+    for notice in notices:
+        tell("notice", notice)
     image_a, image_b = (as_points(array, x64=settings.x64) for array in arrays)
-    inputs = {"a": str(a), "b": str(b), "label": label, "invert": invert}
-    inputs |= {"extent": extent} if extent else {}
+    inputs: dict[str, Any] = {"a": str(a), "b": str(b), "invert": invert}
+    inputs |= dict(zip(("label", "label_a", "label_b"), labels, strict=True))
+    inputs |= {"force": force, **({"extent": extent} if extent else {})}
     lead = (
-        f"From {a.name} to {b.name}{' and beyond' if extent else ''}: a geodesic in the geometry "
-        f"of the model {settings.model} at noise level t = {settings.t:g}, beside LERP and SLERP."
+        f"From {names[0]} to {names[1]}{' and beyond' if extent else ''}: a geodesic in the "
+        f"geometry of the model {settings.model} at noise level t = {settings.t:g}, beside LERP "
+        "and SLERP."
     )
     run(
         command,
         settings,
-        score,
+        prepared,
         lambda: (image_a, image_b),
-        out=out,
-        label=label,
+        folder=folder,
         extent=extent,
         inputs=inputs,
         lead=lead,
+        names=names,
+        notices=notices,
+        force=force,
     )

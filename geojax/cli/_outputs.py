@@ -1,19 +1,18 @@
 """The files of a run: pictures, animation, report, figures. Each is written whole or not at all."""
 
 import dataclasses
-import json
-import math
-import os
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from .._files import written_whole
+from ..geodesics import GeodesicSolution
 from ..interpolation import Comparison
 from ..plotting import (
+    ReportPicture,
     animation_frames,
     energy_figure,
     html_report,
@@ -25,17 +24,35 @@ from ..plotting import (
     save_video,
 )
 from ._environment import machine, versions
-from ._figures import figure_rows, number, summary
+from ._figures import figure_rows, number, summary, texts
+from ._folders import write_json
+from ._frames import GIVEN
 from ._settings import Settings
 
+PATH_FILE = "path.npz"
 
-def writable_folder(path: Path) -> Path:
-    """The folder, made if it is not there. **Raises:** `OSError` when nothing can be written."""
-    if path.exists() and not path.is_dir():
-        raise NotADirectoryError(f"--out {path} is a file, not a folder.")
-    path.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=path):
-        return path
+
+class StartRefused(ValueError):
+    """There is no path at --init, or not one between these pictures."""
+
+
+def write_path(folder: Path, solution: GeodesicSolution) -> None:
+    """The nodes of the geodesic at the noise level and their parameters, for --init."""
+    nodes = {"xs": np.asarray(solution.curve.xs), "ts": np.asarray(solution.curve.ts)}
+    with written_whole(folder / PATH_FILE) as temporary:
+        np.savez(temporary, allow_pickle=False, **nodes)
+
+
+def read_path(folder: Path) -> np.ndarray:
+    """The nodes that `write_path` wrote. **Raises:** `StartRefused` when there are none."""
+    file = folder / PATH_FILE if folder.is_dir() else folder
+    if not file.is_file():
+        raise StartRefused(f"--init {folder}: there is no {PATH_FILE}. Give a folder of results.")
+    try:
+        with np.load(file, allow_pickle=False) as content:
+            return content["xs"]
+    except (OSError, ValueError, KeyError):
+        raise StartRefused(f"--init {folder}: {PATH_FILE} cannot be read.") from None
 
 
 def write_outputs(
@@ -46,8 +63,12 @@ def write_outputs(
     result: Comparison,
     seconds: Mapping[str, float],
     lead: str,
+    notices: Sequence[str],
 ) -> list[Path]:
-    """Write everything about a run into ``out``. **Returns:** the files, pictures first."""
+    """Write everything about a run into ``out``. **Returns:** the files, pictures first.
+
+    ``notices``: what was seen in the pictures, and changed in them.
+    """
     images = {name: record.images for name, record in result.records.items()}
     captions = {
         name: [f"energy {number(record.figures['energy'])}"]
@@ -74,17 +95,18 @@ def write_outputs(
         given=result.given,
         rows=figure_rows(result),
         settings=_setting_texts(settings, inputs),
-        pictures={"Frames of the paths": paths, "Energy and log-density": energy},
-        problems=result.problems,
-        notes=result.notes,
+        pictures={
+            "Frames of the paths": ReportPicture(paths, _told_paths(result)),
+            "Energy and log-density": ReportPicture(energy, _told_energies(result)),
+        },
+        problems=texts(result.problems),
+        notes=[*notices, *texts(result.notes)],
         success="The geodesic and its continuation were found."
         if result.extension is not None
         else "The geodesic was found.",
     )
     save_report(page, out / "report.html")
-    figures = metrics(command, settings, inputs, result, seconds)
-    with written_whole(out / "metrics.json") as temporary:
-        temporary.write_text(json.dumps(figures, indent=2, allow_nan=False) + "\n")
+    write_json(out / "metrics.json", metrics(command, settings, inputs, result, seconds, notices))
     _write_frames(out / "frames", result)
     names = [
         "paths.png",
@@ -94,8 +116,32 @@ def write_outputs(
         "report.html",
         "metrics.json",
         "frames",
+        PATH_FILE,
     ]
     return [out / name for name in names]
+
+
+def _told_paths(result: Comparison) -> str:
+    last = float(result.frame_times[-1])
+    beyond = f" and on to time {last:.4g}" if last > 1 + 1e-6 else ""
+    return (
+        f"Rows of pictures from A, time 0, to B, time 1{beyond}, a row a method: "
+        f"{', '.join(result.records)}. Above them the given pictures A and B."
+    )
+
+
+def _told_energies(result: Comparison) -> str:
+    energies = ", ".join(
+        f"{name} {number(record.figures['energy_fine'])}" for name, record in result.records.items()
+    )
+    changes = ", ".join(
+        f"{name} {record.figures['log_density_change']:+.3g}"
+        for name, record in result.records.items()
+    )
+    return (
+        f"Two charts over the time along the paths. Left the energy of each segment, whose mean "
+        f"from A to B is: {energies}. Right the change of log-density since A, at B: {changes}."
+    )
 
 
 def metrics(
@@ -104,8 +150,9 @@ def metrics(
     inputs: Mapping[str, Any],
     result: Comparison,
     seconds: Mapping[str, float],
+    notices: Sequence[str],
 ) -> dict[str, Any]:
-    """What ``metrics.json`` holds. Figures that are not finite are null."""
+    """What ``metrics.json`` holds."""
     methods: dict[str, Any] = {
         name: {**record.figures, "result": record.message}
         for name, record in result.records.items()
@@ -114,10 +161,14 @@ def metrics(
         name: float(result.solution.stats[name])
         for name in ("decrement", "speed_defect", "path_dependence")
     }
+    methods["geodesic"]["result"] = result.solution.notice().text("command line")
     extension = None
     if result.extension is not None:
-        extension = {**result.extension_figures, "result": result.extension.message}
-    content = {
+        extension = {
+            **result.extension_figures,
+            "result": result.extension.notice().text("command line"),
+        }
+    return {
         "command": command,
         "settings": {**_setting_values(settings), **inputs},
         "versions": versions(),
@@ -125,15 +176,16 @@ def metrics(
         "methods": methods,
         "extension": extension,
         "successful": not result.problems,
-        "problems": result.problems,
-        "notes": result.notes,
+        "problems": texts(result.problems),
+        "notices": list(notices),
+        "notes": texts(result.notes),
         "seconds": dict(seconds),
     }
-    return finite(content)
 
 
 def _setting_values(settings: Settings) -> dict[str, Any]:
-    return {**dataclasses.asdict(settings), "max_steps": settings.steps}
+    init = None if settings.init is None else str(settings.init)
+    return {**dataclasses.asdict(settings), "max_steps": settings.steps, "init": init}
 
 
 def _setting_texts(settings: Settings, inputs: Mapping[str, Any]) -> dict[str, str]:
@@ -145,24 +197,12 @@ def _setting_texts(settings: Settings, inputs: Mapping[str, Any]) -> dict[str, s
     return texts | {f"version of {name}": value for name, value in versions().items()}
 
 
-def finite(value: Any) -> Any:
-    """The same with None for every number that is not finite, which JSON has not."""
-    if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 def _write_frames(folder: Path, result: Comparison) -> None:
-    """The given images and the geodesic's, as PNG files named by their times."""
-    folder.mkdir(exist_ok=True)
-    for old in folder.glob("geodesic_*.png"):
-        os.unlink(old)
-    frames = {"a.png": result.given[0], "b.png": result.given[1]}
-    images = result.records["geodesic"].images
-    for time, image in zip(result.frame_times, images, strict=True):
-        frames[f"geodesic_{time:.4f}.png"] = image
+    """The pictures of every method as PNG files named by their times, and the given ones."""
+    frames = {f"{GIVEN}/a.png": result.given[0], f"{GIVEN}/b.png": result.given[1]}
+    for method, record in result.records.items():
+        for time, image in zip(result.frame_times, record.images, strict=True):
+            frames[f"{method}/frame_{time:.4f}.png"] = image
     for name, image in frames.items():
         with written_whole(folder / name) as temporary:
             Image.fromarray(pixels(image)).save(temporary)

@@ -21,13 +21,14 @@ from ..interpolation import (
 )
 from ..models import stable_diffusion
 from ..models.stable_diffusion import StableDiffusion
-from ._console import Stages, input_checked, tell
-from ._images import read_images
-from ._outputs import writable_folder, write_outputs
-from ._run import as_points, make_rule, make_solver, report, told_in_options
+from ._console import input_checked, tell
+from ._folders import reserve_folder
+from ._images import check_different, read_images, short_names
+from ._outputs import write_outputs
+from ._run import as_points, make_rule, make_solver, report
+from ._session import session
 from ._settings import (
     Attention,
-    Metric,
     Noising,
     Precision,
     PromptSettings,
@@ -56,7 +57,7 @@ def between_photographs(
     b: Path,
     settings: Settings,
     prompts: PromptSettings,
-    out: Path,
+    out: str,
     label: int | None,
     invert: bool,
     extent: float,
@@ -65,13 +66,15 @@ def between_photographs(
     began = time.perf_counter()
     with input_checked():
         if label is not None:
-            raise ValueError("--label is for models of classes: give --prompt.")
-        methods = _methods(prompts.methods, extent)
-        metric = prompts.metric or Metric.STEIN
-        forward_only = settings.rule is Rule.QUADRATURE
-        if forward_only and metric not in (Metric.STEIN, Metric.SMOOTHED):
             raise ValueError(
-                f"--rule quadrature needs --metric stein or smoothed, got {metric}: use midpoint."
+                "--label, --label-a and --label-b are for models of classes: give --prompt."
+            )
+        methods = _methods(prompts.methods, extent)
+        metric = "Stein" if prompts.metric is None else prompts.metric.value
+        forward_only = settings.rule is Rule.QUADRATURE
+        if forward_only and metric not in ("Stein", "smoothed"):
+            raise ValueError(
+                f"--rule quadrature needs --metric Stein or smoothed, got {metric}: use midpoint."
             )
         chunk = 4 if prompts.chunk is None else prompts.chunk
         if chunk < 1:
@@ -95,7 +98,9 @@ def between_photographs(
             remat=bool(prompts.remat),
         )
         shape = (3, *_size(prompts.size, model))
-        arrays = read_images((a, b), shape, invert=invert)
+        arrays, notices = read_images((a, b), shape, invert=invert)
+        names = short_names((a, b))
+        check_different(arrays, names)
         photographs = [as_points(array, x64=settings.x64) for array in arrays]
         guidance = 1.0 if prompts.guidance is None else prompts.guidance
         if not math.isfinite(guidance):
@@ -105,14 +110,16 @@ def between_photographs(
             raise ValueError(
                 "--negative-prompt is what guidance leads away from: give --guidance, say 5, too."
             )
-        with _warnings_told():  # of texts that are too long
+        with _warnings_noted(notices):  # of texts that are too long
             first = model.encode_prompt(prompts.prompt or "")
             conditions = first, first
             if prompts.prompt_b is not None and prompts.prompt_b != prompts.prompt:
                 conditions = first, model.encode_prompt(prompts.prompt_b)
             score = model.guided(guidance, prompts.negative_prompt or "") if guided else model.score
         rule = make_rule(settings.rule, score, batch_size=chunk, devices=device_mesh())
-        writable_folder(out)
+        folder = reserve_folder(out)
+    for notice in notices:
+        tell("notice", notice)
     solver = make_solver(settings.solver, settings.rtol)
     certify = True
     if forward_only and settings.solver is Solver.GAUSS_NEWTON:
@@ -121,8 +128,8 @@ def between_photographs(
         rtol = _FORWARD_ONLY_RTOL if settings.rtol is None else settings.rtol
         solver = GaussNewton(rtol=rtol, curvature_steps=0)
         certify = False
-    with Stages(_stages(settings, methods, extent)) as bar:
-        bar.begin("encode")
+    with session(folder, _stages(settings, methods, extent), settings.init) as this:
+        this.begin("encode")
         latents = jnp.stack([model.encode_image(pixels) for pixels in photographs])
         result = compare_latents(
             score,
@@ -132,7 +139,7 @@ def between_photographs(
             conditions=conditions,
             t=settings.t,
             key=jax.random.fold_in(jax.random.key(settings.seed), 0),
-            metric=NAMED_METRICS[metric.value],
+            metric=NAMED_METRICS[metric],
             lam=settings.lam,
             rule=rule,
             solver=solver,
@@ -148,11 +155,11 @@ def between_photographs(
             until=1 + extent,
             frames=settings.frames,
             evaluations=2 if guided else 1,
-            on_stage=bar.begin,
-            on_share=bar.share,
+            on_stage=this.begin,
+            on_share=this.bar.share,
+            find=this.search,
         )
-        result = told_in_options(result)
-        bar.begin("files")
+        this.begin("files")
         found = time.perf_counter()
         inputs = {
             "a": str(a),
@@ -162,7 +169,7 @@ def between_photographs(
             "size": f"{shape[1]}x{shape[2]}",
             "chunk": chunk,
             "dtype": dtype,
-            "metric": metric.value,
+            "metric": metric,
             "methods": ", ".join(methods),
             "attention": attention.value,
             "remat": bool(prompts.remat),
@@ -170,24 +177,23 @@ def between_photographs(
             "extent": extent,
         }
         lead = (
-            f"From {a.name} to {b.name}{' and beyond' if extent else ''}: a geodesic among the "
+            f"From {names[0]} to {names[1]}{' and beyond' if extent else ''}: a geodesic among the "
             f"latents of {Path(settings.model).name} at noise level t = {settings.t:g}."
         )
         with input_checked():
-            files = write_outputs(
-                out, command, settings, inputs, result, {"paths": found - began}, lead
-            )
-    report(result, files, time.perf_counter() - began)
+            seconds = {"paths": found - began}
+            files = write_outputs(folder, command, settings, inputs, result, seconds, lead, notices)
+    report(result, files, time.perf_counter() - began, this)
 
 
 @contextmanager
-def _warnings_told() -> Iterator[None]:
+def _warnings_noted(notices: list[str]) -> Iterator[None]:
     """What Python would warn of becomes a notice."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield
     for warning in caught:
-        tell("notice", str(warning.message))
+        notices.append(str(warning.message))
 
 
 def _methods(text: str | None, extent: float) -> list[str]:
@@ -196,7 +202,14 @@ def _methods(text: str | None, extent: float) -> list[str]:
     """
     known = {n.casefold(): n for n in (INTERPOLATORS | EXTRAPOLATORS if extent else INTERPOLATORS)}
     later = {name.casefold() for name in EXTRAPOLATORS} - set(known)
-    names = [part.strip() for part in ("SLERP" if text is None else text).split(",")]
+    parts = [part.strip() for part in ("SLERP" if text is None else text).split(",")]
+    names = []
+    while parts:
+        # A name may hold a comma itself: the longest one that is known is meant.
+        sizes = range(len(parts), 1, -1)
+        size = next((k for k in sizes if ", ".join(parts[:k]).casefold() in {*known, *later}), 1)
+        names.append(", ".join(parts[:size]))
+        parts = parts[size:]
     names = [name for name in names if name]
     for name in names:
         if name.casefold() in later:

@@ -1,5 +1,7 @@
 """``geojax reproduce``: the experiments, resumable."""
 
+import dataclasses
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
@@ -8,9 +10,11 @@ from typing import Annotated, Any
 
 import typer
 
-from ._console import input_checked, say, tell
+from ._console import INTERRUPTED, input_checked, say, tell
+from ._folders import removed_if_empty, reserve_folder, write_json
+from ._settings import option
 
-INTERRUPTED = 130  # exit code: the same command goes on
+_PLAN = "plan.json"  # in a folder: the plan whose rows it holds
 
 
 class Experiment(StrEnum):
@@ -21,31 +25,39 @@ class Experiment(StrEnum):
 
 
 def reproduce(
-    experiment: Annotated[Experiment, typer.Argument(help="Which experiment.")],
+    experiment: Annotated[
+        Experiment, typer.Argument(case_sensitive=False, help="Which experiment.")
+    ],
     out: Annotated[
-        Path | None,
-        typer.Option(help="Folder for the results; a run in it is taken up again."),
+        str | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="For the results. A run of the same plan in it goes on; if it holds other files, "
+            "the next number. Default: geojax-EXPERIMENT.",
+        ),
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Minutes on two cores.")] = False,
-    chunk: Annotated[
-        int | None,
-        typer.Option(help="rotated-mnist: pairs computed at once. Default: 1; on a GPU 16."),
-    ] = None,
+    quick: Annotated[bool, option("Minutes on two cores.", "--quick/--full")] = False,
     pairs: Annotated[
         int | None,
-        typer.Option(
-            help="Pairs of points or digits of each kind, every method on all of them. "
+        option(
+            "Pairs of points or digits of each kind, every method on all of them. "
             "Default: the plan's, fewer for costly methods."
         ),
+    ] = None,
+    chunk: Annotated[
+        int | None,
+        option("rotated-mnist: pairs computed at once. Default: 1; on a GPU 16."),
     ] = None,
     so_far: Annotated[
         bool,
         typer.Option("--so-far", help="Measure nothing; the tables of a run that was stopped."),
     ] = False,
 ) -> None:
-    """Reproduce the tables of an experiment. Interrupt it at will: what is measured is kept."""
+    """Reproduce the tables of an experiment. Interrupt it at will: what is measured is kept.
+
+    Example: geojax reproduce synthetic --quick
+    """
     from ._environment import configure_jax, machine, versions
-    from ._outputs import writable_folder
 
     synthetic = experiment is Experiment.SYNTHETIC
     with input_checked():
@@ -53,13 +65,16 @@ def reproduce(
             raise ValueError(f"--chunk must be at least 1, and is for rotated-mnist, got {chunk}.")
         if pairs is not None and pairs < 1:
             raise ValueError(f"--pairs must be at least 1, got {pairs}.")
-        folder = writable_folder(out or Path(f"geojax-{experiment.value}"))
         configure_jax(x64=synthetic)
         plan = _plan(synthetic, quick, pairs)
-    command = f"geojax reproduce {experiment.value}{' --quick' if quick else ''}"
-    command += "" if pairs is None else f" --pairs {pairs}"
+        command = f"geojax reproduce {experiment.value}{' --quick' if quick else ''}"
+        command += "" if pairs is None else f" --pairs {pairs}"
+        default = f"geojax-{experiment.value}"
+        folder = reserve_folder(default if out is None else out, lambda f: (f / _PLAN).is_file())
+        with removed_if_empty(folder):
+            _check_plan(folder, plan, command, so_far)
     about = {"command": command, "versions": versions(), "machine": machine()}
-    with _bar(folder) as show, input_checked():
+    with removed_if_empty(folder), _bar(folder) as show, input_checked():
         if synthetic:
             lines = _synthetic(plan, folder, about, show, not so_far)
         else:
@@ -68,6 +83,27 @@ def reproduce(
         say(line)
     files = sorted(path.name for path in folder.iterdir() if path.is_file())
     say(f"\nWritten to {folder}: {', '.join(files)}")
+
+
+def _check_plan(folder: Path, plan: Any, command: str, so_far: bool) -> None:
+    """Keep the plan in the folder. **Raises:** `ValueError` where it holds another one's run."""
+    content = json.loads(json.dumps({"command": command, "plan": dataclasses.asdict(plan)}))
+    file = folder / _PLAN
+    if not file.is_file():
+        if not so_far:
+            folder.mkdir(exist_ok=True)
+            write_json(file, content)
+        return
+    try:
+        known = json.loads(file.read_text(encoding="utf-8"))
+        same, named = known["plan"] == content["plan"], known["command"]
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"{file} cannot be read: give another folder as --out.") from None
+    if not same:
+        raise ValueError(
+            f"{folder} holds a run of another plan, that of `{named}`: give another folder as "
+            "--out, or run that command to go on with it."
+        )
 
 
 @contextmanager

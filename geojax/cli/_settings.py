@@ -6,10 +6,12 @@ import inspect
 import math
 from collections.abc import Callable
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from ..interpolation import ENDING_AT_B, EXTRAPOLATORS, INTERPOLATORS, NAMED_METRICS
 from . import _defaults as defaults
 
 
@@ -45,50 +47,96 @@ class Denoising(StrEnum):
     PROBABILITY_FLOW = "probability_flow"
 
 
-def _option(text: str, *names: str) -> Any:
-    return typer.Option(*names, help=text)
+GEOMETRY, SEARCH, PICTURES = "Geometry", "Search for the geodesic", "Pictures"  # in the help
+MACHINE, DIFFUSION = "Machine", "Stable Diffusion folders only"
+
+
+def option(text: str, *names: str, panel: str | None = None) -> Any:
+    """An option of a command, under a heading of its help. Upper and lower case are the same.
+
+    Two names, as in ``--invert/--no-invert``, are those of a flag.
+    """
+    metavar = "" if any("/" in name for name in names) else None
+    return typer.Option(
+        *names, help=text, rich_help_panel=panel, case_sensitive=False, metavar=metavar
+    )
+
+
+OUT = typer.Option(
+    metavar="FOLDER",
+    help="For the results; if it holds other files, the next number: FOLDER-2, FOLDER-3.",
+)
+FORCE = option(
+    "Compute also where the model does not know such pictures.",
+    "--force/--no-force",
+    panel=GEOMETRY,
+)
+INIT = option(
+    "Start from the path in a folder of results, of the same pictures, level and seed.",
+    panel=SEARCH,
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:
     """What a run of the three commands depends on, besides its two images."""
 
-    model: Annotated[str, _option("A name from `geojax models`, or a checkpoint folder.")] = (
-        defaults.MODEL
+    model: Annotated[
+        str, option("A name from `geojax models`, or a checkpoint folder.", panel=GEOMETRY)
+    ] = defaults.MODEL
+    t: Annotated[
+        float, option("Noise level in (0, 1] at which the geometry is taken.", panel=GEOMETRY)
+    ] = defaults.T
+    lam: Annotated[
+        float, option("Weight of the score in the metric I + lam s s^T.", panel=GEOMETRY)
+    ] = defaults.LAM
+    segments: Annotated[int, option("Segments of the path from A to B.", panel=SEARCH)] = (
+        defaults.SEGMENTS
     )
-    t: Annotated[float, _option("Noise level in (0, 1] at which the geometry is taken.")] = (
-        defaults.T
+    solver: Annotated[Solver, option("How the geodesic is found.", panel=SEARCH)] = (
+        Solver.GAUSS_NEWTON
     )
-    lam: Annotated[float, _option("Weight of the score in the metric I + lam s s^T.")] = (
-        defaults.LAM
+    rule: Annotated[Rule, option("How the energy of a segment is computed.", panel=SEARCH)] = (
+        Rule.MIDPOINT
     )
-    segments: Annotated[int, _option("Segments of the path from A to B.")] = defaults.SEGMENTS
-    solver: Annotated[Solver, _option("How the geodesic is found.")] = Solver.GAUSS_NEWTON
-    rule: Annotated[Rule, _option("How a segment is priced.")] = Rule.MIDPOINT
     max_steps: Annotated[
         int | None,
-        _option("Iterations at most. Default: 200; adam 2000, lbfgs 500.", "--max-steps"),
+        option(
+            "Iterations at most. Default: 200; adam 2000, lbfgs 500.", "--max-steps", panel=SEARCH
+        ),
     ] = None
     rtol: Annotated[
         float | None,
-        _option(
-            "Relative energy that may still be to gain. Default: the solver's; for a photograph "
-            "by --rule quadrature 1e-3."
+        option(
+            "Relative energy that may still be gained at the end. Default: the solver's; for a "
+            "photograph by --rule quadrature 1e-3.",
+            panel=SEARCH,
         ),
     ] = None
+    init: Annotated[Path | None, INIT] = None
     noising: Annotated[
-        Noising, _option("One noise for both images, or the probability flow backwards.")
+        Noising,
+        option(
+            "How images come to the noise level: one noise for both, or the probability flow "
+            "backwards.",
+            panel=PICTURES,
+        ),
     ] = Noising.INVERSION
-    denoising: Annotated[Denoising, _option("How the path becomes images.")] = Denoising.DDIM
-    denoise_steps: Annotated[int, _option("Steps of DDIM.", "--denoise-steps")] = (
-        defaults.DENOISE_STEPS
+    denoising: Annotated[Denoising, option("How the path becomes images.", panel=PICTURES)] = (
+        Denoising.DDIM
     )
-    frames: Annotated[int, _option("Pictures from A to B.")] = defaults.FRAMES
-    seed: Annotated[int, _option("Seed of everything random.")] = defaults.SEED
+    denoise_steps: Annotated[int, option("Steps of DDIM.", panel=PICTURES)] = defaults.DENOISE_STEPS
+    frames: Annotated[int, option("Pictures from A to B.", panel=PICTURES)] = defaults.FRAMES
     mp4: Annotated[
-        bool, _option("Write path.mp4 beside path.gif; needs the extra `video`.", "--mp4")
+        bool,
+        option(
+            "Write path.mp4 beside path.gif; needs the extra `video`.",
+            "--mp4/--no-mp4",
+            panel=PICTURES,
+        ),
     ] = False
-    x64: Annotated[bool, _option("Compute in float64.", "--x64")] = False
+    seed: Annotated[int, option("Seed of everything random.", panel=MACHINE)] = defaults.SEED
+    x64: Annotated[bool, option("Compute in float64.", "--x64/--no-x64", panel=MACHINE)] = False
 
     def check(self) -> None:
         """**Raises:** `ValueError` on a number out of its range, with the option's name."""
@@ -117,15 +165,8 @@ class Settings:
         return defaults.MAX_STEPS[self.solver] if self.max_steps is None else self.max_steps
 
 
-class Metric(StrEnum):
-    """The metrics of a score by name."""
-
-    STEIN = "Stein"
-    COMBINED = "combined"
-    SMOOTHED = "smoothed"
-    JACOBIAN = "Jacobian"
-    NORM = "norm"
-    DENSITY = "density"
+# The metrics of a score by name.
+Metric = StrEnum("Metric", {name.upper(): name for name in NAMED_METRICS})
 
 
 class Attention(StrEnum):
@@ -148,43 +189,57 @@ class PromptSettings:
     """What a run with a Stable Diffusion folder depends on besides."""
 
     prompt: Annotated[
-        str | None, _option("Stable Diffusion: what A (and B) shows. Default: no words.")
+        str | None, option("What A (and B) shows. Default: no words.", panel=DIFFUSION)
     ] = None
     prompt_b: Annotated[
-        str | None, _option("What B shows, where that is not what A shows.", "--prompt-b")
+        str | None, option("What B shows, where that is not what A shows.", panel=DIFFUSION)
     ] = None
     negative_prompt: Annotated[
-        str | None, _option("With --guidance: what not to show.", "--negative-prompt")
+        str | None, option("With --guidance: what not to show.", panel=DIFFUSION)
     ] = None
     guidance: Annotated[
-        float | None, _option("Guidance scale; other than 1 doubles the work. Default: 1.")
+        float | None,
+        option("Guidance scale; other than 1 doubles the work. Default: 1.", panel=DIFFUSION),
     ] = None
-    size: Annotated[str | None, _option("HEIGHTxWIDTH of the pictures. Default: the model's.")] = (
-        None
-    )
-    chunk: Annotated[
-        int | None, _option("Points that the networks see at once: less memory. Default: 4.")
+    size: Annotated[
+        str | None,
+        option("HEIGHTxWIDTH of the pictures. Default: the model's.", panel=DIFFUSION),
     ] = None
-    dtype: Annotated[Precision | None, _option("Of the networks. Default: float32.")] = None
     metric: Annotated[
-        Metric | None, _option("In which the geodesic is one. Default: stein, I + lam s s^T.")
+        Metric | None,  # pyright: ignore[reportInvalidTypeForm]
+        option("In which the geodesic is one. Default: Stein, I + lam s s^T.", panel=DIFFUSION),
     ] = None
     methods: Annotated[
         str | None,
-        _option(
-            "What to set beside LERP and the geodesic, with commas: SLERP, NAO, NoiseDiffusion, "
-            "density, Jacobian, 'Stein as published', Stein, combined, smoothed, 'norm + Stein'; "
-            "with extrapolate 'tangent step' and 'score-guided walk', and not the two that end at "
-            "B, NAO and NoiseDiffusion. Default: SLERP."
+        option(
+            "What to set beside LERP and the geodesic, with commas: "
+            f"{', '.join(name for name in INTERPOLATORS if name != 'LERP')}; with extrapolate "
+            f"{', '.join(name for name in EXTRAPOLATORS if name not in INTERPOLATORS)}, and not "
+            f"those that end at B, {', '.join(ENDING_AT_B)}. Default: SLERP.",
+            panel=DIFFUSION,
         ),
+    ] = None
+    chunk: Annotated[
+        int | None,
+        option("Points that the networks see at once: less memory. Default: 4.", panel=DIFFUSION),
+    ] = None
+    dtype: Annotated[
+        Precision | None, option("Of the networks. Default: float32.", panel=DIFFUSION)
     ] = None
     attention: Annotated[
         Attention | None,
-        _option("cudnn: flash attention of NVIDIA cards, for --rule quadrature. Default: xla."),
+        option(
+            "cudnn: flash attention of NVIDIA cards, for --rule quadrature. Default: xla.",
+            panel=DIFFUSION,
+        ),
     ] = None
     remat: Annotated[
         bool | None,
-        _option("Derivatives compute the network's inside again: less memory.", "--remat"),
+        option(
+            "Derivatives compute the network's inside again: less memory.",
+            "--remat/--no-remat",
+            panel=DIFFUSION,
+        ),
     ] = None
 
     def given(self) -> list[str]:

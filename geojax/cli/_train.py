@@ -17,38 +17,43 @@ from rich.progress import (
 )
 
 from . import _defaults as defaults
-from ._console import fail, input_checked, say, tell
+from ._console import INTERRUPTED, fail, input_checked, say, tell
+from ._folders import removed_if_empty, reserve_folder
+from ._settings import option
 
-INTERRUPTED = 130
 _SAMPLES = 8  # images a class in the sheet
+_CHANGES = "Instead of the config's"
 
 
 def train(
     out: Annotated[
-        Path, typer.Option(help="Folder of the checkpoint; a run in it is taken up again.")
-    ] = Path(defaults.TRAIN_OUT),
-    steps: Annotated[int, typer.Option(help="Training steps in all.")] = defaults.TRAIN_STEPS,
+        str,
+        typer.Option(
+            metavar="FOLDER",
+            help="For the checkpoint. A run in it goes on; else as for other commands.",
+        ),
+    ] = defaults.TRAIN_OUT,
+    steps: Annotated[int, option("Training steps in all.")] = defaults.TRAIN_STEPS,
     config: Annotated[
         Path | None,
-        typer.Option(help="A config.json of network and training. Default: the bundled model's."),
+        option("A config.json of network and training. Default: the bundled model's."),
     ] = None,
-    batch_size: Annotated[int | None, typer.Option("--batch-size", help="Digits a step.")] = None,
+    batch_size: Annotated[int | None, option("Digits a step.", panel=_CHANGES)] = None,
     learning_rate: Annotated[
-        float | None, typer.Option("--learning-rate", help="Of Adam, after the warm-up.")
+        float | None, option("Of Adam, after the warm-up.", panel=_CHANGES)
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
-    save_every: Annotated[
-        int, typer.Option("--save-every", help="Steps between saves.")
-    ] = defaults.SAVE_EVERY,
+    seed: Annotated[int | None, option("Seed of everything random.", panel=_CHANGES)] = None,
+    save_every: Annotated[int, option("Steps between saves.")] = defaults.SAVE_EVERY,
 ) -> None:
     """Train a score on Rotated MNIST, from GEOJAX_DATA_DIR/mnist or downloaded.
 
     Interrupt it at will: the same command goes on from the last save. At the end loss.png and
     samples.png show how it went.
+
+    Example: geojax train --steps 7000 --out my-digits
     """
     from .. import models
     from ._environment import configure_jax
-    from ._outputs import writable_folder
 
     with input_checked():
         if steps < 1 or save_every < 1:
@@ -59,13 +64,13 @@ def train(
         if changes.get("batch_size", 1) < 1 or not changes.get("learning_rate", 1) > 0:
             raise ValueError("--batch-size must be at least 1 and --learning-rate above 0.")
         chosen["training"] |= changes
-        writable_folder(out)
         configure_jax()
         tell("data", "reading MNIST")
         images, labels = models.load_mnist("train")
         test_images, test_labels = models.load_mnist("test")
         held_out = (test_images[: defaults.HELD_OUT], test_labels[: defaults.HELD_OUT])
-    with _bar() as progress:
+        folder = reserve_folder(out, _is_run)
+    with removed_if_empty(folder), _bar() as progress:
         task = progress.add_task("", total=steps)
 
         def show(step: int, loss: float) -> None:
@@ -77,7 +82,7 @@ def train(
                     chosen,
                     images,
                     labels,
-                    out,
+                    folder,
                     num_steps=steps,
                     held_out=held_out,
                     save_every=save_every,
@@ -85,15 +90,20 @@ def train(
                 )
         except KeyboardInterrupt:
             progress.stop()
-            tell("interrupted", f"the same command goes on from the last save in {out}.")
+            tell("interrupted", f"the same command goes on from the last save in {folder}.")
             raise typer.Exit(INTERRUPTED) from None
         except FloatingPointError as error:
             progress.stop()
             fail(str(error))
     with input_checked():
-        files = _pictures(out, score, chosen, images, labels)
-    say(f"Written: {', '.join(str(path) for path in [out / 'model.safetensors', *files])}")
-    say(f"Try it: geojax demo --model {out}")
+        files = _pictures(folder, score, chosen, images, labels)
+    say(f"Written: {', '.join(str(path) for path in [folder / 'model.safetensors', *files])}")
+    say(f"Try it: geojax demo --model {folder}")
+
+
+def _is_run(folder: Path) -> bool:
+    """Whether a run of training was saved there."""
+    return (folder / "training.safetensors").is_file()
 
 
 def _config(default: dict[str, Any], path: Path | None) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def assert_refused(result, text):
         (["--label-a", "10"], "--label-a must be 0 ... 9, got 10."),
         (["--label-b", "-1"], "--label-b must be 0 ... 9, got -1."),
         (["--extent", "-1"], "--extent must be in [0, 10], got -1.0."),
-        (["--rule", "graph"], "--rule graph needs a model whose log-density is known"),
+        (["--rule", "log-density-chord"], "needs a model whose log-density is known"),
     ],
 )
 def test_numbers_out_of_range(geojax_command, checkpoint, tmp_path, options, text):
@@ -70,6 +70,9 @@ def test_image_files(geojax_command, checkpoint, pictures, tmp_path):
     cut.write_bytes(pictures[0].read_bytes()[:50])
     assert_refused(run(cut, pictures[1]), "is not a readable image file.")
     assert_refused(run(*pictures, "--label", "12"), "--label must be 0 ... 9, got 12.")
+    assert_refused(run(pictures[0], pictures[0]), "are the same picture as the model sees them")
+    assert_refused(run(*pictures, "--out", ""), "--out must be the name of a folder")
+    assert_refused(run(*pictures, "--init", tmp_path / "none"), "there is no path.npz")
     assert not (tmp_path / "out").exists()
 
 

@@ -19,7 +19,7 @@ RNG = np.random.default_rng(0)
 
 def write(folder, images, names=None):
     """Grey images of 0 ... 255 as PNG files."""
-    folder.mkdir()
+    folder.mkdir(parents=True)
     for i, image in enumerate(images):
         name = names[i] if names else f"frame_{i}.png"
         Image.fromarray(np.asarray(image, np.uint8)).save(folder / name)
@@ -34,6 +34,16 @@ def fade(count, size=28):
 
 def content_of(folder):
     return json.loads((folder / "evaluate.json").read_text(), parse_constant=pytest.fail)
+
+
+def only(content):
+    """What was measured of the one path that there is."""
+    (path,) = content["paths"].values()
+    return path
+
+
+def write_path(folder, images, times):
+    return write(folder, images, [f"frame_{time:.4f}.png" for time in times])
 
 
 @pytest.fixture
@@ -54,9 +64,10 @@ def test_frames_against_a_truth_and_a_set(geojax_command, tmp_path, monkeypatch)
     )
     assert result.exit_code == 0, result.output
     content = content_of(tmp_path / "out")
-    assert content["by_frame"]["files"][9:] == ["frame_9.png", "frame_10.png", "frame_11.png"]
-    np.testing.assert_allclose(content["by_frame"]["times"], np.linspace(0, 1, 12))
-    figures = content["figures"]
+    assert list(content["paths"]) == ["frames"]
+    by_frame, figures = only(content)["by_frame"], only(content)["figures"]
+    assert by_frame["files"][9:] == ["frame_9.png", "frame_10.png", "frame_11.png"]
+    np.testing.assert_allclose(by_frame["times"], np.linspace(0, 1, 12))
     assert figures["frames"] == 12
     assert figures["psnr"] == pytest.approx(20 * np.log10(255 / 51))
     assert figures["psnr_worst"] == pytest.approx(figures["psnr"])
@@ -80,45 +91,56 @@ def test_frames_against_a_truth_and_a_set(geojax_command, tmp_path, monkeypatch)
 
 
 def test_a_result_of_interpolate_and_missing_weights(geojax_command, tmp_path, no_weights):
-    folder = tmp_path / "result"
-    folder.mkdir()
-    (folder / "metrics.json").write_text(json.dumps({"command": "extrapolate"}))
-    images = fade(4, 20)
-    names = [f"geodesic_{time:.4f}.png" for time in (0, 0.5, 1, 1.5)]
-    given = [np.zeros((20, 20)), images[2] + 51]
-    write(folder / "frames", [*images, *given], [*names, "a.png", "b.png"])
-    result = geojax_command("evaluate", folder, "--out", tmp_path / "out")
-    assert result.exit_code == 0, result.output
-    content = content_of(tmp_path / "out")
-    assert content["by_frame"]["times"] == [0, 0.5, 1, 1.5]
-    assert content["figures"]["end_error"] == pytest.approx(0.2)
+    """Every method beside the others, from the result, from its frames, or one alone. The given
+    pictures a.png and b.png are no frames.
+    """
+    frames = tmp_path / "result" / "frames"
+    times, images = (0, 0.5, 1, 1.5), fade(4, 20)
+    write_path(frames / "geodesic", images, times)
+    write_path(frames / "LERP", images[::-1], times)
+    write(frames / "given", [np.zeros((20, 20)), images[2] + 51], ["a.png", "b.png"])
+    for name in ("paths.png", "energy.png"):  # of the result, and no frames either
+        Image.new("RGB", (50, 30)).save(tmp_path / "result" / name)
+    (tmp_path / "result" / "metrics.json").write_text('{"methods": {"LERP": 1, "geodesic": 1}}')
+    results = []
+    for folder in (tmp_path / "result", frames, frames / "geodesic"):
+        result = geojax_command("evaluate", folder, "--out", tmp_path / folder.name / "out")
+        assert result.exit_code == 0, result.output
+        results.append(content_of(tmp_path / folder.name / "out")["paths"])
+    whole, of_frames, alone = results
+    assert list(whole) == ["LERP", "geodesic"]
+    assert of_frames == whole and alone == {"geodesic": whole["geodesic"]}
+    figures = whole["geodesic"]["figures"]
+    assert whole["geodesic"]["by_frame"]["times"] == [0, 0.5, 1, 1.5]
+    assert figures["end_error"] == pytest.approx(0.2)
     # Frames 0, 10 and 20 lie between A and B; 20 and 30 beyond.
-    assert content["figures"]["length"] == pytest.approx(20 * 20 * 2 / 255)
-    assert content["figures"]["length_beyond"] == pytest.approx(20 * 10 * 2 / 255)
-    assert content["figures"]["frames_beyond"] == 1
+    assert figures["length"] == pytest.approx(20 * 20 * 2 / 255)
+    assert figures["length_beyond"] == pytest.approx(20 * 10 * 2 / 255)
+    assert figures["frames_beyond"] == 1
     assert "(beyond B)" in result.stdout
-    assert not {"ppl", "lpips", "psnr", "frechet_classifier"} & set(content["figures"])
+    assert not {"ppl", "lpips", "psnr", "frechet_classifier"} & set(figures)
     assert "squeezenet1_1-b8a52dc0.pth" in result.stderr and "pytorch.org" in result.stderr
-    (folder / "metrics.json").write_text("{")
-    assert_refused(
-        geojax_command("evaluate", folder), "is no complete result of geojax interpolate"
-    )
+    (frames / "LERP" / "frame_0.5000.png").unlink()
+    assert_refused(geojax_command("evaluate", frames), "must hold frames of one number, size and")
+
+
+def test_a_users_own_pictures_named_a_and_b_are_frames(geojax_command, tmp_path, no_weights):
+    frames = write(tmp_path / "frames", fade(3), ["a.png", "b.png", "c.png"])
+    result = geojax_command("evaluate", frames, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert only(content_of(tmp_path / "out"))["figures"]["frames"] == 3
 
 
 def test_between_and_beyond_are_told_apart(geojax_command, tmp_path, monkeypatch):
     monkeypatch.setattr(LPIPS, "load", lambda *_: LPIPS(root_mean_square, "squeeze"))
-    folder = tmp_path / "result"
-    folder.mkdir()
-    (folder / "metrics.json").write_text(json.dumps({"command": "extrapolate"}))
     levels = np.asarray([0, 10, 20, 60, 100])[:, None, None] * np.ones((5, 20, 20))
-    times = (0, 0.5, 1, 1.25, 1.5)
-    write(folder / "frames", levels, [f"geodesic_{time:.4f}.png" for time in times])
+    frames = write_path(tmp_path / "geodesic", levels, (0, 0.5, 1, 1.25, 1.5))
     off = np.asarray([51, 51, 51, 102, 102])[:, None, None]
     truth = write(tmp_path / "truth", levels + off)
     out = tmp_path / "out"
-    result = geojax_command("evaluate", folder, "--truth", truth, "--out", out)
+    result = geojax_command("evaluate", frames, "--truth", truth, "--out", out)
     assert result.exit_code == 0, result.output
-    figures = content_of(out)["figures"]
+    figures = only(content_of(out))["figures"]
     for end, steps, error in (("", (10, 10), 51), ("_beyond", (40, 40), 102)):
         assert figures["ppl" + end] == pytest.approx(2 * sum(steps) / 255)
         assert figures["pdv" + end] == pytest.approx(0, abs=1e-12)
@@ -133,7 +155,8 @@ def test_frames_that_are_the_truth_and_small(geojax_command, tmp_path):
     assert result.exit_code == 0, result.output
     assert "infinite: equal" in result.stdout
     content = content_of(tmp_path / "out")
-    assert content["figures"]["psnr"] is None and "ssim" not in content["figures"]
+    figures = only(content)["figures"]
+    assert figures["psnr"] is None and "ssim" not in figures
     assert len(content["notes"]) == 2
 
 
@@ -195,4 +218,4 @@ def test_pictures_that_lie_on_their_side(geojax_command, tmp_path, no_weights):
     result = geojax_command("evaluate", folder, "--out", tmp_path / "out")
     assert result.exit_code == 0, result.output
     assert "resized" not in result.stderr
-    assert content_of(tmp_path / "out")["figures"]["length"] > 0
+    assert only(content_of(tmp_path / "out"))["figures"]["length"] > 0

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from geojax.cli._images import read_image
+from geojax.cli._images import check_different, read_image, read_images, short_names
 
 SHAPE = (1, 8, 8)
 
@@ -32,19 +32,65 @@ def test_colour_size_and_proportions(tmp_path):
 
 
 def test_grey_saved_as_colour_needs_no_notice(tmp_path):
-    image = Image.fromarray(np.full((8, 8), 20, np.uint8)).convert("RGB")
+    image = Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).convert("RGB")
     assert read_image(save(tmp_path, image), SHAPE)[1] == []
 
 
-def test_transparency_and_sixteen_bits(tmp_path):
-    image = Image.new("RGBA", (8, 8), (0, 0, 0, 0))
-    array, notices = read_image(save(tmp_path, image), SHAPE)
-    np.testing.assert_allclose(array, 1)
-    assert "transparency laid on white" in notices[0]
+def test_sixteen_bits(tmp_path):
     deep = Image.fromarray(np.full((8, 8), 65535 // 5, np.uint16))
     array, notices = read_image(save(tmp_path, deep), SHAPE)
     np.testing.assert_allclose(array, 51 / 127.5 - 1)
     assert "more than 8 bits a pixel scaled to 8" in notices[0]
+
+
+@pytest.mark.parametrize("shade, ground", [(0, "white"), (120, "white"), (255, "black")])
+def test_transparency_is_laid_on_what_shows_it(tmp_path, shade, ground):
+    """White ink on nothing would vanish on white."""
+    pixels = np.zeros((8, 8, 4), np.uint8)
+    pixels[2:6, 2:6] = [shade, shade, shade, 255]
+    pixels[2, 2, 3] = 128
+    array, notices = read_image(save(tmp_path, Image.fromarray(pixels)), SHAPE)
+    assert f"a.png: transparency laid on {ground}" in notices[0]
+    assert array[0, 0, 0] == (1 if ground == "white" else -1)
+    np.testing.assert_allclose(array[0, 4, 4], shade / 127.5 - 1)
+    assert abs(array[0, 4, 4] - array[0, 0, 0]) > 0.9
+
+
+def test_transparency_that_there_is_not(tmp_path):
+    image = Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).convert("RGBA")
+    assert read_image(save(tmp_path, image), SHAPE)[1] == []
+
+
+def test_one_value_in_every_pixel(tmp_path):
+    for image in (Image.new("L", (8, 8), 40), Image.new("RGBA", (8, 8), (0, 0, 0, 0))):
+        notices = read_image(save(tmp_path, image), SHAPE)[1]
+        assert notices[-1].startswith("a.png has the same value in every pixel")
+
+
+def test_the_first_picture_of_an_animation(tmp_path):
+    frames = [Image.fromarray(np.full((8, 8), 80 * k, np.uint8)) for k in range(3)]
+    for frame in frames:
+        frame.putpixel((3, 3), 255)
+    path = save(tmp_path, frames[0], "a.gif", save_all=True, append_images=frames[1:])
+    array, notices = read_image(path, SHAPE)
+    assert "a.gif: the first of its 3 pictures taken" in notices[0]
+    assert (array[0, 0, 0], array[0, 3, 3]) == (-1, 1)
+
+
+def test_two_files_of_one_name(tmp_path):
+    paths = []
+    for folder, shade in (("one", 10), ("two", 200)):
+        (tmp_path / folder).mkdir()
+        image = Image.new("RGB", (8, 8), (shade, 0, 0))
+        image.putpixel((2, 2), (0, 255, 0))
+        paths.append(save(tmp_path / folder, image))
+    assert short_names(paths) == ["one/a.png", "two/a.png"]
+    assert short_names([paths[0], paths[0]]) == ["a.png", "a.png"]
+    arrays, notices = read_images(paths, SHAPE, invert=False)
+    assert [n.split(":")[0] for n in notices] == ["one/a.png", "two/a.png"]
+    check_different(arrays, short_names(paths))
+    with pytest.raises(ValueError, match=r"the same picture .* their distance is 0"):
+        check_different([arrays[0], arrays[0].copy()], ["a.png", "b.png"])
 
 
 def test_dark_on_light_is_noticed_and_can_be_turned(tmp_path):

@@ -56,8 +56,8 @@ def test_two_photographs_under_two_prompts(
         result = geojax_command(*command, "--out", out)
         assert result.exit_code == 0, result.output
         assert "Network evaluations" in result.stdout
-        # The progress bar is silent where nobody sees it.
-        assert all(line.startswith(("notice: ", "note: ")) for line in result.stderr.splitlines())
+        kinds = ("notice: ", "note: ", "progress: ")
+        assert all(line.startswith(kinds) for line in result.stderr.splitlines())
     metrics = json.loads((outs[0] / "metrics.json").read_text())
     assert metrics["successful"]
     figures = metrics["methods"]["geodesic"]
@@ -72,7 +72,7 @@ def test_two_photographs_under_two_prompts(
     assert metrics["settings"]["size"] == "8x16"
     for name in ("paths.png", "path.gif", "energy.png", "report.html"):
         assert (outs[0] / name).stat().st_size > 1000
-    for name in ("a", "geodesic_0.0000", "geodesic_0.5000", "geodesic_1.0000"):
+    for name in ("given/a", "geodesic/frame_0.0000", "LERP/frame_0.5000", "NAO/frame_1.0000"):
         one, two = (np.asarray(Image.open(out / "frames" / f"{name}.png")) for out in outs)
         assert one.shape == (8, 16, 3)
         np.testing.assert_array_equal(one, two)
@@ -84,10 +84,10 @@ def test_another_metric_and_the_probability_flow(
 ):
     options = ["--metric", "smoothed", "--denoising", "probability_flow", "--methods", ""]
     options += [*FORWARD_ONLY, "--rtol", "0.01", "--dtype", "float16", "--frames", "2"]
-    options += ["--out", tmp_path]
+    options += ["--out", tmp_path / "out"]
     result = geojax_command("interpolate", *pictures, "--model", folder, *QUICK, *options)
     assert result.exit_code == 0, result.output
-    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert list(metrics["methods"]) == ["LERP", "geodesic"]
     assert metrics["settings"]["metric"] == "smoothed"
     figures = metrics["methods"]["geodesic"]
@@ -112,12 +112,12 @@ def test_extrapolation_under_guidance_by_the_default_rule(
         "--extent",
         "0.5",
         "--out",
-        tmp_path,
+        tmp_path / "out",
     ]
     result = geojax_command("extrapolate", *pictures, "--model", folder, *QUICK, *options)
     assert result.exit_code == 0, result.output
     assert "notice: the prompt has 80 tokens, the model takes 75" in result.stderr
-    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert metrics["successful"] and metrics["settings"]["negative_prompt"] == "a dog"
     figures = metrics["methods"]["geodesic"]
     assert figures["score_products"] > 0
@@ -167,16 +167,16 @@ def altered(part, **fields):
         (altered("scheduler", clip_sample=True), [], "clip_sample = True is not supported"),
         (None, ["--size", "9x8"], "--size must be HEIGHTxWIDTH, both divisible by 2, got '9x8'"),
         (None, ["--chunk", "0"], "--chunk must be at least 1, got 0."),
-        (None, ["--label", "3"], "--label is for models of classes: give --prompt."),
+        (None, ["--label", "3"], "are for models of classes: give --prompt."),
         (None, ["--methods", "SLERP,SLURP"], "--methods has 'SLURP'; known: LERP, SLERP, NAO"),
         (None, ["--methods", "tangent step"], "--methods has 'tangent step', which is for extrap"),
-        (None, ["--metric", "norm", "--rule", "quadrature"], "needs --metric stein or smoothed"),
+        (None, ["--metric", "norm", "--rule", "quadrature"], "needs --metric Stein or smoothed"),
         (None, ["--attention", "cudnn"], "--attention cudnn has no forward derivative"),
         (None, [*FORWARD_ONLY, "--attention", "cudnn"], "--attention cudnn needs an NVIDIA GPU"),
         (None, ["--negative-prompt", "a dog"], "--negative-prompt is what guidance leads away"),
         (None, ["--guidance", "nan"], "--guidance must be a finite number, got nan."),
         (None, ["--model", "/no/such/folder"], "unknown model '/no/such/folder'"),
-        (None, ["--rule", "graph"], "--rule graph needs a model whose log-density is known"),
+        (None, ["--rule", "log-density-chord"], "needs a model whose log-density is known"),
         (None, ["--model", "owner/name"], "hf download owner/name --local-dir FOLDER"),
         (None, ["--model", "rotated_mnist"], "--prompt is for Stable Diffusion folders"),
     ],

@@ -26,6 +26,15 @@ def test_it_writes_its_tables_and_says_where():
         content = json.load(file)
     assert content["about"]["command"] == "geojax reproduce synthetic --quick"
     assert [row["method"] for row in content["means"]] == ["LERP", "straight line"]
+    # The same plan goes on in the folder; another one does not mix with it.
+    again = CliRunner().invoke(app, ["reproduce", "Synthetic", "--quick", "--out", "results"])
+    assert again.exit_code == 0, again.output
+    other = ["reproduce", "synthetic", "--quick", "--pairs", "2", "--out", "results"]
+    refused = CliRunner().invoke(app, other)
+    assert refused.exit_code == 2
+    assert "a run of another plan, that of `geojax reproduce synthetic --quick`" in " ".join(
+        refused.output.split()
+    )
 
 
 def test_tables_of_nothing_are_refused():

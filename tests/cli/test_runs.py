@@ -1,7 +1,9 @@
 """`demo`, `interpolate`, `extrapolate`: the files, the table, the verdict."""
 
 import json
+import os
 import re
+import signal
 
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +15,7 @@ from PIL import Image
 import geojax
 from geojax.cli import _defaults as defaults
 from geojax.cli._run import make_rule, make_solver
+from geojax.cli._session import Session
 from geojax.cli._settings import Rule, Solver
 
 from .conftest import QUICK
@@ -66,6 +69,7 @@ def test_demo_writes_everything_and_the_same_again(geojax_command, checkpoint, t
         "extension",
         "successful",
         "problems",
+        "notices",
         "notes",
         "seconds",
     }
@@ -88,9 +92,11 @@ def test_demo_writes_everything_and_the_same_again(geojax_command, checkpoint, t
             assert min(image.size) > 200
     with Image.open(out / "path.gif") as gif:
         assert gif.n_frames == 2 * 4 - 2
-    with Image.open(out / "frames" / "a.png") as image:
+    with Image.open(out / "frames" / "given" / "a.png") as image:
         assert (image.mode, image.size) == ("L", (8, 8))
-    assert len(list((out / "frames").glob("geodesic_*.png"))) == 4
+    assert {path.name for path in (out / "frames").iterdir()} == {*METHODS, "given"}
+    for method in METHODS:
+        assert len(list((out / "frames" / method).glob("frame_*.png"))) == 4
     page = (out / "report.html").read_text()
     assert not re.findall(r"(?:src|href)=(?![\"']data:)", page)
     assert page.count("data:image/png;base64,") >= 2 + 3 + 3 * 4 + 2
@@ -98,11 +104,66 @@ def test_demo_writes_everything_and_the_same_again(geojax_command, checkpoint, t
         assert word in page
     assert not list(out.glob(".*"))
 
-    again = geojax_command(*options, "--out", tmp_path / "two")
+    again = geojax_command(*options, "--out", tmp_path / "one")  # which is not replaced
     assert again.exit_code == 0
-    assert without_seconds(metrics_of(tmp_path / "two")) == without_seconds(metrics)
-    for file in sorted((out / "frames").iterdir()):
-        assert file.read_bytes() == (tmp_path / "two" / "frames" / file.name).read_bytes()
+    assert f"holds other files: writing to {tmp_path / 'one-2'}." in again.stderr
+    assert without_seconds(metrics_of(tmp_path / "one-2")) == without_seconds(metrics)
+    for file in sorted((out / "frames").rglob("*.png")):
+        other = tmp_path / "one-2" / file.relative_to(out)
+        assert file.read_bytes() == other.read_bytes()
+
+
+def test_an_interruption_keeps_the_path_and_it_goes_on(
+    geojax_command, checkpoint, pictures, tmp_path, monkeypatch
+):
+    on_step = Session._on_step
+
+    def interrupted(self, progress):
+        if progress.num_steps == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        return on_step(self, progress)
+
+    out = tmp_path / "out"
+    command = ["extrapolate", *pictures, "--model", checkpoint, *QUICK, "--force", "--out"]
+    monkeypatch.setattr(Session, "_on_step", interrupted)
+    result = geojax_command(*command, out)
+    assert result.exit_code == 130, result.output
+    assert "stopping after this step" in result.stderr
+    assert f"interrupted: after step 1. The path so far is kept in {out / 'path.npz'}" in (
+        result.stderr
+    )
+    assert f"--init {out} goes on" in result.stderr
+    metrics = metrics_of(out)
+    assert not metrics["successful"] and metrics["extension"] is None
+    assert "was stopped before it ended" in metrics["problems"][0]
+    assert "--init" in metrics["problems"][0]
+    assert metrics["methods"]["geodesic"]["iterations"] == 1
+    assert "Not successful." in (out / "report.html").read_text()
+
+    monkeypatch.setattr(Session, "_on_step", on_step)
+    further = geojax_command(*command, tmp_path / "further", "--init", out)
+    assert further.exit_code == 0, further.output
+    energy = metrics_of(tmp_path / "further")["methods"]["geodesic"]["energy"]
+    assert energy < metrics["methods"]["geodesic"]["energy"]
+    other = geojax_command(*command, tmp_path / "other", "--init", out, "--t", "0.5")
+    assert other.exit_code == 2
+    assert "holds a path between other points" in other.stderr
+    assert not (tmp_path / "other").exists()
+
+
+def test_an_interruption_before_there_is_a_path(
+    geojax_command, checkpoint, pictures, tmp_path, monkeypatch
+):
+    def interrupted(*arguments, **options):
+        os.kill(os.getpid(), signal.SIGINT)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("geojax.cli._run.compare", interrupted)
+    command = ["interpolate", *pictures, "--model", checkpoint, "--force"]
+    result = geojax_command(*command, "--out", tmp_path / "out")
+    assert result.exit_code == 130
+    assert "interrupted: no path was found yet, and nothing was written." in result.stderr
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_failed_solve_writes_what_it_has_and_exits_with_1(
@@ -125,6 +186,7 @@ def test_a_failed_solve_writes_what_it_has_and_exits_with_1(
         "20",
         "--max-steps",
         "1",
+        "--force",
         "--label",
         "3",
         "--out",
@@ -135,6 +197,8 @@ def test_a_failed_solve_writes_what_it_has_and_exits_with_1(
     assert "notice: large.png: colour made grey, 10 x 20 resized and padded to 8 x 8." in lines
     assert [line for line in lines if line.startswith("failed: The geodesic: ")]
     assert "Raise --max-steps" in result.stderr
+    assert "after 1 of 1 steps" in result.stderr
+    assert [line for line in lines if line.startswith("progress: 0:00 ")]
     metrics = metrics_of(out)
     assert metrics["successful"] is False
     assert "used up its steps" in metrics["problems"][0]
@@ -142,6 +206,7 @@ def test_a_failed_solve_writes_what_it_has_and_exits_with_1(
     assert metrics["settings"]["label"] == 3
     page = (out / "report.html").read_text()
     assert "Not successful." in page
+    assert "large.png: colour made grey" in page
     assert "beyond B</span>" not in page
     for name in ("paths.png", "path.gif", "energy.png"):
         assert (out / name).is_file()
@@ -154,15 +219,15 @@ def test_extrapolate_with_inversion(geojax_command, checkpoint, pictures, tmp_pa
         "--model",
         checkpoint,
         *QUICK,
-        *["--lam", "0.01", "--extent", "0.25", "--noising", "inversion", "--out", tmp_path / "out"],
+        *["--lam", "0.01", "--extent", "0.25", "--noising", "Inversion", "--force"],
+        *["--out", tmp_path / "out"],
     )
     assert result.exit_code == 0, result.output
     metrics = metrics_of(tmp_path / "out")
     assert metrics["settings"]["extent"] == 0.25
     assert metrics["extension"]["steps"] > 0
-    assert sorted(p.name for p in (tmp_path / "out" / "frames").iterdir())[-1] == (
-        "geodesic_1.2500.png"
-    )
+    frames = tmp_path / "out" / "frames" / "geodesic"
+    assert sorted(path.name for path in frames.iterdir())[-1] == "frame_1.2500.png"
 
 
 def test_every_solver_and_rule_can_be_named():

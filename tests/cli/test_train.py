@@ -51,6 +51,18 @@ def test_train_writes_resumes_and_shows(geojax_command, digits, config, tmp_path
     assert "holds a training run of another config" in " ".join(other.stderr.split())
 
 
+def test_files_that_are_no_run_are_left_alone(geojax_command, digits, config, tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "loss.png").write_text("mine")
+    options = ["--out", tmp_path / "model", "--config", config, "--batch-size", "2"]
+    for steps in ("1", "2"):  # the second one goes on
+        result = geojax_command("train", *options, "--steps", steps, "--save-every", "1")
+        assert result.exit_code == 0, result.output
+        assert f"geojax demo --model {tmp_path / 'model-2'}" in result.stdout
+    assert [row[0] for row in loss_history(tmp_path / "model-2")] == [1, 2]
+    assert (tmp_path / "model" / "loss.png").read_text() == "mine"
+
+
 def test_an_interruption_is_no_error(geojax_command, digits, config, tmp_path, monkeypatch):
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt

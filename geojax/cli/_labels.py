@@ -26,7 +26,7 @@ class BetweenLabels(AbstractScore):
         """The schedule of the score."""
         return self.score.schedule
 
-    def __call__(self, x, t, args: Any = None):
+    def evaluate(self, x, t, args: Any = None):
         first, second = jax.vmap(lambda label: self.score(x, t, label))(jnp.asarray(self.labels))
         share = jnp.asarray(args).astype(x.dtype)
         return (1 - share) * first + share * second

@@ -37,8 +37,6 @@ class Notice(NamedTuple):
 
     def text(self, where: Where = "Python") -> str:
         """The sentences, with the remedy for one of the two."""
-        if where not in ("Python", "command line"):
-            raise ValueError(f"where must be 'Python' or 'command line', got {where!r}.")
         remedy = self.command_line if where == "command line" else self.python
         return f"{self.what} {remedy}".strip()
 
@@ -72,14 +70,24 @@ class Verdicts:
         return self.notices.get(name, Notice("successful")).filled(figures)
 
     def results(self, names: np.ndarray) -> Any:
-        """The verdicts of these names, of their shape: the inverse of `names`."""
+        """The verdicts of these names, of their shape: the inverse of `names`.
+
+        **Raises:** `ValueError` on a name that is none.
+        """
         known = np.asarray(["successful", *self.notices])
-        result = self.enumeration.successful
-        for name in known[1:]:
-            result = self.enumeration.where(
-                jnp.asarray(names == name), getattr(self.enumeration, str(name)), result
-            )
-        return result
+        if not np.all(np.isin(names, known)):
+            raise ValueError(f"{sorted({*names.reshape(-1).tolist()} - {*known})} are no verdicts.")
+        codes = np.argmax(np.asarray(names)[..., None] == known, axis=-1)
+
+        def of(code):
+            result = self.enumeration.successful
+            for i, name in enumerate(known[1:].tolist()):
+                item = getattr(self.enumeration, name)
+                result = self.enumeration.where(code == i + 1, item, result)
+            return result
+
+        flat = jax.vmap(of)(jnp.asarray(codes.reshape(-1)))
+        return jax.tree.map(lambda leaf: leaf.reshape(codes.shape), flat)
 
 
 class GeodesicError(RuntimeError):

@@ -1,31 +1,33 @@
 """Gradient descent in a metric."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from .._arrays import takes_arrays
 from .._functions import explained_derivatives
 from .._linalg import dot
-from ..geodesics import RESULTS
+from .._verdicts import AbstractSolution, Verdicts, or_raise
+from ..geodesics import RESULTS, GeodesicSolution
 from ..metrics import AbstractMetric
 
 _ARMIJO = 1e-4  # of the decrease that the gradient promises
 _HALVINGS = 40  # of a step at most
 
 
-class DescentSolution(eqx.Module):
+class DescentSolution(AbstractSolution):
     """The iterates of a descent, and the verdict on it.
 
     - ``xs``: the iterates, shape (max_steps + 1, *shape); ``x`` is the last one.
     - ``values``: the objective there, shape (max_steps + 1,).
     - ``gradient_norms``: |grad f| in the metric there, of that shape.
     - ``step_sizes``: shape (max_steps,); 0 where the descent had ended.
-    - ``result``: a member of `RESULTS`.
+    - ``result``: a member of `RESULTS`; ``limits``: ``gtol``, as ``gradient_norm``.
     """
 
     xs: Float[Array, "nodes *shape"]
@@ -33,11 +35,24 @@ class DescentSolution(eqx.Module):
     gradient_norms: Float[Array, " nodes"]
     step_sizes: Float[Array, " steps"]
     result: RESULTS
+    limits: dict[str, Any] = eqx.field(default_factory=dict)
+    verdicts: ClassVar[Verdicts] = GeodesicSolution.verdicts
+    noun: ClassVar[str] = "descent"
 
     @property
     def x(self) -> Float[Array, "*shape"]:
         """The last iterate."""
         return self.xs[-1]
+
+    def rows(self) -> dict[str, Any]:
+        return {
+            "num_steps": np.sum(np.asarray(self.step_sizes) > 0, axis=-1),
+            "value": self.values[..., -1],
+            "gradient_norm": self.gradient_norms[..., -1],
+        }
+
+    def figures(self) -> dict[str, Any]:
+        return super().figures() | self.rows()
 
 
 @explained_derivatives()
@@ -92,9 +107,7 @@ def riemannian_gradient_descent(
     if gtol < 0:
         raise ValueError(f"gtol must not be negative, got {gtol}.")
     solution = _descend(metric, objective, x0, args, learning_rate, max_steps, gtol, retraction)
-    if throw:
-        solution = solution.result.error_if(solution, solution.result != RESULTS.successful)
-    return solution
+    return or_raise(solution) if throw else solution
 
 
 @eqx.filter_jit
@@ -143,4 +156,12 @@ def _descend(
     result = RESULTS.where(short & ~end[4], RESULTS.not_converged, result)
     finite = jnp.all(jnp.isfinite(values)) & jnp.all(jnp.isfinite(norms))
     result = RESULTS.where(finite, result, RESULTS.non_finite)
-    return DescentSolution(xs, values, norms, sizes, result)
+    limits = {"gradient_norm": jnp.asarray(gtol, x0.dtype)}
+    return DescentSolution(
+        xs=xs,
+        values=values,
+        gradient_norms=norms,
+        step_sizes=sizes,
+        result=result,
+        limits=limits,
+    )

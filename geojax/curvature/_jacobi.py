@@ -1,24 +1,26 @@
 """Jacobi fields: how a geodesic moves when its start moves. The derivative of exp."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from .._arrays import takes_arrays
 from .._functions import explained_derivatives
 from .._linalg import unit_of
 from .._options import check_option
-from ..geodesics import RESULTS
+from .._verdicts import AbstractSolution, Verdicts, or_raise
+from ..geodesics import RESULTS, GeodesicSolution
 from ..metrics import AbstractMetric
 
 _FIRST_STEP = 0.01  # of 1; the controller adapts it
 
 
-class JacobiField(eqx.Module):
+class JacobiField(AbstractSolution):
     """A Jacobi field along a geodesic on [0, 1], and the verdict on it.
 
     - ``ts``: shape (num_segments + 1,).
@@ -27,7 +29,8 @@ class JacobiField(eqx.Module):
     - ``result``: a member of `RESULTS`.
     - ``stats``: ``num_steps``; ``energy_drift``, the largest relative deviation of g(x', x') from
       its initial value; ``gauss_defect``, the same of <J, x'>_g from its exact value, which is
-      linear in t.
+      linear in t (Gauss's lemma): ``<J(0), x'>_g + t <DJ/dt(0), x'>_g``.
+    - ``limits``: by the names of ``stats``, what these figures were held to.
     """
 
     ts: Float[Array, " nodes"]
@@ -37,6 +40,14 @@ class JacobiField(eqx.Module):
     derivatives: Float[Array, "nodes *shape"]
     result: RESULTS
     stats: dict[str, Any]
+    limits: dict[str, Any] = eqx.field(default_factory=dict)
+    verdicts: ClassVar[Verdicts] = GeodesicSolution.verdicts
+    noun: ClassVar[str] = "Jacobi field"
+
+    def figures(self) -> dict[str, Any]:
+        figures = super().figures()
+        drifts = [np.asarray(self.stats[name]) for name in ("energy_drift", "gauss_defect")]
+        return figures | {"energy_drift": np.maximum(*drifts)}
 
 
 @explained_derivatives()
@@ -92,9 +103,7 @@ def jacobi_field(
         metric, x0, v0, field, derivative, args, num_segments, solver, controller, max_steps,
         adjoint, drift_tolerance,
     )  # fmt: skip
-    if throw:
-        solution = solution.result.error_if(solution, solution.result != RESULTS.successful)
-    return solution
+    return or_raise(solution) if throw else solution
 
 
 @eqx.filter_jit
@@ -159,7 +168,22 @@ def _integrate(
         "energy_drift": energy_drift,
         "gauss_defect": gauss_defect,
     }
-    return JacobiField(ts, xs, vs, fields, derivatives, result, stats)
+    limit = jnp.asarray(drift_tolerance, x0.dtype)
+    limits = {
+        "num_steps": jnp.asarray(max_steps),
+        "energy_drift": limit,
+        "gauss_defect": limit,
+    }
+    return JacobiField(
+        ts=ts,
+        xs=xs,
+        vs=vs,
+        fields=fields,
+        derivatives=derivatives,
+        result=result,
+        stats=stats,
+        limits=limits,
+    )
 
 
 def _relative(deviation: Array, size: Array) -> Array:

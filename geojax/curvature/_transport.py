@@ -1,7 +1,7 @@
 """Parallel transport along a curve."""
 
 import abc
-from typing import Any
+from typing import Any, ClassVar
 
 import diffrax
 import equinox as eqx
@@ -12,13 +12,14 @@ from jaxtyping import Array, Float
 from .._arrays import Numbers, as_floating, takes_arrays
 from .._functions import explained_derivatives
 from .._options import check_option
+from .._verdicts import AbstractSolution, Verdicts, or_raise
 from ..geodesics import RESULTS, GeodesicSolution, Polyline
 from ..metrics import AbstractMetric
 
 _TIMES = 33  # where a curve without nodes of its own is reported
 
 
-class TransportSolution(eqx.Module):
+class TransportSolution(AbstractSolution):
     """A vector carried along a curve, and the verdict on it.
 
     - ``ts``: the times reported, shape (nodes,); ``xs``: the curve there, (nodes, *shape).
@@ -26,6 +27,7 @@ class TransportSolution(eqx.Module):
     - ``result``: a member of `RESULTS`.
     - ``stats``: ``norm_drift``, the largest relative deviation of the vector's length in the
       metric, which transport keeps; ``num_steps``; for `PoleLadder` also ``log_miss``.
+    - ``limits``: what ``norm_drift`` was held to.
     """
 
     ts: Float[Array, " nodes"]
@@ -33,6 +35,9 @@ class TransportSolution(eqx.Module):
     vectors: Float[Array, "nodes *shape"]
     result: RESULTS
     stats: dict[str, Any]
+    limits: dict[str, Any] = eqx.field(default_factory=dict)
+    verdicts: ClassVar[Verdicts] = GeodesicSolution.verdicts
+    noun: ClassVar[str] = "parallel transport"
 
     @property
     def vector(self) -> Float[Array, "*shape"]:
@@ -89,7 +94,7 @@ class TransportODE(AbstractTransport):
 
         default = 1e-8 if v0.dtype == jnp.float64 else 1e-5
         controller = diffrax.PIDController(rtol=self.rtol or default, atol=self.atol or default)
-        if isinstance(curve, Polyline):
+        if isinstance(curve, Polyline) and len(curve.ts) > 2:
             controller = diffrax.ClipStepSizeController(controller, jump_ts=curve.ts[1:-1])
         size = jnp.max(jnp.abs(v0))  # so that atol is relative too: transport is linear in v
         unit = jnp.where(size > 0, size, 1.0)
@@ -180,9 +185,11 @@ def parallel_transport(
         good = curve.result == RESULTS.successful
         verdict = RESULTS.where(good, solution.result, curve.result)
         solution = eqx.tree_at(lambda s: s.result, solution, verdict)
-    if throw:
-        solution = solution.result.error_if(solution, solution.result != RESULTS.successful)
-    return solution
+    if not throw:
+        return solution
+    if isinstance(curve, GeodesicSolution):
+        or_raise(curve, ts)
+    return or_raise(solution)
 
 
 @eqx.filter_jit
@@ -196,4 +203,11 @@ def _transport(metric, curve, ts, v0, args, method, drift_tolerance) -> Transpor
     result = RESULTS.where((result == RESULTS.successful) & ~kept, RESULTS.transport_drift, result)
     defined = jnp.isfinite(squared[0]) & jnp.all(jnp.isfinite(xs))
     result = RESULTS.where(defined, result, RESULTS.non_finite)
-    return TransportSolution(ts, xs, vectors, result, {"norm_drift": drift, **stats})
+    return TransportSolution(
+        ts=ts,
+        xs=xs,
+        vectors=vectors,
+        result=result,
+        stats={"norm_drift": drift, **stats},
+        limits={"norm_drift": jnp.asarray(drift_tolerance, drift.dtype)},
+    )

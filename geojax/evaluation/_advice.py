@@ -18,6 +18,11 @@ class Recommendation(NamedTuple):
     lam: float | None
     reason: str
 
+    def __str__(self) -> str:
+        if self.t is None or self.lam is None:
+            return f"Nothing can be recommended: {self.reason}"
+        return f"t = {self.t:g}, lambda = {self.lam:g}: {self.reason}"
+
 
 def recommend(
     ts: Float[np.ndarray, " levels"],

@@ -78,6 +78,9 @@ class Inspection(NamedTuple):
     findings: list[str]
     recommendation: Recommendation
 
+    def __str__(self) -> str:
+        return "\n".join([*self.findings, str(self.recommendation)])
+
 
 @explained_derivatives()
 def inspect_score(

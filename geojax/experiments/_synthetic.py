@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from .._files import written_whole
 from ..interpolation import EXTRAPOLATORS, INTERPOLATORS
 from ..plotting import save_figure
@@ -218,7 +216,6 @@ def run_synthetic(
                 done += 1
                 if callback is not None:
                     callback(done, len(rows))
-            jax.clear_caches()  # of what was traced; the programs are kept
     found = [row for settings in rows if (row := store.get(settings)) is not None]
     if not found:
         raise ValueError(f"no row of this plan is measured yet in {store.folder}.")

@@ -19,7 +19,7 @@ from ._curve import resample, straight_line
 from ._default import solver_and_rule
 from ._devices import map_lanes, over_devices
 from ._geodesic import DISCRETISATION_TOLERANCE, check_points, geodesic
-from ._iterate import AbstractSolver
+from ._iterate import AbstractSolver, one_segment
 from ._problem import SolverOutput, TwoPointProblem
 from ._rules import AbstractRule
 from ._second_order import held
@@ -157,7 +157,10 @@ def _solve_lanes(
 
         lanes = jnp.arange(len(x0))
         paths = held(jax.vmap(path)(lanes))
-        found = solver.solve_many(problem_of, paths, max_steps, batch_size, meter)
+        if num_segments == 1:
+            found = jax.vmap(lambda lane, xs: one_segment(problem_of(lane), xs))(lanes, paths)
+        else:
+            found = solver.solve_many(problem_of, paths, max_steps, batch_size, meter)
 
         def judge(lane_and_output):
             lane, output = lane_and_output

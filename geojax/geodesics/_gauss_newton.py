@@ -44,13 +44,14 @@ class GaussNewton(AbstractIterativeSolver):
     Gauss-Newton one (Steihaug 1983). And a path is taken for a minimum only where a run of
     conjugate gradients on a generic right-hand side meets no direction of negative curvature; from
     a saddle, such as the straight line between opposite points of a ring, it moves on along it.
+    A weak direction among tens of thousands of coordinates can be missed.
 
     - ``rtol``: bound on the Newton decrement ``-grad . d / E``, the relative energy that a full
       step would still gain. None: 1e-10 in float64, 1e-6 in float32.
     - ``damping``: the initial mu, relative to the Euclidean Hessian, hence independent of the mesh.
     - ``curvature_steps``: products with the exact Hessian at most in a step or a check, each of a
       score, a JVP and a VJP a segment, forward over reverse. 0: Gauss-Newton steps only, and
-      saddles are not told from minima.
+      no saddle is recognised.
 
     For a low-rank metric a Gauss-Newton iteration costs one score and one VJP a segment (midpoint
     rule).

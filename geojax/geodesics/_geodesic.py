@@ -19,7 +19,7 @@ from ._checks import check_meter, check_metric, derivative_remedy
 from ._curve import Polyline, start_path, straight_line
 from ._default import solver_and_rule
 from ._devices import map_points
-from ._iterate import AbstractSolver
+from ._iterate import AbstractSolver, one_segment
 from ._problem import TwoPointProblem
 from ._results import RESULTS
 from ._rules import AbstractRule, gauss_points
@@ -70,8 +70,9 @@ def geodesic(
     - ``rule``: how a segment is priced; default `Midpoint`.
     - ``max_steps``: iterations at most. With 0 the initial path is priced and judged as it is.
     - ``discretisation_tolerance``: how far the finely priced energy may differ, relatively.
-    - ``certify``: tell minima from saddles by products with the exact Hessian, forward over
-      reverse. `GaussNewton` does so itself, and moves on from a saddle.
+    - ``certify``: look for negative curvature with at most 20 products with the exact Hessian,
+      forward over reverse; a path that has some is a saddle. In tens of thousands of coordinates
+      a weak direction can be missed. `GaussNewton` does so itself, and moves on from a saddle.
     - ``throw``: raise when the solve did not succeed; else read ``solution.result``.
     - ``progress_meter``: a diffrax meter, for example ``diffrax.TextProgressMeter()``.
 
@@ -79,6 +80,8 @@ def geodesic(
 
     - ``num_steps``; ``score_evaluations`` (forward evaluations of a score, those inside a VJP and
       those of the final check included) and ``score_products`` (JVPs and VJPs);
+      ``counts_are_lower_bounds`` (True) only where a solver cannot count all of its own:
+      `Shooting`, and `PathEnergy` with a minimiser other than BFGS and LBFGS;
     - ``decrement``: estimate of the relative energy still to be gained, by the solver's measure;
     - ``energy_fine``: the same polyline priced with five Gauss-Legendre points a segment, and
       ``discretisation_error``: its relative difference from ``energy``;
@@ -173,9 +176,12 @@ def _solve(
     problem, xs, solver, max_steps, discretisation_tolerance, certified, meter
 ) -> GeodesicSolution:
     n = len(xs) - 1
-    output = solver.solve(held(problem), held(xs), max_steps, meter)
+    if n == 1:
+        output = one_segment(held(problem), held(xs))
+    else:
+        output = solver.solve(held(problem), held(xs), max_steps, meter)
     result, evaluations, products = output.result, output.score_evaluations, output.score_products
-    if certified and not solver.certifies:
+    if certified and not solver.certifies and n > 1:
         saddle, count = _certify(held(problem), output.xs, result == RESULTS.successful)
         result = RESULTS.where(saddle, RESULTS.saddle_point, result)
         evaluations, products = (
@@ -189,8 +195,12 @@ def _solve(
         )
     # `Shooting` ends near x1, not at it: what it misses by stays in the path.
     ends = xs[0], xs[-1] + held(output.xs[-1] - xs[-1])
-    inner = attach(output.xs[1:-1], problem, ends)
-    energy = envelope(output.energy, output.xs[1:-1], problem, ends)
+    inner = output.xs[1:-1]
+    if n == 1:
+        energy = problem.energy(path(inner, ends))
+    else:
+        energy = envelope(output.energy, inner, problem, ends)
+        inner = attach(inner, problem, ends)
     xs, taus = path(inner, ends), problem.taus(xs)
     fine, extra = _fine_figures(held(problem), held(xs))
     safe = jnp.where(energy > 0, energy, 1.0)
@@ -217,6 +227,8 @@ def _solve(
         "speed_defect": defect,
         **extra,
     }
+    if output.counts_are_lower_bounds:
+        stats["counts_are_lower_bounds"] = jnp.asarray(True)
     limits = {
         "num_steps": jnp.asarray(max_steps),
         "discretisation_error": jnp.asarray(discretisation_tolerance, xs.dtype),

@@ -21,7 +21,7 @@ class AbstractSolver(eqx.Module):
 
     @property
     def certifies(self) -> bool:
-        """Whether what it calls a success has been told from a saddle."""
+        """Whether it looks for negative curvature itself before it calls a path a success."""
         return False
 
     @abc.abstractmethod
@@ -52,8 +52,42 @@ class AbstractSolver(eqx.Module):
             problem = problem_of(lane)
             return self.solve(problem, xs[lane], max_steps, diffrax.NoProgressMeter())
 
-        del progress_meter
-        return map_lanes(one, jnp.arange(len(xs)), batch_size)
+        lanes = jnp.arange(len(xs))
+        if isinstance(progress_meter, diffrax.NoProgressMeter):
+            return map_lanes(one, lanes, batch_size)
+        return _watched(one, lanes, batch_size, progress_meter)
+
+
+def _watched(one, lanes, batch_size: int, meter: diffrax.AbstractProgressMeter) -> SolverOutput:
+    """``one`` for all lanes, a batch after the other; the meter shows the lanes that have ended."""
+    size = min(batch_size, len(lanes))
+    batches = len(lanes) // size
+
+    def batch(carry, some):
+        shown, ended = carry
+        output = jax.vmap(one)(some)
+        # A barrier, so that what is shown waits for what was solved.
+        output, ended = jax.lax.optimization_barrier((output, ended + len(some)))
+        done = (ended / len(lanes)).astype(jnp.result_type(float))
+        return (meter.step(shown, done), ended), output
+
+    start = meter.init(), jnp.asarray(0)
+    carry, outputs = jax.lax.scan(batch, start, lanes[: batches * size].reshape(batches, size))
+    outputs = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), outputs)
+    if len(lanes) > batches * size:
+        carry, rest = batch(carry, lanes[batches * size :])
+        outputs = jax.tree.map(lambda *parts: jnp.concatenate(parts), outputs, rest)
+    meter.close(carry[0])
+    return outputs
+
+
+def one_segment(problem: TwoPointProblem, xs: Float[Array, "nodes *shape"]) -> SolverOutput:
+    """The path of one segment, which has no node to move: any solver's answer."""
+    energy = problem.energy(xs)
+    result = RESULTS.where(jnp.isfinite(energy), RESULTS.successful, RESULTS.non_finite)
+    none = jnp.asarray(0)
+    evaluations = jnp.asarray(problem.energy_cost(1))
+    return SolverOutput(xs, energy, jnp.zeros_like(energy), result, none, evaluations, none)
 
 
 class AbstractIterativeSolver(AbstractSolver):

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 from .._options import check_option
 from ..metrics import AbstractLowRankMetric
 from ._iterate import AbstractIterativeSolver, AbstractSolver, default_rtol
+from ._meters import metered, unmetered
 from ._problem import SolverOutput, TwoPointProblem
 from ._results import RESULTS
 
@@ -28,9 +29,11 @@ class PathEnergy(AbstractIterativeSolver):
     """The energy over the interior nodes, by an optax optimiser or an optimistix minimiser.
 
     - ``optimiser``: any ``optax.GradientTransformation`` (with a learning-rate schedule if
-      wanted), or any ``optimistix.AbstractMinimiser``; default Adam with learning rate 1e-2. An
-      optax run returns the path of the lowest energy that it met; an optimistix minimiser stops
-      by its own tolerances.
+      wanted), or any ``optimistix.AbstractMinimiser``; default ``optimistix.LBFGS`` with
+      tolerances of 1e-10 in float64 and 1e-6 in float32. An optax run returns the path of the
+      lowest energy that it met; an optimistix minimiser stops by its own tolerances. Make an optax
+      optimiser once and keep it: ``optax.adam(1e-2)`` is a new function each time it is called,
+      and each new one is compiled anew.
     - ``rtol``: bound on the decrement, which is here ``g^T (N b L)^-1 g / E``: the squared H^1
       dual norm of the gradient, which bounds the Newton decrement of a low-rank metric from above
       (b its base; for any other metric the least ``<Delta, Delta>_g / |Delta|^2`` of a segment).
@@ -48,11 +51,11 @@ class PathEnergy(AbstractIterativeSolver):
     2.12
     """
 
-    optimiser: Any = eqx.field(static=True, default_factory=lambda: optax.adam(1e-2))
+    optimiser: Any = eqx.field(static=True, default=None)
     rtol: float | None = eqx.field(static=True, default=None)
 
     def __check_init__(self):
-        kinds = optax.GradientTransformation | optx.AbstractMinimiser
+        kinds = optax.GradientTransformation | optx.AbstractMinimiser | None
         remedy = ""
         if isinstance(self.optimiser, int | float):
             remedy = "A learning rate belongs to one: optimiser=optax.adam(1e-2)."
@@ -60,6 +63,11 @@ class PathEnergy(AbstractIterativeSolver):
             remedy = "Call it: optimiser=optax.adam(1e-2)."
         wanted = "an optimiser of optax or a minimiser of optimistix"
         check_option("optimiser", self.optimiser, kinds, wanted, remedy)
+
+    @property
+    def _minimises(self) -> bool:
+        """Whether an optimistix minimiser does it, which has a loop of its own."""
+        return self.optimiser is None or isinstance(self.optimiser, optx.AbstractMinimiser)
 
     def init(self, problem, xs):
         unknown = jnp.asarray(jnp.inf, xs.dtype)
@@ -88,21 +96,27 @@ class PathEnergy(AbstractIterativeSolver):
 
     def stepped(self, problem):
         del problem
-        return None if isinstance(self.optimiser, optx.AbstractMinimiser) else self
+        return None if self._minimises else self
 
     def solve(self, problem, xs, max_steps, progress_meter):
-        if not isinstance(self.optimiser, optx.AbstractMinimiser):
+        if not self._minimises:
             return super().solve(problem, xs, max_steps, progress_meter)
-        return self._minimise(problem, xs, max_steps)
+        return self._minimise(problem, xs, max_steps, progress_meter)
 
     def solve_many(self, problem_of, xs, max_steps, batch_size, progress_meter):
         # An optimistix minimiser has its own loop, which no queue can step through.
         lanes = (problem_of, xs, max_steps, batch_size, progress_meter)
-        if isinstance(self.optimiser, optx.AbstractMinimiser):
+        if self._minimises:
             return AbstractSolver.solve_many(self, *lanes)
         return super().solve_many(*lanes)
 
-    def _minimise(self, problem, xs, max_steps) -> SolverOutput:
+    def _minimise(self, problem, xs, max_steps, progress_meter) -> SolverOutput:
+        optimiser = self.optimiser
+        if optimiser is None:
+            tolerance = 1e-10 if xs.dtype == jnp.float64 else 1e-6
+            optimiser = optx.LBFGS(rtol=tolerance, atol=tolerance)
+        solver = metered(optimiser, progress_meter, max_steps)
+
         def whole(inner):
             return xs.at[1:-1].set(inner)
 
@@ -114,7 +128,7 @@ class PathEnergy(AbstractIterativeSolver):
         with jax.numpy_dtype_promotion("standard"):
             found = optx.minimise(
                 lambda inner, _: problem.energy(whole(inner)) / unit,
-                self.optimiser,
+                solver,
                 xs[1:-1],
                 max_steps=max_steps,
                 throw=False,
@@ -136,14 +150,16 @@ class PathEnergy(AbstractIterativeSolver):
         # Each step evaluates the energy once, and a quasi-Newton method differentiates it only
         # where the step is accepted; the verdict takes one more of each.
         steps = jnp.asarray(found.stats["num_steps"])
-        differentiated = getattr(found.state, "num_accepted_steps", steps) + 1
+        state = unmetered(found.state, solver)
+        differentiated = getattr(state, "num_accepted_steps", steps) + 1
         forward, (evaluations, products) = problem.energy_cost(n), problem.gradient_cost(n)
         for_unit = 0 if low_rank else forward
         evaluations = (steps + 1) * forward + differentiated * (evaluations - forward) + for_unit
         products = differentiated * products
         counts = steps, evaluations, products
         limits = {"decrement": jnp.asarray(rtol, xs.dtype)}
-        return SolverOutput(path, energy, decrement, result, *counts, limits)
+        exact = isinstance(optimiser, optx.BFGS | optx.LBFGS)
+        return SolverOutput(path, energy, decrement, result, *counts, limits, not exact)
 
 
 def _gradient_at(problem: TwoPointProblem, xs):

@@ -82,7 +82,7 @@ class SolverOutput(eqx.Module):
     """The path a solver found and what it took.
 
     ``limits``: what ``decrement`` and, where it is not the ``max_steps`` given, ``num_steps`` were
-    held to.
+    held to. ``counts_are_lower_bounds``: not everything that was evaluated is counted.
     """
 
     xs: Float[Array, "nodes *shape"]
@@ -93,3 +93,4 @@ class SolverOutput(eqx.Module):
     score_evaluations: Int[Array, ""]
     score_products: Int[Array, ""]
     limits: dict[str, Any] = eqx.field(default_factory=dict)
+    counts_are_lower_bounds: bool = eqx.field(static=True, default=False)

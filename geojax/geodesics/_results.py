@@ -88,8 +88,8 @@ _NOTICES = {
         "Use --x64.",
     ),
     "rungs_too_far": Notice(
-        "A local logarithm of the pole ladder misses its target[ by {log_miss} of its length, "
-        "allowed {log_miss_limit}]: neighbouring rungs are too far apart for the curvature between "
+        "A local logarithm of the pole ladder misses its target[ by {log_miss} of its length]: "
+        "neighbouring rungs are too far apart for the curvature between "
         "them.",
         "Give PoleLadder more rungs, or the curve more nodes.",
         "Raise --segments.",

@@ -68,6 +68,9 @@ def _product(inner, problem: TwoPointProblem, ends):
 def certify(problem: TwoPointProblem, xs, active: Bool[Array, ""]):
     """Whether conjugate gradients on a generic right-hand side meet negative curvature at ``xs``.
 
+    They may not: a direction that is one of many, and weak, has a small share of the right-hand
+    side, so that False is no proof of a minimum where there are tens of thousands of coordinates.
+
     **Returns:** that, and the number of Hessian products it took.
     """
     inner, ends = xs[1:-1], (xs[0], xs[-1])

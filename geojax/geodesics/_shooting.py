@@ -24,6 +24,7 @@ from .._options import check_option
 from ._checks import check_integrator
 from ._exponential import acceleration_cost, accelerations
 from ._iterate import AbstractSolver, default_rtol
+from ._meters import metered
 from ._problem import SolverOutput, TwoPointProblem
 from ._results import RESULTS
 
@@ -68,7 +69,9 @@ class Shooting(AbstractSolver):
     ``geodesic(..., init=path)``. A run that diverges hands back the path that it started from.
 
     ``score_evaluations`` and ``score_products`` count the shots, for each step as many as the last
-    one took; the derivatives of shots, which the root finder takes, are not counted.
+    one took; the derivatives of shots, which the root finder takes, are not counted:
+    ``stats["counts_are_lower_bounds"]`` is there to say so. With ``max_steps=0`` the initial path
+    is handed back, and judged by the gaps between its shots.
 
     **Raises:** `ValueError` when ``shots`` is below 1 or does not divide ``num_segments``.
 
@@ -125,11 +128,19 @@ class Shooting(AbstractSolver):
 
         rise = jax.vmap(jnp.divide)(jnp.diff(xs, axis=0), problem.taus(xs))
         guess = _Unknowns(xs[every:-1:every] / unit, rise[::every] / unit)
-        found, steps, result = self._root(corrections, _cast(guess, wide), rtol, max_steps)
+        if max_steps == 0:  # the path is priced and judged as it is, by the gaps of its shots
+            found, steps = _cast(guess, wide), jnp.asarray(0)
+            result = RESULTS.max_steps_reached
+        else:
+            found, steps, result = self._root(
+                corrections, _cast(guess, wide), rtol, max_steps, progress_meter
+            )
         unknowns = _cast(found, xs.dtype)
         shots = shoot(unknowns, between=True)
         path = shots.xs[:, :-1].reshape(n, *xs.shape[1:])
         path = jnp.concatenate([path, shots.xs[-1, -1:]])
+        if max_steps == 0:
+            path = xs
         gaps = _gaps(unknowns, shots, xs[-1], unit)
         norms = [jnp.linalg.norm(gap.reshape(len(gap), xs[0].size), axis=1) for gap in gaps]
         decrement = 2 * jnp.max(jnp.concatenate(norms))
@@ -145,9 +156,9 @@ class Shooting(AbstractSolver):
         taken = (steps + 1) * jnp.sum(accelerations(self.integrator, shots.num_steps))
         counts = taken * evaluations + 2 * problem.energy_cost(n), taken * products
         limits = {"decrement": jnp.asarray(rtol, xs.dtype)}
-        return SolverOutput(path, energy, decrement, result, steps, *counts, limits)
+        return SolverOutput(path, energy, decrement, result, steps, *counts, limits, True)
 
-    def _root(self, corrections, guess: _Unknowns, rtol: float, max_steps: int):
+    def _root(self, corrections, guess: _Unknowns, rtol: float, max_steps: int, meter):
         """The unknowns, the number of steps, and the verdict on gaps that are left."""
         finder, flat = self.root_finder, ravel_pytree(guess)[0]
         dense = flat.size <= _DENSE_UNTIL if self.dense is None else self.dense
@@ -159,7 +170,7 @@ class Shooting(AbstractSolver):
         with jax.numpy_dtype_promotion("standard"):
             found = optx.root_find(
                 _with_matrix(corrections) if dense else corrections,
-                finder,
+                metered(finder, meter, max_steps),
                 guess,
                 max_steps=max_steps,
                 throw=False,

@@ -1,5 +1,7 @@
 """Clusters of points from their distances alone."""
 
+from typing import Any, ClassVar
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -8,23 +10,35 @@ from jaxtyping import Array, Float, Int, Key
 
 from .._arrays import Numbers, as_floating
 from .._linalg import dot, matmul
+from .._verdicts import AbstractSolution, Verdicts, or_raise
+from ._results import FIT_RESULTS, FIT_VERDICTS
 
 
-class Clusters(eqx.Module):
+class Clusters(AbstractSolution):
     """Points gathered around some of them.
 
     - ``medoids``: their indices, shape (num_clusters,), rising.
     - ``labels``: for each point which of ``medoids`` is nearest, shape (points,).
     - ``cost``: the weighted sum of the points' distances to their medoids.
     - ``num_swaps``: how many swaps led here from the best start.
-    - ``converged``: whether no swap of a medoid for another point lowers the cost any further.
+    - ``result``: `FIT_RESULTS.successful` where no swap of a medoid for another point lowers the
+      cost any further, else `FIT_RESULTS.max_swaps_reached`.
     """
 
     medoids: Int[Array, " clusters"]
     labels: Int[Array, " points"]
     cost: Float[Array, ""]
     num_swaps: Int[Array, ""]
-    converged: Array
+    result: FIT_RESULTS
+    limits: dict[str, Any] = eqx.field(default_factory=dict)
+    verdicts: ClassVar[Verdicts] = FIT_VERDICTS
+    noun: ClassVar[str] = "clustering"
+
+    def rows(self) -> dict[str, Any]:
+        return {"medoids": self.medoids, "cost": self.cost, "num_swaps": self.num_swaps}
+
+    def figures(self) -> dict[str, Any]:
+        return super().figures() | self.rows()
 
 
 def k_medoids(
@@ -35,6 +49,7 @@ def k_medoids(
     key: Key[Array, ""],
     num_starts: int = 4,
     max_swaps: int = 200,
+    throw: bool = True,
 ) -> Clusters:
     """Partition around medoids: the ``num_clusters`` points of least total distance to all.
 
@@ -46,9 +61,11 @@ def k_medoids(
 
     - ``weights``: of the points, shape (points,), default 1.
     - ``key``: for the starts.
+    - ``throw``: raise when ``max_swaps`` swaps did not do; else read ``result``.
 
     **Raises:** `ValueError` when the matrix is not square or has fewer points than clusters; a
-    run-time error for a distance that is negative or not finite (NaN: its geodesic failed).
+    run-time error for a distance that is negative or not finite (NaN: its geodesic failed);
+    `GeodesicError` when the swaps were used up.
 
     Source: Kaufman & Rousseeuw (1990); Schubert & Rousseeuw (2021), "Fast and eager k-medoids
     clustering"; Arthur & Vassilvitskii (2007) for the start.
@@ -72,11 +89,6 @@ def k_medoids(
     weights = as_floating("weights", weights, dtype=distances.dtype)
     if weights.shape != (num_points,):
         raise ValueError(f"weights must have shape ({num_points},), got {weights.shape}.")
-    return _clusters(distances, weights, num_clusters, key, num_starts, max_swaps)
-
-
-@eqx.filter_jit
-def _clusters(distances, weights, num_clusters: int, key, num_starts: int, max_swaps) -> Clusters:
     bad = ~jnp.all(jnp.isfinite(distances) & (distances >= 0))
     distances = eqx.error_if(
         distances,
@@ -84,7 +96,12 @@ def _clusters(distances, weights, num_clusters: int, key, num_starts: int, max_s
         "distances must be finite and at least 0. Where a geodesic failed it is NaN: solve that "
         "pair again, or leave its points out.",
     )
+    clusters = _cluster(distances, weights, key, num_clusters, num_starts, max_swaps)
+    return or_raise(clusters) if throw else clusters
 
+
+@eqx.filter_jit
+def _cluster(distances, weights, key, num_clusters: int, num_starts: int, max_swaps: int):
     def run(key):
         medoids = _plus_plus(distances, weights, num_clusters, key)
         return _swap(distances, weights, medoids, max_swaps)
@@ -159,4 +176,12 @@ def _swap(distances, weights, medoids, max_swaps: int) -> Clusters:
     start = medoids, cost(medoids), jnp.asarray(0), jnp.asarray(False)
     medoids, now, swaps, converged = jax.lax.while_loop(going, body, start)
     medoids = jnp.sort(medoids)
-    return Clusters(medoids, assign(medoids)[0], now, swaps, converged)
+    result = FIT_RESULTS.where(converged, FIT_RESULTS.successful, FIT_RESULTS.max_swaps_reached)
+    return Clusters(
+        medoids=medoids,
+        labels=assign(medoids)[0],
+        cost=now,
+        num_swaps=swaps,
+        result=result,
+        limits={"num_swaps": jnp.asarray(max_swaps)},
+    )

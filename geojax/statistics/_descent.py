@@ -34,7 +34,9 @@ class Evaluation(NamedTuple):
 
 
 class Descent(NamedTuple):
-    """Where a descent ended: ``gradient_norm`` is that of the preconditioned gradient."""
+    """Where a descent ended: ``gradient_norm`` is that of the preconditioned gradient, ``bound``
+    what it was held to.
+    """
 
     point: Float[Array, " n"]
     value: Float[Array, ""]
@@ -42,6 +44,7 @@ class Descent(NamedTuple):
     extra: Any
     num_evaluations: Array
     result: FIT_RESULTS
+    bound: Float[Array, ""]
 
 
 class _State(NamedTuple):
@@ -129,6 +132,7 @@ def descend(
         state.here.extra,
         state.evaluated,
         result,
+        rtol * state.scale,
     )
 
 

@@ -1,6 +1,6 @@
 """The Fréchet mean: the point of least sum of squared distances."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, Int
 
 from .._arrays import Numbers, as_floating
 from .._linalg import tensordot
+from .._verdicts import Verdicts, or_raise
 from ..geodesics import (
     DISCRETISATION_TOLERANCE,
     AbstractRule,
@@ -18,11 +19,11 @@ from ..geodesics import (
 )
 from ..metrics import AbstractMetric
 from ._descent import Evaluation, descend
-from ._results import FIT_RESULTS
-from ._solves import Solves, check_sample, default_rtol, verdict
+from ._results import FIT_RESULTS, FIT_VERDICTS
+from ._solves import AbstractFit, Solves, check_sample, default_rtol, verdict
 
 
-class FrechetMean(eqx.Module):
+class FrechetMean(AbstractFit):
     """A mean, the geodesics from it to the points, and the verdict on it.
 
     - ``point``: the mean, of the shape of a point.
@@ -33,7 +34,8 @@ class FrechetMean(eqx.Module):
     - ``gradient_norm``: the length of ``sum_k w_k log(x_k)`` in the metric at the mean, 0 at an
       exact one.
     - ``num_evaluations``: how often the sum was evaluated, each time a geodesic a point.
-    - ``result``: a member of `FIT_RESULTS`.
+    - ``result``: a member of `FIT_RESULTS`; ``limits``: what ``gradient_norm`` and
+      ``num_evaluations`` were held to.
     """
 
     point: Float[Array, "*shape"]
@@ -43,6 +45,9 @@ class FrechetMean(eqx.Module):
     gradient_norm: Float[Array, ""]
     num_evaluations: Int[Array, ""]
     result: FIT_RESULTS
+    limits: dict[str, Any] = eqx.field(default_factory=dict)
+    verdicts: ClassVar[Verdicts] = FIT_VERDICTS
+    noun: ClassVar[str] = "Fréchet mean"
 
 
 def frechet_mean(
@@ -115,7 +120,7 @@ def frechet_mean(
     solves = Solves(metric, solver, args, options)
     limits = jnp.asarray(rtol, points.dtype), jnp.asarray(max_evaluations)
     mean = _fit(solves, points, weights, init, *limits)
-    return mean.result.error_if(mean, mean.result != FIT_RESULTS.successful) if throw else mean
+    return or_raise(mean) if throw else mean
 
 
 @eqx.filter_jit
@@ -144,4 +149,5 @@ def _fit(solves: Solves, points, weights, init, rtol, max_evaluations) -> Freche
         gradient_norm=end.gradient_norm,
         num_evaluations=end.num_evaluations,
         result=verdict(end.result, end.extra),
+        limits={"gradient_norm": end.bound, "num_evaluations": max_evaluations},
     )

@@ -3,7 +3,7 @@
 import json
 import zipfile
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import diffrax
 import equinox as eqx
@@ -15,11 +15,13 @@ from jaxtyping import Array, Float, Int
 
 from .._arrays import Numbers, as_one_dtype
 from .._files import written_whole
+from .._verdicts import AbstractSolution, Verdicts
 from ..geodesics import (
     DISCRETISATION_TOLERANCE,
     RESULTS,
     AbstractRule,
     AbstractSolver,
+    GeodesicSolution,
     geodesic_batch,
 )
 from ..metrics import AbstractMetric
@@ -29,23 +31,25 @@ from ._solves import as_points
 _SETTINGS = "settings.json"
 
 
-class PairwiseDistances(eqx.Module):
+class PairwiseDistances(AbstractSolution):
     """Distances, and what is to be thought of each.
 
     - ``distances``: NaN where the geodesic did not succeed, shape (rows, columns).
     - ``lower_bounds``: the chord bound of each (`geodesic`'s ``lower_bound``), which holds for
       failed ones too; NaN for metrics without it.
-    - ``results``: members of `RESULTS`, an array of them.
+    - ``result``: members of `RESULTS`, of that shape.
     - ``num_geodesics``, ``score_evaluations``: what it took in all.
     """
 
     distances: Float[Array, "rows columns"]
     lower_bounds: Float[Array, "rows columns"]
-    results: RESULTS
+    result: RESULTS
     num_geodesics: int = eqx.field(static=True)
     score_evaluations: Int[Array, ""]
+    verdicts: ClassVar[Verdicts] = GeodesicSolution.verdicts
+    noun: ClassVar[str] = "distance"
 
-    def __str__(self) -> str:
+    def _summary(self) -> str:
         rows, columns = self.distances.shape
         good = int(jnp.sum(jnp.isfinite(self.distances)))
         return (
@@ -89,7 +93,7 @@ def pairwise_distances(
     - ``points``, ``others``: shape (points, *shape).
     - ``args``, ``solver``, ``num_segments``, ``batch_size``, ``rule``, ``max_steps``,
       ``discretisation_tolerance``, ``certify``, ``devices``: as for `geodesic_batch`. A pair that
-      failed is NaN, with its verdict in ``results``.
+      failed is NaN, with its verdict in ``result``.
     - ``folder``: a chunk that is finished is written there, whole or not at all, and never computed
       again: an interrupted call goes on where it stopped when it is called again, in this process
       or another. A folder whose chunks are of other points, another metric or other settings is
@@ -142,7 +146,6 @@ def pairwise_distances(
             "args": fingerprint(args),
             "options": fingerprint(sorted(options.items())),
             "chunks": [len(rows), len(chunks)],
-            "verdicts": fingerprint([RESULTS[r] for r in _verdicts()]),
         }
         store = _Folder(Path(folder), settings)
     meter = diffrax.NoProgressMeter() if progress_meter is None else progress_meter
@@ -173,13 +176,8 @@ def _chunks(num_pairs: int, chunk_size: int) -> list[np.ndarray]:
 @eqx.filter_jit
 def _solve(metric, x0, x1, solver, args, options) -> _Pairs:
     batch = geodesic_batch(metric, x0, x1, args, solver=solver, throw=False, **options)
-    (verdict,) = jax.tree.leaves(batch.result)
     stats = batch.stats
-    return _Pairs(batch.length, stats["lower_bound"], verdict, stats["score_evaluations"])
-
-
-def _verdicts() -> list[RESULTS]:
-    return [getattr(RESULTS, name) for name in RESULTS._name_to_item]
+    return _Pairs(batch.length, stats["lower_bound"], batch.result, stats["score_evaluations"])
 
 
 class _Folder:
@@ -214,36 +212,38 @@ class _Folder:
         try:
             with file.open("rb") as stored, np.load(stored, allow_pickle=False) as arrays:
                 pairs = _Pairs(**{name: arrays[name] for name in _Pairs._fields})
+            if any(array.shape != (size,) for array in pairs):
+                raise ValueError(remedy)
+            verdict = GeodesicSolution.verdicts.results(pairs.verdict)
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise ValueError(remedy) from error
-        if any(array.shape != (size,) for array in pairs):
-            raise ValueError(remedy)
-        return pairs
+        return pairs._replace(verdict=verdict)
 
     def write(self, number: int, pairs: _Pairs) -> _Pairs:
-        arrays = _Pairs(*(np.asarray(array) for array in pairs))
+        # By name, which a later version will not renumber.
+        names = GeodesicSolution.verdicts.names(pairs.verdict)
+        arrays = _Pairs(*map(np.asarray, pairs._replace(verdict=names)))
         with written_whole(self._file(number)) as temporary:
             np.savez(temporary, **arrays._asdict())
-        return arrays
+        return pairs
 
 
 def _assemble(found: list[_Pairs], num_pairs, where, shape, symmetric, dtype) -> PairwiseDistances:
-    (success,) = jax.tree.leaves(RESULTS.successful)
     if not found:
         empty = jnp.zeros(0, dtype)
-        found = [_Pairs(empty, empty, jnp.zeros(0, jnp.int32), jnp.zeros(0, int))]
+        none = jax.tree.map(lambda leaf: jnp.zeros(0, leaf.dtype), RESULTS.successful)
+        found = [_Pairs(empty, empty, none, jnp.zeros(0, int))]
     pairs = jax.tree.map(lambda *parts: jnp.concatenate(parts)[:num_pairs], *found)
-    good = pairs.verdict == success
+    good = pairs.verdict == RESULTS.successful
 
     def matrix(values, diagonal):
         out = jnp.full(shape, diagonal, values.dtype).at[where].set(values)
         return out.at[where[::-1]].set(values) if symmetric else out
 
-    _, structure = jax.tree.flatten(RESULTS.successful)
     return PairwiseDistances(
         distances=matrix(jnp.where(good, pairs.length, jnp.nan), 0.0),
         lower_bounds=matrix(pairs.lower_bound, 0.0),
-        results=jax.tree.unflatten(structure, [matrix(pairs.verdict, success)]),
+        result=jax.tree.map(matrix, pairs.verdict, RESULTS.successful),
         num_geodesics=num_pairs,
         score_evaluations=jnp.sum(pairs.score_evaluations),
     )

@@ -1,6 +1,6 @@
 """Principal geodesic analysis: the directions in which points on a manifold vary."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -10,19 +10,23 @@ from jaxtyping import Array, Float
 
 from .._arrays import Numbers
 from .._linalg import dot, matmul, tensordot
+from .._verdicts import AbstractSolution, Verdicts, or_raise
 from ..geodesics import (
     DISCRETISATION_TOLERANCE,
+    RESULTS,
     AbstractRule,
     AbstractSolver,
+    GeodesicSolution,
     exponential_map,
     log_map,
 )
 from ..metrics import AbstractMetric
 from ._frechet import FrechetMean, frechet_mean
-from ._solves import as_points, exact_solver
+from ._results import FIT_RESULTS, FIT_VERDICTS
+from ._solves import as_points, exact_solver, failures
 
 
-class PrincipalGeodesics(eqx.Module):
+class PrincipalGeodesics(AbstractSolution):
     """Geodesics through a mean along which points vary most.
 
     - ``mean``: the `FrechetMean` of the points.
@@ -31,6 +35,9 @@ class PrincipalGeodesics(eqx.Module):
     - ``variances``: shape (components,), falling; ``total_variance``: of all directions together;
       ``explained_variance_ratio``: one by the other.
     - ``coordinates``: those of the points, shape (points, components).
+    - ``solutions``: the geodesics from the mean to the points, whose verdicts are those on the
+      logarithms.
+    - ``result``: a member of `FIT_RESULTS`: that of the mean, or that a logarithm failed.
 
     A direction in which the points do not vary at all is not defined: its component is 0.
     """
@@ -42,6 +49,17 @@ class PrincipalGeodesics(eqx.Module):
     variances: Float[Array, " components"]
     total_variance: Float[Array, ""]
     coordinates: Float[Array, "points components"]
+    solutions: GeodesicSolution
+    result: FIT_RESULTS
+    verdicts: ClassVar[Verdicts] = FIT_VERDICTS
+    noun: ClassVar[str] = "principal geodesic analysis"
+
+    def rows(self) -> dict[str, Any]:
+        names = "variances", "total_variance", "explained_variance_ratio"
+        return {name: getattr(self, name) for name in names}
+
+    def figures(self) -> dict[str, Any]:
+        return self.mean.figures() | failures(self.solutions)
 
     @property
     def explained_variance_ratio(self) -> Float[Array, " components"]:
@@ -132,10 +150,10 @@ def principal_geodesics(
       ``weights``, ``args``, ``solver`` and the other options as for `frechet_mean`.
     - ``max_corrections``: of `log_map`, by which the logarithms undo the exponential map; with 0
       they are those of the paths from the mean, second-order accurate in 1 / num_segments.
-    - ``throw``: raise when the mean or a logarithm failed; else a failure is in ``mean.result`` and
-      in NaNs.
+    - ``throw``: raise when the mean or a logarithm failed; else a failure is in ``result`` and in
+      NaNs.
 
-    **Raises:** `ValueError` on shapes that do not fit; a run-time error naming the remedy.
+    **Raises:** `ValueError` on shapes that do not fit; `GeodesicError` with the remedy.
 
     Source: Fletcher, Lu, Pizer & Joshi (2004), "Principal geodesic analysis for the study of
     nonlinear statistics of shape".
@@ -184,14 +202,8 @@ def principal_geodesics(
             "certify": certify,
         }
         logs = _logs(metric, points, solver, args, mean, max_corrections, batch_size, options)
-    if throw:
-        failed = ~jnp.all(jnp.isfinite(logs))
-        message = (
-            "principal_geodesics: a logarithm at the mean failed. Raise num_segments, or take "
-            "those of the paths with max_corrections=0."
-        )
-        logs = eqx.error_if(logs, failed, message)
-    return _analyse(metric, args, mean, logs, num_components)
+    fit = _analyse(metric, args, mean, logs, num_components)
+    return or_raise(fit) if throw else fit
 
 
 @eqx.filter_jit
@@ -221,6 +233,20 @@ def _analyse(metric, args, mean: FrechetMean, logs, num_components) -> Principal
     components = matmul(vectors.T, rows) * sizes[:, None]
     components = components.reshape(num_components, *logs.shape[1:])
     coordinates = matmul(flats.reshape(len(flats), -1), components.reshape(num_components, -1).T)
+    found = jax.vmap(lambda log: jnp.all(jnp.isfinite(log)))(logs)
+    missed = (mean.solutions.result == RESULTS.successful) & ~found
+    verdicts = jax.vmap(lambda bad, old: RESULTS.where(bad, RESULTS.missed, old))
+    judged = verdicts(missed, mean.solutions.result)
+    solutions = eqx.tree_at(lambda s: s.result, mean.solutions, judged)
+    good = jnp.all(found) | (mean.result != FIT_RESULTS.successful)
     return PrincipalGeodesics(
-        metric, args, mean, components, variances, jnp.trace(gram), coordinates
+        metric=metric,
+        args=args,
+        mean=mean,
+        components=components,
+        variances=variances,
+        total_variance=jnp.trace(gram),
+        coordinates=coordinates,
+        solutions=solutions,
+        result=FIT_RESULTS.where(good, mean.result, FIT_RESULTS.geodesics_failed),
     )

@@ -1,6 +1,6 @@
 """Geodesic regression: the geodesic nearest to points that depend on one variable."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import diffrax
 import equinox as eqx
@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Int
 
 from .._arrays import Numbers, as_floating
 from .._linalg import dot, tensordot
+from .._verdicts import Verdicts, or_raise
 from ..geodesics import (
     DISCRETISATION_TOLERANCE,
     RESULTS,
@@ -22,11 +23,11 @@ from ..geodesics import (
 from ..metrics import AbstractMetric
 from ._descent import Evaluation, descend
 from ._frechet import FrechetMean, frechet_mean
-from ._results import FIT_RESULTS
-from ._solves import Solves, as_points, default_rtol, verdict
+from ._results import FIT_RESULTS, FIT_VERDICTS
+from ._solves import AbstractFit, Solves, as_points, default_rtol, verdict
 
 
-class GeodesicRegression(eqx.Module):
+class GeodesicRegression(AbstractFit):
     """The geodesic ``t -> exp_point((t - time) velocity)`` nearest to points.
 
     - ``point``, ``velocity``: where it is at ``time``, the weighted mean of the times, and its
@@ -36,7 +37,7 @@ class GeodesicRegression(eqx.Module):
     - ``variance``: weighted mean of the squared residuals, and ``total_variance``: that of the
       squared distances from the Fréchet mean ``mean``.
     - ``gradient_norm``, ``num_evaluations``: as of `FrechetMean`.
-    - ``result``: a member of `FIT_RESULTS`.
+    - ``result``: a member of `FIT_RESULTS`; ``limits`` as of `FrechetMean`.
     """
 
     metric: AbstractMetric
@@ -51,6 +52,9 @@ class GeodesicRegression(eqx.Module):
     gradient_norm: Float[Array, ""]
     num_evaluations: Int[Array, ""]
     result: FIT_RESULTS
+    limits: dict[str, Any] = eqx.field(default_factory=dict)
+    verdicts: ClassVar[Verdicts] = FIT_VERDICTS
+    noun: ClassVar[str] = "geodesic regression"
 
     @property
     def total_variance(self) -> Float[Array, ""]:
@@ -153,7 +157,7 @@ def geodesic_regression(
     }
     limits = jnp.asarray(rtol, points.dtype), jnp.asarray(max_evaluations)
     fit = _fit(solves, times, points, mean, *limits, shooting)
-    return fit.result.error_if(fit, fit.result != FIT_RESULTS.successful) if throw else fit
+    return or_raise(fit) if throw else fit
 
 
 @eqx.filter_jit
@@ -204,6 +208,7 @@ def _fit(solves: Solves, times, points, mean: FrechetMean, rtol, max_evaluations
         gradient_norm=end.gradient_norm,
         num_evaluations=end.num_evaluations,
         result=verdict(end.result, end.extra),
+        limits={"gradient_norm": end.bound, "num_evaluations": max_evaluations},
     )
 
 

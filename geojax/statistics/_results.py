@@ -2,29 +2,62 @@
 
 import equinox as eqx
 
+from .._verdicts import Notice, Verdicts
+
+_NOTICES = {
+    "max_evaluations_reached": Notice(
+        "The fit used up its evaluations[ ({num_evaluations} of {num_evaluations_limit})] before "
+        "its gradient met rtol[: its norm is {gradient_norm}, allowed {gradient_norm_limit}].",
+        "Raise max_evaluations or rtol, or start from a better place (init=..., mean=...).",
+        "Raise the number of evaluations.",
+    ),
+    "stalled": Notice(
+        "No step along the direction of descent lowers the sum of squared distances any further, "
+        "although its gradient is above rtol[: its norm is {gradient_norm}, allowed "
+        "{gradient_norm_limit}]. The geodesics are not solved exactly enough, or jump between "
+        "paths of equal length.",
+        "Give the solver a lower rtol, raise the fit's, or use float64.",
+        "Use --x64.",
+    ),
+    "geodesics_failed": Notice(
+        "Not every geodesic to a point succeeded[ ({num_failed} of {num_geodesics} did not, the "
+        "first at point {first_failed})], so that the sum of squared distances is not to be "
+        "trusted.",
+        "Read solutions.messages, point by point.[ That one: {first_message}]",
+        "Raise --segments.",
+    ),
+    "max_swaps_reached": Notice(
+        "The clusters used up their swaps[ ({num_swaps} of {num_swaps_limit})] while another one "
+        "would still lower the cost.",
+        "Raise max_swaps.",
+        "Raise the number of swaps.",
+    ),
+    "non_finite": Notice(
+        "The sum of squared distances or its gradient is not finite at the start.",
+        "Check the points and the metric there, or start elsewhere.",
+        "Check the points and the model.",
+    ),
+}
+
+
+def _alone(name: str) -> str:
+    """The text of a verdict without the figures of a fit."""
+    return _NOTICES[name].filled().text()
+
 
 class FIT_RESULTS(eqx.Enumeration):
     """The verdict of a fit; anything but ``FIT_RESULTS.successful`` says what to do.
 
-    The verdicts on the single geodesics are `RESULTS`, one a point, in ``fit.solutions.result``.
+    ``FIT_RESULTS[result]`` is the text without figures; ``fit.message`` has them. The verdicts on
+    the single geodesics are `RESULTS`, one a point, in ``fit.solutions.result``.
     """
 
     successful = ""
-    max_evaluations_reached = (
-        "The fit used up its evaluations before its gradient met rtol. Raise max_evaluations, or "
-        "start from a better place."
-    )
-    stalled = (
-        "No step along the direction of descent lowers the sum of squared distances any further "
-        "although its gradient is above rtol: the geodesics are not solved exactly enough, or jump "
-        "between paths of equal length. Give the solver a lower rtol, raise the fit's, or use "
-        "float64."
-    )
-    geodesics_failed = (
-        "Not every geodesic to a point succeeded, so the sum of squared distances is not to be "
-        "trusted: read solutions.result point by point; each verdict says what to do."
-    )
-    non_finite = (
-        "The sum of squared distances or its gradient is not finite at the start. Check the points "
-        "and the metric there, or start elsewhere."
-    )
+    max_evaluations_reached = _alone("max_evaluations_reached")
+    stalled = _alone("stalled")
+    geodesics_failed = _alone("geodesics_failed")
+    max_swaps_reached = _alone("max_swaps_reached")
+    non_finite = _alone("non_finite")
+
+
+FIT_VERDICTS = Verdicts(FIT_RESULTS, _NOTICES)

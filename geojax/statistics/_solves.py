@@ -5,14 +5,47 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optimistix as optx
 from jaxtyping import Array, Float
 
 from .._arrays import Numbers, as_floating
 from .._linalg import dot
+from .._verdicts import AbstractSolution
 from ..geodesics import RESULTS, GaussNewton, GeodesicSolution, PathEnergy, geodesic_batch
 from ..metrics import AbstractMetric, AbstractSumOfSquaresMetric
 from ._results import FIT_RESULTS
+
+
+class AbstractFit(AbstractSolution):
+    """What fits say of themselves: whether they converged, and whether their geodesics did."""
+
+    solutions: eqx.AbstractVar[GeodesicSolution]
+    variance: eqx.AbstractVar[Array]
+    gradient_norm: eqx.AbstractVar[Array]
+    num_evaluations: eqx.AbstractVar[Array]
+
+    def rows(self) -> dict[str, Any]:
+        names = "variance", "gradient_norm", "num_evaluations"
+        return {name: getattr(self, name) for name in names}
+
+    def figures(self) -> dict[str, Any]:
+        return super().figures() | self.rows() | failures(self.solutions)
+
+
+def failures(solutions: GeodesicSolution) -> dict[str, Any]:
+    """How many geodesics of one fit failed, and the first of them; nothing where all succeeded."""
+    names = solutions.verdicts.names(solutions.result)
+    failed = np.flatnonzero(names != "successful")
+    if names.ndim != 1 or not len(failed):
+        return {}
+    first = int(failed[0])
+    return {
+        "num_failed": len(failed),
+        "num_geodesics": len(names),
+        "first_failed": first,
+        "first_message": solutions[first].message,
+    }
 
 
 class Solves(eqx.Module):

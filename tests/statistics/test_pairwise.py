@@ -68,7 +68,7 @@ def test_in_flat_space_inside_a_jit_of_the_user():
 
 def test_a_pair_that_fails_is_nan_and_says_why():
     found = find(POINTS.at[1].set(1e200))
-    lost = np.asarray(found.results == RESULTS.non_finite)
+    lost = np.asarray(found.result == RESULTS.non_finite)
     expected = np.zeros((5, 5), bool)
     expected[1], expected[:, 1] = True, True
     expected[1, 1] = False
@@ -93,7 +93,7 @@ def test_an_interrupted_call_goes_on_where_it_stopped(solved, tmp_path):
     expected = find()
     for other in (found, again):
         np.testing.assert_array_equal(other.distances, expected.distances)
-        np.testing.assert_array_equal(other.results == RESULTS.successful, True)
+        np.testing.assert_array_equal(other.result == RESULTS.successful, True)
         assert int(other.score_evaluations) == int(expected.score_evaluations)
 
     # Nothing but whole chunks and the settings is left behind.

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from .._arrays import Numbers
 from .._functions import explained_derivatives
 from ..metrics import AbstractMetric
 from ._checks import check_meter, derivative_remedy
@@ -49,13 +50,13 @@ class SolverProgress(NamedTuple):
 
 def watched_geodesic(
     metric: AbstractMetric,
-    x0: Array,
-    x1: Array,
+    x0: Numbers,
+    x1: Numbers,
     args: Any = None,
     *,
     on_step: Callable[[SolverProgress], bool | None],
     solver: AbstractSolver | None = None,
-    init: Array | None = None,
+    init: Numbers | None = None,
     num_segments: int = 32,
     rule: AbstractRule | None = None,
     max_steps: int = 200,

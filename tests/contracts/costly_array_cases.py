@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import geojax
-from geojax import evaluation, interpolation, models, scores
+from geojax import evaluation, geodesics, interpolation, models, scores
 from geojax.models import stable_diffusion
 
 from .array_cases import (
@@ -154,6 +154,15 @@ COSTLY: dict[str, list[Case]] = {
         case(lambda x0, x1: geojax.geodesic(FLAT, x0, x1, **TWO), **PAIR),
         case(lambda init: geojax.geodesic(FLAT, A, B, init=init, **TWO), init=[A, V, B]),
         case(lambda ts: geojax.geodesic(FLAT, A, B, ts=ts, num_segments=1), ts=TS),
+    ],
+    "watched_geodesic": [
+        case(
+            lambda x0, x1, init: geodesics.watched_geodesic(
+                FLAT, x0, x1, init=init, num_segments=2, on_step=lambda progress: None
+            ),
+            init=[A, V, B],
+            **PAIR,
+        )
     ],
     "distance": [case(lambda x0, x1: geojax.distance(FLAT, x0, x1, **TWO), **PAIR)],
     "log_map": [case(lambda x0, x1: geojax.log_map(FLAT, x0, x1, **TWO), **PAIR)],

@@ -29,6 +29,7 @@ from ._solution import GeodesicSolution
 
 DISCRETISATION_TOLERANCE = 0.05  # what `successful` allows, everywhere
 _FINE_ORDER = 5  # Gauss-Legendre points a segment when a path is priced finely
+_ROUNDED = 0.01  # share of the energy that the rounding of the nodes may make up
 
 
 def geodesic(
@@ -85,6 +86,9 @@ def geodesic(
     - ``decrement``: estimate of the relative energy still to be gained, by the solver's measure;
     - ``energy_fine``: the same polyline priced with five Gauss-Legendre points a segment, and
       ``discretisation_error``: its relative difference from ``energy``;
+    - ``rounding_error``: what rounding the nodes to the dtype adds to the energy, an estimate,
+      relative. Above 1 % (end-points almost equal, or far from the origin) the solve is not
+      successful: with ``num_segments=1`` the chord has no such error;
     - ``speed_defect``: largest relative deviation of a segment's length from the mean;
     - ``lower_bound``: the chord in the graph of the log-density,
       ``sqrt(b |x1 - x0|^2 + sum lam (f(x1) - f(x0))^2)``; no path is shorter if s is a gradient.
@@ -204,6 +208,10 @@ def _solve(
     xs, taus = path(inner, ends), problem.taus(xs)
     fine, extra = _fine_figures(held(problem), held(xs))
     safe = jnp.where(energy > 0, energy, 1.0)
+    rounding = extra.pop("rounded_energy") / safe
+    result = RESULTS.where(
+        (result == RESULTS.successful) & (rounding > _ROUNDED), RESULTS.too_near, result
+    )
     discretisation_error = jnp.abs(fine - energy) / safe
     result = RESULTS.where(
         (result == RESULTS.successful) & ~(discretisation_error <= discretisation_tolerance),
@@ -224,6 +232,7 @@ def _solve(
         "decrement": output.decrement,
         "energy_fine": fine,
         "discretisation_error": discretisation_error,
+        "rounding_error": rounding,
         "speed_defect": defect,
         **extra,
     }
@@ -232,6 +241,7 @@ def _solve(
     limits = {
         "num_steps": jnp.asarray(max_steps),
         "discretisation_error": jnp.asarray(discretisation_tolerance, xs.dtype),
+        "rounding_error": jnp.asarray(_ROUNDED, xs.dtype),
         **output.limits,
     }
     curve = Polyline(held(problem.mesh(xs)), xs)
@@ -259,10 +269,21 @@ def fine_energies(problem: TwoPointProblem, xs) -> Array:
     """The energy of each segment by five Gauss-Legendre points, shape (N,)."""
     points, quadrature = gauss_points(xs, _FINE_ORDER)
     deltas = jnp.repeat(xs[1:] - xs[:-1], _FINE_ORDER, axis=0)
-    inner = problem.rule.map(
-        lambda x, d: problem.metric.inner(x, d, d, problem.args), points, deltas
-    )
+    inner = _squares(problem, points, deltas)
     return matmul(inner.reshape(len(xs) - 1, -1), quadrature) / (2 * problem.taus(xs))
+
+
+def _squares(problem: TwoPointProblem, points, vectors) -> Array:
+    """``<v, v>_g`` of each vector at its point."""
+    one = lambda x, v: problem.metric.inner(x, v, v, problem.args)  # noqa: E731
+    return problem.rule.map(one, points, vectors)
+
+
+def _variances(xs) -> Array:
+    """Of the steps between neighbours, as the rounding of the interior nodes makes them: (N, D)."""
+    spread = (jnp.finfo(xs.dtype).eps * xs.reshape(len(xs), -1)) ** 2 / 20
+    spread = spread.at[0].set(0.0).at[-1].set(0.0)
+    return spread[1:] + spread[:-1]
 
 
 def _fine_figures(problem: TwoPointProblem, xs) -> tuple[Array, dict[str, Any]]:
@@ -271,16 +292,28 @@ def _fine_figures(problem: TwoPointProblem, xs) -> tuple[Array, dict[str, Any]]:
     n = len(xs) - 1
     points, quadrature = gauss_points(xs, _FINE_ORDER)
     deltas, taus = (xs[1:] - xs[:-1]).reshape(n, -1), problem.taus(xs)
+    variances = _variances(xs)
     if not isinstance(metric, AbstractLowRankMetric):
         nan = jnp.full((), jnp.nan, xs.dtype)
-        extra = {"lower_bound": nan, "path_dependence": nan}
-        return jnp.sum(fine_energies(problem, xs)), {**extra, "score_evaluations": n * _FINE_ORDER}
+        # A generic vector in the middle tells what rounding costs; after the path, so that the
+        # metric stands in the program once.
+        generic = jax.random.rademacher(jax.random.key(0), xs.shape[1:], xs.dtype)[None]
+        points = jnp.concatenate([points, xs[n // 2][None]])
+        vectors = jnp.concatenate([jnp.repeat(xs[1:] - xs[:-1], _FINE_ORDER, axis=0), generic])
+        inner = _squares(problem, points, vectors)
+        rounded = inner[-1] * jnp.sum(variances / taus[:, None]) / (2 * xs[0].size)
+        extra = {"lower_bound": nan, "path_dependence": nan, "rounded_energy": rounded}
+        fine = jnp.sum(matmul(inner[:-1].reshape(n, -1), quadrature) / (2 * taus))
+        return fine, {**extra, "score_evaluations": n * _FINE_ORDER + 1}
 
     def rates(score):
-        """s . Delta at the fine points of the path and of the straight line."""
+        """s . Delta at the fine points of the path and of the straight line; what rounding adds to
+        its square on average.
+        """
         size = rule.batch_size or n * _FINE_ORDER
         s = map_points(lambda x: score(x, args), points, batch_size=size, devices=rule.devices)
-        return einsum("nqd,nd->nq", s.reshape(2 * n, _FINE_ORDER, -1), both)
+        s = s.reshape(2 * n, _FINE_ORDER, -1)
+        return einsum("nqd,nd->nq", s, both), einsum("nqd,nd->nq", s[:n] ** 2, variances)
 
     # The straight line after the path, so that the score stands in the program once.
     line = straight_line(xs[0], xs[-1], n)
@@ -290,7 +323,8 @@ def _fine_figures(problem: TwoPointProblem, xs) -> tuple[Array, dict[str, Any]]:
     def of_score(weight, score, _):
         """What it adds to the fine energy and to the squared bound, and its path dependence."""
         weight = weight.astype(xs.dtype)
-        along, across = jnp.split(rates(score), 2)
+        changes, rounded = rates(score)
+        along, across = jnp.split(changes, 2)
         by_path = jnp.sum(matmul(along, quadrature))
         by_line = jnp.sum(matmul(across, quadrature))
         larger = jnp.maximum(*(jnp.sum(matmul(jnp.abs(r), quadrature)) for r in (along, across)))
@@ -298,19 +332,21 @@ def _fine_figures(problem: TwoPointProblem, xs) -> tuple[Array, dict[str, Any]]:
         change = jnp.minimum(jnp.abs(by_path), jnp.abs(by_line))
         if hasattr(score, "log_density"):
             change = score.log_density(xs[-1], args) - score.log_density(xs[0], args)
-        return weight * jnp.sum(matmul(along**2, quadrature) / taus), weight * change**2, gap
+        square, rounded = (jnp.sum(matmul(a, quadrature) / taus) for a in (along**2, rounded))
+        return weight * square, weight * change**2, gap, weight * rounded
 
     terms = metric.terms()
     base = jnp.asarray(terms.base, xs.dtype)
     fine = base * jnp.sum(deltas**2 / taus[:, None])
     bound = base * jnp.sum((xs[-1] - xs[0]) ** 2)
-    dependence = jnp.zeros((), xs.dtype)
+    dependence, rounded = jnp.zeros((), xs.dtype), base * jnp.sum(variances / taus[:, None])
     parts = terms.each(of_score)
     if parts is not None:
         fine, bound = fine + jnp.sum(parts[0]), bound + jnp.sum(parts[1])
-        dependence = jnp.max(parts[2])
+        dependence, rounded = jnp.max(parts[2]), rounded + jnp.sum(parts[3])
     evaluations = len(terms.scores) * 2 * n * _FINE_ORDER
     extra = {"lower_bound": jnp.sqrt(bound), "path_dependence": dependence}
+    extra["rounded_energy"] = rounded / 2
     return fine / 2, {**extra, "score_evaluations": evaluations}
 
 

@@ -1,5 +1,6 @@
 """The exponential and logarithmic maps: invariants, each other, and Clairaut's relation."""
 
+import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -8,6 +9,7 @@ import pytest
 
 import geojax
 from geojax import RESULTS
+from geojax.geodesics._shot import differentiated
 from tests.geodesics.problems import clairaut_length, climb, metric, on_circle, shell
 from tests.metrics.fields import whirl
 
@@ -151,3 +153,92 @@ def test_the_dense_output_is_not_kept_where_it_would_fill_the_memory():
     big = geojax.SteinScoreMetric(lambda x, args: -x)
     shot = eqx.filter_eval_shape(geojax.exponential_map, big, jnp.ones(5000), jnp.ones(5000))
     assert max(leaf.size for leaf in jax.tree.leaves(shot)) == 33 * 5000
+
+
+def closed(radius, x, v):
+    return geojax.metrics.StereographicSphere(radius).exponential_map(x, v)
+
+
+def test_derivatives_are_those_of_the_closed_form():
+    """In both modes, and by the metric's number."""
+    inputs = jnp.asarray(1.3), jnp.asarray([0.3, 0.1]), jnp.asarray([0.63, -0.99])
+
+    def end(adjoint):
+        def end(radius, x, v):
+            sphere = geojax.metrics.StereographicSphere(radius)
+            options = {"num_segments": 1, "dense": False, "adjoint": adjoint}
+            return geojax.exponential_map(sphere, x, v, throw=False, **options).curve.xs[-1]
+
+        return end
+
+    by_all = (0, 1, 2)
+    exact = jax.jacfwd(closed, by_all)(*inputs)
+    forward = jax.jit(jax.jacfwd(end(diffrax.ForwardMode()), by_all))(*inputs)
+    reverse = jax.jit(jax.jacrev(end(None), by_all))(*inputs)
+    for got, other, expected in zip(forward, reverse, exact, strict=True):
+        np.testing.assert_allclose(got, expected, atol=1e-6)
+        np.testing.assert_allclose(other, got, atol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_unit_of_the_data_does_not_matter(dtype):
+    """Nor does the origin: what counts is the motion."""
+    tol = 1e-4 if dtype == "float32" else 1e-7
+    x, v = jnp.asarray([0.3, 0.1], dtype), jnp.asarray([0.63, -0.99], dtype)
+    for unit in (1e-6, 1e-3, 1e6):
+        unit = jnp.asarray(unit, dtype)
+        sphere = geojax.metrics.StereographicSphere(unit)
+        shot = geojax.exponential_map(sphere, unit * x, unit * v, num_segments=2, throw=False)
+        assert shot.result == RESULTS.successful
+        exact = closed(unit, unit * x, unit * v)
+        np.testing.assert_allclose(shot.curve.xs[-1] / unit, exact / unit, atol=tol)
+        middle = closed(unit, unit * x, unit * v / 2)
+        np.testing.assert_allclose(shot.curve.evaluate(0.5) / unit, middle / unit, atol=tol)
+
+
+def test_log_has_the_derivatives_of_the_closed_form():
+    """By the implicit function theorem, at a velocity that is known; both modes, under vmap."""
+
+    def log(radius, x, y):
+        sphere = geojax.metrics.StereographicSphere(radius)
+        velocity = jax.lax.stop_gradient(sphere.log_map(x, y))
+        return differentiated(velocity, sphere, x, y, None, 1e-8)
+
+    exact = lambda *a: geojax.metrics.StereographicSphere(a[0]).log_map(*a[1:])  # noqa: E731
+    inputs = jnp.asarray(1.3), jnp.asarray([0.3, 0.1]), jnp.asarray([0.9, -0.7])
+    by_all = (0, 1, 2)
+    expected = jax.jacrev(exact, by_all)(*inputs)
+    both = jax.jit(lambda *a: (jax.jacfwd(log, by_all)(*a), jax.jacrev(log, by_all)(*a)))
+    for found in both(*inputs):
+        for got, true in zip(found, expected, strict=True):
+            np.testing.assert_allclose(got, true, atol=1e-6)
+    with pytest.raises(ValueError, match="first derivatives only"):
+        jax.hessian(lambda y: log(*inputs[:2], y)[0])(inputs[2])
+
+
+@pytest.mark.slow
+def test_log_map_differentiates_as_it_varies():
+    """By every number, against differences; and exp after log is the identity to first order."""
+    inputs = jnp.asarray([2.0, 0.5, 1.0, *on_circle(2, 0), *on_circle(1.8, 1.2)])
+
+    def log(inputs):
+        stein = metric_of(*inputs[:3])
+        return geojax.log_map(stein, inputs[3:5], inputs[5:], rtol=1e-8, throw=False)
+
+    found = jax.jit(jax.jacrev(log))(inputs)
+    value, step = jax.jit(log), 1e-4
+    for i in range(len(inputs)):
+        ahead, behind = (value(inputs.at[i].add(s)) for s in (step, -step))
+        np.testing.assert_allclose(found[:, i], (ahead - behind) / (2 * step), atol=2e-4)
+
+    def there(y):
+        stein = metric_of(*inputs[:3])
+        velocity = geojax.log_map(stein, inputs[3:5], y, throw=False)
+        forward = {"adjoint": diffrax.ForwardMode(), "num_segments": 1}
+        return geojax.exponential_map(stein, inputs[3:5], velocity, **forward).curve.xs[-1]
+
+    np.testing.assert_allclose(jax.jit(jax.jacfwd(there))(inputs[5:]), np.eye(2), atol=1e-5)
+
+
+def metric_of(radius, width, lam):
+    return geojax.SteinScoreMetric(geojax.Shell(radius, width), lam)

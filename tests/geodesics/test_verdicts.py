@@ -1,5 +1,6 @@
 """Every way in which a solve can fail has its verdict."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -62,3 +63,31 @@ def test_energy_drift():
     strict = geojax.exponential_map(stiff, A, 3 * B, drift_tolerance=1e-12, throw=False)
     assert strict.result == RESULTS.energy_drift
     assert geojax.exponential_map(stiff, A, 3 * B).result == RESULTS.successful
+
+
+def test_nodes_that_rounding_moves_are_told():
+    """Float32 points so near that the nodes between them are no more than rounded: the distance is
+    right or NaN, and the chord, which has no such nodes, is right.
+    """
+    x = jax.random.uniform(jax.random.key(0), (784,), jnp.float32, minval=-1)
+    d = jax.random.normal(jax.random.key(1), (784,), jnp.float32)
+    stein = geojax.SteinScoreMetric(lambda x, args: -x, lam=1.0)
+    conformal = geojax.ScoreNormMetric(lambda x, args: -x, lam=jnp.asarray(0.1))
+    for size in (1e-1, 1e-6):
+        y = x + jnp.float32(size) * d / jnp.linalg.norm(d)
+        wide, end = np.asarray(x, np.float64), np.asarray(y, np.float64)
+        delta, middle = end - wide, (end + wide) / 2
+        exact = {
+            stein: np.sqrt(delta @ delta + (middle @ delta) ** 2),
+            conformal: np.sqrt((1 + 0.1 * middle @ middle) * (delta @ delta)),
+        }
+        for metric, right in exact.items():
+            solution = geojax.geodesic(metric, x, y, throw=False, certify=False)
+            if size == 1e-6:
+                assert solution.result == RESULTS.too_near
+            else:
+                assert solution.result == RESULTS.successful
+                assert float(solution.length) == pytest.approx(right, rel=0.02)
+            chord = geojax.geodesic(metric, x, y, num_segments=1, throw=False)
+            assert chord.result == RESULTS.successful
+            assert float(chord.length) == pytest.approx(right, rel=0.02)

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 
 from .._arrays import Numbers, as_floating, takes_arrays
 from .._functions import explained_derivatives
+from .._linalg import safe_sqrt
 from .._options import check_option
 from .._verdicts import AbstractSolution, Verdicts, or_raise
 from ..geodesics import RESULTS, GeodesicSolution, Polyline
@@ -197,7 +198,7 @@ def _transport(metric, curve, ts, v0, args, method, drift_tolerance) -> Transpor
     vectors, result, stats = method.carry(metric, curve, ts, v0, args)
     xs = jax.vmap(curve.evaluate)(ts)
     squared = jax.vmap(lambda x, v: metric.inner(x, v, v, args))(xs, vectors)
-    norms = jnp.sqrt(squared)
+    norms = safe_sqrt(squared)
     drift = jnp.max(jnp.abs(norms - norms[0])) / jnp.where(norms[0] > 0, norms[0], 1.0)
     kept = drift <= drift_tolerance
     result = RESULTS.where((result == RESULTS.successful) & ~kept, RESULTS.transport_drift, result)

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from .._arrays import Numbers, as_floating
-from .._linalg import matmul
+from .._linalg import matmul, norm
 from .._numbers import known, scalar
 from ._base import AbstractDensity
 from ._bessel import bessel_ratio, log_scaled_bessel
@@ -149,14 +149,14 @@ class Shell(eqx.Module):
     def __call__(self, x: Numbers, args: Any = None) -> Float[Array, "*shape"]:
         x = as_floating("x", x)
         inside = _projected(x, self.dim, self.embedding)
-        r, radius = _norm(inside), self.radius.astype(x.dtype)
+        r, radius = norm(inside), self.radius.astype(x.dtype)
         nearest = jnp.where(r > 0, radius / jnp.where(r > 0, r, 1), 1) * inside
         return (nearest - x) / self.width.astype(x.dtype) ** 2
 
     def log_density(self, x: Numbers, args: Any = None) -> Float[Array, ""]:
         x = as_floating("x", x)
         inside = _projected(x, self.dim, self.embedding)
-        gap = _norm(inside) - self.radius.astype(x.dtype)
+        gap = norm(inside) - self.radius.astype(x.dtype)
         square = gap**2 + jnp.sum((x - inside) ** 2)
         return -square / (2 * self.width.astype(x.dtype) ** 2)
 
@@ -184,12 +184,6 @@ def _projected(x: Array, dim: int, embedding: Array | None) -> Array:
     embedding = embedding.astype(x.dtype)
     coordinates = matmul(embedding, x.ravel())
     return matmul(coordinates, embedding).reshape(x.shape)
-
-
-def _norm(x: Array) -> Array:
-    """|x|, with the derivative zero at zero."""
-    square = jnp.sum(x**2)
-    return jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1)), 0)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))

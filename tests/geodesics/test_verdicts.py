@@ -77,11 +77,11 @@ def test_nodes_that_rounding_moves_are_told():
         y = x + jnp.float32(size) * d / jnp.linalg.norm(d)
         wide, end = np.asarray(x, np.float64), np.asarray(y, np.float64)
         delta, middle = end - wide, (end + wide) / 2
-        exact = {
-            stein: np.sqrt(delta @ delta + (middle @ delta) ** 2),
-            conformal: np.sqrt((1 + 0.1 * middle @ middle) * (delta @ delta)),
-        }
-        for metric, right in exact.items():
+        exact = (
+            (stein, np.sqrt(delta @ delta + (middle @ delta) ** 2)),
+            (conformal, np.sqrt((1 + 0.1 * middle @ middle) * (delta @ delta))),
+        )
+        for metric, right in exact:
             solution = geojax.geodesic(metric, x, y, throw=False, certify=False)
             if size == 1e-6:
                 assert solution.result == RESULTS.too_near

@@ -14,9 +14,11 @@ from PIL import Image
 
 import geojax
 from geojax.cli import _defaults as defaults
+from geojax.cli._labels import BetweenLabels
 from geojax.cli._run import make_rule, make_solver
 from geojax.cli._session import Session
 from geojax.cli._settings import Rule, Solver
+from geojax.scores import DataPrediction
 
 from .conftest import QUICK
 
@@ -228,6 +230,32 @@ def test_extrapolate_with_inversion(geojax_command, checkpoint, pictures, tmp_pa
     assert metrics["extension"]["steps"] > 0
     frames = tmp_path / "out" / "frames" / "geodesic"
     assert sorted(path.name for path in frames.iterdir())[-1] == "frame_1.2500.png"
+
+
+@pytest.mark.slow
+def test_the_class_may_change_on_the_way(geojax_command, checkpoint, pictures, tmp_path):
+    """A is a 2 and B a 7: at either end the score is that of its class."""
+    command = ["interpolate", *pictures, "--model", checkpoint, *QUICK, "--force", "--out"]
+    labels = ["--label-a", "2", "--label-b", "7"]
+    result = geojax_command(*command, tmp_path / "out", *labels)
+    assert result.exit_code == 0, result.output
+    metrics = metrics_of(tmp_path / "out")
+    assert (metrics["settings"]["label_a"], metrics["settings"]["label_b"]) == (2, 7)
+    assert list(metrics["methods"]) == METHODS
+    half = geojax_command(*command, tmp_path / "half", "--label-a", "2")
+    assert half.exit_code == 2 and "give --label for both images, or" in half.stderr
+
+
+def test_the_score_between_two_classes():
+    score = DataPrediction(lambda x, t, label: x * label.astype(x.dtype), geojax.VE(0.1, 1.0))
+    between = BetweenLabels(score, (2, 7))
+    x = jnp.array([0.3, -0.5])
+    for share, label in ((0.0, 2), (1.0, 7)):
+        at_end = between(x, jnp.asarray(0.5), jnp.asarray(share))
+        np.testing.assert_allclose(at_end, score(x, jnp.asarray(0.5), jnp.asarray(label)))
+    middle = between(x, jnp.asarray(0.5), jnp.asarray(0.5))
+    ends = [score(x, jnp.asarray(0.5), jnp.asarray(label)) for label in (2, 7)]
+    np.testing.assert_allclose(middle, (ends[0] + ends[1]) / 2)
 
 
 def test_every_solver_and_rule_can_be_named():

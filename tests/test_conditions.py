@@ -19,7 +19,7 @@ from tests.source import MODULES, tree_of
 
 def test_annotations_are_checked():
     with pytest.raises(jaxtyping.TypeCheckError):
-        VPLinear().add_noise(jnp.ones(3), jnp.ones(4), 0.5)
+        VPLinear().noise_to_signal(jnp.ones(3))  # a time is a scalar
 
 
 def test_an_int_will_do_for_a_float():

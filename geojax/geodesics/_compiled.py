@@ -29,7 +29,7 @@ def compile_geodesic(
     ts: Numbers | None = None,
     rule: AbstractRule | None = None,
     max_steps: int = 200,
-    discretisation_tolerance: float = DISCRETISATION_TOLERANCE,
+    discretisation_tolerance: Numbers = DISCRETISATION_TOLERANCE,
     certify: bool = True,
 ) -> Callable[..., GeodesicSolution]:
     """`geodesic` between any two points like ``x``, compiled now and not when it is first called.

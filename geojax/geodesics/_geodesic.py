@@ -44,7 +44,7 @@ def geodesic(
     ts: Numbers | None = None,
     rule: AbstractRule | None = None,
     max_steps: int = 200,
-    discretisation_tolerance: float = DISCRETISATION_TOLERANCE,
+    discretisation_tolerance: Numbers = DISCRETISATION_TOLERANCE,
     certify: bool = True,
     throw: bool = True,
     progress_meter: diffrax.AbstractProgressMeter | None = None,

@@ -78,7 +78,7 @@ def robust_geodesic(
     max_segments: int = 512,
     rule: AbstractRule | None = None,
     max_steps: int = 200,
-    discretisation_tolerance: float = DISCRETISATION_TOLERANCE,
+    discretisation_tolerance: Numbers = DISCRETISATION_TOLERANCE,
     throw: bool = True,
     callback: Callable[[str, GeodesicSolution], None] | None = None,
 ) -> GeodesicSolution:

@@ -99,7 +99,7 @@ class GeodesicInterpolator(AbstractInterpolator):
     num_segments: int = eqx.field(static=True, default=32)
     rule: AbstractRule | None = None
     max_steps: int = 200
-    discretisation_tolerance: float = DISCRETISATION_TOLERANCE
+    discretisation_tolerance: Numbers = DISCRETISATION_TOLERANCE
     certify: bool = eqx.field(static=True, default=True)
     progress_meter: diffrax.AbstractProgressMeter | None = None
     extension_rtol: float | None = None

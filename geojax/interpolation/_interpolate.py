@@ -76,7 +76,7 @@ def interpolate(
     num_segments: int = 32,
     rule: AbstractRule | None = None,
     max_steps: int = 200,
-    discretisation_tolerance: float = DISCRETISATION_TOLERANCE,
+    discretisation_tolerance: Numbers = DISCRETISATION_TOLERANCE,
     throw: bool = True,
 ) -> ImagePath:
     """Images along the geodesic between two images, in the geometry of a diffusion model.

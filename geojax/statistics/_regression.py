@@ -92,7 +92,7 @@ def geodesic_regression(
     batch_size: int = 16,
     rule: AbstractRule | None = None,
     max_steps: int = 200,
-    discretisation_tolerance: float = DISCRETISATION_TOLERANCE,
+    discretisation_tolerance: Numbers = DISCRETISATION_TOLERANCE,
     certify: bool = True,
     devices: Mesh | None = None,
     throw: bool = True,

@@ -3,6 +3,7 @@
 So no weights are committed: `make_golden.py` gives torch the same tensors.
 """
 
+import functools
 import json
 import zlib
 from pathlib import Path
@@ -83,7 +84,12 @@ def tensor(name: str, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def tensors(style: str) -> dict[str, dict[str, np.ndarray]]:
-    """All tensors of a checkpoint, by component and current name."""
+    """All tensors of a checkpoint, by component and current name; the dictionaries are new."""
+    return {part: dict(arrays) for part, arrays in _tensors(style).items()}
+
+
+@functools.cache
+def _tensors(style: str) -> dict[str, dict[str, np.ndarray]]:
     networks = {"unet": UNet, "vae": Autoencoder, "text_encoder": TextEncoder}
     return {
         part: {

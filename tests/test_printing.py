@@ -67,6 +67,7 @@ def fits():
     }
 
 
+@pytest.mark.slow
 def test_curvature_and_statistics():
     for name, found in fits().items():
         text = str(found)

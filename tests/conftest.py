@@ -25,7 +25,7 @@ def data_file():
 
 @pytest.fixture
 def as_users_run():
-    """Without the run-time type checker of the tests, which would speak before a function's own."""
+    """Without the run-time type checker of the tests, which would raise first."""
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)

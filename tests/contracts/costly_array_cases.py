@@ -38,6 +38,10 @@ from .array_cases import (
 )
 
 
+def nodes(solution):
+    return solution.curve.xs
+
+
 @functools.cache
 def small_unet():
     return models.ImageUNet(widths=(8,), num_middle=1, patch=2, key=KEY)
@@ -81,6 +85,7 @@ def fits():
 
 LATENT = np.arange(256).reshape(4, 8, 8) % 3
 TWO = {"num_segments": 2}
+ONE_DATUM = geojax.Empirical([[1.0, 2.0]])  # whose noise is known: the loss is 0
 PAIR = {"x0": A, "x1": B}
 
 COSTLY: dict[str, list[Case]] = {
@@ -149,16 +154,20 @@ COSTLY: dict[str, list[Case]] = {
         case(lambda x: scores.counted_probability_flow(MIXTURE, x, 0.5, 0.1), x=A)
     ],
     "probability_flow": [case(lambda x: scores.probability_flow(MIXTURE, x, 0.5, 0.1), x=A)],
-    "batch_loss": [case(lambda x0: scores.batch_loss(MIXTURE, x0, None, key=KEY), x0=POINTS)],
+    "batch_loss": [
+        case(lambda x0: scores.batch_loss(ONE_DATUM, x0, None, key=KEY), x0=[[1.0, 2.0]])
+    ],
     "geodesic": [
-        case(lambda x0, x1: geojax.geodesic(FLAT, x0, x1, **TWO), **PAIR),
-        case(lambda init: geojax.geodesic(FLAT, A, B, init=init, **TWO), init=[A, V, B]),
-        case(lambda ts: geojax.geodesic(FLAT, A, B, ts=ts, num_segments=1), ts=TS),
+        case(lambda x0, x1: nodes(geojax.geodesic(FLAT, x0, x1, **TWO)), **PAIR),
+        case(lambda init: nodes(geojax.geodesic(FLAT, A, B, init=init, **TWO)), init=[A, V, B]),
+        case(lambda ts: nodes(geojax.geodesic(FLAT, A, B, ts=ts, num_segments=1)), ts=TS),
     ],
     "watched_geodesic": [
         case(
-            lambda x0, x1, init: geodesics.watched_geodesic(
-                FLAT, x0, x1, init=init, num_segments=2, on_step=lambda progress: None
+            lambda x0, x1, init: nodes(
+                geodesics.watched_geodesic(
+                    FLAT, x0, x1, init=init, num_segments=2, on_step=lambda progress: None
+                )
             ),
             init=[A, V, B],
             **PAIR,
@@ -166,27 +175,35 @@ COSTLY: dict[str, list[Case]] = {
     ],
     "distance": [case(lambda x0, x1: geojax.distance(FLAT, x0, x1, **TWO), **PAIR)],
     "log_map": [case(lambda x0, x1: geojax.log_map(FLAT, x0, x1, **TWO), **PAIR)],
-    "exponential_map": [case(lambda x0, v0: geojax.exponential_map(FLAT, x0, v0), x0=A, v0=V)],
+    "exponential_map": [
+        case(lambda x0, v0: nodes(geojax.exponential_map(FLAT, x0, v0)), x0=A, v0=V)
+    ],
     "geodesic_batch": [
-        case(lambda x0, x1: geojax.geodesic_batch(FLAT, x0, x1, **TWO), x0=A, x1=POINTS),
+        case(lambda x0, x1: nodes(geojax.geodesic_batch(FLAT, x0, x1, **TWO)), x0=A, x1=POINTS),
         case(
-            lambda init: geojax.geodesic_batch(FLAT, [A], [B], init=init, **TWO), init=[[A, V, B]]
+            lambda init: nodes(geojax.geodesic_batch(FLAT, [A], [B], init=init, **TWO)),
+            init=[[A, V, B]],
         ),
     ],
     "robust_geodesic": [
         case(
-            lambda x0, x1, samples: geojax.robust_geodesic(
-                FLAT, x0, x1, samples=samples, neighbours=1, **TWO
+            lambda x0, x1, samples: nodes(
+                geojax.robust_geodesic(FLAT, x0, x1, samples=samples, neighbours=1, **TWO)
             ),
             samples=POINTS,
             **PAIR,
         ),
-        case(lambda starts: geojax.robust_geodesic(FLAT, A, B, starts=[starts]), starts=[A, V, B]),
+        case(
+            lambda starts: nodes(geojax.robust_geodesic(FLAT, A, B, starts=[starts], **TWO)),
+            starts=[A, V, B],
+        ),
     ],
-    "compile_geodesic": [case(lambda x: geojax.compile_geodesic(FLAT, x, **TWO)(x, x), x=A)],
+    "compile_geodesic": [case(lambda x: nodes(geojax.compile_geodesic(FLAT, x, **TWO)(x, x)), x=A)],
     "jacobi_field": [
         case(
-            lambda x0, v0, field, derivative: geojax.jacobi_field(FLAT, x0, v0, field, derivative),
+            lambda x0, v0, field, derivative: (
+                geojax.jacobi_field(FLAT, x0, v0, field, derivative).fields
+            ),
             x0=A,
             v0=V,
             field=W,
@@ -216,8 +233,8 @@ COSTLY: dict[str, list[Case]] = {
     ],
     "frechet_mean": [
         case(
-            lambda points, weights, init: geojax.frechet_mean(
-                FLAT, points, weights, init=init, **TWO
+            lambda points, weights, init: (
+                geojax.frechet_mean(FLAT, points, weights, init=init, **TWO).point
             ),
             points=POINTS,
             weights=[1.0, 2.0, 1.0, 1.0],
@@ -226,7 +243,9 @@ COSTLY: dict[str, list[Case]] = {
     ],
     "principal_geodesics": [
         case(
-            lambda points, weights: geojax.principal_geodesics(FLAT, points, 1, weights, **TWO),
+            lambda points, weights: (
+                geojax.principal_geodesics(FLAT, points, 1, weights, **TWO).variances
+            ),
             points=POINTS,
             weights=[1.0, 2.0, 1.0, 1.0],
         )
@@ -245,7 +264,7 @@ COSTLY: dict[str, list[Case]] = {
     "GeodesicRegression": [case(lambda times: fits()[1].predict(times), times=TS)],
     "pairwise_distances": [
         case(
-            lambda points, others: geojax.pairwise_distances(FLAT, points, others, **TWO),
+            lambda points, others: geojax.pairwise_distances(FLAT, points, others, **TWO).distances,
             points=POINTS[:2],
             others=POINTS[2:],
         )

@@ -303,7 +303,7 @@ def _collected(score, levels, pairs, names, rows) -> Inspection:
     ts = np.asarray(levels)
     dimension = jax.tree.map(lambda *parts: jnp.concatenate(parts), *dimensions)
     lams = np.stack(tried).astype(np.float64)
-    ratios = np.asarray(score.schedule.sigma(ts) / score.schedule.alpha(ts))
+    ratios = np.asarray(jax.vmap(score.schedule.noise_to_signal)(jnp.asarray(ts)))
     figures = (ts, lams, deviation, verdicts, asymmetry, np.stack(contrast), curvature)
     findings, recommendation = recommend(*figures)
     return Inspection(

@@ -9,6 +9,14 @@ import pytest
 from geojax.cli._interrupt import Interruption
 
 
+@pytest.fixture(autouse=True)
+def _python_handles_it():
+    """Also where the tests run in the background, and the shell has the signal ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def interrupt():
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(0.05)

@@ -122,6 +122,7 @@ def test_compiled_programs_are_kept_in_the_users_cache(monkeypatch):
     assert changed["jax_enable_x64"] is True
 
 
+@pytest.mark.slow
 def test_a_second_process_finds_the_programs_of_the_first(
     geojax_command, checkpoint, monkeypatch, tmp_path
 ):

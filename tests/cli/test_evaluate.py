@@ -52,6 +52,7 @@ def no_weights(monkeypatch):
     monkeypatch.setattr("pooch.os_cache", lambda name: "nowhere")
 
 
+@pytest.mark.slow
 def test_frames_against_a_truth_and_a_set(geojax_command, tmp_path, monkeypatch):
     monkeypatch.setattr(LPIPS, "load", lambda *_: LPIPS(root_mean_square, "squeeze"))
     frames = write(tmp_path / "frames", fade(12))  # frame_10 comes after frame_9
@@ -90,6 +91,7 @@ def test_frames_against_a_truth_and_a_set(geojax_command, tmp_path, monkeypatch)
         assert min(image.size) > 400
 
 
+@pytest.mark.slow
 def test_a_result_of_interpolate_and_missing_weights(geojax_command, tmp_path, no_weights):
     """Every method beside the others, from the result, from its frames, or one alone. The given
     pictures a.png and b.png are no frames.

@@ -19,6 +19,7 @@ def without_seconds(content):
     return {name: value for name, value in content.items() if name != "seconds"}
 
 
+@pytest.mark.slow
 def test_without_images_it_draws_some_and_again_the_same(geojax_command, checkpoint, tmp_path):
     command = ["inspect", "--model", checkpoint, *QUICK, "--count", "3", "--out"]
     result = geojax_command(*command, tmp_path / "one")

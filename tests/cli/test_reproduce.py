@@ -18,6 +18,7 @@ def _closed_forms_only(monkeypatch):
     monkeypatch.setattr(SyntheticPlan, "quick", classmethod(lambda cls: PLAN))
 
 
+@pytest.mark.slow
 def test_it_writes_its_tables_and_says_where():
     done = CliRunner().invoke(app, ["reproduce", "synthetic", "--quick", "--out", "results"])
     assert done.exit_code == 0, done.output
@@ -83,6 +84,7 @@ def test_a_chunk_that_cannot_be():
         assert "--chunk must be at least 1" in done.output
 
 
+@pytest.mark.slow
 def test_a_number_of_pairs():
     options = ["reproduce", "synthetic", "--quick", "--out", "results", "--pairs"]
     done = CliRunner().invoke(app, [*options, "2"])

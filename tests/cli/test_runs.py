@@ -115,6 +115,7 @@ def test_demo_writes_everything_and_the_same_again(geojax_command, checkpoint, t
         assert file.read_bytes() == other.read_bytes()
 
 
+@pytest.mark.slow
 def test_an_interruption_keeps_the_path_and_it_goes_on(
     geojax_command, checkpoint, pictures, tmp_path, monkeypatch
 ):
@@ -214,6 +215,7 @@ def test_a_failed_solve_writes_what_it_has_and_exits_with_1(
         assert (out / name).is_file()
 
 
+@pytest.mark.slow
 def test_extrapolate_with_inversion(geojax_command, checkpoint, pictures, tmp_path):
     result = geojax_command(
         "extrapolate",

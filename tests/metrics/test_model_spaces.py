@@ -82,7 +82,9 @@ def test_the_exponential_map_meets_it(space):
         np.testing.assert_allclose(x, space.exponential_map(X, t * 2 * V), atol=1e-6)
 
 
-@pytest.mark.parametrize("name, sizes", [("sphere", (12,)), ("ball", (6, 12))])
+@pytest.mark.parametrize(
+    "name, sizes", [("sphere", (12,)), pytest.param("ball", (6, 12), marks=pytest.mark.slow)]
+)
 def test_the_two_point_solver_meets_it_to_second_order(name, sizes):
     space = SPACES[name]
 

@@ -25,6 +25,9 @@ LATE |= {"GeodesicRegression", "PrincipalGeodesics"}
 ROUNDED = 1e-3  # a result of float32
 FLOATS = (np.float32, np.float16, ml_dtypes.bfloat16)
 EVERY = CASES | COSTLY
+# One of each kind for the quick tier: a score, a metric, a curve, an interpolator, measures.
+QUICK = {"GaussianMixture", "Euclidean", "Polyline", "Lerp", "Slerp", "psnr", "ssim", "LPIPS"}
+QUICK |= {"frechet_distance", "neighbour_distances", "FlatTorus", "rotate"}
 
 
 def tiers(slow):
@@ -49,7 +52,7 @@ def check(found: list, wanted: list, tolerance: float):
         np.testing.assert_allclose(leaf, right, rtol=tolerance, atol=tolerance)
 
 
-@tiers(COSTLY)
+@tiers(set(EVERY) - QUICK)
 def test_the_same_numbers_give_the_same_result(name):
     """Whatever they come as: float64 is the reference."""
     for given in EVERY[name]:

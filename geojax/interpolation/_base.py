@@ -4,7 +4,7 @@ import abc
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Integer, Key
+from jaxtyping import Array, Bool, Float, Integer, Key
 
 from .._arrays import ConvertsArrays, takes_arrays
 from .._verdicts import Notice
@@ -25,6 +25,11 @@ class InterpolatedPath(eqx.Module):
     result: RESULTS
     score_evaluations: Integer[Array, ""]
     score_products: Integer[Array, ""] = eqx.field(default_factory=lambda: jnp.asarray(0))
+
+    @property
+    def successful(self) -> Bool[Array, "..."]:
+        """Whether the path was found."""
+        return self.result == RESULTS.successful
 
     @property
     def message(self) -> str:

@@ -8,7 +8,7 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Integer
+from jaxtyping import Array, Bool, Float, Integer
 
 from .._arrays import Numbers, as_floating, takes_arrays
 from ..geodesics import (
@@ -44,6 +44,18 @@ class ExtendedGeodesic(eqx.Module):
             return self.solution.result
         good = self.solution.result == RESULTS.successful
         return RESULTS.where(good, self.extension.result, self.solution.result)
+
+    @property
+    def successful(self) -> Bool[Array, "..."]:
+        """Whether both parts were found."""
+        return self.result == RESULTS.successful
+
+    @property
+    def message(self) -> str:
+        """The verdict in words, with its figures: the geodesic's, or its continuation's."""
+        if self.extension is None or not bool(self.solution.successful):
+            return self.solution.message
+        return self.extension.message
 
     @property
     def cost(self) -> tuple[Integer[Array, ""], Integer[Array, ""]]:

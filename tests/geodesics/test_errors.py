@@ -190,3 +190,12 @@ def test_notices():
     notice = Notice("It is {a}[ of {b:%}].", "Do x[ to {c}].", "Do --x.")
     assert notice.filled({"a": 3, "b": 1.9}).text() == "It is 3 of 190 %. Do x."
     assert notice.filled({"a": 12345, "c": 0.051234}).text() == "It is 12,345. Do x to 0.051."
+
+
+def test_interpolated_paths_and_continued_geodesics_say_how_they_ended():
+    route = geojax.GeodesicInterpolator(FLAT, num_segments=2, throw=False)
+    for end, good in ((B, True), (NAN, False)):
+        path = route.solve(A, end, until=1.5, throw=False)
+        found = route.run(A, end, jnp.array([0.5, 1.0]))
+        assert bool(path.successful) == bool(found.successful) == good
+        assert (path.message == "successful") == (found.message == "successful") == good

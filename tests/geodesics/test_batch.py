@@ -200,7 +200,7 @@ def test_a_failure_is_raised_with_its_remedy():
     "change, message",
     [
         ({"x1": ENDS[:4]}, "x0 and x1 must have one shape"),
-        ({"x0": jnp.zeros((0, 2)), "x1": jnp.zeros((0, 2))}, "at least one lane"),
+        ({"x0": jnp.zeros((0, 2)), "x1": jnp.zeros((0, 2))}, "must not be empty"),
         ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
         ({"num_segments": 0}, "num_segments must be at least 1, got 0"),
         ({"max_steps": -1}, "max_steps must be at least 0, got -1"),

@@ -35,6 +35,7 @@ def test_number_of_parameters():
 
 
 @pytest.mark.parametrize("version, width", [("1.5", 768), ("2.1", 1024)])
+@pytest.mark.slow
 def test_shapes_that_go_through(version, width):
     half = jnp.bfloat16
     latents = jax.ShapeDtypeStruct((4, 64, 40), jnp.float32)

@@ -368,7 +368,7 @@ def test_what_is_no_folder(tmp_path):
         with pytest.raises(ValueError, match="run `hf download owner/name --local-dir FOLDER`"):
             load(address)
     for path in (tmp_path / "missing", "./owner/name", "missing"):
-        with pytest.raises(ValueError, match=r"no folder .* unet, vae.* hf download OWNER/NAME"):
+        with pytest.raises(ValueError, match=r"no folder .* unet, vae.*hf download OWNER/NAME"):
             load(path)
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(ValueError, match=r"the folder of one network.*geojax.models.load"):

@@ -32,6 +32,7 @@ def config(tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_train_writes_resumes_and_shows(geojax_command, digits, config, tmp_path):
     out = tmp_path / "model"
     options = ["train", "--out", out, "--config", config, "--save-every", "2", "--batch-size", "2"]

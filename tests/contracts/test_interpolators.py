@@ -46,7 +46,18 @@ def settings(route):
     return MethodSettings(route, X0.shape, jax.random.key(1), lam=0.5, num_segments=8)
 
 
-@pytest.mark.parametrize("name", INTERPOLATORS)
+# Of each kind one in the quick tier: a formula, a flow, a solve.
+QUICK = {"LERP", "SLERP", "NoiseDiffusion", "density flow", "Stein", "straight line"}
+QUICK |= {"exponential map", "tangent step"}
+
+
+def tiers(names):
+    marks = {True: (), False: pytest.mark.slow}
+    params = [pytest.param(name, marks=marks[name in QUICK]) for name in names]
+    return pytest.mark.parametrize("name", params)
+
+
+@tiers(INTERPOLATORS)
 def test_every_method(name):
     key = jax.random.key(2)
     method = interpolator(name, settings(CLEAN))
@@ -75,7 +86,7 @@ def test_every_method(name):
     assert jnp.all(jnp.isfinite(points))
 
 
-@pytest.mark.parametrize("name", EXTRAPOLATORS)
+@tiers(EXTRAPOLATORS)
 def test_every_extrapolation(name):
     method = interpolator(name, settings(CLEAN))
     ts = jnp.asarray([0.5, 1.0, 1.0 + 1e-6, 1.5])

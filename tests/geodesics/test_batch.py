@@ -45,7 +45,9 @@ def solve_all(solver=None, batch_size=4, **options):
     )
 
 
-@pytest.mark.parametrize("name", SOLVERS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n == "GaussNewton" else pytest.mark.slow) for n in SOLVERS]
+)
 def test_a_batch_is_a_loop_and_a_failed_lane_fails_alone(name):
     solver = SOLVERS[name]
     batch = solve_all(solver)
@@ -71,7 +73,7 @@ def test_a_batch_is_a_loop_and_a_failed_lane_fails_alone(name):
     assert batch[2].result == RESULTS.non_finite
 
 
-@pytest.mark.parametrize("batch_size", [1, 50])
+@pytest.mark.parametrize("batch_size", [1, pytest.param(50, marks=pytest.mark.slow)])
 def test_the_answers_do_not_depend_on_the_batch_size(batch_size):
     batch, expected = solve_all(batch_size=batch_size), solve_all()
     np.testing.assert_array_equal(batch.result == RESULTS.successful, ARGS == 1)
@@ -131,6 +133,7 @@ def test_slow_lanes_do_not_keep_the_others_waiting(batch_size):
         assert run(lambda: jax.vmap(one)(STARTS, ENDS, args)) == len(needed) * needed.max()
 
 
+@pytest.mark.slow
 def test_inside_a_jit_of_the_user_and_from_one_point():
     """And under a `jax.vmap` of the user, where one queue waits for the other."""
 
@@ -150,6 +153,7 @@ def test_inside_a_jit_of_the_user_and_from_one_point():
     np.testing.assert_allclose(last[1], alone.curve.xs, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_derivatives_go_through_the_queue():
     """In reverse, as through single solves: the loop itself is not differentiated."""
 

@@ -81,7 +81,12 @@ PROGRAMS = {
 }
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
+QUICK = ("Gauss-Newton", "sums of squares", "batch", "exponential map", "riemann", "transport")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in PROGRAMS]
+)
 def test_nothing_of_size_d_squared_is_made(name):
     points = jnp.ones(SHAPE), jnp.zeros(SHAPE)
     program = jax.make_jaxpr(PROGRAMS[name])(*points).jaxpr

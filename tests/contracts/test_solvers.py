@@ -87,19 +87,22 @@ def agrees(name, metric, points):
     np.testing.assert_array_equal(solution.curve.xs[-1], points[1])
 
 
+def tiers(names, *quick):
+    """Those in ``quick`` for the quick tier, the others for the slow one."""
+    marks = {True: (), False: pytest.mark.slow}
+    return pytest.mark.parametrize(
+        "name", [pytest.param(name, marks=marks[name in quick]) for name in names]
+    )
+
+
 @pytest.mark.parametrize("problem", PROBLEMS)
-@pytest.mark.parametrize("name", SOLVERS)
+@tiers(SOLVERS, *(n for n in SOLVERS if n.startswith("Gauss")), "LBFGS", "Georce", "CoarseToFine")
 def test_every_solver_reaches_the_same_energy(name, problem):
     score, lam, points = PROBLEMS[problem]
     agrees(name, geojax.SteinScoreMetric(score, lam), points)
 
 
-QUICK = ("LBFGS", "LambdaContinuation")
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in SOLVERS]
-)
+@tiers(SOLVERS, "LBFGS")
 def test_every_solver_minimises_a_sum_of_metrics(name):
     first, lam, points = PROBLEMS["ring"]
     second, _, _ = PROBLEMS["two Gaussians"]
@@ -108,6 +111,7 @@ def test_every_solver_minimises_a_sum_of_metrics(name):
 
 
 @pytest.mark.parametrize("problem", PROBLEMS)
+@pytest.mark.slow
 def test_shooting_samples_the_smooth_geodesic(problem):
     """Which the polyline of least energy approximates: the energies differ by O(1 / N^4)."""
     score, lam, points = PROBLEMS[problem]
@@ -133,7 +137,7 @@ def test_the_quadrature_rule_agrees_with_the_graph_rule(problem):
 
 
 @pytest.mark.parametrize("problem", PROBLEMS)
-@pytest.mark.parametrize("name", ["LBFGS", "Adam", "Georce"])
+@tiers(["LBFGS", "Adam", "Georce"], "LBFGS")
 def test_a_dense_metric_gives_what_its_low_rank_form_gives(name, problem):
     score, lam, points = PROBLEMS[problem]
     metric = geojax.SteinScoreMetric(score, lam)

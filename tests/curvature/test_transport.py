@@ -123,6 +123,7 @@ def test_the_velocity_of_a_two_point_solution_arrives():
         parallel_transport(STEIN, failed, v)
 
 
+@pytest.mark.slow
 def test_the_ladder_is_of_second_order(curved):
     metric, solution, w = curved
     exact = parallel_transport(metric, solution, w, method=TransportODE(rtol=1e-11, atol=1e-11))
@@ -135,6 +136,7 @@ def test_the_ladder_is_of_second_order(curved):
     assert np.diff(np.log2(errors)) / 2 < -1.8, errors
 
 
+@pytest.mark.slow
 def test_the_ladder_is_exact_in_symmetric_spaces():
     """With exact geodesics two rungs are enough."""
     for curvature in (1.0, -1.0):
@@ -189,6 +191,7 @@ def test_what_is_refused(curved):
         PoleLadder(rungs=0)
 
 
+@pytest.mark.slow
 def test_single_precision():
     metric = SteinScoreMetric(whirl, jnp.float32(1.0))
     xs = jnp.stack(points((3,), jnp.float32))

@@ -81,6 +81,7 @@ def test_what_is_not_resolved_is_not_successful():
     assert solution.result != RESULTS.successful or off < 0.03
 
 
+@pytest.mark.slow
 def test_many_coordinates_and_batches_have_a_default_too():
     """L-BFGS where the matrices would be many, or large."""
     metric = DenseMetric(lambda x, args: (1 + jnp.sum(x**2)) * jnp.eye(x.size))

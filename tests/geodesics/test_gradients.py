@@ -60,7 +60,10 @@ def differences(function, inputs, step=2e-3):
     return np.stack([along(i) for i in range(len(inputs))], axis=-1)
 
 
-CASES = [(stein, geojax.LogDensityChord()), (combined, geojax.Midpoint())]
+CASES = [
+    (stein, geojax.LogDensityChord()),
+    pytest.param(combined, geojax.Midpoint(), marks=pytest.mark.slow),
+]
 
 
 @pytest.mark.parametrize("make, rule", CASES, ids=["low rank", "sum of squares"])
@@ -85,6 +88,7 @@ def test_reverse_mode_is_the_transpose_of_forward_mode():
         np.testing.assert_allclose(reverse[i], forward(batch[i]), rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_unrolled_differentiation_agrees():
     """The solver's own steps, differentiated one by one."""
 
@@ -106,6 +110,7 @@ def test_unrolled_differentiation_agrees():
     np.testing.assert_allclose(implicit, expected, atol=1e-4 * np.abs(expected).max())
 
 
+@pytest.mark.slow
 def test_second_derivatives_of_the_energy():
     function = jax.jit(jax.grad(lambda inputs: solve(inputs).energy))
     hessian = jax.jit(jax.hessian(lambda inputs: solve(inputs).energy))(INPUTS)
@@ -132,6 +137,7 @@ class Network(eqx.Module):
         return self.mlp(x)
 
 
+@pytest.mark.slow
 def test_networks_get_gradients_by_all_their_parameters():
     """As for metric learning."""
     mlp = eqx.nn.MLP(2, 2, 8, 1, jax.nn.tanh, key=jax.random.key(0))

@@ -91,7 +91,7 @@ def test_uneven_steps_give_the_same_geodesic():
         geojax.geodesic(RING, A, target, num_segments=32, ts=ts[::-1])
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_modes_far_apart_settle(seed):
     """Five modes, lam = 100: the coarse path hides its motion; what comes out does not."""
     modes = Modes(jax.random.normal(jax.random.key(seed), (5, 2)))

@@ -152,6 +152,7 @@ def test_a_score_is_judged_in_words(metric):
                 jax.eval_shape(call, *given)
 
 
+@pytest.mark.slow
 def test_a_score_in_half_precision_is_solved_with():
     """The path is that of the score in full precision, to the digits that it has."""
     options = {"num_segments": 4, "solver": PLAIN, "certify": False, "throw": False}

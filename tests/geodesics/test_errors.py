@@ -64,7 +64,12 @@ FAILING = {
 }
 
 
-@pytest.mark.parametrize("door", FAILING)
+QUICK = ("geodesic", "compile_geodesic", "exponential_map", "k_medoids")
+
+
+@pytest.mark.parametrize(
+    "door", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in FAILING]
+)
 def test_a_failed_solve_is_one_short_exception(door):
     """One type, the solution on it, its message, and no frames but this library's."""
     with pytest.raises(GeodesicError) as caught:
@@ -140,6 +145,7 @@ def test_a_batch_says_which_lanes_failed_and_why():
     np.testing.assert_allclose(batch.evaluate(0.5)[0], (A + B) / 2)
 
 
+@pytest.mark.slow
 def test_large_batches_print_their_failures_in_a_few_lines():
     good = geojax.geodesic_batch(FLAT, A, jnp.stack([B] * 30), num_segments=2)
     marked = jnp.arange(30) == 17

@@ -98,5 +98,5 @@ def _few_programs():
     where it gets none.
     """
     yield
-    if _MAPPINGS.exists() and len(_MAPPINGS.read_bytes().splitlines()) > 20_000:
+    if _MAPPINGS.exists() and len(_MAPPINGS.read_bytes().splitlines()) > 45_000:
         jax.clear_caches()

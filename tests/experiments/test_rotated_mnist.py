@@ -137,6 +137,7 @@ def test_the_figures_and_the_files(tmp_path, monkeypatch):
         assert text in page
 
 
+@pytest.mark.slow
 def test_half_a_turn_counts_whichever_way_round_it_goes(tmp_path):
     """A path that turns the other way is as good: only at 180 degrees."""
     from geojax.experiments._rotated_mnist_measures import path_measures
@@ -199,6 +200,7 @@ def test_distances_of_sets():
     assert set_distances([rows[0][:2]], [0], reference)["kernel"] is None
 
 
+@pytest.mark.slow
 def test_the_errors_of_distances_are_those_of_repetition():
     """Frames of one digit that say the same are one frame, in whatever order the rows come."""
     rng = np.random.default_rng(1)

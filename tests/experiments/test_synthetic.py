@@ -39,6 +39,7 @@ class Stopped(Exception):
     pass
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_gives_the_table_of_one_that_was_not(tmp_path):
     def stop(done, total):
         assert total == 6

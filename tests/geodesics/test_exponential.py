@@ -102,7 +102,7 @@ def test_failures_are_results():
     assert not np.isfinite(stopped.curve.xs[-1]).any()
 
 
-@pytest.mark.parametrize("num_segments", [8, 24])
+@pytest.mark.parametrize("num_segments", [pytest.param(8, marks=pytest.mark.slow), 24])
 def test_exp_undoes_log(num_segments):
     """At any number of segments: the velocity is corrected until the integrated geodesic hits."""
     stein = metric(2, 0.5, 1)
@@ -159,6 +159,7 @@ def closed(radius, x, v):
     return geojax.metrics.StereographicSphere(radius).exponential_map(x, v)
 
 
+@pytest.mark.slow
 def test_derivatives_are_those_of_the_closed_form():
     """In both modes, and by the metric's number."""
     inputs = jnp.asarray(1.3), jnp.asarray([0.3, 0.1]), jnp.asarray([0.63, -0.99])
@@ -196,6 +197,7 @@ def test_the_unit_of_the_data_does_not_matter(dtype):
         np.testing.assert_allclose(shot.curve.evaluate(0.5) / unit, middle / unit, atol=tol)
 
 
+@pytest.mark.slow
 def test_log_has_the_derivatives_of_the_closed_form():
     """By the implicit function theorem, at a velocity that is known; both modes, under vmap."""
 

@@ -6,7 +6,7 @@ formula, second order). For pictures like those that the model was trained on ``
 that trace; for others it is a multiple. Nothing but the model is needed as a reference.
 
 By the bundled model, the largest ratio over the levels: 500 test digits, upright and turned, 0.8
-to 2.2 (99 % below 1.8); 80 digits drawn from it 0.8 to 1.5; 85 photographs and their negatives 2.3
+to 2.2 (99 % below 1.8); 80 digits drawn from it 0.8 to 1.5; 85 photographs and their negatives 2.2
 to 43; digits in black on white 5.5 to 6.3.
 """
 

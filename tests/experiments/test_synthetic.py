@@ -72,7 +72,7 @@ def test_a_run_that_was_stopped_gives_the_table_of_one_that_was_not(tmp_path):
     assert "http" not in page and "density" in page
 
     rows = {(row["kind"], row["method"]): row for row in whole}
-    lerp, density = rows["path", "LERP"], rows["path", "density"]
+    lerp, density = rows["path", "LERP"], rows["path", "density flow"]
     assert density["rmse"] < lerp["rmse"]
     assert lerp["score_evaluations"] == 0 < density["score_evaluations"]
     # A chord over the angle w: its middle is 1 - cos(w / 2) from the circle, its length 2 sin.

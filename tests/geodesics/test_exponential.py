@@ -88,7 +88,7 @@ def test_a_score_that_is_no_gradient_must_not_be_called_one():
 def test_a_careless_integration_drifts_and_says_so():
     loose = {"rtol": 0.3, "atol": 0.3, "drift_tolerance": 1e-4}
     assert shoot(metric(2, 0.25, 1), throw=False, **loose).result == RESULTS.energy_drift
-    with pytest.raises(RuntimeError, match="lower rtol and atol"):
+    with pytest.raises(RuntimeError, match="Lower rtol and atol"):
         shoot(metric(2, 0.25, 1), **loose)
 
 

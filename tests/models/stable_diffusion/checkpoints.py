@@ -84,8 +84,9 @@ def tensor(name: str, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def tensors(style: str) -> dict[str, dict[str, np.ndarray]]:
-    """All tensors of a checkpoint, by component and current name; the dictionaries are new."""
-    return {part: dict(arrays) for part, arrays in _tensors(style).items()}
+    """All tensors of a checkpoint, by component and current name, for the caller to change."""
+    known = _tensors(style).items()
+    return {part: {name: a.copy() for name, a in arrays.items()} for part, arrays in known}
 
 
 @functools.cache

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from .._linalg import dot
 from ..scores import AbstractScore
 
 LEVELS = (0.1, 0.2, 0.4)
@@ -134,7 +135,7 @@ def _denoised(score, points, levels, key, label):
             denoised, change = jax.jvp(
                 lambda z: score.denoised(z, t, label), (alpha * x + sigma * noise,), (probe,)
             )
-            return denoised - x, jnp.vdot(probe, change)
+            return denoised - x, dot(probe, change)
 
         misses, traces = jax.lax.map(one, (noises, probes))
         squares = jnp.sum(misses**2) / len(noises)

@@ -24,6 +24,7 @@ from ._rotated_mnist_tables import RotatedMnistTables, rotated_mnist_tables
 from ._store import RowStore
 
 _SHAPE = (1, 28, 28)
+_DRAWING = 2  # how pairs are drawn; rows of the first way, another digit an angle, are other rows
 
 
 def run_rotated_mnist(

@@ -115,7 +115,7 @@ def robust_geodesic(
     >>> metric = geojax.SteinScoreMetric(ring, lam=10.0)
     >>> a, b = jnp.array([2.0, 0.0]), jnp.array([-2.0, 0.0])
     >>> solution = geojax.robust_geodesic(metric, a, b, num_segments=8)
-    >>> bool(solution.stats["discretisation_error"] < 0.01)
+    >>> print(bool(solution.successful))
     True
     """
     x0, x1 = check_points(metric, x0=x0, x1=x1)

@@ -123,7 +123,7 @@ def test_a_great_circle_the_other_way_round_is_a_saddle():
 
 
 def test_not_finite():
-    assert on_ring(width=jnp.nan).result == RESULTS.non_finite
+    assert on_ring(width=jnp.asarray(jnp.nan)).result == RESULTS.non_finite
 
 
 def test_coincident_points():

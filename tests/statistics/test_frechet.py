@@ -102,10 +102,10 @@ def test_inside_a_jit_of_the_user_in_float32():
 
 
 def test_failures_are_results():
-    lost = stein_mean(width=jnp.nan, throw=False)
+    lost = stein_mean(width=jnp.asarray(jnp.nan), throw=False)
     assert lost.result == FIT_RESULTS.non_finite
     with pytest.raises(RuntimeError, match="not finite at the start"):
-        stein_mean(width=jnp.nan)
+        stein_mean(width=jnp.asarray(jnp.nan))
     coarse = stein_mean(lam=1e4, throw=False)
     assert coarse.result != FIT_RESULTS.successful
     assert not np.all(coarse.solutions.result == RESULTS.successful)

@@ -202,6 +202,9 @@ def principal_geodesics(
             "certify": certify,
         }
         logs = _logs(metric, points, solver, args, mean, max_corrections, batch_size, options)
+        # Of a point within rounding of the mean the chord is the logarithm, to all its digits.
+        met = (mean.solutions.result == RESULTS.too_near).reshape(-1, *[1] * (points.ndim - 1))
+        logs = jnp.where(met, points - mean.point[None], logs)
     fit = _analyse(metric, args, mean, logs, num_components)
     return or_raise(fit) if throw else fit
 

@@ -82,6 +82,18 @@ doctest.DocTestFinder._from_module = _from_module  # pyright: ignore
 
 
 @pytest.fixture(autouse=True)
+def _optimised_where_users_are(request):
+    """Of the slow tests those at the root of `tests/` (README, features, notebooks, benchmarks) run
+    what users run; the others compile three times faster.
+    """
+    before = jax.config.read("jax_disable_most_optimizations")
+    if request.path.parent.name != "tests":
+        jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
+
+
+@pytest.fixture(autouse=True)
 def _own_empty_folder(tmp_path, monkeypatch):
     """Every test and every docstring example may write to the current folder."""
     monkeypatch.chdir(tmp_path)

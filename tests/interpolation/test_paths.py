@@ -112,14 +112,6 @@ def test_the_route_refuses_bad_settings(settings, message):
         geojax.NoiseRoute(SCORE, **settings)
 
 
-def test_the_route_refuses_points_of_two_shapes():
-    import inspect
-
-    noise = inspect.unwrap(geojax.NoiseRoute.noise)
-    with pytest.raises(ValueError, match="one shape"):
-        noise(geojax.NoiseRoute(SCORE), X0, jnp.zeros(3))
-
-
 def test_the_library_and_the_commands_start_from_one_protocol():
     import inspect
 

@@ -73,7 +73,7 @@ def test_what_has_no_gap():
 def test_what_is_refused():
     score, x0 = sphere(1, 12)
     for ts, options, text in (
-        (jnp.zeros(()), {}, r"shape \(levels,\), got shape \(\)"),
+        (jnp.zeros(()), {}, r"shape \(levels,\), got \(\)"),
         (TS, {"num_values": 1}, "num_values must be at least 2"),
         (TS, {"num_probes": 0}, "num_probes must be at least 1"),
         (TS, {"num_iterations": -1}, "num_iterations must be at least 0"),

@@ -19,8 +19,8 @@ from ._curve import resample, straight_line
 from ._default import solver_and_rule
 from ._devices import map_lanes, over_devices
 from ._geodesic import DISCRETISATION_TOLERANCE, check_points, geodesic
-from ._iterate import AbstractSolver, one_segment
-from ._problem import SolverOutput, TwoPointProblem
+from ._iterate import AbstractSolver, Solved, one_segment
+from ._problem import TwoPointProblem
 from ._rules import AbstractRule
 from ._second_order import held
 from ._solution import GeodesicSolution
@@ -119,20 +119,6 @@ def geodesic_batch(
     return or_raise(solution) if throw else solution
 
 
-class _Solved(AbstractSolver):
-    """A solver that has already been run: `geodesic` judges what it found."""
-
-    found: SolverOutput
-    was_certified: bool = eqx.field(static=True)
-
-    @property
-    def certifies(self) -> bool:
-        return self.was_certified
-
-    def solve(self, problem, xs, max_steps, progress_meter):
-        return self.found
-
-
 @eqx.filter_jit
 def _solve_lanes(
     metric, x0, x1, solver, args, args_axis, init, rule, settings, meter, devices
@@ -168,7 +154,7 @@ def _solve_lanes(
                 metric,
                 x0[lane],
                 x1[lane],
-                solver=_Solved(output, solver.certifies),
+                solver=Solved(output, solver.certifies),
                 args=args_of(lane),
                 init=output.xs,
                 num_segments=num_segments,

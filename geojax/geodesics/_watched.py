@@ -24,7 +24,7 @@ from ._geodesic import (
     check_points,
     geodesic,
 )
-from ._iterate import AbstractIterativeSolver, AbstractSolver
+from ._iterate import AbstractIterativeSolver, AbstractSolver, Solved
 from ._problem import SolverOutput, TwoPointProblem
 from ._results import RESULTS
 from ._rules import AbstractRule
@@ -97,7 +97,7 @@ def watched_geodesic(
             output = _watched(solver, watch).solve(problem, start, max_steps, meter)
     except _Stopped as stopped:
         output, certify = _interrupted(problem, stopped.output, watch, num_segments), False
-    found = _Found(output, solver.certifies)
+    found = Solved(output, solver.certifies)
     options = {"num_segments": num_segments, "rule": rule, "certify": certify, "throw": throw}
     return geodesic(
         metric,
@@ -130,21 +130,6 @@ class _Stopped(Exception):
     def __init__(self, output: SolverOutput):
         super().__init__("stopped")
         self.output = output
-
-
-class _Found(AbstractSolver):
-    """Hands over a path that is there already, to be judged like any other solver's."""
-
-    output: SolverOutput
-    certified: bool = eqx.field(static=True)
-
-    @property
-    def certifies(self) -> bool:
-        return self.certified
-
-    def solve(self, problem, xs, max_steps, progress_meter):
-        del problem, xs, max_steps, progress_meter
-        return self.output
 
 
 class _Watched(AbstractSolver):

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
-from .._arrays import Numbers
+from .._arrays import Numbers, as_floating
 from .._linalg import dot, matmul, tensordot
 from .._verdicts import AbstractSolution, Verdicts, or_raise
 from ..geodesics import (
@@ -68,7 +68,7 @@ class PrincipalGeodesics(AbstractSolution):
 
     def project(
         self,
-        x: Float[Array, "*shape"],
+        x: Numbers,
         *,
         solver: AbstractSolver | None = None,
         num_segments: int = 32,
@@ -94,7 +94,7 @@ class PrincipalGeodesics(AbstractSolution):
 
     def reconstruct(
         self,
-        coordinates: Float[Array, " components"],
+        coordinates: Numbers,
         *,
         rtol: float | None = None,
         atol: float | None = None,
@@ -102,6 +102,9 @@ class PrincipalGeodesics(AbstractSolution):
         throw: bool = True,
     ) -> Float[Array, "*shape"]:
         """The point with these coordinates; the options are those of `exponential_map`."""
+        coordinates = as_floating(
+            "coordinates", coordinates, "components", dtype=self.components.dtype
+        )
         velocity = tensordot(coordinates, self.components, axes=1)
         shot = exponential_map(
             self.metric,

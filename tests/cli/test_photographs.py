@@ -125,11 +125,12 @@ def test_extrapolation_under_guidance_by_the_default_rule(
     # two back, and two for each picture.
     beyond = metrics["extension"]["score_evaluations"]
     assert figures["score_evaluations"] > beyond > 0
-    drawn = 2 * (2 + 2) + 2 * len(list((tmp_path / "frames").glob("geodesic_*.png")))
+    frames = tmp_path / "out" / "frames" / "geodesic"
+    drawn = 2 * (2 + 2) + 2 * len(list(frames.glob("frame_*.png")))
     assert figures["network_evaluations"] == 2 * (figures["score_evaluations"] + drawn)
     assert figures["pricing_evaluations"] > 0
     assert list(metrics["methods"]) == ["LERP", "tangent step", "geodesic"]
-    assert (tmp_path / "frames" / "geodesic_1.5000.png").is_file()
+    assert (frames / "frame_1.5000.png").is_file()
 
 
 def truncate(folder):

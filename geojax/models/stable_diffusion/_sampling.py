@@ -14,14 +14,15 @@ def ddim_levels(num_steps: int, num_train_steps: int = 1000) -> Float[Array, " l
     """The noise levels of diffusers' DDIM for Stable Diffusion, from high to low.
 
     Its timesteps are ``i (T // num_steps) + 1``, its last step goes to timestep 0; timestep k is
-    ``t = (k + 1) / T``. **Raises:** `ValueError` when ``num_steps`` is not in 1 ... T.
+    ``t = (k + 1) / T``. **Raises:** `ValueError` when ``num_steps`` is not in 1 ... T - 1 (with T
+    steps the first level would lie above 1).
 
     >>> from geojax.models.stable_diffusion import ddim_levels
     >>> ddim_levels(4)
     Array([0.752, 0.502, 0.252, 0.002, 0.001], dtype=...)
     """
-    if not 1 <= num_steps <= num_train_steps:
-        raise ValueError(f"num_steps must be in 1 ... {num_train_steps}, got {num_steps}.")
+    if not 1 <= num_steps < num_train_steps:
+        raise ValueError(f"num_steps must be in 1 ... {num_train_steps - 1}, got {num_steps}.")
     timesteps = jnp.arange(num_steps)[::-1] * (num_train_steps // num_steps) + 1
     timesteps = jnp.append(timesteps, 0).astype(jnp.result_type(float))
     return (timesteps + 1) / num_train_steps

@@ -36,7 +36,7 @@ def test_a_picture_of_a_prompt():
 def test_arguments():
     with pytest.raises(ValueError, match="divisible by 2, got 9 and 8"):
         text_to_image(tiny_model("small"), "a", key=jax.random.key(0), height=9, width=8)
-    with pytest.raises(ValueError, match=r"num_steps must be in 1 \.\.\. 1000, got 0"):
+    with pytest.raises(ValueError, match=r"num_steps must be in 1 \.\.\. 999, got 0"):
         ddim_levels(0)
 
 
@@ -50,7 +50,7 @@ def test_the_probability_flow_draws_what_many_steps_of_ddim_draw():
     flow, evaluations = draw(num_steps=100, sampler="probability_flow", rtol=1e-5)
     assert 2 * 20 < evaluations < 2 * 1000 and evaluations % 2 == 0
     scale = np.abs(flow).max()
-    few, many = (np.abs(draw(num_steps=n).pixels - flow).max() / scale for n in (10, 1000))
+    few, many = (np.abs(draw(num_steps=n).pixels - flow).max() / scale for n in (10, 500))
     assert many < 5e-3 and many < few / 4
 
 

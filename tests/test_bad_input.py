@@ -77,6 +77,7 @@ def test_a_config_that_describes_no_score_is_told(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_the_length_of_no_motion_has_a_derivative():
     metric = geojax.SteinScoreMetric(minus)
     length = lambda v: geojax.exponential_map(metric, A, v).length  # noqa: E731

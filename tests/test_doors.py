@@ -45,6 +45,7 @@ def test_args_is_last_and_solver_a_keyword():
     assert seen > 30 and not wrong
 
 
+@pytest.mark.slow
 def test_interpolate_is_its_parts():
     found = geojax.interpolate(POINT_MASSES, A, B, t=0.3, lam=2.0, until=1.5, **SMALL)
     np.testing.assert_allclose(found.times, [0, 0.5, 1, 1.5])

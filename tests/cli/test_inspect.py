@@ -45,6 +45,7 @@ def test_without_images_it_draws_some_and_again_the_same(geojax_command, checkpo
     assert without_seconds(content_of(tmp_path / "two")) == without_seconds(content)
 
 
+@pytest.mark.slow
 def test_a_folder_of_images_and_a_single_one(geojax_command, checkpoint, pictures, tmp_path):
     (tmp_path / "notes.txt").write_text("no image")
     command = ["inspect", "--model", checkpoint, "--t", "0.3", "--segments", "4", "--lam", "0.05"]

@@ -51,6 +51,7 @@ def metrics_of(folder):
     return json.loads((folder / "metrics.json").read_text(), parse_constant=pytest.fail)
 
 
+@pytest.mark.slow
 def test_demo_writes_everything_and_the_same_again(geojax_command, checkpoint, tmp_path):
     """One run is dear to compile, so that all that can be said of it is said here."""
     options = ["demo", "--model", checkpoint, *QUICK]

@@ -52,6 +52,7 @@ def test_train_writes_resumes_and_shows(geojax_command, digits, config, tmp_path
     assert "holds a training run of another config" in " ".join(other.stderr.split())
 
 
+@pytest.mark.slow
 def test_files_that_are_no_run_are_left_alone(geojax_command, digits, config, tmp_path):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "loss.png").write_text("mine")

@@ -42,6 +42,7 @@ def whole(tmp_path_factory):
     return folder, score, losses
 
 
+@pytest.mark.slow
 def test_it_learns(whole):
     _, _, losses = whole
     assert len(losses) == 50

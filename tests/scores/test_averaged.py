@@ -47,6 +47,7 @@ def test_it_is_the_gradient_of_its_log_density(unit_free):
     np.testing.assert_allclose(jax.grad(averaged.log_density)(X), averaged(X), rtol=1e-11)
 
 
+@pytest.mark.slow
 def test_many_probes_smooth_the_log_density():
     """``alpha s`` is the gradient of ``E log p_t(alpha x + sigma eps)``: here by another draw."""
     t = 0.4

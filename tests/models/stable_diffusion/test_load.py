@@ -146,7 +146,7 @@ def test_weights_are_floats(folder):
     load_error(folder, r"unet .* not of 16, 32 or 64 bit floats: conv_in\.bias \(I64\)")
 
 
-@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+@pytest.mark.parametrize("dtype", [jnp.float16, pytest.param(jnp.bfloat16, marks=pytest.mark.slow)])
 def test_other_dtypes(folder, dtype):
     write_config(folder, "vae", configs("sd1")["vae"] | {"force_upcast": False})
     found = parameter_names(load(folder, dtype=dtype))

@@ -23,7 +23,12 @@ def metric(radius, width, lam, embedding=None):
 
 
 def on_circle(radius, angle):
-    return radius * jnp.asarray([np.cos(angle), np.sin(angle)])
+    return jnp.asarray([radius * np.cos(angle), radius * np.sin(angle)])
+
+
+def angular_momentum(x, v):
+    (x0, x1), (v0, v1) = np.moveaxis(np.asarray(x), -1, 0), np.moveaxis(np.asarray(v), -1, 0)
+    return x0 * v1 - x1 * v0
 
 
 class Blobs(eqx.Module):

@@ -10,7 +10,7 @@ import pytest
 
 import geojax
 from geojax.scores import random_embedding
-from tests.geodesics.problems import clairaut_length, climb, metric, on_circle
+from tests.geodesics.problems import angular_momentum, clairaut_length, climb, metric, on_circle
 
 RULES = {
     "midpoint": geojax.Midpoint(),
@@ -29,12 +29,17 @@ PUBLISHED = {"Gaussian": 2.25186030165255, "ring": 7.241123, "ring, inward": 7.6
 each_case = pytest.mark.parametrize("name", CASES)
 
 
+# Without exact curvature, which doubles the time to compile and finds nothing in these problems;
+# the solver that is the default is asked at one rule and size.
+PLAIN = {"solver": geojax.GaussNewton(curvature_steps=0), "certify": False}
+
+
 def solve(case, rule="midpoint", num_segments=100, embedding=None, **options):
     radius, width, lam, start, end, angle = case
     a, b = on_circle(start, 0.3), on_circle(end, 0.3 + angle)
     if embedding is not None:
         a, b = a @ embedding, b @ embedding
-    options = {"rule": RULES[rule], "num_segments": num_segments, **options}
+    options = {"rule": RULES[rule], "num_segments": num_segments, **PLAIN, **options}
     return geojax.geodesic(metric(radius, width, lam, embedding), a, b, **options)
 
 
@@ -62,7 +67,8 @@ def test_quadrature_gives_the_published_digits(name):
 @each_case
 @pytest.mark.parametrize("rule", RULES)
 def test_energy_in_the_plane(rule, name):
-    check(solve(CASES[name][0], rule), *CASES[name])
+    default = {"solver": None, "certify": True} if rule == "midpoint" else {}
+    check(solve(CASES[name][0], rule, **default), *CASES[name])
 
 
 @each_case
@@ -73,9 +79,10 @@ def test_energy_in_fifty_dimensions_is_that_in_the_plane(name):
     check(solution, case, tolerance)
     plane = solve(case)
     np.testing.assert_allclose(solution.energy, plane.energy, rtol=1e-8)
-    np.testing.assert_allclose(solution.curve.xs, plane.curve.xs @ embedding, atol=1e-4)
+    expected = np.asarray(plane.curve.xs) @ np.asarray(embedding)
+    np.testing.assert_allclose(solution.curve.xs, expected, atol=1e-4)
     if name == "Gaussian":
-        velocity = plane.initial_velocity @ embedding
+        velocity = np.asarray(plane.initial_velocity) @ np.asarray(embedding)
         np.testing.assert_allclose(solution.initial_velocity, velocity, atol=1e-4)
 
 
@@ -99,10 +106,10 @@ def test_the_energy_converges_with_order_two(rule, name, sizes):
 
 def test_without_lam_the_path_is_the_straight_line():
     solution = solve((2, 0.25, 0, 2, 1.5, 2.0))
-    a, b = solution.curve.xs[0], solution.curve.xs[-1]
+    a, b = np.asarray(solution.curve.xs)[[0, -1]]
     straight = [(1 - w) * a + w * b for w in np.linspace(0, 1, 101)]
     np.testing.assert_allclose(solution.curve.xs, straight, atol=1e-15)
-    np.testing.assert_allclose(solution.energy, jnp.sum((b - a) ** 2) / 2, rtol=1e-14)
+    np.testing.assert_allclose(solution.energy, np.sum((b - a) ** 2) / 2, rtol=1e-14)
     assert solution.stats["num_steps"] == 0 and solution.stats["decrement"] < 1e-14
     assert solution.stats["lower_bound"] == pytest.approx(float(solution.length), rel=1e-14)
 
@@ -114,8 +121,8 @@ def test_with_large_lam_the_path_on_a_ring_is_the_arc():
         case = (2, 0.25, lam, 2, 2, 2.0)
         solution = solve(case)
         assert float(solution.energy) == pytest.approx(exact_energy(case), rel=2e-4)
-        radii = jnp.linalg.norm(solution.curve.xs, axis=1)
-        gaps.append(float(jnp.max(jnp.abs(radii - 2))))
+        radii = np.linalg.norm(solution.curve.xs, axis=1)
+        gaps.append(np.max(np.abs(radii - 2)))
         assert gaps[-1] < 0.5 * lam**-0.25
     assert gaps == sorted(gaps, reverse=True) and gaps[-1] < 0.03
 
@@ -125,7 +132,8 @@ def test_radial_paths_have_a_closed_form(start, end):
     solution = solve((2, 0.25, 1, start, end, 0.0))
     exact = climb(2, 0.25, 1, start, end)
     assert float(solution.length) == pytest.approx(exact, rel=1e-3)
-    directions = solution.curve.xs / jnp.linalg.norm(solution.curve.xs, axis=1, keepdims=True)
+    xs = np.asarray(solution.curve.xs)
+    directions = xs / np.linalg.norm(xs, axis=1, keepdims=True)
     np.testing.assert_allclose(directions, np.tile(on_circle(1, 0.3), (101, 1)), atol=1e-12)
 
 
@@ -133,7 +141,7 @@ def test_in_one_dimension_the_distance_is_an_integral():
     """d = integral sqrt(1 + lam s^2), here for the Gaussian, as a point of shape (1,)."""
     line = geojax.Shell(jnp.asarray(0.0), jnp.asarray(0.7), dim=1)
     stein = geojax.SteinScoreMetric(line, 2.0)
-    found = geojax.distance(stein, jnp.asarray([0.2]), jnp.asarray([1.7]), num_segments=64)
+    found = geojax.distance(stein, jnp.asarray([0.2]), jnp.asarray([1.7]), num_segments=64, **PLAIN)
     assert float(found) == pytest.approx(climb(0, 0.7, 2.0, 0.2, 1.7), rel=2e-4)
 
 
@@ -145,7 +153,7 @@ def test_the_curve_between_exchanged_ends_is_the_same_one_reversed():
     radius, width, lam, start, end, angle = case
     stein = metric(radius, width, lam)
     a, b = on_circle(start, 0.0), on_circle(end, angle)
-    options = {"num_segments": 100, "rule": RULES["midpoint"]}
+    options = {"num_segments": 100, "rule": RULES["midpoint"], **PLAIN}
     there = geojax.geodesic(stein, a, b, **options)
     back = geojax.geodesic(stein, b, a, **options)
     np.testing.assert_allclose(there.length, back.length, rtol=1e-10)
@@ -158,10 +166,13 @@ def test_distances_satisfy_the_axioms_and_the_bound():
     stein = metric(2, 0.5, 0.5)
     places = [on_circle(2.0, 0.0), on_circle(2.3, 0.8), on_circle(1.6, 1.9), on_circle(1.9, -1.1)]
 
+    def log_density(x):
+        return -((np.linalg.norm(x) - 2) ** 2) / (2 * 0.5**2)
+
     def length(a, b):
-        found = geojax.geodesic(stein, a, b, num_segments=100, rule=RULES["midpoint"])
-        change = stein.score.log_density(b) - stein.score.log_density(a)
-        chord = jnp.sqrt(jnp.sum((b - a) ** 2) + stein.lam * change**2)
+        found = geojax.geodesic(stein, a, b, num_segments=100, rule=RULES["midpoint"], **PLAIN)
+        change = log_density(b) - log_density(a)
+        chord = np.sqrt(np.sum(np.subtract(b, a) ** 2) + 0.5 * change**2)
         np.testing.assert_allclose(found.stats["lower_bound"], chord, rtol=1e-12)
         assert found.length >= chord
         return float(found.length)
@@ -172,6 +183,13 @@ def test_distances_satisfy_the_axioms_and_the_bound():
         assert np.all(d <= d[:, [k]] + d[[k], :] + 1e-3)
 
 
+def speed(stein, x, v):
+    return float(norm_of(stein, jnp.asarray(x), v))
+
+
+norm_of = jax.jit(lambda stein, x, v: stein.norm(x, v))
+
+
 def test_the_speed_becomes_constant():
     """The segments of a discrete geodesic become equally long as they become short."""
     defects = [float(solve(GAUSSIAN[0], num_segments=n).stats["speed_defect"]) for n in (50, 100)]
@@ -179,25 +197,21 @@ def test_the_speed_becomes_constant():
     solution = solve(GAUSSIAN[0])
     radius, width, lam, *_ = GAUSSIAN[0]
     stein = metric(radius, width, lam)
-    ends = (
-        (solution.curve.xs[0], solution.initial_velocity),
-        (
-            solution.curve.xs[-1],
-            solution.final_velocity,
-        ),
-    )
-    for x, v in ends:
-        assert float(stein.norm(x, v)) == pytest.approx(float(solution.length), rel=1e-3)
+    velocities = solution.initial_velocity, solution.final_velocity
+    for x, v in zip(np.asarray(solution.curve.xs)[[0, -1]], velocities, strict=True):
+        assert speed(stein, x, v) == pytest.approx(float(solution.length), rel=1e-3)
 
 
 @pytest.mark.parametrize("rule", RULES)
 def test_end_velocities_are_those_of_the_smooth_geodesic(rule):
     """By Clairaut: x' has angular momentum c = r^2 theta' and constant speed."""
     solution = solve(GAUSSIAN[0], rule)
-    (x, y), (vx, vy) = solution.curve.xs[0], solution.initial_velocity
-    (x1, y1), (wx, wy) = solution.curve.xs[-1], solution.final_velocity
-    assert float(x * vy - y * vx) == pytest.approx(float(x1 * wy - y1 * wx), rel=1e-6)
+    start, end = np.asarray(solution.curve.xs)[[0, -1]]
+    momenta = [
+        angular_momentum(start, solution.initial_velocity),
+        angular_momentum(end, solution.final_velocity),
+    ]
+    assert momenta[0] == pytest.approx(momenta[1], rel=1e-6)
     stein = metric(0, 1, 1)
     exact = clairaut_length(*GAUSSIAN[0])
-    speed = float(stein.norm(solution.curve.xs[0], solution.initial_velocity))
-    assert speed == pytest.approx(exact, rel=2e-4)
+    assert speed(stein, start, solution.initial_velocity) == pytest.approx(exact, rel=2e-4)

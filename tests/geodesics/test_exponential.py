@@ -10,7 +10,14 @@ import pytest
 import geojax
 from geojax import RESULTS
 from geojax.geodesics._shot import differentiated
-from tests.geodesics.problems import clairaut_length, climb, metric, on_circle, shell
+from tests.geodesics.problems import (
+    angular_momentum,
+    clairaut_length,
+    climb,
+    metric,
+    on_circle,
+    shell,
+)
 from tests.metrics.fields import whirl
 
 START, VELOCITY = jnp.asarray([2.0, 0.0]), jnp.asarray([-0.4, 3.0])
@@ -20,34 +27,45 @@ def shoot(stein, x0=START, v0=VELOCITY, **options):
     return geojax.exponential_map(stein, x0, v0, num_segments=16, **options)
 
 
+@eqx.filter_jit
+def speeds(stein, xs, vs):
+    return jax.vmap(stein.norm)(xs, vs)
+
+
+@eqx.filter_jit
+def read(curve, times):
+    return jax.vmap(curve.evaluate)(times), jax.vmap(curve.velocity)(times)
+
+
 def test_speed_and_angular_momentum_stay_constant():
     stein = metric(2, 0.25, 1)
     solution = shoot(stein)
     assert solution.result == RESULTS.successful
     assert solution.stats["energy_drift"] < 1e-4 and solution.stats["speed_defect"] < 1e-4
     xs, vs = solution.curve.xs, solution.curve.vs
-    squared = jax.vmap(lambda x, v: stein.inner(x, v, v))(xs, vs)
+    squared = np.asarray(speeds(stein, xs, vs)) ** 2
     np.testing.assert_allclose(squared, squared[0], rtol=1e-4)
-    momenta = xs[:, 0] * vs[:, 1] - xs[:, 1] * vs[:, 0]
+    momenta = angular_momentum(xs, vs)
     np.testing.assert_allclose(momenta, momenta[0], rtol=1e-4)
     np.testing.assert_allclose(solution.energy, squared[0] / 2, rtol=1e-12)
-    np.testing.assert_allclose(solution.length, jnp.sqrt(squared[0]), rtol=1e-12)
+    np.testing.assert_allclose(solution.length, np.sqrt(squared[0]), rtol=1e-12)
     np.testing.assert_array_equal(xs[0], START)
     np.testing.assert_array_equal(solution.initial_velocity, VELOCITY)
     # The dense output meets the nodes and has their velocities as its derivative.
     curve = solution.curve
-    np.testing.assert_allclose(curve.evaluate(curve.ts[5]), xs[5], atol=1e-10)
-    np.testing.assert_allclose(curve.velocity(curve.ts[5]), vs[5], atol=1e-10)
-    increment = (curve.evaluate(0.3, 0.3 + 1e-5)) / 1e-5
-    np.testing.assert_allclose(increment, curve.velocity(0.3), rtol=1e-2)
+    (_, x, _), (_, v, slope) = read(curve, jnp.stack([0.3, curve.ts[5], 0.3 + 1e-5]))
+    np.testing.assert_allclose(x, xs[5], atol=1e-10)
+    np.testing.assert_allclose(v, vs[5], atol=1e-10)
+    increment = jax.jit(lambda curve: curve.evaluate(0.3, 0.3 + 1e-5))(curve) / 1e-5
+    np.testing.assert_allclose(increment, slope, rtol=1e-2)
 
 
 def test_the_end_lies_where_clairaut_says():
     """Its distance from the start is the length of the initial velocity."""
     end = shoot(metric(2, 0.25, 1), v0=VELOCITY / 2).curve.xs[-1]
-    angle = float(jnp.arctan2(end[1], end[0]))
-    exact = clairaut_length(2, 0.25, 1, 2, float(jnp.linalg.norm(end)), angle)
-    length = metric(2, 0.25, 1).norm(START, VELOCITY / 2)
+    angle = float(np.arctan2(end[1], end[0]))
+    exact = clairaut_length(2, 0.25, 1, 2, float(np.linalg.norm(end)), angle)
+    (length,) = speeds(metric(2, 0.25, 1), START[None], VELOCITY[None] / 2)
     assert float(length) == pytest.approx(exact, rel=1e-5)
 
 
@@ -74,14 +92,15 @@ def test_a_score_that_is_no_gradient_must_not_be_called_one():
     right = geojax.SteinScoreMetric(whirl, 10.0)
     wrong = geojax.SteinScoreMetric(whirl, 10.0, conservative=True)
     ends, excesses = [], []
+    plain = {"solver": geojax.GaussNewton(curvature_steps=0), "certify": False}
     for stein in (right, wrong):
         shot = shoot(stein, x0, v0)
         assert shot.stats["energy_drift"] < 1e-5
-        shortest = geojax.geodesic(right, x0, shot.curve.xs[-1], num_segments=64, throw=False)
+        shortest = geojax.geodesic(right, x0, shot.curve.xs[-1], num_segments=64, **plain)
         assert shortest.result == RESULTS.successful
         ends.append(shot.curve.xs[-1])
         excesses.append(float(shot.length / shortest.length) - 1)
-    assert float(jnp.max(jnp.abs(ends[0] - ends[1]))) > 0.05
+    assert np.max(np.abs(ends[0] - ends[1])) > 0.05
     assert abs(excesses[0]) < 1e-5 and excesses[1] > 5e-4
 
 
@@ -102,7 +121,7 @@ def test_failures_are_results():
     assert not np.isfinite(stopped.curve.xs[-1]).any()
 
 
-@pytest.mark.parametrize("num_segments", [pytest.param(8, marks=pytest.mark.slow), 24])
+@pytest.mark.parametrize("num_segments", [8, pytest.param(24, marks=pytest.mark.slow)])
 def test_exp_undoes_log(num_segments):
     """At any number of segments: the velocity is corrected until the integrated geodesic hits."""
     stein = metric(2, 0.5, 1)
@@ -111,7 +130,7 @@ def test_exp_undoes_log(num_segments):
     hit = shoot(stein, v0=velocity).curve.xs[-1]
     np.testing.assert_allclose(hit, end, atol=5e-6)
     exact = clairaut_length(2, 0.5, 1, 2, 1.8, 1.2)
-    assert float(stein.norm(START, velocity)) == pytest.approx(exact, rel=1e-5)
+    assert float(speeds(stein, START[None], velocity[None])[0]) == pytest.approx(exact, rel=1e-5)
     if num_segments == 8:
         broken = geojax.SteinScoreMetric(shell(2, jnp.asarray(jnp.nan)), jnp.asarray(1.0))
         lost = geojax.log_map(broken, START, end, num_segments=num_segments, throw=False)
@@ -123,7 +142,7 @@ def test_exp_undoes_log(num_segments):
 def test_a_batch_is_a_loop():
     stein = metric(2, 0.25, 1)
     v0s = jnp.stack([VELOCITY, 0.3 * VELOCITY, -VELOCITY])
-    batch = eqx.filter_vmap(lambda v: shoot(stein, v0=v, throw=False))(v0s)
+    batch = eqx.filter_jit(eqx.filter_vmap(lambda v: shoot(stein, v0=v, throw=False)))(v0s)
     np.testing.assert_array_equal(batch.result == RESULTS.successful, True)
     for lane, v0 in enumerate(v0s):
         alone = shoot(stein, v0=v0)
@@ -135,18 +154,18 @@ def test_a_batch_is_a_loop():
 def test_without_the_dense_output_the_curve_is_cubic_between_the_nodes():
     stein, v = metric(2, 0.5, 1), jnp.asarray([0.0, 2.0])
     shots = [
-        geojax.exponential_map(stein, on_circle(2, 0), v, dense=dense, num_segments=n)
-        for dense, n in ((True, 16), (False, 16), (False, 32))
+        shoot(stein, v0=v),
+        *(geojax.exponential_map(stein, START, v, dense=False, num_segments=n) for n in (16, 32)),
     ]
     np.testing.assert_allclose(shots[0].curve.xs, shots[1].curve.xs, atol=1e-14)
     times = jnp.linspace(0, 1, 201)
-    exact, *cubic = (jax.vmap(shot.curve.evaluate)(times) for shot in shots)
-    coarse, fine = (float(jnp.max(jnp.abs(xs - exact))) for xs in cubic)
+    (exact, right), coarse, (fine, velocity) = (read(shot.curve, times) for shot in shots)
+    coarse, fine = (np.max(np.abs(xs - exact)) for xs in (coarse[0], fine))
     assert fine < 1e-6 and 8 < coarse / fine < 32  # of the fourth order
-    velocity = jax.vmap(shots[2].curve.velocity)(times)
-    np.testing.assert_allclose(velocity, jax.vmap(shots[0].curve.velocity)(times), atol=1e-4)
-    slope = jax.vmap(jax.jacfwd(shots[2].curve.evaluate))(times[1:-1] + 1e-3)
-    np.testing.assert_allclose(slope, jax.vmap(shots[2].curve.velocity)(times[1:-1] + 1e-3))
+    np.testing.assert_allclose(velocity, right, atol=1e-4)
+    between, curve = times + 1e-3, shots[2].curve
+    slope = jax.jit(jax.vmap(jax.jacfwd(curve.evaluate)))(between)
+    np.testing.assert_allclose(slope[1:-1], read(curve, between)[1][1:-1])
 
 
 def test_the_dense_output_is_not_kept_where_it_would_fill_the_memory():

@@ -109,7 +109,7 @@ def check(solution):
         (geojax.CoarseToFine(PLAIN, levels=2), geojax.LogDensityChord(), 50),
         (geojax.Georce(), geojax.Midpoint(), 50),
         (PathEnergy(optax.adam(0.1)), geojax.Quadrature(), 4),
-        (PathEnergy(LBFGS), geojax.LogDensityChord(), 50),
+        pytest.param(PathEnergy(LBFGS), geojax.LogDensityChord(), 50, marks=pytest.mark.slow),
         (PathEnergy(LBFGS), geojax.Midpoint(), 50),
     ],
     ids=[
@@ -132,9 +132,14 @@ def test_two_point_problems(solver, rule, max_steps):
     assert not (forward_only and "products" in counted)
 
 
-@pytest.mark.parametrize("certify", [False, True])
 @pytest.mark.parametrize(
-    "solver", [GaussNewton(damping=30.0), PathEnergy(LBFGS)], ids=["GN", "LBFGS"]
+    "solver, certify",
+    [
+        (GaussNewton(damping=30.0), True),
+        (PathEnergy(LBFGS), True),
+        pytest.param(PathEnergy(LBFGS), False, marks=pytest.mark.slow),
+    ],
+    ids=["GN", "LBFGS, certified", "LBFGS"],
 )
 def test_exact_curvature(solver, certify):
     """A score that is differentiated twice: its evaluations are counted where they happen."""

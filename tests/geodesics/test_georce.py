@@ -30,11 +30,20 @@ RULE = geojax.Midpoint()
 def iterates(solver, count, ts=None):
     """The states of the first iterations, from `PATH`."""
     problem = TwoPointProblem(ANY, RULE, None, ts)
-    step = eqx.filter_jit(solver.step)
-    states = [step(problem, solver.init(problem, PATH))]
+    states = [first_step(solver, problem, PATH)]
     for _ in range(count):
-        states.append(step(problem, states[-1]))
+        states.append(next_step(solver, problem, states[-1]))
     return states
+
+
+@eqx.filter_jit
+def first_step(solver, problem, xs):
+    return solver.step(problem, solver.init(problem, xs))
+
+
+@eqx.filter_jit
+def next_step(solver, problem, state):
+    return solver.step(problem, state)
 
 
 def solve(solver, a=A, b=B, of=ANY, **options):
@@ -46,9 +55,14 @@ def solve(solver, a=A, b=B, of=ANY, **options):
 @functools.cache
 def published_step():
     """The equations of the paper, word for word, with the metric at the left ends."""
-    xs, squared = PATH, lambda x, v: ANY.inner(x, v, v)
-    g = np.asarray(jax.vmap(ANY.as_matrix)(xs[:-1]))
-    nu = jax.vmap(jax.grad(squared))(xs[:-1], jnp.diff(xs, axis=0))
+    xs = PATH
+
+    @jax.jit
+    @jax.vmap
+    def matrix_and_gradient(x, v):
+        return ANY.as_matrix(x), jax.grad(lambda x: ANY.inner(x, v, v))(x)
+
+    g, nu = matrix_and_gradient(xs[:-1], jnp.asarray(np.diff(xs, axis=0)))
     nodes, nu, w = (
         np.asarray(xs).reshape(N + 1, -1),
         np.asarray(nu).reshape(N, -1),
@@ -66,11 +80,13 @@ def test_a_step_is_the_published_one(dense):
     (state,) = iterates(Georce(dense=dense, left_end=True), 0)
     expected = published_step()
     np.testing.assert_allclose(expected[-1], PATH[-1], atol=1e-12)
-    step = (expected - PATH)[1:-1].reshape(N - 1, -1)
+    step = (expected - np.asarray(PATH))[1:-1].reshape(N - 1, -1)
     np.testing.assert_allclose(state.direction, step, rtol=1e-9, atol=1e-11)
 
 
-@pytest.mark.parametrize("left_end, ts", [(False, None), (True, TS)])
+@pytest.mark.parametrize(
+    "left_end, ts", [(False, None), pytest.param(True, TS, marks=pytest.mark.slow)]
+)
 def test_the_matrix_free_iterates_are_the_dense_ones(left_end, ts):
     free = iterates(Georce(left_end=left_end), 6, ts)
     dense = iterates(Georce(left_end=left_end, dense=True), 6, ts)
@@ -85,18 +101,19 @@ def test_the_matrix_free_iterates_are_the_dense_ones(left_end, ts):
 def test_the_decrement_is_the_slope_of_the_energy(left_end):
     """Along the change that is proposed, relative to the energy: by a difference quotient."""
     problem, solver = TwoPointProblem(ANY, RULE, None), Georce(left_end=left_end)
-    state = solver.step(problem, solver.init(problem, PATH))
+    state = first_step(solver, problem, PATH)
 
     def energy(w):
-        moved = PATH.at[1:-1].add(w * state.direction.reshape(PATH[1:-1].shape))
-        return solver.step(problem, solver.init(problem, moved)).energy
+        moved = np.array(PATH)
+        moved[1:-1] += w * np.reshape(state.direction, moved[1:-1].shape)
+        return float(first_step(solver, problem, jnp.asarray(moved)).energy)
 
     slope = (energy(1e-5) - energy(-1e-5)) / 2e-5
     np.testing.assert_allclose(-slope / state.energy, state.decrement, rtol=1e-6)
 
 
 def test_at_the_middle_it_minimises_what_gauss_newton_does():
-    found, expected = solve(Georce()), solve(geojax.GaussNewton())
+    found, expected = solve(Georce()), solve(geojax.GaussNewton(curvature_steps=0))
     assert found.result == RESULTS.successful
     np.testing.assert_allclose(found.energy, expected.energy, rtol=1e-8)
     np.testing.assert_allclose(found.curve.xs, expected.curve.xs, atol=1e-4)
@@ -110,8 +127,8 @@ def test_the_order_of_its_energy(left_end, order):
     points, meter = (on_circle(1.0, 0.3), on_circle(2.0, 1.3)), diffrax.NoProgressMeter()
     errors = []
     for n in (25, 100):
-        w = jnp.linspace(0, 1, n + 1)[:, None]
-        line = (1 - w) * points[0][None] + w * points[1][None]
+        w = np.linspace(0, 1, n + 1)[:, None]
+        line = jnp.asarray((1 - w) * np.asarray(points[0]) + w * np.asarray(points[1]))
         output = eqx.filter_jit(Georce(left_end=left_end).solve)(problem, line, 200, meter)
         errors.append(float(output.energy) / exact - 1)
     slope = np.log(abs(errors[1] / errors[0])) / np.log(4)
@@ -132,7 +149,7 @@ def test_hyperbolic_space():
     """Conformal: matrix-free although the base varies from point to point."""
     ball = geojax.metrics.PoincareBall()
     a, b = jnp.asarray([0.5, 0.1, 0.0]), jnp.asarray([-0.3, 0.6, 0.2])
-    found = geojax.geodesic(ball, a, b, solver=Georce(), num_segments=64)
+    found = geojax.geodesic(ball, a, b, solver=Georce(), num_segments=64, certify=False)
     np.testing.assert_allclose(found.length, ball.distance(a, b), rtol=5e-4)
 
 
@@ -140,7 +157,8 @@ def test_nothing_of_size_d_squared_is_made_unasked():
     size = 4096
 
     def program(a, b):
-        return geojax.geodesic(ANY, a, b, solver=Georce(), num_segments=4, throw=False).energy
+        options = {"solver": Georce(), "num_segments": 4, "throw": False, "certify": False}
+        return geojax.geodesic(ANY, a, b, **options).energy
 
     points = jnp.ones(size), jnp.zeros(size)
     assert largest_array(jax.make_jaxpr(program)(*points).jaxpr) < 100 * size
@@ -177,7 +195,7 @@ def test_it_makes_no_matrices_unasked():
     with pytest.raises(ValueError, match=r"Georce\(dense=True\)"):
         solve(Georce(), of=jacobian)
     found = solve(Georce(dense=True), of=jacobian)
-    np.testing.assert_allclose(found.length, 2 * jnp.linalg.norm(B - A), rtol=1e-12)
+    np.testing.assert_allclose(found.length, 2 * np.linalg.norm(np.subtract(B, A)), rtol=1e-12)
 
 
 def test_other_rules_are_refused():

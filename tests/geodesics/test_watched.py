@@ -12,8 +12,15 @@ ENDS = jnp.array([2.0, 0.0]), jnp.array([-1.0, 1.7])
 OPTIONS = {"num_segments": 8, "throw": False}
 
 
+PLAIN = geojax.GaussNewton(curvature_steps=0)
+
+
 @pytest.mark.parametrize(
-    "solver", [geojax.GaussNewton(), geojax.CoarseToFine(geojax.GaussNewton(), levels=2)]
+    "solver",
+    [
+        PLAIN,
+        pytest.param(geojax.CoarseToFine(geojax.GaussNewton(), levels=2), marks=pytest.mark.slow),
+    ],
 )
 def test_the_same_answer_by_the_same_steps(solver):
     seen = []

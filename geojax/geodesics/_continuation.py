@@ -95,7 +95,7 @@ class CoarseToFine(AbstractStages):
     >>> import jax.numpy as jnp, geojax
     >>> metric = geojax.SteinScoreMetric(lambda x, args: -x, lam=1.0)
     >>> a, b = jnp.array([1.0, 0.0]), jnp.array([-0.8, 0.6])
-    >>> solver = geojax.CoarseToFine(geojax.GaussNewton(rtol=1e-4), levels=3)
+    >>> solver = geojax.CoarseToFine(geojax.GaussNewton(curvature_steps=0), levels=2)
     >>> print(f"{geojax.geodesic(metric, a, b, solver=solver).length:.3f}")
     2.122
     """
@@ -128,7 +128,8 @@ class LambdaContinuation(AbstractStages):
     >>> import jax.numpy as jnp, geojax
     >>> metric = geojax.SteinScoreMetric(lambda x, args: -x, lam=1.0)
     >>> a, b = jnp.array([1.0, 0.0]), jnp.array([-0.8, 0.6])
-    >>> solver = geojax.LambdaContinuation(geojax.GaussNewton(rtol=1e-4), weights=(0.1,))
+    >>> inner = geojax.GaussNewton(curvature_steps=0)
+    >>> solver = geojax.LambdaContinuation(inner, weights=(0.1,))
     >>> print(f"{geojax.geodesic(metric, a, b, solver=solver).length:.3f}")
     2.122
     """

@@ -17,12 +17,10 @@ def device_mesh(devices: Sequence[Any] | None = None) -> Mesh:
     process of ``jax.distributed``: each then makes the same calls and holds the whole result.
 
     >>> import jax.numpy as jnp, geojax
-    >>> ring = geojax.Shell(radius=2.0, width=0.25)
-    >>> metric = geojax.SteinScoreMetric(ring, lam=1.0)
     >>> a, b = jnp.array([2.0, 0.0]), jnp.array([0.0, 2.0])
     >>> rule = geojax.Midpoint(devices=geojax.device_mesh())
-    >>> print(f"{geojax.geodesic(metric, a, b, rule=rule).length:.2f}")
-    3.02
+    >>> print(f"{geojax.distance(geojax.Euclidean(), a, b, rule=rule):.2f}")
+    2.83
     """
     chosen = jax.devices() if devices is None else list(devices)
     return jax.make_mesh((len(chosen),), ("shares",), (AxisType.Auto,), devices=chosen)

@@ -106,10 +106,11 @@ def geodesic(
     with the figures and the remedy when the solve did not succeed and ``throw`` is True.
 
     >>> import jax.numpy as jnp, geojax
-    >>> metric = geojax.SteinScoreMetric(lambda x, args: -x, lam=1.0)
-    >>> solution = geojax.geodesic(metric, jnp.array([1.0, 0.0]), jnp.array([-0.8, 0.6]))
-    >>> print(f"length {solution.length:.3f} >= {solution.stats['lower_bound']:.3f}")
-    length 2.122 >= 1.897
+    >>> metric = geojax.SteinScoreMetric(geojax.Shell(radius=2.0, width=0.25), lam=1.0)
+    >>> a, b = jnp.array([2.0, 0.0]), jnp.array([0.0, 2.0])
+    >>> solution = geojax.geodesic(metric, a, b)
+    >>> print(f"length {solution.length:.2f} >= {solution.stats['lower_bound']:.2f}")
+    length 3.02 >= 2.83
     """
     x0, x1 = check_points(metric, x0=x0, x1=x1)
     check_counts(num_segments, max_steps)

@@ -103,8 +103,7 @@ class Midpoint(AbstractRule):
     """``h_i = s(m_i) . Delta_i`` with m_i the middle of the segment. The default; any metric.
 
     >>> import jax.numpy as jnp, geojax
-    >>> ring = geojax.Shell(radius=2.0, width=0.25)
-    >>> metric = geojax.SteinScoreMetric(ring, lam=1.0)
+    >>> metric = geojax.SteinScoreMetric(geojax.Shell(radius=2.0, width=0.25), lam=1.0)
     >>> a, b = jnp.array([2.0, 0.0]), jnp.array([0.0, 2.0])
     >>> print(f"{geojax.geodesic(metric, a, b, rule=geojax.Midpoint()).length:.2f}")
     3.02
@@ -142,8 +141,7 @@ class LogDensityChord(AbstractRule):
     """``h_i = f(x_{i+1}) - f(x_i)`` for a score with a ``log_density`` f. No derivative of s.
 
     >>> import jax.numpy as jnp, geojax
-    >>> ring = geojax.Shell(radius=2.0, width=0.25)
-    >>> metric = geojax.SteinScoreMetric(ring, lam=1.0)
+    >>> metric = geojax.SteinScoreMetric(geojax.Shell(radius=2.0, width=0.25), lam=1.0)
     >>> a, b = jnp.array([2.0, 0.0]), jnp.array([0.0, 2.0])
     >>> print(f"{geojax.geodesic(metric, a, b, rule=geojax.LogDensityChord()).length:.2f}")
     3.02
@@ -184,8 +182,7 @@ class Quadrature(AbstractRule):
     (`PathEnergy` differentiates the energy itself, which takes a VJP at each of its points.)
 
     >>> import jax.numpy as jnp, geojax
-    >>> ring = geojax.Shell(radius=2.0, width=0.25)
-    >>> metric = geojax.SteinScoreMetric(ring, lam=1.0)
+    >>> metric = geojax.SteinScoreMetric(geojax.Shell(radius=2.0, width=0.25), lam=1.0)
     >>> a, b = jnp.array([2.0, 0.0]), jnp.array([0.0, 2.0])
     >>> print(f"{geojax.geodesic(metric, a, b, rule=geojax.Quadrature()).length:.2f}")
     3.02

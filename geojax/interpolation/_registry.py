@@ -107,7 +107,7 @@ def interpolator(name: str, settings: MethodSettings) -> AbstractInterpolator:
     >>> route = geojax.NoiseRoute(ring, t=0.1, noising="none", denoising="none")
     >>> settings = MethodSettings(route, (2,), jax.random.key(0), num_segments=8)
     >>> x0, x1 = jnp.array([1.0, 0.0]), jnp.array([0.0, 1.0])
-    >>> interpolator("Stein", settings)(x0, x1, jnp.linspace(0, 1, 5)).shape
+    >>> interpolator("SLERP", settings)(x0, x1, jnp.linspace(0, 1, 5)).shape
     (5, 2)
     """
     known = INTERPOLATORS | EXTRAPOLATORS

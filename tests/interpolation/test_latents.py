@@ -14,8 +14,16 @@ from geojax.scores import DataPrediction, ScaledLinear
 from tests.models.stable_diffusion.parity import tiny_model
 
 SCHEDULE = ScaledLinear()
-# Data around a centre that the condition names.
-SCORE = DataPrediction(lambda x, t, args: 0.3 * jnp.tanh(x) + args, SCHEDULE)
+TRACED = []
+
+
+def network(x, t, args):
+    """Data around a centre that the condition names."""
+    TRACED.append(x.shape)
+    return 0.3 * jnp.tanh(x) + args
+
+
+SCORE = DataPrediction(network, SCHEDULE)
 LATENTS = jax.random.normal(jax.random.key(1), (2, 4))
 CONDITIONS = (jnp.zeros(4), jnp.asarray([1.0, -1.0, 0.5, 0.0]))
 # Two conditions make no gradient of the two scores: the exact derivative is wanted.
@@ -29,7 +37,7 @@ def gaussian(x, t, args):
     return args + 0.25 * alpha / (0.25 * alpha**2 + square) * (x - alpha * args)
 
 
-def run(score=SCORE, **changes):
+def run(score=SCORE, latents=LATENTS, **changes):
     settings = {
         "lam": 0.1,
         "decode": lambda z: 2 * z,
@@ -41,7 +49,7 @@ def run(score=SCORE, **changes):
         "frames": 4,
         **OPTIONS,
     }
-    return compare_latents(score, LATENTS, 2 * LATENTS, **(settings | changes))
+    return compare_latents(score, latents, 2 * latents, **(settings | changes))
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +89,7 @@ def test_every_evaluation_is_counted(result):
     assert result.records["LERP"].figures["network_evaluations"] == 4 * 5
 
 
+@pytest.mark.slow
 def test_the_counts_are_the_calls_that_are_made():
     calls = []
 
@@ -111,6 +120,7 @@ def test_inversion_tells_what_it_loses():
     assert str(note).startswith(told)
 
 
+@pytest.mark.slow
 def test_the_probability_flow_is_many_steps_of_ddim():
     """There and back, and every evaluation of it is counted."""
     options = {"score": DataPrediction(gaussian, SCHEDULE), "noising": "inversion"}
@@ -127,6 +137,7 @@ def test_the_probability_flow_is_many_steps_of_ddim():
     assert str(ways[1].notes[0]).startswith("The probability flow backwards and forwards again")
 
 
+@pytest.mark.slow
 def test_baselines_by_name():
     """Among noised latents, under two conditions, with their cost and their verdict."""
     solved = ["NAO", "density flow", "Jacobian as published", "Stein as published", "smoothed"]
@@ -149,31 +160,38 @@ def test_baselines_by_name():
 
 
 def test_metrics_by_name():
-    noised, x = SCORE.at(0.4), LATENTS[0]
+    noised, args = SCORE.at(0.4), CONDITIONS[0]
     route = geojax.NoiseRoute(SCORE, 0.4)
-    settings = MethodSettings(route, x.shape, jax.random.key(0), lam=0.3, reference=0 * x)
-    args = CONDITIONS[0]
-    s = noised(x, args)
-    jacobian = jax.jacobian(lambda y: noised(y, args))(x)
-    identity, sigma = jnp.eye(4), SCHEDULE.sigma(0.4)
+    by_matrix = ("Stein", "combined", "Jacobian", "norm")
+
+    @jax.jit
+    def figures(x):
+        settings = MethodSettings(route, x.shape, jax.random.key(0), lam=0.3, reference=0 * x)
+        found = {name: NAMED_METRICS[name](settings).as_matrix(x, args) for name in by_matrix}
+        density = NAMED_METRICS["density"](settings)
+        slope = jax.grad(lambda y: density.norm(y, x, args))(0 * x)
+        at = lambda y: noised(y, args)  # noqa: E731
+        by_score = at(x), jax.jacobian(at)(x), at(0 * x)
+        return found, by_score, density.as_matrix(0 * x, args), slope
+
+    found, by_score, density, slope = figures(LATENTS[0])
+    s, jacobian, at_reference = map(np.asarray, by_score)
+    identity, sigma = np.eye(4), float(SCHEDULE.sigma(0.4))
     bend = 0.3 * sigma**2 * jacobian.T @ jacobian
     expected = {
-        "Stein": identity + 0.3 * jnp.outer(s, s),
-        "combined": (1 + 1e-6) * identity + 0.3 * jnp.outer(s, s) + bend,
+        "Stein": identity + 0.3 * np.outer(s, s),
+        "combined": (1 + 1e-6) * identity + 0.3 * np.outer(s, s) + bend,
         "Jacobian": identity + bend,
         "norm": (1 + 0.3 * s @ s) * identity,
     }
     for name, matrix in expected.items():
-        np.testing.assert_allclose(
-            NAMED_METRICS[name](settings).as_matrix(x, args), matrix, rtol=1e-9
-        )
-    density = NAMED_METRICS["density"](settings)
-    np.testing.assert_allclose(density.as_matrix(0 * x, args), identity, rtol=1e-9)
-    slope = jax.grad(lambda y: density.norm(y, x, args))(0 * x) / jnp.linalg.norm(x)
-    np.testing.assert_allclose(slope, -noised(0 * x, args) / 4, rtol=1e-9)
+        np.testing.assert_allclose(found[name], matrix, rtol=1e-9)
+    np.testing.assert_allclose(density, identity, rtol=1e-9)
+    np.testing.assert_allclose(slope / np.linalg.norm(LATENTS[0]), -at_reference / 4, rtol=1e-9)
     assert set(NAMED_METRICS) == {*expected, "smoothed", "density"}
 
 
+@pytest.mark.slow
 def test_another_metric_in_chunks():
     """One that is not of low rank, whose segments are seen three at a time."""
     result = run(metric=NAMED_METRICS["density"], methods=(), frames=2, num_steps=1, lam=0.0)
@@ -182,32 +200,13 @@ def test_another_metric_in_chunks():
     assert figures["energy"] < result.records["LERP"].figures["energy"]
 
 
-def test_programs_are_compiled_once_for_all_pairs(result):
+def test_programs_are_compiled_once_for_all_pairs():
     """A network's Python runs where a program is traced, and not for a second pair."""
-    traced = []
-
-    def network(x, t, args):
-        traced.append(x.shape)
-        return 0.3 * jnp.tanh(x) + args
-
-    def go(seed):
-        pair = jax.random.normal(jax.random.key(seed), (2, 4))
-        return compare_latents(
-            DataPrediction(network, SCHEDULE),
-            pair,
-            2 * pair,
-            decode=lambda z: 2 * z,
-            conditions=CONDITIONS,
-            t=0.4,
-            key=jax.random.key(seed),
-            **OPTIONS,
-        )
-
-    go(1)
-    first = len(traced)
+    run()
+    first = len(TRACED)
     assert first > 0
-    go(2)
-    assert len(traced) == first
+    run(latents=LATENTS[::-1] + 1, key=jax.random.key(2), decode=lambda z: 2 * z)
+    assert len(TRACED) == first
 
 
 def test_the_points_make_room_for_what_they_become():
@@ -251,6 +250,7 @@ def test_arguments(change, message):
         run(**change)
 
 
+@pytest.mark.slow
 def test_few_evaluations_of_a_network_and_none_of_its_derivatives():
     """16 segments, forward evaluations only: at most 400, all checks included, to a path that is
     no straight line.

@@ -1,5 +1,6 @@
 """Multiples of the identity: by a density, by line integrals of a score, by the score's norm."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +11,7 @@ from geojax import DensityMetric, ScoreNormMetric, SteinScoreMetric
 from geojax.metrics import AbstractMetric, LowRankOperator
 from tests.metrics.fields import gradient, points, whirl
 
-X, V, W = points((2, 2), jnp.float64)
+X, V, W = map(np.asarray, points((2, 2), jnp.float64))
 
 
 def log_density(x, args=None):
@@ -23,60 +24,68 @@ DENSITY = geojax.from_log_density(log_density)
 
 
 def test_the_factor_is_the_power_of_the_density():
-    density = DENSITY
-    c = jnp.exp(density.log_density(X)) ** (-2 * 0.3)
-    metric = DensityMetric(density, 0.3)
-    np.testing.assert_allclose(metric.flat(X, V), c * V, rtol=1e-12)
-    np.testing.assert_allclose(metric.log_det(X), 4 * jnp.log(c), rtol=1e-12)
-    relative = DensityMetric(density, 0.3, reference=W)
-    np.testing.assert_allclose(relative.flat(W, V), V, rtol=1e-12)
-    np.testing.assert_allclose(
-        relative.flat(X, V) / metric.flat(X, V), 1 / metric.flat(W, V / V), rtol=1e-12
-    )
+    c = np.exp(log_density(X)) ** (-2 * 0.3)
+    metric = DensityMetric(DENSITY, 0.3)
+    flat = eqx.filter_jit(metric.flat)
+    np.testing.assert_allclose(flat(X, V), c * V, rtol=1e-12)
+    np.testing.assert_allclose(eqx.filter_jit(metric.log_det)(X), 4 * np.log(c), rtol=1e-12)
+    relative = eqx.filter_jit(DensityMetric(DENSITY, 0.3, reference=W).flat)
+    np.testing.assert_allclose(relative(W, V), V, rtol=1e-12)
+    ratio = np.asarray(relative(X, V)) / flat(X, V)
+    np.testing.assert_allclose(ratio, 1 / flat(W, np.ones_like(V)), rtol=1e-12)
 
 
 def test_a_score_alone_gives_the_same_by_line_integrals():
     """For a score that is a gradient; the error falls fast with the order."""
-    density = DENSITY
-    exact = DensityMetric(density, 0.5, reference=W)
-    scored = lambda order: DensityMetric(lambda x, args: density(x, args), 0.5, W, order=order)  # noqa: E731
-    error = lambda order: abs(scored(order).norm(X, V) / exact.norm(X, V) - 1)  # noqa: E731
-    assert error(3) < 1e-3 and error(12) < 1e-11
-    np.testing.assert_allclose(
-        scored(12).acceleration(X, V), exact.acceleration(X, V), rtol=1e-8, atol=1e-10
-    )
+    exact = DensityMetric(DENSITY, 0.5, reference=W)
+    scored = lambda order: DensityMetric(lambda x, args: DENSITY(x, args), 0.5, W, order=order)  # noqa: E731
+
+    @jax.jit
+    def figures(x, v):
+        norms = [metric.norm(x, v) for metric in (exact, scored(3), scored(12))]
+        return norms, scored(12).acceleration(x, v), exact.acceleration(x, v)
+
+    (norm, rough, fine), found, expected = figures(X, V)
+    assert abs(rough / norm - 1) < 1e-3 and abs(fine / norm - 1) < 1e-11
+    np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-10)
 
 
 def test_the_geodesic_equation_is_that_of_the_factor_as_it_is_computed():
     """A score that is no gradient bends geodesics as the integral does, unless told otherwise."""
     metric = DensityMetric(whirl, 0.2, reference=W)
-    np.testing.assert_allclose(
-        metric.acceleration(X, V), AbstractMetric.acceleration(metric, X, V), rtol=1e-9
-    )
     trusted = DensityMetric(whirl, 0.2, reference=W, conservative=True)
-    p = -2 * 0.2 * whirl(X)
-    expected = jnp.sum(V**2) * p / 2 - jnp.vdot(p, V) * V
-    np.testing.assert_allclose(trusted.acceleration(X, V), expected, rtol=1e-12)
-    assert not np.allclose(trusted.acceleration(X, V), metric.acceleration(X, V), rtol=1e-3)
+
+    @jax.jit
+    def figures(x, v):
+        by_definition = AbstractMetric.acceleration(metric, x, v)
+        return metric.acceleration(x, v), by_definition, trusted.acceleration(x, v), whirl(x)
+
+    found, by_definition, straight, s = jax.device_get(figures(X, V))
+    np.testing.assert_allclose(found, by_definition, rtol=1e-9)
+    p = -2 * 0.2 * s
+    expected = np.sum(V**2) * p / 2 - np.vdot(p, V) * V
+    np.testing.assert_allclose(straight, expected, rtol=1e-12)
+    assert not np.allclose(straight, found, rtol=1e-3)
 
 
 def test_the_geodesic_equation_outlives_the_factor():
     """p^(-2 beta) overflows in many dimensions; the exponential map's field does not need it."""
-    far = 100 * jnp.ones(50)
+    far = 100 * np.ones(50)
     metric = DensityMetric(geojax.from_log_density(lambda x, args: -jnp.sum(x**2) / 2), 1.0)
-    assert jnp.isinf(metric.norm(far, far))
-    assert jnp.all(jnp.isfinite(metric.acceleration(far, jnp.ones(50))))
+    assert np.isinf(eqx.filter_jit(metric.norm)(far, far))
+    assert np.all(np.isfinite(eqx.filter_jit(metric.acceleration)(far, np.ones(50))))
 
 
 def test_the_score_norm_prices_every_direction():
-    s = gradient(X)
+    s = np.asarray(gradient(X))
     metric = ScoreNormMetric(gradient, 0.4, power=1.5)
-    np.testing.assert_allclose(metric.flat(X, V), (1 + 0.4 * jnp.sum(s**2)) ** 1.5 * V, rtol=1e-12)
-    along = ScoreNormMetric(gradient, 0.4)
-    across = V - jnp.vdot(V, s) / jnp.vdot(s, s) * s
-    np.testing.assert_allclose(along.inner(X, s, s), SteinScoreMetric(gradient, 0.4).inner(X, s, s))
-    assert along.norm(X, across) > 1.1 * jnp.linalg.norm(across)
-    np.testing.assert_allclose(ScoreNormMetric(gradient, 0.0).flat(X, V), V)
+    expected = (1 + 0.4 * np.sum(s**2)) ** 1.5 * V
+    np.testing.assert_allclose(eqx.filter_jit(metric.flat)(X, V), expected, rtol=1e-12)
+    along, stein = ScoreNormMetric(gradient, 0.4), SteinScoreMetric(gradient, 0.4)
+    across = V - np.vdot(V, s) / np.vdot(s, s) * s
+    np.testing.assert_allclose(*(eqx.filter_jit(g.inner)(X, s, s) for g in (along, stein)))
+    assert eqx.filter_jit(along.norm)(X, across) > 1.1 * np.linalg.norm(across)
+    np.testing.assert_allclose(eqx.filter_jit(ScoreNormMetric(gradient, 0.0).flat)(X, V), V)
 
 
 def test_with_a_low_rank_metric_the_inverse_stays_closed_form():
@@ -84,11 +93,12 @@ def test_with_a_low_rank_metric_the_inverse_stays_closed_form():
     metric = ScoreNormMetric(gradient, 0.4) + 0.5 * SteinScoreMetric(whirl, 2.0)
     operator = metric.operator(X)
     assert isinstance(operator, LowRankOperator) and operator.factors.shape == (1, 2, 2)
-    dense = metric.as_matrix(X)
+    dense = eqx.filter_jit(metric.as_matrix)(X)
+    sharp = eqx.filter_jit(metric.sharp)(X, V)
+    np.testing.assert_allclose(sharp.ravel(), np.linalg.solve(dense, V.ravel()), rtol=1e-10)
     np.testing.assert_allclose(
-        metric.sharp(X, V).ravel(), np.linalg.solve(dense, V.ravel()), rtol=1e-10
+        eqx.filter_jit(metric.log_det)(X), np.linalg.slogdet(dense)[1], rtol=1e-10
     )
-    np.testing.assert_allclose(metric.log_det(X), np.linalg.slogdet(dense)[1], rtol=1e-10)
     assert "while" not in str(jax.make_jaxpr(metric.sharp)(X, V))
 
 

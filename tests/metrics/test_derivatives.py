@@ -46,8 +46,7 @@ def figures(name, metric):
     "name",
     [
         "Stein, any score",
-        "rank 2, gradients",
-        *(pytest.param(n, marks=pytest.mark.slow) for n in ("smoothed", "Jacobian and score norm")),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in list(METRICS)[1:]),
     ],
 )
 def test_by_a_weight_of_zero(name):
@@ -69,15 +68,21 @@ def test_by_a_weight_of_zero(name):
 
 
 def test_a_weight_of_zero_in_the_operator_is_no_term():
-    factors = jax.random.normal(jax.random.key(2), (3, 4))
-    weights = jnp.array([0.5, 0.0, 2.0])
-    operator = LowRankOperator(jnp.asarray(0.7), weights, factors)
+    factors = np.random.default_rng(2).normal(size=(3, 4))
+    weights = np.array([0.5, 0.0, 2.0])
+    operator = LowRankOperator(*map(jnp.asarray, (0.7, weights, factors)))
     matrix = 0.7 * np.eye(4) + factors.T @ (weights[:, None] * factors)
-    v = jnp.arange(1.0, 5.0)
-    np.testing.assert_allclose(operator.mv(v), matrix @ v, rtol=1e-12)
-    np.testing.assert_allclose(operator.inverse_mv(v), np.linalg.solve(matrix, v), rtol=1e-10)
-    np.testing.assert_allclose(operator.log_det(), np.linalg.slogdet(matrix)[1], rtol=1e-10)
-    np.testing.assert_allclose(operator.as_matrix(), matrix, rtol=1e-12)
+    v = np.arange(1.0, 5.0)
+
+    @jax.jit
+    def figures(v):
+        return operator.mv(v), operator.inverse_mv(v), operator.log_det(), operator.as_matrix()
+
+    product, inverse, log_det, dense = figures(v)
+    np.testing.assert_allclose(product, matrix @ v, rtol=1e-12)
+    np.testing.assert_allclose(inverse, np.linalg.solve(matrix, v), rtol=1e-10)
+    np.testing.assert_allclose(log_det, np.linalg.slogdet(matrix)[1], rtol=1e-10)
+    np.testing.assert_allclose(dense, matrix, rtol=1e-12)
 
 
 EVERY = {
@@ -92,5 +97,6 @@ EVERY = {
 @pytest.mark.parametrize("metric", EVERY.values(), ids=EVERY.keys())
 def test_the_norm_of_nothing_has_a_gradient_of_zero(metric):
     norm = lambda v: metric.norm(X, v)  # noqa: E731
-    np.testing.assert_array_equal(jax.grad(norm)(0 * V), 0)
-    np.testing.assert_array_equal(jax.jvp(norm, (0 * V,), (U,))[1], 0)
+    both = jax.jit(lambda v: (jax.grad(norm)(v), jax.jvp(norm, (v,), (U,))[1]))
+    for slope in both(np.zeros(3)):
+        np.testing.assert_array_equal(slope, 0)

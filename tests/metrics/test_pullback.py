@@ -19,11 +19,18 @@ def test_it_is_the_first_fundamental_form():
     """Of the helicoid: diag(1, 1 + u^2); with its known geodesic equation."""
     x, v, _ = points((2,), jnp.float64)
     metric = PullbackMetric(helicoid)
-    np.testing.assert_allclose(metric.as_matrix(x), np.diag([1, 1 + x[0] ** 2]), atol=1e-14)
-    expected = [x[0] * v[1] ** 2, -2 * x[0] / (1 + x[0] ** 2) * v[0] * v[1]]
-    np.testing.assert_allclose(metric.acceleration(x, v), expected, rtol=1e-9)
     padded = PullbackMetric(helicoid, eps=0.5)
-    np.testing.assert_allclose(padded.flat(x, v), metric.flat(x, v) + v / 2, rtol=1e-12)
+
+    @jax.jit
+    def figures(x, v):
+        return metric.as_matrix(x), metric.acceleration(x, v), metric.flat(x, v), padded.flat(x, v)
+
+    x, v = np.asarray(x), np.asarray(v)
+    matrix, acceleration, flat, with_eps = figures(x, v)
+    np.testing.assert_allclose(matrix, np.diag([1, 1 + x[0] ** 2]), atol=1e-14)
+    expected = [x[0] * v[1] ** 2, -2 * x[0] / (1 + x[0] ** 2) * v[0] * v[1]]
+    np.testing.assert_allclose(acceleration, expected, rtol=1e-9)
+    np.testing.assert_allclose(with_eps, np.asarray(flat) + v / 2, rtol=1e-12)
 
 
 def test_rulings_are_geodesics():

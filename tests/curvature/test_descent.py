@@ -64,6 +64,7 @@ def test_it_converges_to_the_minimum_whatever_the_metric():
     assert cut.result == RESULTS.not_converged
 
 
+@pytest.mark.slow
 def test_along_geodesics():
     """With exp for a retraction it stays in hyperbolic space, whatever the step."""
     half_plane = geojax.DenseMetric(lambda x, args: jnp.eye(2) / x[1] ** 2)

@@ -27,10 +27,10 @@ def test_the_published_value(lpips):
     """torchmetrics documents 0.1008 for ``torch.manual_seed(123)`` and two uniform batches."""
     bits = np.random.RandomState(123).randint(0, 2**32, size=600_000, dtype=np.uint32)
     uniform = (bits & 0xFFFFFF).astype(np.float32) * np.float32(2**-24)
-    x, y = jnp.asarray(2 * uniform - 1).reshape(2, 10, 3, 100, 100)
-    values = jax.lax.map(lambda pair: lpips(*pair), (x, y))
+    x, y = (2 * uniform - 1).reshape(2, 10, 3, 100, 100)
+    values = jax.jit(lambda x, y: jax.lax.map(lambda pair: lpips(*pair), (x, y)))(x, y)
     assert values.dtype == jnp.float32
-    np.testing.assert_allclose(jnp.mean(values), 0.1008, atol=5e-4)
+    np.testing.assert_allclose(np.mean(values), 0.1008, atol=5e-4)
 
 
 def test_the_authors_example_images(lpips, data_file):
@@ -100,13 +100,14 @@ X, Y = jax.random.uniform(jax.random.key(0), (2, 3, 28, 28), minval=-1.0)
 
 
 def test_it_is_a_distance_to_be_differentiated(random):
-    assert random(X, X) == 0
-    assert random(X, Y) > 0
-    assert random(X, Y).dtype == X.dtype
-    gradient = jax.grad(random)(X, Y)
-    step = 1e-2 / jnp.linalg.norm(gradient.ravel())
-    assert random(X - step * gradient, Y) < random(X, Y)
-    assert jnp.all(jnp.isfinite(jax.grad(random)(X, X)))
+    both = jax.jit(jax.value_and_grad(random))
+    value, gradient = both(X, Y)
+    none, flat = both(X, X)
+    assert none == 0 < value
+    assert value.dtype == X.dtype
+    step = 1e-2 / np.linalg.norm(gradient)
+    assert both(X - step * gradient, Y)[0] < value
+    assert np.all(np.isfinite(flat))
 
 
 def test_it_is_found_in_the_data_folder(random, tmp_path, monkeypatch):

@@ -30,11 +30,11 @@ class Torus(AbstractManifold):
 
     **Raises:** `ValueError` unless ``0 < minor < major``.
 
-    >>> import jax.numpy as jnp
+    >>> import jax, jax.numpy as jnp
     >>> from geojax.evaluation import Torus
     >>> torus = Torus(1.0, 0.4)
     >>> a, b = jnp.array([1.4, 0.0, 0.0]), jnp.array([1.0, 0.0, 0.4])
-    >>> print(f"{torus.distance(a, b):.4f}")  # a quarter of a meridian: 0.4 pi / 2
+    >>> print(f"{jax.jit(torus.distance)(a, b):.4f}")  # a quarter of a meridian: 0.4 pi / 2
     0.6283
     """
 

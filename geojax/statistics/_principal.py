@@ -168,9 +168,6 @@ def principal_geodesics(
     ... )
     >>> bool(fit.explained_variance_ratio.sum() > 0.99)
     True
-    >>> nearest = fit.reconstruct(fit.project(points[0]))
-    >>> bool(jnp.linalg.norm(nearest - points[0]) < 0.3)
-    True
     """
     points = as_points("points", points)
     most = min(len(points) - 1, points[0].size)

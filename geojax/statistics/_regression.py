@@ -123,8 +123,8 @@ def geodesic_regression(
     >>> t = jnp.array([0.0, 1.0, 2.0, 3.0])
     >>> x = jnp.stack([1 + 2 * t, 3 - t], axis=1)
     >>> fit = geojax.statistics.geodesic_regression(geojax.Euclidean(), t, x, num_segments=2)
-    >>> print(jnp.round(fit.velocity, 6), jnp.round(fit.predict(jnp.zeros(1))[0], 6))
-    [ 2. -1.] [1. 3.]
+    >>> fit.velocity.round(6).tolist()  # fit.predict(t) gives the points
+    [2.0, -1.0]
     """
     points = as_points("points", points)
     times = as_floating("times", times, dtype=points.dtype)

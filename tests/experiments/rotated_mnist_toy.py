@@ -20,7 +20,7 @@ PLAN = RotatedMnistPlan(
                  extrapolations=("straight line",)),
     ),
     deltas=(60, 180),
-    num_pairs=12,
+    num_pairs=4,
     frames=4,
     num_reference=70,
 )  # fmt: skip

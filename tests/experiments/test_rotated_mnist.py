@@ -36,6 +36,10 @@ def rows_of(path):
         return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
 
 
+def no_files(*arguments, **options):
+    """For `write_tables`, which draws for seconds what another test looks at."""
+
+
 def without_seconds(value):
     if isinstance(value, dict):
         return {k: without_seconds(v) for k, v in value.items() if "seconds" not in k}
@@ -258,7 +262,8 @@ def test_the_same_plan_on_a_number_of_pairs():
 
 
 @pytest.mark.slow
-def test_rows_belong_to_the_digits(tmp_path):
+def test_rows_belong_to_the_digits(tmp_path, monkeypatch):
+    monkeypatch.setattr("geojax.experiments._rotated_mnist.write_tables", no_files)
     plan = dataclasses.replace(PLAN, deltas=(60,), num_pairs=1)
     first = blots()
     other = Digits(255 - first.images, first.labels)
@@ -269,13 +274,15 @@ def test_rows_belong_to_the_digits(tmp_path):
 
 
 @pytest.mark.slow
-def test_what_is_measured_so_far(tmp_path):
+def test_what_is_measured_so_far(tmp_path, monkeypatch):
     """Tables of a part of the plan say so; gains are those of the same pairs."""
     part = dataclasses.replace(PLAN, num_pairs=2)
     given = {"digits": blots(), "score": Gaussian()}
     with pytest.raises(ValueError, match="no row of this plan is measured yet"):
         run_rotated_mnist(PLAN, tmp_path, measure=False, **given)
-    run_rotated_mnist(part, tmp_path, **given)
+    with monkeypatch.context() as patched:
+        patched.setattr("geojax.experiments._rotated_mnist.write_tables", no_files)
+        run_rotated_mnist(part, tmp_path, **given)
     tables = run_rotated_mnist(PLAN, tmp_path, measure=False, **given)
     assert len(tables.rows) == len(part.rows()) < len(PLAN.rows())
     notes = json.loads((tmp_path / "rotated_mnist.json").read_text())["notes"]

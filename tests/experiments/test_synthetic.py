@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -83,6 +84,7 @@ def test_a_run_that_was_stopped_gives_the_table_of_one_that_was_not(tmp_path):
     np.testing.assert_allclose(lerp["length_error"], expected, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_between_components_only_the_distance_is_known(tmp_path):
     plan = dataclasses.replace(PLAN, cases=("across two moons",), methods=("LERP",))
     (row,) = run_synthetic(plan, tmp_path)  # nothing beyond a point that no geodesic leads to
@@ -117,10 +119,10 @@ def test_a_network_is_trained_once(tmp_path):
     written = path.stat().st_mtime_ns
     again = kept(path, circle, 40, key=key)
     assert path.stat().st_mtime_ns == written
-    x = jnp.asarray([1.3, 0.0])
-    np.testing.assert_array_equal(first(x, 0.5), again(x, 0.5))
-    assert jnp.any(first(x, 0.5) != train(circle, 1, key=key)(x, 0.5))
-    assert first(x, 0.5)[0] < 0  # back to the circle
+    at = eqx.filter_jit(lambda score: score(jnp.asarray([1.3, 0.0]), 0.5))
+    np.testing.assert_array_equal(at(first), at(again))
+    assert np.any(at(first) != at(train(circle, 1, key=key)))
+    assert at(first)[0] < 0  # back to the circle
 
 
 def _means(kind, method, values, lam=None, figure="rmse", successful=1.0):
@@ -188,10 +190,11 @@ def test_plans():
 
 def test_a_pair_is_determined_by_its_number(tmp_path):
     few, many = (
-        make_scene("circle in R^2", number, 1.5, 0, tmp_path, 0).ends for number in (3, 130)
+        np.asarray(make_scene("circle in R^2", number, 1.5, 0, tmp_path, 0).ends)
+        for number in (3, 130)
     )
-    assert jnp.array_equal(few, many[:3])
-    assert len(jnp.unique(many[:, 0], axis=0)) == 130
+    np.testing.assert_array_equal(few, many[:3])
+    assert len(np.unique(many[:, 0], axis=0)) == 130
 
 
 def test_further_plans_share_the_truth(tmp_path):

@@ -21,8 +21,13 @@ FLAT = ball(1e8)
 
 def closed_form_mean(space, points, shares):
     """By the Karcher flow with closed-form maps."""
+
+    @jax.jit
+    def step(mean):
+        logs = jax.vmap(lambda x: space.log_map(mean, x))(points)
+        return space.exponential_map(mean, jnp.tensordot(shares, logs, axes=1))
+
     mean = points[0]
     for _ in range(60):
-        logs = jax.vmap(lambda x, m=mean: space.log_map(m, x))(points)
-        mean = space.exponential_map(mean, jnp.tensordot(shares, logs, axes=1))
+        mean = step(mean)
     return mean

@@ -23,31 +23,38 @@ def stein_mean(radius=2.0, width=0.5, lam=1.0, points=ARC, **options):
 
 def test_in_flat_space_it_is_the_weighted_arithmetic_mean():
     mean = frechet_mean(FLAT, POINTS, WEIGHTS, **SETTINGS)
-    expected = jnp.tensordot(SHARES, POINTS, axes=1)
+    points, shares = np.asarray(POINTS), np.asarray(SHARES)
+    expected = shares @ points
     np.testing.assert_allclose(mean.point, expected, atol=1e-8)
-    squares = jnp.sum((POINTS - expected[None]) ** 2, axis=1)
-    assert float(mean.variance) == pytest.approx(4 * float(SHARES @ squares), rel=1e-8)
-    np.testing.assert_allclose(mean.weights, SHARES, rtol=1e-14)
-    np.testing.assert_allclose(mean.solutions.initial_velocity, POINTS - expected[None], atol=1e-7)
+    squares = np.sum((points - expected) ** 2, axis=1)
+    assert float(mean.variance) == pytest.approx(4 * float(shares @ squares), rel=1e-8)
+    np.testing.assert_allclose(mean.weights, shares, rtol=1e-14)
+    np.testing.assert_allclose(mean.solutions.initial_velocity, points - expected, atol=1e-7)
     line = stein_mean(lam=0.0)
-    np.testing.assert_allclose(line.point, jnp.mean(ARC, axis=0), atol=1e-12)
+    np.testing.assert_allclose(line.point, np.mean(ARC, axis=0), atol=1e-12)
     assert int(line.num_evaluations) == 2  # one full step
 
 
-def test_in_a_ball_it_is_the_mean_of_the_closed_form_to_second_order():
+def distance_to_closed_form(num_segments, slack):
+    """In a ball; and the sum of squares is that of the closed form."""
     space = ball(1.0)
+    mean = frechet_mean(space, POINTS, WEIGHTS, **{**SETTINGS, "num_segments": num_segments})
+    assert mean.result == FIT_RESULTS.successful
+    assert np.all(mean.solutions.result == RESULTS.successful)
     expected = closed_form_mean(space, POINTS, SHARES)
-    errors = []
-    for num_segments in (4, 8):
-        options = {**SETTINGS, "num_segments": num_segments}
-        mean = frechet_mean(space, POINTS, WEIGHTS, **options)
-        assert mean.result == FIT_RESULTS.successful
-        assert np.all(mean.solutions.result == RESULTS.successful)
-        errors.append(float(jnp.linalg.norm(mean.point - expected)))
-    assert errors[0] < 2e-3
+    exact = jax.jit(lambda m: jax.vmap(lambda x: space.distance(m, x))(POINTS))(expected)
+    assert float(mean.variance) == pytest.approx(float(SHARES @ exact**2), rel=slack)
+    return np.linalg.norm(mean.point - expected)
+
+
+def test_in_a_ball_it_is_the_mean_of_the_closed_form():
+    assert distance_to_closed_form(4, 8e-3) < 2e-3
+
+
+@pytest.mark.slow
+def test_to_second_order_it_is_the_mean_of_the_closed_form():
+    errors = [distance_to_closed_form(*given) for given in ((4, 8e-3), (8, 2e-3))]
     assert 3.3 < errors[0] / errors[1] < 4.7
-    exact = jax.vmap(lambda x: space.distance(expected, x))(POINTS)
-    assert float(mean.variance) == pytest.approx(float(SHARES @ exact**2), rel=2e-3)
 
 
 def test_the_mean_of_points_on_a_ring_is_where_symmetry_puts_it():
@@ -55,12 +62,12 @@ def test_the_mean_of_points_on_a_ring_is_where_symmetry_puts_it():
     assert mean.result == FIT_RESULTS.successful
     assert abs(float(mean.point[1])) < 1e-5
     # Near the ring, where the arithmetic mean is not.
-    assert float(jnp.mean(ARC[:, 0])) < 1.7 < float(mean.point[0]) < 2.1
+    assert np.mean(ARC[:, 0]) < 1.7 < float(mean.point[0]) < 2.1
     assert float(mean.gradient_norm) < 1e-5
 
     turned = stein_mean(points=jnp.stack([on_circle(2 + 0.1 * a**2, a + 1.0) for a in ANGLES]))
-    rotation = jnp.stack([on_circle(1, 1.0), on_circle(1, 1.0 + np.pi / 2)], axis=1)
-    np.testing.assert_allclose(turned.point, rotation @ mean.point, atol=1e-5)
+    rotation = np.stack([on_circle(1, 1.0), on_circle(1, 1.0 + np.pi / 2)], axis=1)
+    np.testing.assert_allclose(turned.point, rotation @ np.asarray(mean.point), atol=1e-5)
 
     # Around a Gaussian: two opposite pairs and the middle.
     cross = jnp.asarray([[1.0, 0.5], [-1.0, -0.5], [0.0, 0.0], [-0.3, 0.8], [0.3, -0.8]])
@@ -89,6 +96,7 @@ def test_the_mean_has_the_least_sum_of_squares():
     np.testing.assert_allclose(sums[3] - sums[4], 0, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_inside_a_jit_of_the_user_in_float32():
     @jax.jit
     def mean_of(points):

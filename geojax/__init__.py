@@ -94,6 +94,7 @@ from .metrics import StereographicSphere as StereographicSphere
 from .scores import EDM as EDM
 from .scores import VE as VE
 from .scores import AbstractDensity as AbstractDensity
+from .scores import AbstractPipeline as AbstractPipeline
 from .scores import AbstractSchedule as AbstractSchedule
 from .scores import AbstractScore as AbstractScore
 from .scores import ClassifierFreeGuidance as ClassifierFreeGuidance
@@ -105,6 +106,7 @@ from .scores import Inversion as Inversion
 from .scores import NoisedSphere as NoisedSphere
 from .scores import NoisePrediction as NoisePrediction
 from .scores import ScaledLinear as ScaledLinear
+from .scores import ScoreContrast as ScoreContrast
 from .scores import Shell as Shell
 from .scores import VelocityPrediction as VelocityPrediction
 from .scores import VPCosine as VPCosine
@@ -118,6 +120,7 @@ from .scores import probability_flow as probability_flow
 from .scores import probe_averaged as probe_averaged
 from .scores import random_embedding as random_embedding
 from .scores import sample as sample
+from .scores import score_contrast as score_contrast
 from .statistics import FIT_RESULTS as FIT_RESULTS
 from .statistics import Clusters as Clusters
 from .statistics import FrechetMean as FrechetMean

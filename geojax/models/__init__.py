@@ -1,6 +1,9 @@
 """Networks, their training and checkpoints, and the model zoo (see README.md in this folder)."""
 
+from . import latent as latent
 from . import stable_diffusion as stable_diffusion
+from ._characters import GLYPHS as GLYPHS
+from ._characters import turned_characters as turned_characters
 from ._checkpoint import NETWORKS as NETWORKS
 from ._checkpoint import build_score as build_score
 from ._checkpoint import load_checkpoint as load_checkpoint

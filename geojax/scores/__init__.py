@@ -8,6 +8,8 @@ from ._base import AbstractScore as AbstractScore
 from ._base import DensityAt as DensityAt
 from ._base import ScoreAt as ScoreAt
 from ._between import ConditionBetween as ConditionBetween
+from ._contrast import ScoreContrast as ScoreContrast
+from ._contrast import score_contrast as score_contrast
 from ._ddim_path import Inversion as Inversion
 from ._ddim_path import ddim_inversion as ddim_inversion
 from ._ddim_path import ddim_path as ddim_path
@@ -23,6 +25,7 @@ from ._log_density import from_log_density as from_log_density
 from ._manifold import NoisedSphere as NoisedSphere
 from ._manifold import Shell as Shell
 from ._manifold import random_embedding as random_embedding
+from ._pipeline import AbstractPipeline as AbstractPipeline
 from ._prediction import PREDICTIONS as PREDICTIONS
 from ._prediction import DataPrediction as DataPrediction
 from ._prediction import NoisePrediction as NoisePrediction

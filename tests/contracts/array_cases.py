@@ -155,6 +155,11 @@ CASES: dict[str, list[Case]] = {
     "ddim_path": [
         case(lambda x, ts: scores.ddim_path(MIXTURE, x, ts), x=A, ts=[1.0, 0.0]),
     ],
+    "score_contrast": [
+        case(
+            lambda x0, x1: scores.score_contrast(STEIN.score, x0, x1), x0=POINTS[:2], x1=POINTS[2:]
+        )
+    ],
     "denoising_score_matching_loss": [
         case(
             lambda x0, eps: scores.denoising_score_matching_loss(MIXTURE, x0, 0.5, eps),

@@ -106,6 +106,7 @@ def test_integers_that_are_meant():
 # Base classes, settings, results, and functions of names, files, keys or what a solve has found.
 _WITHOUT_ARRAYS = """
 AbstractConformalMetric AbstractDensity AbstractInterpolator AbstractIterativeSolver
+AbstractPipeline
 AbstractLowRankMetric AbstractManifold AbstractModelSpace AbstractPullbackMetric AbstractRule
 AbstractSolver AbstractSumOfSquaresMetric AbstractTransport Clusters CoarseToFine Comparison
 DenseMetric DescentSolution DimensionEstimate DistanceToSet EDM FIT_RESULTS FrameFigures
@@ -114,12 +115,13 @@ IntegratedCurve InterpolatedPath Inversion JacobiField KernelDistance LambdaCont
 Linearisation LogDensityChord LowRankOperator LowRankTerms MethodSettings Midpoint
 PairwiseDistances PathEnergy PathFigures PathRecord Picture PoleLadder ProbeAveragedDensity
 ProbeAveragedScore Quadrature RESULTS Recommendation ScaledLinear Shooting SolverOutput
+ScoreContrast
 SolverProgress StableDiffusion TextEncoder Tokenizer TraceEstimate TransportODE
 TransportSolution TwoPointProblem VE VPCosine VPLinear available build_score c_shape
 check_inception ddim_levels describe device_mesh from_pixels inception_features interpolator
 load load_checkpoint load_classifier load_mnist loss_history random_embedding recommend
 rotated_batch sample save_checkpoint save_classifier spiral swiss_roll text_to_image
-trace_probes train training_step zoo_folder
+trace_probes train training_step turned_characters zoo_folder
 """
 WITHOUT_ARRAYS = set(_WITHOUT_ARRAYS.split())
 

@@ -1,0 +1,294 @@
+"""Training a latent model from anybody's pictures: an autoencoder, then the score; resumable."""
+
+import csv
+import functools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Key, PyTree
+
+from ..._arrays import Numbers
+from ..._files import written_whole
+from ..._numbers import number
+from ...scores import batch_loss
+from .._checkpoint import load_arrays, save_arrays
+from ._autoencoder import Autoencoder
+from ._components import principal_components
+from ._distances import label_distances, picture_distances
+from ._figures import latent_figures
+from ._model import LatentModel, build_latent_model
+
+LATENT_CONFIG: dict[str, Any] = {
+    "kind": "latent",
+    "autoencoder": {
+        "channels": 1,
+        "side": 32,
+        "widths": [16, 32, 64],
+        "hidden": 256,
+        "latent": 64,
+    },
+    "components": 8,
+    "schedule": {"name": "ve", "sigma_min": 0.03, "sigma_max": 3.0},
+    "denoiser": {"width": 384, "depth": 4},
+    "training": {
+        "autoencoder_steps": 6000,
+        "autoencoder_batch": 96,
+        "denoiser_steps": 8000,
+        "denoiser_batch": 192,
+        "learning_rate": 1e-3,
+        "shaping": 0.1,
+        "neighbours": 6,
+        "anchors": 512,
+        "seed": 0,
+    },
+}
+PHASES = ("autoencoder", "denoiser")
+_CHUNK = 25  # steps in one call of a compiled program
+_EMA = 0.999
+
+
+class _State(NamedTuple):
+    """All that a phase goes on from."""
+
+    module: PyTree
+    average: PyTree
+    optimiser: PyTree
+    step: Array
+
+
+def train_latent_model(
+    config: dict[str, Any],
+    images: Numbers,
+    folder: Path | str,
+    *,
+    labels: Numbers | None = None,
+    period: float | None = None,
+    groups: Numbers | None = None,
+    save_every: int = 500,
+    callback: Callable[[str, int, float], None] | None = None,
+) -> LatentModel:
+    """Train an autoencoder of the pictures and the score of its components; go on where ``folder``
+    stands.
+
+    The latent is shaped while the autoencoder learns: pairs are held as far apart as the neighbour
+    graph of the pictures says (`picture_distances`), or their ``labels`` (`label_distances`), which
+    unfolds motions. ``config["training"]["shaping"]`` is the weight of that, 0 for none.
+
+    - ``config``: as `LATENT_CONFIG`.
+    - ``images``: pixels in 0 ... 255, shape (pictures, side, side) or (pictures, side, side, 3).
+    - ``labels``, ``period``, ``groups``: as for `label_distances`.
+    - ``save_every``: steps between saves. ``callback(phase, step, loss)`` is called every 25 steps.
+
+    ``folder`` receives ``config.json`` (with the level, the contrast and the detour that were
+    found), ``model.safetensors``, ``loss.csv``, and what training goes on from. Step k draws from
+    ``fold_in(seed, k)``: an interrupted run becomes what an uninterrupted one would have been.
+
+    **Returns:** the model, of moving averages. **Raises:** `ValueError` when ``config`` describes
+    no model, the pictures do not fit it, or ``folder`` holds a run of another config;
+    `FloatingPointError` when a loss is no longer finite (the last saved state stays).
+
+    Source: arXiv 2505.18230 shapes the latent by labels; Karras et al. 2022 for the denoiser.
+    """
+    folder, settings = Path(folder), config["training"]
+    model = build_latent_model(config, seed=settings["seed"])
+    pixels = _as_pictures(images, model.shape)
+    _begin(folder, config)
+    fit = functools.partial(_fit, folder, settings, save_every, callback or (lambda *_: None))
+    anchors, distances = _distances(settings, pixels, labels, period, groups)
+    data = jnp.asarray(pixels), jnp.asarray(anchors), jnp.asarray(distances, jnp.float32)
+    autoencoder = fit("autoencoder", model.autoencoder, _autoencoder_loss, data)
+    latents = _encoded(autoencoder, data[0])
+    components = principal_components(latents, config["components"])
+    points = jax.vmap(components.project)(latents)
+    score = fit("denoiser", model.score, _denoiser_loss, (points,))
+    model = LatentModel(
+        autoencoder=autoencoder, components=components, score=score, t=number("t", 0.4)
+    )
+    figures = latent_figures(model, pixels, points, seed=settings["seed"])
+    model = eqx.tree_at(lambda m: m.t, model, jnp.asarray(figures["t"], jnp.float32))
+    save_arrays(folder / "model.safetensors", model)
+    _write(folder, {**config, "figures": figures})
+    return model
+
+
+def _as_pictures(images, shape) -> np.ndarray:
+    """Pixels of shape (pictures, channels, side, side)."""
+    channels, side, _ = shape
+    images = np.asarray(images)
+    if images.dtype != np.uint8:
+        raise ValueError(
+            f"images must be pixels in 0 ... 255 (uint8), got {images.dtype}. From [-1, 1]: "
+            "np.uint8(np.round((images + 1) * 127.5))."
+        )
+    if images.ndim == 3:
+        images = images[..., None]
+    if images.ndim != 4 or images.shape[1:] != (side, side, channels) or len(images) < 8:
+        raise ValueError(
+            f"images must be at least 8 pictures of shape ({side}, {side}, {channels}), got shape "
+            f"{images.shape}. The config's autoencoder says side and channels."
+        )
+    return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+
+
+def _begin(folder: Path, config: dict[str, Any]) -> None:
+    """Writes the config, or checks that the run in the folder is of the same one."""
+    path = folder / "config.json"
+    wanted = json.loads(json.dumps(config))
+    if path.is_file():
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if {k: v for k, v in found.items() if k != "figures"} != wanted:
+            raise ValueError(
+                f"{folder} holds a training run of another config. Choose another folder, or "
+                "delete it."
+            )
+        return
+    _write(folder, config)
+
+
+def _write(folder: Path, config: dict[str, Any]) -> None:
+    with written_whole(folder / "config.json") as temporary:
+        temporary.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+
+def _distances(settings, pixels, labels, period, groups) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures to measure from, and the distances of all others to them."""
+    count = min(settings["anchors"], len(pixels))
+    anchors = np.random.default_rng(settings["seed"]).permutation(len(pixels))[:count]
+    if not settings["shaping"]:
+        return anchors, np.zeros((count, len(pixels)), np.float32)
+    if labels is not None:
+        return anchors, label_distances(labels, anchors, period=period, groups=groups)
+    neighbours = min(settings["neighbours"], len(pixels) - 1)
+    # Bytes would overflow in distances; no other use is made of the numbers.
+    return anchors, picture_distances(pixels / 255.0, anchors, neighbours=neighbours)
+
+
+def _as_floats(pixels):
+    return pixels.astype(jnp.float32) / 127.5 - 1
+
+
+def _autoencoder_loss(autoencoder: Autoencoder, data, settings, key):
+    """The mean squared error of pictures, and of the distances of their latents."""
+    pixels, anchors, distances = data
+    half = max(1, settings["autoencoder_batch"] // 2)
+    first, second = jax.random.split(key)
+    a = jax.random.randint(first, (half,), 0, len(anchors))
+    b = jax.random.randint(second, (half,), 0, len(pixels))
+    x = _as_floats(pixels[jnp.concatenate([anchors[a], b])])
+    z = jax.vmap(autoencoder.encode)(x)
+    error = jnp.mean((jax.vmap(autoencoder.decode)(z) - x) ** 2)
+    if not settings["shaping"]:
+        return error
+    wanted = distances[a, b]
+    apart = jnp.sqrt(jnp.sum((z[:half] - z[half:]) ** 2, axis=1) + 1e-12)
+    # Pictures that no path joins: at least as far apart as the farthest that one does.
+    unjoined = jnp.maximum(_UNJOINED - apart, 0.0)
+    strain = jnp.where(jnp.isfinite(wanted), apart - wanted, unjoined)
+    return error + settings["shaping"] * jnp.mean(strain**2)
+
+
+_UNJOINED = 4.0  # the unit of `picture_distances`
+
+
+def _denoiser_loss(score, data, settings, key):
+    (points,) = data
+    first, second = jax.random.split(key)
+    index = jax.random.randint(first, (settings["denoiser_batch"],), 0, len(points))
+    return batch_loss(score, points[index], None, key=second, time_min=0.0)
+
+
+@eqx.filter_jit
+def _encoded(autoencoder: Autoencoder, pixels) -> Float[Array, "pictures latent"]:
+    return jax.lax.map(lambda p: autoencoder.encode(_as_floats(p)), pixels, batch_size=256)
+
+
+def _fit(folder, settings, save_every, callback, phase: str, module, loss, data):
+    """Minimises a loss from where the folder stands to the end of the phase."""
+    steps, root = settings[f"{phase}_steps"], jax.random.key(settings["seed"] + 1)
+    optimiser = _optimiser(settings["learning_rate"], steps)
+    saved = folder / f"training-{phase}.safetensors"
+    floats = eqx.filter(module, eqx.is_inexact_array)
+    state = _State(module, module, optimiser.init(floats), jnp.asarray(0))
+    if saved.is_file():
+        state = load_arrays(saved, state)
+    history = [row for row in _losses(folder) if row[0] != phase or row[1] <= int(state.step)]
+    recent = []
+    step = since = int(state.step)
+    while step < steps:
+        count = min(_CHUNK, steps - step)
+        state, values = _run(state, data, optimiser, loss, _hashable(settings), count, root)
+        step += count
+        recent.extend(np.asarray(values).tolist())
+        if not np.isfinite(recent[-1]):
+            raise FloatingPointError(
+                f"the loss of the {phase} is {recent[-1]} at step {step}. The last saved state in "
+                f"{folder} is intact: lower learning_rate and run again."
+            )
+        callback(phase, step, recent[-1])
+        if step - since >= save_every or step == steps:
+            history.append((phase, step, float(np.mean(recent))))
+            recent, since = [], step
+            save_arrays(saved, state)
+            _write_losses(folder, history)
+    return state.average
+
+
+def _hashable(settings) -> tuple:
+    return tuple(sorted((k, v) for k, v in settings.items() if not isinstance(v, list | dict)))
+
+
+@eqx.filter_jit
+def _run(state: _State, data, optimiser, loss, settings: tuple, count: int, root: Key[Array, ""]):
+    """Some steps in one program."""
+    options = dict(settings)
+    dynamic, static = eqx.partition(state, eqx.is_array)
+
+    def step(dynamic, _):
+        state = eqx.combine(dynamic, static)
+        key = jax.random.fold_in(root, state.step)
+        value, grads = eqx.filter_value_and_grad(loss)(state.module, data, options, key)
+        floats = eqx.filter(state.module, eqx.is_inexact_array)
+        with jax.numpy_dtype_promotion("standard"):  # optax multiplies its integer step by floats
+            updates, opt_state = optimiser.update(grads, state.optimiser, floats)
+        module = eqx.apply_updates(state.module, updates)
+        taken = (state.step + 1).astype(jnp.float32)
+        share = jnp.minimum(_EMA, taken / (taken + 10))
+
+        def mix(a, b):
+            return share * a + (1 - share) * b if eqx.is_inexact_array(a) else a
+
+        average = jax.tree.map(mix, state.average, module)
+        new = _State(module, average, opt_state, state.step + 1)
+        return eqx.filter(new, eqx.is_array), value
+
+    dynamic, values = jax.lax.scan(step, dynamic, None, length=count)
+    return eqx.combine(dynamic, static), values
+
+
+# Cached, because a new optimiser object compiles the steps anew.
+@functools.lru_cache
+def _optimiser(peak: float, steps: int) -> optax.GradientTransformation:
+    rate = optax.warmup_cosine_decay_schedule(0.0, peak, min(100, steps // 2), steps, 0.02 * peak)
+    return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(rate, b2=0.99))
+
+
+def _losses(folder: Path) -> list[tuple[str, int, float]]:
+    path = folder / "loss.csv"
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8") as file:
+        return [(r["phase"], int(r["step"]), float(r["loss"])) for r in csv.DictReader(file)]
+
+
+def _write_losses(folder: Path, history) -> None:
+    with written_whole(folder / "loss.csv") as temporary, temporary.open("w") as file:
+        writer = csv.writer(file)
+        writer.writerow(["phase", "step", "loss"])
+        writer.writerows((phase, step, f"{loss:.6g}") for phase, step, loss in history)

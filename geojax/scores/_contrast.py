@@ -1,0 +1,96 @@
+"""Does a score know the straight lines between data? The figure that says it beforehand."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from .._arrays import Numbers, as_alike
+from .._functions import check_function, checked
+
+# Below it a geodesic cannot follow the data: measured between turned characters.
+LEAST_CONTRAST = 10.0
+# lambda |s_mid|^2: how much more a step along the score costs than one across, off the data.
+_STEEPNESS = 100.0
+
+
+class ScoreContrast(eqx.Module):
+    """What `score_contrast` returns.
+
+    - ``middle``: the mean of |s|^2 at the middles of the chords, in units of 1 / length^2.
+    - ``data``: the mean of |s|^2 at their ends.
+    """
+
+    middle: Float[Array, "..."]
+    data: Float[Array, "..."]
+
+    @property
+    def ratio(self) -> Float[Array, "..."]:
+        """``middle / data``: 1 for a score that does not see that a chord leaves the data."""
+        return self.middle / self.data
+
+    @property
+    def lam(self) -> Float[Array, "..."]:
+        """``100 / middle``, the weight of ``s s^T`` in units of length^2 by which a step off the
+        data costs a hundred times more energy along the score than across it.
+        """
+        return _STEEPNESS / self.middle
+
+    @property
+    def knows_the_chord(self) -> Bool[Array, "..."]:
+        """Whether ``ratio`` is at least 10: below, a geodesic cannot follow the data."""
+        return self.ratio >= LEAST_CONTRAST
+
+    def __str__(self) -> str:
+        ratio = float(self.ratio)
+        told = f"|s|^2 is {ratio:.3g} times as large at the middles of chords as on data"
+        if bool(self.knows_the_chord):
+            return f"{told}: the score knows that chords leave the data."
+        return (
+            f"{told}, at least {LEAST_CONTRAST:g} are needed: this score does not know that chords "
+            "leave the data, and a geodesic cannot follow the data here."
+        )
+
+
+def score_contrast(
+    score: Any,
+    x0: Numbers,
+    x1: Numbers,
+    args: Any = None,
+    *,
+    batch_size: int | None = None,
+) -> ScoreContrast:
+    """|s|^2 at the middles of chords against |s|^2 on data.
+
+    The metric ``I + lam s s^T`` can keep a path on the data only where the score is large off the
+    data and small on it. Before any solve this says whether it is, and which ``lam`` suits.
+
+    - ``score``: ``(x, args) -> s``, of one noise level: `AbstractScore.at` gives one.
+    - ``x0``, ``x1``: the ends of chords, points at that level, shape (chords, *shape).
+    - ``batch_size``: how many chords are evaluated at once; None: all.
+
+    **Returns:** a `ScoreContrast`. **Raises:** `ValueError` on a ``score`` that is none, shapes
+    that differ or no chord at all.
+
+    >>> import jax.numpy as jnp, geojax
+    >>> ring = geojax.Shell(radius=2.0, width=0.2)
+    >>> contrast = geojax.score_contrast(ring, [[2.1, 0.0]], [[0.0, 1.9]])
+    >>> print(contrast)
+    |s|^2 is 34.1 times as large at the middles of chords as on data: the score knows ...
+    """
+    check_function("score", score, "(x, args) -> s")
+    x0, x1 = as_alike("chords *shape", x0=x0, x1=x1)
+    return _contrast(score, x0, x1, args, batch_size)
+
+
+@eqx.filter_jit
+def _contrast(score, x0, x1, args, batch_size) -> ScoreContrast:
+    def squares(pair):
+        a, b = pair
+        norms = [jnp.sum(checked(score)(x, args) ** 2) for x in (a, (a + b) / 2, b)]
+        return norms[1], (norms[0] + norms[2]) / 2
+
+    middle, data = jax.lax.map(squares, (x0, x1), batch_size=batch_size or len(x0))
+    return ScoreContrast(jnp.mean(middle), jnp.mean(data))

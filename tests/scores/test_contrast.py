@@ -1,0 +1,50 @@
+"""The contrast of a score between chords and data, against closed forms."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import geojax
+
+A = jnp.array([[2.0, 0.0], [0.0, 4.0]])
+B = jnp.array([[0.0, 2.0], [0.0, -4.0]])
+
+
+def linear(x, args):
+    return -args * x
+
+
+def test_it_is_the_ratio_of_mean_squares():
+    """Of -k x: the middles have |x|^2 = 2 and 0, the ends 4 and 16."""
+    found = geojax.score_contrast(linear, A, B, 3.0)
+    np.testing.assert_allclose([found.middle, found.data], [9 * 1, 9 * 10])
+    np.testing.assert_allclose([found.ratio, found.lam], [0.1, 100 / 9])
+    assert not found.knows_the_chord
+    assert "0.1 times" in str(found) and "a geodesic cannot follow the data here" in str(found)
+    blocks = geojax.score_contrast(linear, A, B, 3.0, batch_size=1)
+    np.testing.assert_allclose([blocks.middle, blocks.data], [found.middle, found.data])
+
+
+def test_a_thin_ring_is_known_and_a_blurred_one_is_not():
+    """By the closed form of the shell: s = -(|x| - r) / width^2 along x."""
+    ends = 2 * jnp.array([[1.0, 0.02], [0.0, 1.03]]), 2 * jnp.array([[0.0, 1.02], [-1.02, 0.0]])
+    for width, known in ((0.2, True), (5.0, True)):
+        found = geojax.score_contrast(geojax.Shell(2.0, width), *ends)
+        radii = [np.linalg.norm(x, axis=1) for x in (*ends, (ends[0] + ends[1]) / 2)]
+        first, second, middle = (np.mean((r - 2) ** 2) / width**4 for r in radii)
+        np.testing.assert_allclose(found.ratio, 2 * middle / (first + second), rtol=1e-9)
+        assert bool(found.knows_the_chord) is known
+    noised = geojax.NoisedSphere(2.0, width=0.2)
+    few, much = (geojax.score_contrast(noised.at(t), *ends).ratio for t in (0.02, 0.9))
+    assert much < 10 < few
+
+
+def test_what_it_refuses():
+    with pytest.raises(ValueError, match=r"score must be a callable \(x, args\) -> s"):
+        geojax.score_contrast(3.0, A, B)
+    with pytest.raises(ValueError, match="For a score that depends on time pass"):
+        geojax.score_contrast(lambda x, t, args: -x, A, B)
+    with pytest.raises(ValueError, match="shape"):
+        geojax.score_contrast(linear, A[:1], B, 1.0)
+    with pytest.raises(ValueError, match="not be empty"):
+        geojax.score_contrast(linear, A[:0], B[:0], 1.0)

@@ -57,6 +57,17 @@ def test_interpolate_is_its_parts():
     np.testing.assert_allclose(found.images, jax.vmap(route.to_image)(points), rtol=1e-9)
     assert found.path.extension is not None and bool(found.successful)
     assert str(found).startswith("4 images along a geodesic with 4 segments")
+    contrast = geojax.score_contrast(POINT_MASSES.at(0.3), points[:1], points[2:3])
+    np.testing.assert_allclose(found.contrast.ratio, contrast.ratio, rtol=1e-6)
+    assert str(found).endswith(str(found.contrast))
+    # The same by the route itself, which is a pipeline; there the suited lambda is the default.
+    options = {"frames": 3, "num_segments": 4, "until": 1.5}
+    again = geojax.interpolate(route, A, B, lam=2.0, **options)
+    np.testing.assert_allclose(again.images, found.images, rtol=1e-9)
+    options["throw"] = False  # with four segments a steep metric is under-resolved
+    own = geojax.interpolate(route, A, B, **options)
+    told = geojax.interpolate(route, A, B, lam=float(contrast.lam), **options)
+    np.testing.assert_allclose(own.points, told.points, rtol=1e-6)
 
 
 def test_interpolate_refuses_what_it_cannot_take():
@@ -65,6 +76,13 @@ def test_interpolate_refuses_what_it_cannot_take():
     for arguments, options, text in (
         ((lambda x, args: -x, A, B), {}, "score must be a geojax score with noise levels"),
         ((POINT_MASSES, A, B), {"frames": 1}, "frames must be at least 2"),
+        ((POINT_MASSES, A, B), {"lam": "large"}, "lam must be a number or 'auto', got 'large'"),
+        ((POINT_MASSES, A, -A), {"lam": "auto"}, "this score is zero there: give lam as a number"),
+        (
+            (geojax.NoiseRoute(POINT_MASSES), A, B),
+            {"t": 0.3},
+            "t, num_steps cannot be given beside a NoiseRoute",
+        ),
         ((POINT_MASSES, A, B), {"until": 0.5}, "until must be at least 1"),
         ((POINT_MASSES, A, B), {"noising": "shared"}, "pass key="),
         ((POINT_MASSES, image, pixels), {}, r"image_b / 127\.5 - 1"),

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Key
 
 from .._arrays import Numbers, as_alike, as_images, refuse_pixels
+from .._numbers import known
 from ..geodesics import (
     DISCRETISATION_TOLERANCE,
     RESULTS,
@@ -17,7 +18,7 @@ from ..geodesics import (
     GeodesicSolution,
 )
 from ..metrics import AbstractMetric, SteinScoreMetric
-from ..scores import AbstractScore
+from ..scores import AbstractPipeline, AbstractScore, ScoreContrast, score_contrast
 from ._geodesic import ExtendedGeodesic, GeodesicInterpolator
 from ._route import NoiseRoute
 
@@ -25,18 +26,21 @@ from ._route import NoiseRoute
 class ImagePath(eqx.Module):
     """What `interpolate` returns.
 
-    - ``images``: the images along the path, from A to B and on, shape (frames, *shape).
+    - ``images``: the images along the path, from A to B and on, shape (frames, *image).
     - ``times``: their times, shape (frames,): 0 is A, 1 is B.
-    - ``points``: the same path at the noise level of ``route``, where the geometry is.
+    - ``points``: the same path where the geometry is, at the noise level of ``pipeline``.
     - ``path``: the geodesic and its continuation, with all figures.
-    - ``route``: the way to the noise level and back.
+    - ``pipeline``: the way there and back: a `NoiseRoute`, or the one that was given.
+    - ``contrast``: whether the score knows that this chord leaves the data (`score_contrast`):
+      ``print(found)`` says so.
     """
 
-    images: Float[Array, "frames *shape"]
+    images: Float[Array, "frames *image"]
     times: Float[Array, " frames"]
     points: Float[Array, "frames *shape"]
     path: ExtendedGeodesic
-    route: NoiseRoute
+    pipeline: AbstractPipeline
+    contrast: ScoreContrast
 
     @property
     def solution(self) -> GeodesicSolution:
@@ -54,7 +58,7 @@ class ImagePath(eqx.Module):
         return self.result == RESULTS.successful
 
     def __str__(self) -> str:
-        return f"{len(self.images)} images along a {self.solution}"
+        return f"{len(self.images)} images along a {self.solution}\n{self.contrast}"
 
 
 def interpolate(
@@ -63,14 +67,14 @@ def interpolate(
     image_b: Numbers,
     args: Any = None,
     *,
-    t: float = 0.2,
-    lam: float = 0.1,
+    t: float | None = None,
+    lam: float | str | None = None,
     metric: AbstractMetric | None = None,
     frames: int = 17,
     until: float = 1.0,
-    noising: Literal["shared", "inversion"] = "inversion",
-    denoising: Literal["ddim", "probability_flow"] = "ddim",
-    num_steps: int = 50,
+    noising: Literal["shared", "inversion"] | None = None,
+    denoising: Literal["ddim", "probability_flow"] | None = None,
+    num_steps: int | None = None,
     key: Key[Array, ""] | None = None,
     solver: AbstractSolver | None = None,
     num_segments: int = 32,
@@ -85,24 +89,28 @@ def interpolate(
     its points come back. It is `NoiseRoute` and `GeodesicInterpolator` in one call; `compare` puts
     LERP and SLERP beside it.
 
-    - ``score``: a diffusion model, an `AbstractScore`; `geojax.models.load` gives one.
+    - ``score``: a diffusion model, an `AbstractScore` (`geojax.models.load` gives one); or an
+      `AbstractPipeline`, such as a model of `geojax.models.latent`: the geometry is then where it
+      leads, at its own level.
     - ``image_a``, ``image_b``: arrays of one shape; images of three axes, (channels, height,
       width), in [-1, 1].
     - ``args``: passed to the score (a label, or None).
-    - ``t``: the noise level in (0, 1]; step k of T is k / T.
-    - ``lam``: the weight of s s^T, in units of squared length.
+    - ``t``: the noise level in (0, 1], default 0.2; step k of T is k / T.
+    - ``lam``: the weight of s s^T, in units of squared length. "auto": 100 / |s|^2 at the middle
+      of the chord (`score_contrast`). Default 0.1, with a pipeline "auto".
     - ``metric``: another metric, of ``score.at(t)``; ``lam`` is then unused.
     - ``frames``: how many images from A to B, at least 2; beyond B they are as far apart.
     - ``until``: the last time. Above 1 the path goes on beyond B by the exponential map.
-    - ``noising``, ``denoising``, ``num_steps``: as for `NoiseRoute`. ``key``: draws the noise of
-      "shared"; not needed for "inversion".
+    - ``noising``, ``denoising``, ``num_steps``: as for `NoiseRoute`, which has their defaults.
+      ``key``: draws the noise of "shared"; not needed for "inversion".
     - ``solver``, ``num_segments``, ``rule``, ``max_steps``, ``discretisation_tolerance``,
       ``throw``: as for `geodesic`.
 
     **Returns:** an `ImagePath`.
 
-    **Raises:** `ValueError` on a score without noise levels, images that do not fit and numbers
-    out of range; `GeodesicError` when a solve did not succeed and ``throw`` is True.
+    **Raises:** `ValueError` on a score without noise levels, images that do not fit, numbers out
+    of range, and options of a `NoiseRoute` beside a pipeline; `GeodesicError` when a solve did not
+    succeed and ``throw`` is True.
 
     Source: arXiv 2505.11128; its protocol is ``t=0.4, lam=1000.0, noising="shared"``.
 
@@ -113,12 +121,14 @@ def interpolate(
     >>> found.images.shape, bool(found.successful)
     ((5, 2), True)
     """
-    if not isinstance(score, AbstractScore):
+    if not isinstance(score, AbstractScore | AbstractPipeline):
         raise ValueError(
             f"score must be a geojax score with noise levels, got {type(score).__name__}. Wrap a "
             "network: NoisePrediction(network, schedule); for a score (x, args) -> s of clean "
             "points use GeodesicInterpolator(SteinScoreMetric(score))."
         )
+    if isinstance(lam, str) and lam != "auto":
+        raise ValueError(f"lam must be a number or 'auto', got {lam!r}.")
     if frames < 2:
         raise ValueError(f"frames must be at least 2, got {frames}.")
     for name, image in (("image_a", image_a), ("image_b", image_b)):
@@ -127,9 +137,16 @@ def interpolate(
         image_a, image_b = as_images("channels height width", image_a=image_a, image_b=image_b)
     else:
         image_a, image_b = as_alike("*shape", image_a=image_a, image_b=image_b)
-    route = NoiseRoute(score, t, noising, denoising, num_steps, args)
+    own = {"t": t, "noising": noising, "denoising": denoising, "num_steps": num_steps}
+    pipeline = _pipeline(score, args, {n: value for n, value in own.items() if value is not None})
+    z0, z1 = (pipeline.to_level(image, key=key) for image in (image_a, image_b))
+    at_level = pipeline.score.at(pipeline.t)
+    contrast = score_contrast(at_level, z0[None], z1[None], args)
+    if lam is None:
+        lam = 0.1 if pipeline is not score else "auto"
+    weight = _suited(contrast) if isinstance(lam, str) else lam
     geodesic = GeodesicInterpolator(
-        SteinScoreMetric(score.at(t), lam) if metric is None else metric,
+        SteinScoreMetric(at_level, weight) if metric is None else metric,
         args,
         solver=solver,
         num_segments=num_segments,
@@ -137,11 +154,34 @@ def interpolate(
         max_steps=max_steps,
         discretisation_tolerance=discretisation_tolerance,
     )
-    z0, z1 = (route.to_level(image, key=key) for image in (image_a, image_b))
     path = geodesic.solve(z0, z1, until=until, throw=throw)
     times = jnp.asarray(path_times(until, frames - 1), z0.dtype)
     points = path.evaluate(times)
-    return ImagePath(jax.vmap(route.to_image)(points), times, points, path, route)
+    images = jax.vmap(pipeline.to_image)(points)
+    return ImagePath(images, times, points, path, pipeline, contrast)
+
+
+def _suited(contrast: ScoreContrast):
+    """The lambda of "auto", where there is one."""
+    value = known(contrast.lam)
+    if value is not None and not np.isfinite(value):
+        raise ValueError(
+            "lam='auto' is 100 / |s|^2 at the middle of the chord, and this score is zero there: "
+            "give lam as a number."
+        )
+    return contrast.lam
+
+
+def _pipeline(score: AbstractScore | AbstractPipeline, args, own) -> AbstractPipeline:
+    """The pipeline that was given, or the route to a noise level of a score."""
+    if isinstance(score, AbstractScore):
+        return NoiseRoute(score, args=args, **own)
+    if own:
+        raise ValueError(
+            f"{', '.join(own)} cannot be given beside a {type(score).__name__}, which has its own "
+            "way to a level: change the pipeline, or pass a score."
+        )
+    return score
 
 
 def path_times(until: float, per_unit: int) -> np.ndarray:

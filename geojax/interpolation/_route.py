@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Key
 
 from .._arrays import Numbers, as_floating, refuse_pixels, takes_arrays
 from .._numbers import known, number
-from ..scores import AbstractScore, ddim, probability_flow
+from ..scores import AbstractPipeline, AbstractScore, ddim, probability_flow
 
 
 def _level(t) -> Float[Array, ""]:
@@ -20,7 +20,7 @@ def _level(t) -> Float[Array, ""]:
     return number("t", t)
 
 
-class NoiseRoute(eqx.Module):
+class NoiseRoute(AbstractPipeline):
     """image -> noise level ``t`` -> (a path is found there) -> image.
 
     The defaults are the protocol that came nearest to the truth between turned digits (README);

@@ -83,7 +83,7 @@ class PrincipalGeodesics(AbstractSolution):
         log = log_map(
             self.metric,
             self.mean.point,
-            x,
+            as_floating("x", x),
             self.args,
             solver=solver,
             num_segments=num_segments,

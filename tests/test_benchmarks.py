@@ -111,6 +111,7 @@ def test_the_recorder_of_peers(benchmark):
     assert np.all(np.diff(arrays["seconds"]) > 0) and arrays["evaluations"][0] == 0
 
 
+@pytest.mark.slow
 def test_the_peers_score_is_ours(benchmark):
     work, recording = benchmark("work_precision"), benchmark("peers.recording")
     problem = work.place(work.CASES[1], 5, 4)

@@ -92,6 +92,7 @@ def test_interpolate_refuses_what_it_cannot_take():
             geojax.interpolate(*arguments, **{**SMALL, **options})
 
 
+@pytest.mark.slow
 def test_traced_times_need_a_last_one():
     path = geojax.GeodesicInterpolator(geojax.Euclidean(), num_segments=2)
     ts = jnp.array([0.0, 0.5])

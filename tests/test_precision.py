@@ -109,6 +109,7 @@ def test_an_imprecise_product_is_seen():
     assert len(imprecise_products(program.jaxpr)) == 1
 
 
+@pytest.mark.slow
 def test_norms_and_roots_at_zero():
     zero, x = jnp.zeros(3), jnp.array([3.0, 0.0, 4.0])
     assert norm(x) == 5 and norm(zero) == 0

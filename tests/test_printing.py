@@ -30,6 +30,7 @@ GEODESICS = {
 QUICK = ("single", "batch of several starts")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in GEODESICS]
 )

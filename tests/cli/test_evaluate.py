@@ -126,6 +126,7 @@ def test_a_result_of_interpolate_and_missing_weights(geojax_command, tmp_path, n
     assert_refused(geojax_command("evaluate", frames), "must hold frames of one number, size and")
 
 
+@pytest.mark.slow
 def test_a_users_own_pictures_named_a_and_b_are_frames(geojax_command, tmp_path, no_weights):
     frames = write(tmp_path / "frames", fade(3), ["a.png", "b.png", "c.png"])
     result = geojax_command("evaluate", frames, "--out", tmp_path / "out")
@@ -133,6 +134,7 @@ def test_a_users_own_pictures_named_a_and_b_are_frames(geojax_command, tmp_path,
     assert only(content_of(tmp_path / "out"))["figures"]["frames"] == 3
 
 
+@pytest.mark.slow
 def test_between_and_beyond_are_told_apart(geojax_command, tmp_path, monkeypatch):
     monkeypatch.setattr(LPIPS, "load", lambda *_: LPIPS(root_mean_square, "squeeze"))
     levels = np.asarray([0, 10, 20, 60, 100])[:, None, None] * np.ones((5, 20, 20))
@@ -151,6 +153,7 @@ def test_between_and_beyond_are_told_apart(geojax_command, tmp_path, monkeypatch
         assert figures["length" + end] == pytest.approx(20 * sum(steps) * 2 / 255)
 
 
+@pytest.mark.slow
 def test_frames_that_are_the_truth_and_small(geojax_command, tmp_path):
     frames = write(tmp_path / "frames", fade(3, 8))
     result = geojax_command("evaluate", frames, "--truth", frames, "--out", tmp_path / "out")
@@ -189,6 +192,7 @@ def test_what_it_refuses(geojax_command, tmp_path):
     assert not list(tmp_path.glob("out/*"))
 
 
+@pytest.mark.slow
 def test_files_that_are_not_what_they_should_be(geojax_command, tmp_path, monkeypatch):
     frames = write(tmp_path / "frames", fade(3))
     one = write(tmp_path / "one", fade(1))

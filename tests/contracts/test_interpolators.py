@@ -57,6 +57,7 @@ def tiers(names):
     return pytest.mark.parametrize("name", params)
 
 
+@pytest.mark.slow
 @tiers(INTERPOLATORS)
 def test_every_method(name):
     key = jax.random.key(2)
@@ -101,6 +102,7 @@ def test_every_extrapolation(name):
     assert np.vdot(points[3] - np.asarray(X1), np.subtract(X1, X0)) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "following",
     [

@@ -61,6 +61,7 @@ def everything(metric, x, u, v):
     }
 
 
+@pytest.mark.slow
 @MODERATE
 @given(seeds, lams, bases, vectors, directions, directions)
 def test_a_metric_is_an_inner_product(seed, lam, base, x, u, v):
@@ -93,6 +94,7 @@ def test_acceleration_is_quadratic_and_does_not_know_the_unit(seed, lam, x, v):
     np.testing.assert_allclose(other["acceleration"], found["acceleration"], atol=1e-9 * size)
 
 
+@pytest.mark.slow
 @MODERATE
 @given(seeds, seeds, lams, lams, vectors, directions)
 def test_sums_and_multiples(seed, other, lam, mu, x, v):

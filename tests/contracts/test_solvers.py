@@ -106,6 +106,7 @@ def test_every_solver_reaches_the_same_energy(name, problem):
     agrees(name, geojax.SteinScoreMetric(score, lam), points)
 
 
+@pytest.mark.slow
 @tiers(SOLVERS, "LBFGS")
 def test_every_solver_minimises_a_sum_of_metrics(name):
     first, lam, points = PROBLEMS["ring"]

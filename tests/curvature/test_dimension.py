@@ -17,6 +17,7 @@ def sphere(dim, ambient):
     return NoisedSphere(jnp.asarray(2.0), dim=dim + 1, embedding=rows), 2 * rows[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dim, ambient", [pytest.param(1, 12, marks=pytest.mark.slow), (7, 40)])
 def test_spheres(dim, ambient):
     """Below the radius the noise shows the dimension; where it drowns the sphere none is given."""
@@ -34,6 +35,7 @@ def test_spheres(dim, ambient):
     np.testing.assert_allclose(eigenvalues[dim + 1 :] * sigma**2, -1, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_spectrum_is_that_of_the_dense_jacobian():
     """A few values by subspace iteration, all of them exactly, the trace either way."""
     means = jax.random.normal(KEY, (5, 2, 3, 4))
@@ -57,6 +59,7 @@ def test_the_spectrum_is_that_of_the_dense_jacobian():
         assert abs(some.passed[i] - np.trace(dense)) <= 4 * some.passed_error[i]
 
 
+@pytest.mark.slow
 def test_what_has_no_gap():
     """Data as thick as the noise in every direction, or of more dimensions than are looked at; a
     complete spectrum of ones is a full dimension.

@@ -51,6 +51,7 @@ def test_across_a_geodesic_they_grow_as_the_curvature_says(curvature):
     np.testing.assert_allclose(inner(field.xs, slopes, across), growth * rate * size**2, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_the_antipode_is_conjugate():
     """On a unit sphere exp_x maps all v of length pi to one point: its derivative vanishes."""
     metric, (x, u, w) = constant(1.0), points((3,), jnp.float64)
@@ -65,6 +66,7 @@ def test_the_antipode_is_conjugate():
     np.testing.assert_allclose(metric.norm(end, exp(2.0)), np.sin(2) / 2, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_it_is_the_derivative_of_the_geodesic():
     """With respect to both the velocity and the point, against central differences."""
     x, v, w, shift = map(np.asarray, points((1, 2, 2), jnp.float64, 4))
@@ -77,6 +79,7 @@ def test_it_is_the_derivative_of_the_geodesic():
     np.testing.assert_allclose(exact(0 * v), w, atol=1e-12)  # the identity to first order
 
 
+@pytest.mark.slow
 def test_the_jacobi_equation_holds():
     """``D^2 J / dt^2 = -R(J, x') x'``: the second derivative at the start by differences."""
     x, v, j, dj = map(np.asarray, points((1, 2, 2), jnp.float64, 4))

@@ -58,6 +58,7 @@ def test_the_paraboloid_of_a_gaussian(conservative, radius):
     np.testing.assert_allclose(sectional(4.0 * metric, x, u, v), exact / 4, rtol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "metric",
     [
@@ -92,6 +93,7 @@ def test_symmetries(metric):
     np.testing.assert_allclose(plane, r(u, v, v, u) / area, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_gauss_equation_agrees_with_the_christoffel_symbols():
     x, u, v, w = points((1, 4, 4), jnp.float64, 4)
     by_gauss = riemann(two_scores(conservative=True), x, u, v, w)
@@ -99,6 +101,7 @@ def test_gauss_equation_agrees_with_the_christoffel_symbols():
     np.testing.assert_allclose(by_gauss, expected, rtol=1e-9, atol=1e-11)
 
 
+@pytest.mark.slow
 def test_probes_estimate_the_traces():
     metric = two_scores(conservative=True)
     x, v = points((1, 2, 3), jnp.float64, 2)
@@ -112,6 +115,7 @@ def test_probes_estimate_the_traces():
     assert np.isnan(ricci(metric, x, v, probes=probes[:1]).standard_error)
 
 
+@pytest.mark.slow
 def test_curvature_is_differentiable():
     """With fixed probes it is a smooth function of the point, by forward and reverse mode."""
     metric, (x, v) = two_scores(conservative=True), points((3,), jnp.float64, 2)

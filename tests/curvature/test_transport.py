@@ -46,6 +46,7 @@ def curved():
     return metric, solution, w
 
 
+@pytest.mark.slow
 @each_method
 def test_it_keeps_inner_products_and_a_geodesics_velocity(curved, method):
     metric, solution, w = curved
@@ -65,6 +66,7 @@ def test_it_keeps_inner_products_and_a_geodesics_velocity(curved, method):
     np.testing.assert_array_equal(across.vectors[0], w)
 
 
+@pytest.mark.slow
 def test_it_is_linear_and_undone_backwards(curved):
     metric, solution, w = curved
     v, ts = solution.initial_velocity, solution.curve.ts
@@ -110,6 +112,7 @@ def test_along_a_polyline_it_is_exact_and_of_second_order_in_the_segments():
     np.testing.assert_allclose(np.diff(np.log2(errors)) / 2, -2, atol=0.1)
 
 
+@pytest.mark.slow
 def test_the_velocity_of_a_two_point_solution_arrives():
     a, b = points((1, 2, 2), jnp.float64, 2)
     solution = geojax.geodesic(STEIN, 2 * a, 2 * b, num_segments=32, certify=False)
@@ -162,6 +165,7 @@ def test_reverse_mode():
     np.testing.assert_allclose(gradient, metric.flat(xs[0], back.vector), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_failures_are_results(curved):
     _, solution, w = curved
     claim = SteinScoreMetric(whirl, 1.0, conservative=True)

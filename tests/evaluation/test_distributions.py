@@ -52,6 +52,7 @@ def test_unbiased_discrepancy_is_the_mean_over_pairs():
     np.testing.assert_allclose(jax.jit(unbiased_discrepancy)(a, b), expected, rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_the_standard_error_is_what_repetition_finds():
     """Many pairs of sets from one distribution: z-scores of about unit spread about 0."""
 

@@ -41,6 +41,7 @@ def found(ring):
     return inspect_score(ring, IMAGES, TS, key=KEY, num_values=3, noising="shared")
 
 
+@pytest.mark.slow
 def test_the_figures_are_what_they_are_called(ring, found):
     np.testing.assert_array_equal(found.ts, sorted(TS))
     score = ring.at(jnp.asarray(0.1))
@@ -82,6 +83,7 @@ def test_the_figures_are_what_they_are_called(ring, found):
     assert found.dimension.dimension[0] == 1
 
 
+@pytest.mark.slow
 def test_by_default_the_points_are_those_of_the_default_route(ring, found):
     """Inverted: what is measured there is of these points; contrast and dimension are the same."""
     by_inversion = inspect_score(ring, IMAGES, TS, key=KEY, num_values=3)
@@ -103,6 +105,7 @@ def test_the_contrast_knows_the_middle_of_a_chord_from_the_ring(found):
     assert "stray from LERP" in found.findings[0]
 
 
+@pytest.mark.slow
 def test_a_score_that_is_no_gradient_is_ruled_out(ring):
     """With lambdas of the user's own, between two images."""
     twisted = eqx.tree_at(lambda s: s.amount, ring, jnp.asarray(30.0))

@@ -23,6 +23,7 @@ def lpips(data_file):
     return LPIPS.load("squeeze", data_file("lpips_lin/v0.1/squeeze.pth").parents[2])
 
 
+@pytest.mark.slow
 def test_the_published_value(lpips):
     """torchmetrics documents 0.1008 for ``torch.manual_seed(123)`` and two uniform batches."""
     bits = np.random.RandomState(123).randint(0, 2**32, size=600_000, dtype=np.uint32)
@@ -99,6 +100,7 @@ def random(tmp_path):
 X, Y = jax.random.uniform(jax.random.key(0), (2, 3, 28, 28), minval=-1.0)
 
 
+@pytest.mark.slow
 def test_it_is_a_distance_to_be_differentiated(random):
     both = jax.jit(jax.value_and_grad(random))
     value, gradient = both(X, Y)

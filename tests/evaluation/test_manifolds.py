@@ -35,6 +35,7 @@ MANIFOLDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MANIFOLDS)
 def test_every_manifold(name):
     make, exactness = MANIFOLDS[name]
@@ -101,6 +102,7 @@ def test_lengths_keep_their_digits_between_near_points_and_across_seams(dtype):
                 np.testing.assert_allclose(length, float(expected), rtol=slack)
 
 
+@pytest.mark.slow
 def test_geodesics_between_equal_and_opposite_points():
     a, tangent = jnp.array([0.0, 0.6, 0.8]), jnp.array([1.0, 0.0, 0.0])
     sphere, flat = EmbeddedSphere(2), FlatTorus((1.0, 0.5))
@@ -208,6 +210,7 @@ def test_a_geodesic_goes_on_beyond_its_end():
         np.testing.assert_allclose(further, at(-1.5), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_two_moons_are_two():
     moons = TwoMoons()
     geodesic, distance = eqx.filter_jit(moons.geodesic), eqx.filter_jit(moons.distance)
@@ -223,6 +226,7 @@ def test_two_moons_are_two():
     )
 
 
+@pytest.mark.slow
 def test_noised_laws():
     schedule = geojax.VE(0.2, 2.0)
     sphere = EmbeddedSphere(2)

@@ -38,6 +38,7 @@ def test_a_path_of_uneven_steps():
     np.testing.assert_allclose(found.speed_defect, 0.5)
 
 
+@pytest.mark.slow
 def test_energy_is_the_fine_energy_of_geodesic():
     priced = geojax.geodesic(
         METRIC, ARC[0], ARC[-1], init=ARC, num_segments=8, max_steps=0, throw=False, certify=False

@@ -185,6 +185,7 @@ def test_pairs_are_the_same_whatever_else_is_asked_for():
         digits.pair("rotation", 60, 80, 0)
 
 
+@pytest.mark.slow
 def test_distances_of_sets():
     """The Frechet distance of all rows is that of all features; its error shrinks with them."""
     rng = np.random.default_rng(0)

@@ -112,6 +112,7 @@ def test_levels_share_a_program_and_descents_keep_to_the_manifold(tmp_path, monk
     assert held["missed"] < plain["missed"] and held["successful"] == 1
 
 
+@pytest.mark.slow
 def test_a_network_is_trained_once(tmp_path):
     circle, key = EmbeddedSphere(1), jax.random.key(0)
     path = tmp_path / "networks" / "circle.eqx"
@@ -188,6 +189,7 @@ def test_plans():
         full.of_pairs(0)
 
 
+@pytest.mark.slow
 def test_a_pair_is_determined_by_its_number(tmp_path):
     few, many = (
         np.asarray(make_scene("circle in R^2", number, 1.5, 0, tmp_path, 0).ends)

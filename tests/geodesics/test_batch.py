@@ -52,6 +52,7 @@ def solve_all(solver=PLAIN, batch_size=4, args=ARGS, **options):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [pytest.param(n, marks=() if n == "plain" else pytest.mark.slow) for n in SOLVERS]
 )
@@ -79,6 +80,7 @@ def test_a_batch_is_a_loop_and_a_failed_lane_fails_alone(name):
     assert batch[2].result == RESULTS.non_finite
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [1, pytest.param(50, marks=pytest.mark.slow)])
 def test_the_answers_do_not_depend_on_the_batch_size(batch_size):
     batch, expected = solve_all(batch_size=batch_size), solve_all()
@@ -106,6 +108,7 @@ class Patient(AbstractIterativeSolver):
         return xs, energy, jnp.maximum(left, 0.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [1, 4])
 def test_slow_lanes_do_not_keep_the_others_waiting(batch_size):
     """Steps counted as they run: what `jax.vmap` spends on waiting, the queue does not."""
@@ -182,6 +185,7 @@ def test_derivatives_go_through_the_queue():
     np.testing.assert_allclose(slope, differences, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_paths_to_start_from_are_used():
     good = jnp.where(ARGS == 1, ARGS, 1.0)
     first = solve_all(args=good)
@@ -191,6 +195,7 @@ def test_the_paths_to_start_from_are_used():
     np.testing.assert_allclose(again.curve.xs, first.curve.xs, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_progress_counts_the_lanes_that_ended(capfd):
     meter = diffrax.TextProgressMeter(minimum_increase=0.2)
     watched = solve_all(progress_meter=meter)
@@ -199,6 +204,7 @@ def test_progress_counts_the_lanes_that_ended(capfd):
     assert str(watched) == str(solve_all())
 
 
+@pytest.mark.slow
 def test_a_failure_is_raised_with_its_remedy():
     with pytest.raises(RuntimeError, match="Check the score"):
         solve_all(throw=True)

@@ -101,6 +101,7 @@ def check(solution):
     return counted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "solver, rule, max_steps",
     [
@@ -132,6 +133,7 @@ def test_two_point_problems(solver, rule, max_steps):
     assert not (forward_only and "products" in counted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "solver, certify",
     [
@@ -163,6 +165,7 @@ def test_exact_curvature(solver, certify):
     CALLS.clear()
 
 
+@pytest.mark.slow
 def test_a_metric_that_is_not_made_of_scores_counts_itself():
     """Here each of its evaluations holds two of the score; `sharp` is one, by Cholesky."""
     CALLS.clear()
@@ -176,6 +179,7 @@ def test_a_metric_that_is_not_made_of_scores_counts_itself():
     CALLS.clear()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("conservative, solver", [(False, diffrax.Tsit5()), (True, diffrax.Heun())])
 def test_the_exponential_map(conservative, solver):
     """With and without a last stage that serves as the next step's first."""

@@ -28,6 +28,7 @@ def test_a_polyline_at_several_times():
     np.testing.assert_allclose(LINE.evaluate(jnp.asarray(TS), jnp.ones(2)), [[0, 0.5], [0.5, 0]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CURVES)
 def test_several_times_are_each_time(name):
     curve = CURVES[name]()

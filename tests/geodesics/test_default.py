@@ -73,6 +73,7 @@ def test_the_default_is_right(name):
     np.testing.assert_allclose(solution.length, closed_form(x, y), rtol=3e-3)
 
 
+@pytest.mark.slow
 def test_what_is_not_resolved_is_not_successful():
     x, y = jnp.array([0.0, 1.0]), jnp.array([300.0, 1.0])
     options = {"num_segments": 16, "certify": False, "throw": False}

@@ -205,6 +205,7 @@ def without_derivative(x):
 FEW: dict = {"num_segments": 3, "max_steps": 30, "throw": False}
 
 
+@pytest.mark.slow
 def test_a_score_without_a_forward_derivative():
     """What the message says works: the path is that of the score with all its derivatives."""
     metric = geojax.SteinScoreMetric(lambda x, args: reverse_only(x))
@@ -242,6 +243,7 @@ def test_where_a_derivative_cannot_be_done_without(call, score):
         call(metric)
 
 
+@pytest.mark.slow
 def test_a_score_without_any_derivative():
     metric = geojax.SteinScoreMetric(lambda x, args: without_derivative(x))
     with pytest.raises(

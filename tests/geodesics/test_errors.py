@@ -69,6 +69,7 @@ FAILING = {
 QUICK = ("geodesic", "compile_geodesic", "exponential_map", "k_medoids")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "door", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in FAILING]
 )
@@ -115,6 +116,7 @@ def test_inside_a_program_the_error_is_that_of_the_runtime():
     assert float(solve(A)) == 0
 
 
+@pytest.mark.slow
 def test_messages_have_figures():
     solution = geojax.geodesic(STEIN, A, B, throw=False, **STOPPED)
     decrement = float(solution.stats["decrement"])
@@ -131,6 +133,7 @@ def test_messages_have_figures():
     assert "Raise --segments to 16, or lower --lam." in told and "num_segments" not in told
 
 
+@pytest.mark.slow
 def test_a_batch_says_which_lanes_failed_and_why():
     batch = FAILING["geodesic_batch"](False)
     np.testing.assert_array_equal(batch.successful, [True, False])
@@ -157,6 +160,7 @@ def test_large_batches_print_their_failures_in_a_few_lines():
     assert len(text.splitlines()) < 15 and "stalled" in text and "20 more lanes" in text
 
 
+@pytest.mark.slow
 def test_several_starts_are_printed():
     straight, bent = jnp.asarray([A, B]), jnp.asarray([A, np.add(A, B), B])
     solution = geojax.geodesic(FLAT, A, B, init=[straight, bent], **TWO)
@@ -200,6 +204,7 @@ def test_notices():
     assert notice.filled({"a": 12345, "c": 0.051234}).text() == "It is 12,345. Do x to 0.051."
 
 
+@pytest.mark.slow
 def test_interpolated_paths_and_continued_geodesics_say_how_they_ended():
     route = geojax.GeodesicInterpolator(FLAT, throw=False, **TWO)
     for end, good in ((B, True), (NAN, False)):

@@ -84,6 +84,7 @@ def test_without_lam_it_is_the_straight_line_and_without_velocity_the_point():
     np.testing.assert_array_equal(still.curve.xs, np.tile(START, (17, 1)))
 
 
+@pytest.mark.slow
 def test_a_score_that_is_no_gradient_must_not_be_called_one():
     """The short form of the geodesic equation conserves g(v, v) along any field, but its curve is
     then no geodesic: another path between its ends is shorter.
@@ -104,6 +105,7 @@ def test_a_score_that_is_no_gradient_must_not_be_called_one():
     assert abs(excesses[0]) < 1e-5 and excesses[1] > 5e-4
 
 
+@pytest.mark.slow
 def test_a_careless_integration_drifts_and_says_so():
     loose = {"rtol": 0.3, "atol": 0.3, "drift_tolerance": 1e-4}
     assert shoot(metric(2, 0.25, 1), throw=False, **loose).result == RESULTS.energy_drift
@@ -111,6 +113,7 @@ def test_a_careless_integration_drifts_and_says_so():
         shoot(metric(2, 0.25, 1), **loose)
 
 
+@pytest.mark.slow
 def test_failures_are_results():
     undefined = geojax.SteinScoreMetric(shell(2, jnp.asarray(jnp.nan)), jnp.asarray(1.0))
     assert shoot(undefined, throw=False).result == RESULTS.non_finite
@@ -121,6 +124,7 @@ def test_failures_are_results():
     assert not np.isfinite(stopped.curve.xs[-1]).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_segments", [8, pytest.param(24, marks=pytest.mark.slow)])
 def test_exp_undoes_log(num_segments):
     """At any number of segments: the velocity is corrected until the integrated geodesic hits."""
@@ -139,6 +143,7 @@ def test_exp_undoes_log(num_segments):
         np.testing.assert_array_equal(same, 0)
 
 
+@pytest.mark.slow
 def test_a_batch_is_a_loop():
     stein = metric(2, 0.25, 1)
     v0s = jnp.stack([VELOCITY, 0.3 * VELOCITY, -VELOCITY])
@@ -151,6 +156,7 @@ def test_a_batch_is_a_loop():
     assert str(batch).startswith("3 geodesics, 3 successful\n")
 
 
+@pytest.mark.slow
 def test_without_the_dense_output_the_curve_is_cubic_between_the_nodes():
     stein, v = metric(2, 0.5, 1), jnp.asarray([0.0, 2.0])
     shots = [
@@ -200,6 +206,7 @@ def test_derivatives_are_those_of_the_closed_form():
         np.testing.assert_allclose(other, got, atol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_unit_of_the_data_does_not_matter(dtype):
     """Nor does the origin: what counts is the motion."""

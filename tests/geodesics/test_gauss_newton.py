@@ -104,6 +104,7 @@ def big_score(x, args):
     return -x - jnp.sin(x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "dtype, size, num_segments",
     [
@@ -127,6 +128,7 @@ def test_many_dimensions_and_a_stiff_metric(dtype, size, num_segments):
         assert found.stats["decrement"] <= (1e-6 if dtype == jnp.float32 else 1e-10)
 
 
+@pytest.mark.slow
 def test_nothing_of_size_d_squared_is_made():
     shape, n = (1, 30, 40), 8
     size = 1200

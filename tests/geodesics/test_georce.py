@@ -84,6 +84,7 @@ def test_a_step_is_the_published_one(dense):
     np.testing.assert_allclose(state.direction, step, rtol=1e-9, atol=1e-11)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "left_end, ts", [(False, None), pytest.param(True, TS, marks=pytest.mark.slow)]
 )
@@ -112,6 +113,7 @@ def test_the_decrement_is_the_slope_of_the_energy(left_end):
     np.testing.assert_allclose(-slope / state.energy, state.decrement, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_at_the_middle_it_minimises_what_gauss_newton_does():
     found, expected = solve(Georce()), solve(geojax.GaussNewton(curvature_steps=0))
     assert found.result == RESULTS.successful
@@ -164,6 +166,7 @@ def test_nothing_of_size_d_squared_is_made_unasked():
     assert largest_array(jax.make_jaxpr(program)(*points).jaxpr) < 100 * size
 
 
+@pytest.mark.slow
 def test_float32():
     single, double = solve(Georce(), *(p.astype(jnp.float32) for p in (A, B))), solve(Georce())
     assert single.result == RESULTS.successful and single.energy.dtype == jnp.float32
@@ -173,10 +176,12 @@ def test_float32():
 # Failures ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_too_few_steps():
     assert solve(Georce(), max_steps=1).result == RESULTS.max_steps_reached
 
 
+@pytest.mark.slow
 def test_not_finite():
     broken = geojax.SteinScoreMetric(lambda x, args: x + jnp.nan, 1.0)
     assert solve(Georce(), of=broken).result == RESULTS.non_finite

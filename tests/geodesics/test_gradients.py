@@ -72,6 +72,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make, rule", CASES, ids=["low rank", "sum of squares"])
 def test_forward_and_reverse_agree_with_finite_differences(make, rule):
     mode = jax.jacrev if make is stein else jax.jacfwd

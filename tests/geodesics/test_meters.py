@@ -93,6 +93,7 @@ def test_every_solver_steps_the_meter(name, seen):
     assert ("counts_are_lower_bounds" in found.stats) == inexact
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["GaussNewton", "LBFGS"])
 def test_a_batch_shows_the_lanes_that_ended(name, seen):
     ends = jnp.stack([B, 0.9 * B, 0.8 * B])
@@ -105,6 +106,7 @@ def test_a_batch_shows_the_lanes_that_ended(name, seen):
     np.testing.assert_allclose(batch.energy[2], watched(name, ends[2]).energy, rtol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", [LOW_RANK, DENSE], ids=["low rank", "dense"])
 def test_one_segment_is_the_chord_for_every_solver_and_rule(metric):
     """There is no node to move: no solver is asked, whatever it demands of a path."""

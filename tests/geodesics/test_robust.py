@@ -38,6 +38,7 @@ class Modes(eqx.Module):
         return (jnp.tensordot(weights, self.means, axes=1) - x) / self.width**2
 
 
+@pytest.mark.slow
 def test_from_the_straight_line_between_opposite_points_it_goes_around():
     """The line is a geodesic by symmetry, and a saddle."""
     line = geojax.geodesic(RING, A, B, solver=PLAIN, **FEW, throw=False)
@@ -59,6 +60,7 @@ def test_a_sum_of_squares_leaves_its_saddle_too():
     assert np.linalg.norm(around.curve.xs, axis=1).min() > 1.3
 
 
+@pytest.mark.slow
 def test_of_several_starts_the_lowest_finely_priced_energy_wins():
     angles = np.linspace(0, 2 * np.pi - 2.0, 9)
     long_way = jnp.asarray(2 * np.stack([np.cos(angles), -np.sin(angles)], axis=1))
@@ -75,6 +77,7 @@ def test_of_several_starts_the_lowest_finely_priced_energy_wins():
         geojax.geodesic(RING, A, target, init=[], **FEW)
 
 
+@pytest.mark.slow
 def test_uneven_steps_give_the_same_geodesic():
     target = on_circle(1.5, 2.0)
     ts = jnp.asarray(np.linspace(0, 1, 33) ** 1.3)
@@ -113,6 +116,7 @@ def test_modes_far_apart_settle():
     assert solution.stats["score_evaluations"] == total
 
 
+@pytest.mark.slow
 def test_the_path_through_samples():
     angles = np.random.default_rng(0).uniform(0, 2 * np.pi, 150)
     samples = jnp.asarray(2 * np.stack([np.cos(angles), np.sin(angles)], axis=1))

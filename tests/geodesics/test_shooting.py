@@ -48,6 +48,7 @@ def in_one_shot(end, **options):
     return geojax.geodesic(metric(2, 0.25, 1.0), *points, solver=solver, **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ts", [EVEN, TS])
 def test_nodes_are_exact_on_the_sphere(ts):
     """However few, and wherever: to the integrator's tolerance."""

@@ -49,6 +49,7 @@ def test_a_batch_is_a_loop_and_a_failed_lane_fails_alone():
 METERS = {"TextProgressMeter": {"minimum_increase": 0.1}, "TqdmProgressMeter": {"refresh_steps": 1}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", METERS)
 def test_progress_is_shown_under_jit_and_changes_nothing(kind, capfd):
     if kind == "TqdmProgressMeter":
@@ -89,6 +90,7 @@ def test_derivatives():
         np.testing.assert_allclose(tangent, (high - low) / (2 * step), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_float32_stays_float32():
     stein = metric(2, 0.5, 1)
     double = geojax.geodesic(stein, A, B, **PLAIN)
@@ -113,6 +115,7 @@ def test_a_score_that_is_undefined_at_an_end_only_is_not_successful():
     assert found.result == RESULTS.non_finite and np.isfinite(found.energy)
 
 
+@pytest.mark.slow
 def test_a_derivative_that_is_undefined_is_not_a_lack_of_steps():
     def score(x, args):
         return -x + 0 * jnp.sqrt(jnp.abs(x - x))
@@ -126,6 +129,7 @@ def test_a_derivative_that_is_undefined_is_not_a_lack_of_steps():
             geojax.geodesic(stein, A, B, **options)
 
 
+@pytest.mark.slow
 def test_a_verdict_does_not_depend_on_the_unit_of_the_metric():
     """The half-plane of Poincaré in other units: the same path, not a straight line."""
     ends = jnp.asarray([-1.0, 0.5]), jnp.asarray([1.0, 0.5])

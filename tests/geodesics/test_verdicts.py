@@ -24,6 +24,7 @@ def solve(a=A, b=B, lam=1.0, width=0.25, **options):
     return geojax.geodesic(stein, a, b, **{**OPTIONS, **options})
 
 
+@pytest.mark.slow
 def test_too_few_steps():
     solution = solve(max_steps=2)
     assert solution.result == RESULTS.max_steps_reached
@@ -32,11 +33,13 @@ def test_too_few_steps():
         solve(max_steps=2, throw=True)
 
 
+@pytest.mark.slow
 def test_zero_steps_price_a_path():
     line = solve(num_segments=100, max_steps=0)
     assert float(line.energy) == pytest.approx(117.77, rel=1e-3)  # the straight line's, section 6
 
 
+@pytest.mark.slow
 def test_not_finite():
     """The maps' verdicts are in `test_exponential`."""
     assert solve(width=jnp.asarray(jnp.nan)).result == RESULTS.non_finite
@@ -56,6 +59,7 @@ def test_coincident_points():
     assert solution.result == RESULTS.successful
 
 
+@pytest.mark.slow
 def test_nodes_that_rounding_moves_are_told():
     """Float32 points so near that the nodes between them are no more than rounded: the distance is
     right or NaN, and the chord, which has no such nodes, is right.

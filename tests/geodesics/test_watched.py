@@ -15,6 +15,7 @@ OPTIONS = {"num_segments": 8, "throw": False}
 PLAIN = geojax.GaussNewton(curvature_steps=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "solver",
     [

@@ -32,6 +32,7 @@ def test_nao_prices_a_point_by_the_likelihood_of_its_norm():
         np.testing.assert_allclose(norm(x, x / np.linalg.norm(x)), expected)
 
 
+@pytest.mark.slow
 def test_nao_goes_through_likely_norms():
     """From seeds of a likely norm it is the arc; from short ones it bends out to it."""
     x0, x1 = 10 * np.eye(100)[[3, 7]].reshape(2, 5, 20)
@@ -43,6 +44,7 @@ def test_nao_goes_through_likely_norms():
     np.testing.assert_allclose(norms[[0, 8]], 9.0, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_the_centroid_of_two_seeds_is_the_middle_of_their_path():
     seeds = x0, x1 = 1.05 * np.random.default_rng(0).normal(size=(2, 5, 20))
     middle = np.asarray(jax.jit(lambda seeds: nao_centroid(seeds, num_segments=8))(seeds))
@@ -51,6 +53,7 @@ def test_the_centroid_of_two_seeds_is_the_middle_of_their_path():
     assert np.linalg.norm(middle - nao(x0, x1)[4]) < 0.1 * np.linalg.norm(x1 - x0)
 
 
+@pytest.mark.slow
 def test_nao_finds_its_path_in_float32():
     """Between seeds as wide as an image."""
     seeds = np.random.default_rng(0).normal(size=(6, 2, 784)).astype(np.float32)
@@ -83,6 +86,7 @@ def test_noise_diffusion_is_its_formula():
         np.testing.assert_allclose(x, a * z0 + b * z1 + (mu - a) * x0 + (nu - b) * x1, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_density_flow_finds_the_geodesic_of_the_density():
     """Of N(0, I): where Gauss-Newton finds the geodesic of the conformal metric."""
     density = geojax.from_log_density(lambda x, args: -jnp.sum(x**2) / 2)
@@ -104,6 +108,7 @@ def test_spherical_flow_keeps_norms():
     np.testing.assert_allclose(np.linalg.norm(path, axis=1), 3 + np.asarray(TS), rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noising", ["inversion", "none"])
 def test_the_density_flow_keeps_norms_between_inverted_points(noising):
     """By name: as published, latents keep norms like those of the ends; clean points need not."""

@@ -43,6 +43,7 @@ def run(options=None, *, lam=LAM, **arguments):
     return compare(ROUTE, path, A, B, **arguments)
 
 
+@pytest.mark.slow
 def test_figures_are_those_of_geodesic():
     result = run()
     z0, z1 = (ROUTE.to_level(x, key=jax.random.key(0)) for x in (A, B))
@@ -111,6 +112,7 @@ def test_stages_are_announced_in_order():
     assert stages == ["noise", "geodesic", "extension", "figures", "images"]
 
 
+@pytest.mark.slow
 def test_a_solve_that_fails_is_a_problem_not_an_exception():
     result = run({"max_steps": 1})
     assert len(result.problems) == 1

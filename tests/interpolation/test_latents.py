@@ -57,6 +57,7 @@ def result():
     return run()
 
 
+@pytest.mark.slow
 def test_the_geodesic_has_the_least_energy(result):
     energies = {name: record.figures["energy"] for name, record in result.records.items()}
     assert min(energies, key=energies.get) == "geodesic"
@@ -68,6 +69,7 @@ def test_the_geodesic_has_the_least_energy(result):
     np.testing.assert_allclose(figures["length"], solution.length, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_chunks_do_not_change_the_result(result):
     other = run(rule=Midpoint(batch_size=3, devices=geojax.device_mesh()))
     for name, record in result.records.items():
@@ -113,6 +115,7 @@ def test_the_counts_are_the_calls_that_are_made():
         assert path[name] == result.solution.stats[name] + beyond[name] > beyond[name] > 0
 
 
+@pytest.mark.slow
 def test_inversion_tells_what_it_loses():
     one = CONDITIONS[:1] * 2
     note, *_ = run(noising="inversion", conditions=one, num_steps=20).notes
@@ -221,6 +224,7 @@ def test_the_points_make_room_for_what_they_become():
     np.testing.assert_allclose(images, 2 * clean, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_beyond_b():
     names = ["tangent step", "score-guided walk"]
     result = run(until=1.5, methods=names)

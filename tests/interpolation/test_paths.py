@@ -47,12 +47,14 @@ def test_slerp_of_parallel_and_of_opposite_points():
     assert np.isnan(slerp(x0, -x0)[1:3]).all()
 
 
+@pytest.mark.slow
 def test_the_euclidean_geodesic_is_lerp():
     x0, x1 = jnp.arange(4.0).reshape(1, 2, 2), jnp.ones((1, 2, 2))
     points = geojax.GeodesicInterpolator(geojax.Euclidean(), certify=False)(x0, x1, TS)
     np.testing.assert_allclose(points, geojax.Lerp()(x0, x1, TS), atol=1e-12)
 
 
+@pytest.mark.slow
 def test_beyond_the_end_the_geodesic_is_the_exponential_map():
     stein = metric(2, 0.5, 1)
     path = geojax.GeodesicInterpolator(stein, num_segments=32)
@@ -95,6 +97,7 @@ def test_shared_noise_keeps_the_difference():
         route.to_level(X0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("denoising, tol", [("probability_flow", 1e-3), ("ddim", 5e-2)])
 def test_inversion_and_denoising_are_a_round_trip(denoising, tol):
     """The level must not be so high that one mode drowns the other in the tolerance."""

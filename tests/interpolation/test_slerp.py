@@ -58,6 +58,7 @@ def test_opposite_points_have_no_way_and_that_is_said():
     np.testing.assert_allclose(jnp.linalg.norm(points, axis=1), jnp.linalg.norm(x), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_derivatives_are_right_where_the_points_align():
     """To first order SLERP is LERP there; second derivatives are those of points nearby."""
     x = jnp.array([1.0, 2.0, -0.5])

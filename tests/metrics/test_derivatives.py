@@ -42,6 +42,7 @@ def figures(name, metric):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [

@@ -64,6 +64,7 @@ def test_the_ball_is_the_half_plane():
     np.testing.assert_allclose(norm, moved, rtol=1e-12)
 
 
+@pytest.mark.slow
 @each
 def test_the_maps_are_each_others_inverse(space):
     exp, log = eqx.filter_jit(space.exponential_map), eqx.filter_jit(space.log_map)
@@ -97,6 +98,7 @@ def test_its_geodesics_solve_the_geodesic_equation(space):
     np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.slow
 @each
 def test_the_exponential_map_meets_it(space):
     solution = geojax.exponential_map(space, X, 2 * V, num_segments=4)
@@ -104,6 +106,7 @@ def test_the_exponential_map_meets_it(space):
     np.testing.assert_allclose(solution.curve.xs, exact, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name, sizes", [("sphere", (12,)), pytest.param("ball", (6, 12), marks=pytest.mark.slow)]
 )
@@ -129,6 +132,7 @@ def test_the_two_point_solver_meets_it_to_second_order(name, sizes):
         assert 3.5 < wide[0] / fine[0] < 4.5 and 3.5 < wide[1] / fine[1] < 4.5
 
 
+@pytest.mark.slow
 def test_outside_the_ball_nothing_is_defined():
     space, far = PoincareBall(1.5), jnp.array([2.0, 0.0])
     inside = jnp.zeros(2)
@@ -222,6 +226,7 @@ def test_the_ball_is_never_left(dtype):
     np.testing.assert_allclose(across, exact, atol=100 * np.finfo(dtype).eps)
 
 
+@pytest.mark.slow
 @each
 def test_second_derivatives_where_nothing_moves(space):
     """``exp`` at v = 0 bends by the Christoffel symbols, and ``log`` the other way."""

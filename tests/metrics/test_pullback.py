@@ -49,6 +49,7 @@ def test_where_the_decoder_is_flat_the_inverse_is_nan():
     np.testing.assert_allclose(padded.sharp(x, v), [0.8, 4.0])
 
 
+@pytest.mark.slow
 def test_a_half_precision_decoder_leaves_the_geometry_in_the_points_dtype():
     rows = jax.random.normal(jax.random.key(0), (5, 3), jnp.bfloat16)
     metric = PullbackMetric(lambda x, args: jnp.tanh(rows @ x.astype(jnp.bfloat16)), eps=1.0)

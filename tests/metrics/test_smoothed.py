@@ -100,6 +100,7 @@ def test_a_geodesic_has_the_score_in_its_program_as_often_as_for_one_probe():
     assert 0 < evaluations(4) == evaluations(1)
 
 
+@pytest.mark.slow
 def test_gauss_newton_solves_it(metric):
     """Its path is stationary for the energy written out."""
     found = solve(metric)

@@ -30,6 +30,7 @@ def test_what_is_low_rank_stays_low_rank():
     assert isinstance(2 * DenseMetric(matrix), ScaledMetric)
 
 
+@pytest.mark.slow
 def test_the_short_geodesic_equation_is_for_gradients_only():
     x, v, _ = points((4,), jnp.float64)
     for score, same in ((gradient, True), (whirl, False)):
@@ -39,6 +40,7 @@ def test_the_short_geodesic_equation_is_for_gradients_only():
         assert np.allclose(short, long, rtol=1e-10) is same
 
 
+@pytest.mark.slow
 def test_a_label_reaches_the_score():
     def score(x, args):
         return -x * args["scale"]

@@ -66,6 +66,7 @@ def test_a_short_segment_is_priced_to_second_order(metric):
     assert fine <= coarse / 3.5 or coarse < 1e-12
 
 
+@pytest.mark.slow
 def test_the_jacobian_metric_of_a_linear_score_is_a_matrix():
     rows = jax.random.normal(jax.random.key(0), (4, 4))
     metric = JacobianMetric(lambda x, args: rows @ x, 0.3, mu=2.0)
@@ -103,6 +104,7 @@ def test_energies_have_derivatives_at_weight_zero(metric):
     np.testing.assert_allclose(jax.grad(energy)(0.0), expected, rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_the_inverse_by_conjugate_gradients_has_derivatives():
     """In both modes, as finite differences have it."""
     x, v, w = points((3,), jnp.float64)
@@ -116,6 +118,7 @@ def test_the_inverse_by_conjugate_gradients_has_derivatives():
     np.testing.assert_allclose(jax.jvp(value, (0.5,), (1.0,))[1], finite, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_sums_and_multiples_of_sums_of_squares_are_such():
     assert isinstance(STEIN + JACOBIAN, SumOfSquaresSum)
     assert isinstance(JACOBIAN + STEIN, SumOfSquaresSum)

@@ -56,6 +56,7 @@ def test_the_card_is_of_the_bundled_weights():
     assert turned >= 97
 
 
+@pytest.mark.slow
 def test_the_accuracy_of_the_bundled_weights(data_file):
     """Of the first thousand test digits, upright, and turned but for 6 and 9."""
     images, labels = load_mnist("test", data_dir=data_file("mnist").parent)

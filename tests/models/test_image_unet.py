@@ -66,6 +66,7 @@ def test_weights_are_float32_and_the_result_has_the_dtype_of_the_point():
     np.testing.assert_array_equal(double, single)
 
 
+@pytest.mark.slow
 def test_it_is_smooth():
     """jvp, vjp and finite differences agree, and there is a second derivative."""
     v = jax.random.normal(jax.random.key(3), X.shape)

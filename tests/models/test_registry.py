@@ -45,6 +45,7 @@ def test_an_unknown_model(lookup, tmp_path):
         lookup(tmp_path)
 
 
+@pytest.mark.slow
 @needs_weights
 @pytest.mark.parametrize("name", available())
 def test_every_bundled_model_is_small_and_loads(name):
@@ -67,6 +68,7 @@ def test_the_card_is_of_the_bundled_weights(name):
     assert sha[:16] in (folder / "README.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 @needs_weights
 def test_the_bundled_model_predicts_the_noise_on_test_digits(data_file):
     """Its mean squared error at t = 0.4, where the best linear prediction has 0.031."""

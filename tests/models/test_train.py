@@ -49,6 +49,7 @@ def test_it_learns(whole):
     assert np.mean(losses[-10:]) < 0.85 * np.mean(losses[:3])
 
 
+@pytest.mark.slow
 def test_what_it_leaves(whole):
     folder, score, losses = whole
     loaded, config = load_checkpoint(folder)

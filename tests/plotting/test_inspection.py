@@ -61,6 +61,7 @@ def test_each_panel_asks_a_question_and_the_last_answers():
         assert any(np.allclose(p.get_facecolor()[:3], to_rgb("#1b7f3b")) for p in axes.patches)
 
 
+@pytest.mark.slow
 def test_a_clear_dimension_and_the_pictures(tmp_path):
     found = made_up(clear=True, failed=False)
     figure = inspection_figure(found, pictures=np.zeros((3, 1, 8, 8)))

@@ -21,6 +21,7 @@ MIXTURE = GaussianMixture(MEANS, scales=0.6)
 X = jnp.asarray([0.2, 0.1, -0.4])
 
 
+@pytest.mark.slow
 def test_it_is_the_mean_over_antithetic_noised_points():
     averaged = probe_averaged(MIXTURE, 0.3, (3,), 4, key=KEY)
     alpha, sigma = VPLinear().alpha(0.3), VPLinear().sigma(0.3)
@@ -32,6 +33,7 @@ def test_it_is_the_mean_over_antithetic_noised_points():
     np.testing.assert_allclose(unit_free(X), sigma * expected, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_of_a_gaussian_the_noise_cancels():
     """The score is linear there: one pair of probes gives it at alpha x, exactly."""
     gaussian = GaussianMixture(MEANS[:1], scales=0.6)

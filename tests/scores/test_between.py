@@ -30,6 +30,7 @@ def test_equal_conditions_are_one():
     np.testing.assert_allclose(BETWEEN(x, 0.4, (one, one)), SCORE(x, 0.4, one), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_a_geodesic_under_two_conditions():
     metric = geojax.SteinScoreMetric(BETWEEN.at(0.4), 0.1)
     a, b = SCHEDULE.add_noise(CLEAN, NOISE, 0.4)

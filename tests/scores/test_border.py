@@ -120,6 +120,7 @@ def test_samplers_and_losses_refuse_a_step_and_an_untimed_score():
         probability_flow(NETWORK, X, 0.4, 0.0, solver=geojax.GaussNewton())  # pyright: ignore
 
 
+@pytest.mark.slow
 def test_a_time_reaches_a_network_as_a_scalar_array():
     seen = []
 
@@ -157,6 +158,7 @@ def test_a_network_may_compute_in_another_dtype(kind, dtype):
     np.testing.assert_allclose(found, exact, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_points_are_taken_as_numbers():
     """Integers and lists are floating points; half precision is computed in float32."""
     for score in SCORES[:5]:

@@ -30,6 +30,7 @@ def test_equals_the_mixture_of_its_points_in_any_chunks(shape, chunk_sizes):
             np.testing.assert_allclose(found[1], log_density, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_score_is_the_gradient_and_jacobians_agree_in_both_modes():
     data = points(23, (1, 2, 3))
     density, mixture = (

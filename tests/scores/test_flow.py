@@ -59,6 +59,7 @@ def exact_flow(schedule, x, t_from, t_to):
 X = jnp.asarray([[[1.5, -0.3], [0.2, 0.9]]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schedule", [VPLinear(), VPCosine(), VE()], ids=["linear", "cosine", "VE"])
 def test_probability_flow_is_the_exact_flow(schedule):
     score = gaussian(schedule)
@@ -94,6 +95,7 @@ def test_from_level_one_where_alpha_vanishes():
     np.testing.assert_allclose(probability_flow(score, X, 1.0, 0.0), exact, atol=5e-3)
 
 
+@pytest.mark.slow
 def test_there_and_back_is_the_identity():
     score = gaussian(VPLinear())
     noised = probability_flow(score, X, 0.0, 0.6)
@@ -108,6 +110,7 @@ def test_there_and_back_is_the_identity():
     assert errors[1] < errors[0] / 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["ddim", "probability_flow"])
 def test_samples_have_the_mean_and_spread_of_the_data(sampler):
     score = gaussian(VPCosine())
@@ -126,6 +129,7 @@ def test_args_reach_the_score(move):
     np.testing.assert_allclose(given, move(other, X, 0.5, 0.0))
 
 
+@pytest.mark.slow
 @each_move
 def test_jit_with_traced_times_and_vmap(move):
     score, zero, level = gaussian(VE()), jnp.asarray(0.0), jnp.asarray(0.3)
@@ -144,6 +148,7 @@ def test_float32_stays_float32(move):
     np.testing.assert_allclose(moved, move(score, X, 0.6, 0.0), atol=1e-4)
 
 
+@pytest.mark.slow
 @each_move
 def test_gradients_agree_with_finite_differences(move):
     score = gaussian(VE())
@@ -156,6 +161,7 @@ def test_gradients_agree_with_finite_differences(move):
     np.testing.assert_allclose(jax.grad(end)(1.0), difference, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "t_from, t_to, rtol",
     [(0.0, 0.4, 1e-4), (0.4, 0.0, 1e-4), (0.6, 0.2, 1e-3), (0.4, 0.4, 1e-3), (5e-4, 0.0, 1e-3)],
@@ -189,6 +195,7 @@ def test_a_failed_solve_raises():
         probability_flow(score, jnp.full(2, 0.5), 0.9, 0.1, max_steps=2)
 
 
+@pytest.mark.slow
 def test_a_failed_lane_fails_alone():
     score = NoisePrediction(broken, VE())
     xs = jnp.asarray([[0.2, 0.2], [2.0, 2.0]])

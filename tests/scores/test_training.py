@@ -121,6 +121,7 @@ class Network(eqx.Module):
         return self.mlp(features.astype(x.dtype))
 
 
+@pytest.mark.slow
 def test_training_approaches_the_exact_score():
     schedule = VPCosine()
     mlp = eqx.nn.MLP(4, 2, 16, 1, activation=jax.nn.silu, key=jax.random.key(0))
@@ -156,6 +157,7 @@ def test_training_approaches_the_exact_score():
     assert np.mean(losses[-20:]) < np.mean(losses[:20])
 
 
+@pytest.mark.slow
 def test_a_step_returns_the_loss_before_it_and_goes_downhill():
     score = Linear(VPCosine(), jnp.asarray(0.2), jnp.asarray(0.5))
     optimiser = optax.sgd(1e-2)

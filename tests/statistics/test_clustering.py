@@ -20,6 +20,7 @@ def best_cost(distances, num_clusters, weights):
     return min(float(weights @ distances[:, s].min(axis=1)) for s in subsets)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_clusters", [1, 2, 3])
 def test_it_finds_the_best_of_all_subsets(num_clusters):
     weights = jnp.linspace(0.5, 2.0, 12)
@@ -46,6 +47,7 @@ def test_points_that_coincide_are_no_obstacle():
     assert float(clusters.cost) == 0
 
 
+@pytest.mark.slow
 def test_without_swaps_it_is_not_called_converged():
     """With one start there is something left to gain."""
     start = k_medoids(DISTANCES, 3, key=jax.random.key(1), num_starts=1, max_swaps=0, throw=False)

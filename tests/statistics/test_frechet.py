@@ -21,6 +21,7 @@ def stein_mean(radius=2.0, width=0.5, lam=1.0, points=ARC, **options):
     return frechet_mean(metric(radius, width, lam), points, **{**SETTINGS, **options})
 
 
+@pytest.mark.slow
 def test_in_flat_space_it_is_the_weighted_arithmetic_mean():
     mean = frechet_mean(FLAT, POINTS, WEIGHTS, **SETTINGS)
     points, shares = np.asarray(POINTS), np.asarray(SHARES)

@@ -38,6 +38,7 @@ def solved(monkeypatch):
     return log
 
 
+@pytest.mark.slow
 def test_each_pair_is_solved_once_and_is_where_it_belongs(solved):
     found = find()
     assert found.num_geodesics == 10 and solved["chunks"] == 3
@@ -52,6 +53,7 @@ def test_each_pair_is_solved_once_and_is_where_it_belongs(solved):
     np.testing.assert_allclose(across.distances, found.distances[:2, 1:], rtol=1e-5, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_in_flat_space_inside_a_jit_of_the_user():
     """Points of any shape."""
 

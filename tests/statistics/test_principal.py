@@ -19,6 +19,7 @@ def pca(rows, shares):
     return sizes**2, components
 
 
+@pytest.mark.slow
 def test_in_flat_space_it_is_pca():
     fit = analyse(FLAT)
     points, shares = np.asarray(POINTS), np.asarray(SHARES)
@@ -31,6 +32,7 @@ def test_in_flat_space_it_is_pca():
     np.testing.assert_allclose(fit.coordinates, rows @ (signs[:, None] * components).T, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_in_a_ball_it_is_pca_of_the_logarithms():
     space = ball(1.0)
     fit = analyse(space)

@@ -17,6 +17,7 @@ def fit(space, points=POINTS, **options):
     return geodesic_regression(space, TIMES, points, WEIGHTS, **{**SETTINGS, **options})
 
 
+@pytest.mark.slow
 def test_in_flat_space_it_is_linear_regression():
     found = fit(FLAT)
     assert found.result == FIT_RESULTS.successful

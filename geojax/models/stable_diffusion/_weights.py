@@ -6,7 +6,6 @@ from typing import Any, TypeVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from ._files import tensors_of
 
@@ -59,8 +58,8 @@ def fill(network: _Network, folder: Path, dtype: Any) -> _Network:
         if not _is_parameter(leaf):
             return leaf
         weights = given.pop(name := _key(path)).read(dtype)
-        # By NumPy: JAX would compile a program for every shape.
-        if not np.all(np.isfinite(np.asarray(weights))):
+        # Not by NumPy, whose view of an array stays with it: a second copy on another device.
+        if not jnp.all(jnp.isfinite(weights)):
             raise ValueError(
                 f"{name} in {folder} has entries that are not finite in {jnp.dtype(dtype)}: get "
                 "the file again, or load another dtype."

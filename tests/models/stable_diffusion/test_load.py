@@ -43,6 +43,7 @@ def assert_same(model, other):
         np.testing.assert_array_equal(ours[name], theirs[name])
 
 
+@pytest.mark.slow
 def test_every_tensor_is_in_its_place(folder):
     model = load(folder)
     for part, arrays in tensors("sd1").items():
@@ -93,6 +94,7 @@ def to_flax(name: str, array: np.ndarray) -> tuple[list[str], np.ndarray]:
     return [*modules, parameter], array
 
 
+@pytest.mark.slow
 def test_flax_msgpack(folder):
     serialization = pytest.importorskip("flax.serialization")
     expected = load(folder)
@@ -146,6 +148,7 @@ def test_weights_are_floats(folder):
     load_error(folder, r"unet .* not of 16, 32 or 64 bit floats: conv_in\.bias \(I64\)")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [jnp.float16, pytest.param(jnp.bfloat16, marks=pytest.mark.slow)])
 def test_other_dtypes(folder, dtype):
     write_config(folder, "vae", configs("sd1")["vae"] | {"force_upcast": False})

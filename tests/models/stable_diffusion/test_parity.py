@@ -72,6 +72,7 @@ def test_golden_outputs_are_small():
     assert GOLDEN.stat().st_size < 1_000_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [jnp.float16, pytest.param(jnp.bfloat16, marks=pytest.mark.slow)])
 def test_half_precision_networks_keep_the_dtype_of_what_comes_in(dtype):
     model = tiny_model("sd1")

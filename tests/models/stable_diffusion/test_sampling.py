@@ -17,6 +17,7 @@ def _bytes_for_words(monkeypatch):
     monkeypatch.setattr(Tokenizer, "__call__", tokens)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_bytes_for_words")
 def test_a_picture_of_a_prompt():
     model = tiny_model("small")

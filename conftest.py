@@ -100,29 +100,35 @@ def _own_empty_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-# Docstring examples of more than two seconds, which cannot carry a mark themselves.
+# Docstring examples of more than a second, which cannot carry a mark themselves.
 _COSTLY_EXAMPLES = """
 curvature._dimension.intrinsic_dimension curvature._jacobi.exponential_derivative
 curvature._jacobi.jacobi_field curvature._ricci.ricci_curvature
 curvature._riemann.riemann_curvature curvature._transport.parallel_transport
-curvature._volume.estimate_log_volume_element evaluation._inspect.inspect_score
-evaluation._surfaces.Torus geodesics._batch.geodesic_batch geodesics._compiled.compile_geodesic
-geodesics._continuation.CoarseToFine geodesics._continuation.LambdaContinuation
+curvature._volume.estimate_log_volume_element evaluation._curves.CurveTimesInterval
+evaluation._curves.TwoMoons evaluation._images.ssim evaluation._inspect.inspect_score
+evaluation._manifolds.EmbeddedSphere evaluation._surfaces.Torus geodesics._batch.geodesic_batch
+geodesics._compiled.compile_geodesic geodesics._continuation.CoarseToFine
+geodesics._continuation.LambdaContinuation geodesics._devices.device_mesh
 geodesics._exponential.exponential_map geodesics._gauss_newton.GaussNewton
 geodesics._geodesic.geodesic geodesics._georce.Georce geodesics._log.log_map
 geodesics._neighbours.neighbour_path geodesics._path_energy.PathEnergy
 geodesics._robust.robust_geodesic geodesics._rules.LogDensityChord geodesics._rules.Quadrature
 geodesics._shooting.Shooting geodesics._watched.watched_geodesic interpolation._comparison.compare
-interpolation._density_flow.DensityFlow interpolation._geodesic.GeodesicInterpolator
+interpolation._density_flow.DensityFlow interpolation._extrapolation.ScoreWalk
+interpolation._extrapolation.TangentStep interpolation._geodesic.GeodesicInterpolator
 interpolation._interpolate.interpolate interpolation._latents.compare_latents
-interpolation._nao.Nao interpolation._nao.nao_centroid interpolation._registry.interpolator
+interpolation._nao.Nao interpolation._nao.nao_centroid
+interpolation._noise_diffusion.NoiseDiffusion interpolation._registry.interpolator
 interpolation._slerp.Slerp metrics._model_spaces.StereographicSphere models._image_unet.ImageUNet
 models.latent._autoencoder.Autoencoder models.latent._model.LatentModel
-models.stable_diffusion._unet.UNet plotting._curves.plot_curves
-plotting._inspection.inspection_figure scores._flow.counted_probability_flow
+models.stable_diffusion._unet.UNet models.stable_diffusion._vae.Autoencoder
+plotting._curves.plot_curves plotting._inspection.inspection_figure
+scores._averaged.probe_averaged scores._flow.counted_probability_flow
 scores._flow.probability_flow scores._training.batch_loss scores._training.training_step
-statistics._frechet.frechet_mean statistics._pairwise.pairwise_distances
-statistics._principal.principal_geodesics statistics._regression.geodesic_regression
+statistics._clustering.k_medoids statistics._frechet.frechet_mean
+statistics._pairwise.pairwise_distances statistics._principal.principal_geodesics
+statistics._regression.geodesic_regression
 """
 
 

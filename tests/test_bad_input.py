@@ -46,6 +46,7 @@ def test_is_told(call, message):
         call()
 
 
+@pytest.mark.slow
 def test_traced_numbers_are_taken_as_they_are():
     length = jax.jit(
         lambda t, lam: geojax.SteinScoreMetric(MIXTURE.at(t), lam).norm(jnp.ones(2), jnp.ones(2))
@@ -63,6 +64,7 @@ def test_integers_are_not_cut_off():
     np.testing.assert_array_equal(data(whole)(x, 0.3), data(real)(x, 0.3))
 
 
+@pytest.mark.slow
 def test_a_traced_label_below_zero_is_none_of_the_classes():
     score = models.load("rotated_mnist")
     x = jnp.zeros((1, 28, 28))

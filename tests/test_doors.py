@@ -70,6 +70,7 @@ def test_interpolate_is_its_parts():
     np.testing.assert_allclose(own.points, told.points, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_interpolate_refuses_what_it_cannot_take():
     image = jnp.zeros((1, 4, 4))
     pixels = np.full((1, 4, 4), 200, np.uint8)

@@ -84,6 +84,7 @@ PROGRAMS = {
 QUICK = ("Gauss-Newton", "sums of squares", "batch", "exponential map", "riemann", "transport")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in PROGRAMS]
 )

@@ -212,6 +212,7 @@ def test_files_that_are_not_what_they_should_be(geojax_command, tmp_path, monkey
     assert_refused(without, "FID needs torch-fidelity: python -m pip install")
 
 
+@pytest.mark.slow
 def test_pictures_that_lie_on_their_side(geojax_command, tmp_path, no_weights):
     """By their EXIF, as cameras write it: no frame is resized."""
     folder = tmp_path / "frames"

@@ -11,6 +11,7 @@ from geojax.cli._known import LEVELS, Acquaintance, acquaintance, check_known, t
 from geojax.models import load, load_mnist
 
 
+@pytest.mark.slow
 def test_a_gaussian_knows_its_own_points():
     """Under N(0, s^2) the ratio of a point x is (sigma^2 |x|^2 / (alpha^2 s^4) + D) r / (D r) with
     r = alpha^2 s^2 / (alpha^2 s^2 + sigma^2), in the mean over the noise.
@@ -52,6 +53,7 @@ def test_what_is_refused_and_what_is_said():
     assert "contrast 0.60" in notice and "lower --t" in notice
 
 
+@pytest.mark.slow
 def test_a_model_is_asked_about_its_own_pictures():
     score = geojax.GaussianMixture(jnp.zeros((1, 100)), scales=0.5)
     draw = lambda count: 0.5 * jax.random.normal(jax.random.key(0), (count, 100))  # noqa: E731

@@ -155,6 +155,7 @@ def test_an_interruption_keeps_the_path_and_it_goes_on(
     assert not (tmp_path / "other").exists()
 
 
+@pytest.mark.slow
 def test_an_interruption_before_there_is_a_path(
     geojax_command, checkpoint, pictures, tmp_path, monkeypatch
 ):

@@ -87,6 +87,7 @@ def test_every_method(name):
     assert np.all(np.isfinite(points))
 
 
+@pytest.mark.slow
 @tiers(EXTRAPOLATORS)
 def test_every_extrapolation(name):
     method = interpolator(name, settings(CLEAN))

@@ -155,6 +155,7 @@ def test_every_metric_has_consistent_products(make, shape, dtype, tol):
     close("inner", np.vdot(v, got["flat, exchanged"]), size)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", tiers(NAMED_METRICS))
 def test_every_metric_is_one(name):
     make = NAMED_METRICS[name]

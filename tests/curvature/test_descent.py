@@ -24,6 +24,7 @@ def off(xs):
     return float(jnp.max(jnp.abs(jnp.linalg.norm(xs, axis=1) - 1)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dim", [2, 3], ids=["circle", "sphere"])
 def test_it_goes_along_the_manifold_where_euclidean_descent_leaves_it(dim):
     """The minimum at distance 3 pulls outwards with force >= 2 at the nearest point. Along s the

@@ -26,6 +26,7 @@ def jacobi(x, v, field, derivative):
     return geojax.jacobi_field(STEIN, x, v, field, derivative, **ONE_PIECE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("curvature", [1.0, -1.0, 0.0])
 def test_across_a_geodesic_they_grow_as_the_curvature_says(curvature):
     """With J(0) = 0 and DJ(0) = w orthogonal to x' the length of J is that of w times

@@ -80,6 +80,7 @@ def test_it_is_linear_and_undone_backwards(curved):
     assert still.result == RESULTS.successful and not still.vectors.any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("curvature", [1.0, -1.0])
 @each_method
 def test_around_a_loop_a_vector_turns_by_the_area_times_the_curvature(curvature, method):

@@ -34,6 +34,7 @@ def test_the_published_value(lpips):
     np.testing.assert_allclose(np.mean(values), 0.1008, atol=5e-4)
 
 
+@pytest.mark.slow
 def test_the_authors_example_images(lpips, data_file):
     folder = data_file("lpips_lin/imgs")
     reference, p0, p1 = (

@@ -176,6 +176,7 @@ def test_a_torus_has_no_shorter_way_than_its_geodesic():
     assert np.all((ratios > 0.985) & (ratios < 1.002)), ratios  # a graph's edges are chords
 
 
+@pytest.mark.slow
 def test_geodesics_of_a_torus_are_straight_in_it():
     """Their acceleration in R^3 is normal to the surface, before and beyond b."""
     a, b = on_torus(0.2, 0.4), on_torus(1.7, -1.1)

@@ -23,6 +23,7 @@ def shot():
 CURVES = {"polyline": lambda: LINE, "integrated": shot}
 
 
+@pytest.mark.slow
 def test_a_polyline_at_several_times():
     np.testing.assert_allclose(LINE.evaluate(TS), [[1.0, 0.5], [0.5, 1.0]])
     np.testing.assert_allclose(LINE.evaluate(jnp.asarray(TS), jnp.ones(2)), [[0, 0.5], [0.5, 0]])

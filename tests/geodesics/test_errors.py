@@ -91,6 +91,7 @@ def test_a_failed_solve_is_one_short_exception(door):
     assert len(str(quiet).splitlines()) < 30 and repr(quiet)
 
 
+@pytest.mark.slow
 def test_maps_that_return_arrays_raise_with_the_solution():
     with pytest.raises(GeodesicError, match="not finite") as caught:
         geojax.distance(FLAT, A, NAN, **TWO)

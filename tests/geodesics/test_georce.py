@@ -75,6 +75,7 @@ def published_step():
     return np.concatenate([nodes[:1], nodes[0] + np.cumsum(u, axis=0)]).reshape(xs.shape)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dense", [False, True])
 def test_a_step_is_the_published_one(dense):
     (state,) = iterates(Georce(dense=dense, left_end=True), 0)
@@ -121,6 +122,7 @@ def test_at_the_middle_it_minimises_what_gauss_newton_does():
     np.testing.assert_allclose(found.curve.xs, expected.curve.xs, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("left_end, order", [(False, 2), (True, 1)])
 def test_the_order_of_its_energy(left_end, order):
     """Between radii 1 and 2 around a Gaussian, whose metric grows with the radius."""
@@ -137,6 +139,7 @@ def test_the_order_of_its_energy(left_end, order):
     assert -order - 0.15 < slope < -order + 0.1, (slope, errors)
 
 
+@pytest.mark.slow
 def test_an_exploited_energy_is_not_called_good():
     """The left-end rule is minimised by a jump across the hole of the ring, where s is small."""
     exact = clairaut_length(2, 0.25, 3, 2, 1.5, 2.0) ** 2 / 2
@@ -147,6 +150,7 @@ def test_an_exploited_energy_is_not_called_good():
     assert found.energy < 0.8 * exact < 4 * exact < found.stats["energy_fine"]
 
 
+@pytest.mark.slow
 def test_hyperbolic_space():
     """Conformal: matrix-free although the base varies from point to point."""
     ball = geojax.metrics.PoincareBall()
@@ -195,6 +199,7 @@ def test_coincident_points():
     assert float(solution.energy) == 0 and solution.result == RESULTS.successful
 
 
+@pytest.mark.slow
 def test_it_makes_no_matrices_unasked():
     jacobian = geojax.JacobianMetric(lambda x, args: -x, 3.0)  # it is 4 I everywhere
     with pytest.raises(ValueError, match=r"Georce\(dense=True\)"):

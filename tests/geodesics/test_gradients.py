@@ -195,6 +195,7 @@ def test_coincident_ends_have_a_gradient_of_zero():
     np.testing.assert_array_equal(gradient, 0)
 
 
+@pytest.mark.slow
 def test_a_path_that_is_no_minimum_has_no_derivative():
     """Stopped early, there is no implicit function: the distance is NaN, and so says its result."""
     metric, options = stein(geojax.Shell(2.0, 0.1), 10.0), {**OPTIONS, "max_steps": 1}

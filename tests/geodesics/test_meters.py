@@ -77,6 +77,7 @@ def seen():
     Counting.seen.clear()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [pytest.param(name, marks=pytest.mark.slow if name in SHOOTING else ()) for name in SOLVERS],
@@ -139,6 +140,7 @@ def test_one_segment_is_the_chord_for_every_solver_and_rule(metric):
     np.testing.assert_allclose(slope[0], difference, rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["GaussNewton", "Adam", "LBFGS", pytest.param("Shooting", marks=pytest.mark.slow)]
 )

@@ -102,6 +102,7 @@ def test_density_flow_finds_the_geodesic_of_the_density():
     np.testing.assert_allclose(steps, steps[0], rtol=0.02)
 
 
+@pytest.mark.slow
 def test_spherical_flow_keeps_norms():
     flow = DensityFlow(lambda x, args: -x, levels=3, spherical=True)
     path = jax.jit(lambda a, b: flow(a, b, TS))(3 * np.eye(3)[0], 4 * np.eye(3)[1])

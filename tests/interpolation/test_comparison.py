@@ -97,6 +97,7 @@ def test_times_reach_beyond_b():
     np.testing.assert_allclose(density[SEGMENTS:], density[SEGMENTS - 1], rtol=0.05 + drift)
 
 
+@pytest.mark.slow
 def test_without_extrapolation_it_ends_at_b():
     result = run(until=1.0)
     assert result.extension is None

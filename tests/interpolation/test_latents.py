@@ -162,6 +162,7 @@ def test_baselines_by_name():
     assert any(str(note).startswith("Stein as published: ") for note in result.notes)
 
 
+@pytest.mark.slow
 def test_metrics_by_name():
     noised, args = SCORE.at(0.4), CONDITIONS[0]
     route = geojax.NoiseRoute(SCORE, 0.4)

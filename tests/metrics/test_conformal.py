@@ -88,6 +88,7 @@ def test_the_score_norm_prices_every_direction():
     np.testing.assert_allclose(eqx.filter_jit(ScoreNormMetric(gradient, 0.0).flat)(X, V), V)
 
 
+@pytest.mark.slow
 def test_with_a_low_rank_metric_the_inverse_stays_closed_form():
     """(1 + lam |s|^2) I + lam s s^T, by Woodbury and not by conjugate gradients."""
     metric = ScoreNormMetric(gradient, 0.4) + 0.5 * SteinScoreMetric(whirl, 2.0)

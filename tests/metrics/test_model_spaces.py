@@ -31,6 +31,7 @@ def to_half_plane(z):
     return jnp.stack([w.real, w.imag])
 
 
+@pytest.mark.slow
 def test_the_sphere_is_the_round_one():
     space = SPACES["sphere"]
     embedded = geojax.PullbackMetric(lambda x, args: on_sphere(x, 1.5))

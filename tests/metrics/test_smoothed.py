@@ -85,6 +85,7 @@ def solve(metric):
     return geojax.geodesic(metric, X, V, num_segments=6, throw=False, discretisation_tolerance=1.0)
 
 
+@pytest.mark.slow
 def test_a_geodesic_has_the_score_in_its_program_as_often_as_for_one_probe():
     def evaluations(count):
         calls = []

@@ -52,6 +52,7 @@ def test_time_matters():
     np.testing.assert_array_equal(UNET(X, 1, 3), UNET(X, 1.0, 3))
 
 
+@pytest.mark.slow
 def test_jit_is_eager_and_vmap_is_a_loop():
     xs = jax.random.normal(jax.random.key(2), (3, 1, 16, 16))
     ts, labels = jnp.asarray([0.1, 0.5, 0.9]), jnp.asarray([0, 10, 7])

@@ -42,6 +42,7 @@ def test_rotation_is_differentiable_in_the_angle():
     np.testing.assert_allclose(jax.grad(height)(0.3), difference, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_rotated_batch_is_rotate_with_a_channel():
     pixels = to_pixels(IMAGE)[None]
     angles = jnp.asarray([0.7])

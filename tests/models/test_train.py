@@ -62,6 +62,7 @@ def test_what_it_leaves(whole):
     assert {leaf.dtype for leaf in jax.tree.leaves(score)} == {jnp.dtype(jnp.float32)}
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on_as_if_nothing_had_been(whole, tmp_path):
     folder, score, losses = whole
     with pytest.raises(Stopped):

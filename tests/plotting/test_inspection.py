@@ -75,6 +75,7 @@ def test_a_clear_dimension_and_the_pictures(tmp_path):
         inspection_figure(found, pictures=np.zeros((2, 1, 8, 8)))
 
 
+@pytest.mark.slow
 def test_nothing_recommended_and_figures_that_are_not_finite(tmp_path):
     found = made_up()
     nan = np.full_like(found.asymmetry, np.nan)

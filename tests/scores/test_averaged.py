@@ -42,6 +42,7 @@ def test_of_a_gaussian_the_noise_cancels():
     np.testing.assert_allclose(averaged(X), expected, rtol=1e-11)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit_free", [False, True])
 def test_it_is_the_gradient_of_its_log_density(unit_free):
     averaged = probe_averaged(MIXTURE, 0.3, (3,), 4, key=KEY, unit_free=unit_free)
@@ -64,6 +65,7 @@ def test_many_probes_smooth_the_log_density():
     np.testing.assert_allclose(alpha * averaged(X), jax.grad(smoothed)(X), atol=2e-2)
 
 
+@pytest.mark.slow
 def test_a_network_is_evaluated_in_one_batch_with_its_label():
     calls = []
 

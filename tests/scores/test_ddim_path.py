@@ -28,6 +28,7 @@ def test_equal_steps_are_those_of_ddim(t_from, t_to):
     np.testing.assert_allclose(states[-1], ddim(MIXTURE, X, t_from, t_to, num_steps=5), rtol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schedule", [VPLinear(), ScaledLinear(), VE()])
 def test_ancestral_steps_keep_the_law(schedule):
     """Where the clean point is known, a step of any eta draws from the exact law of its level."""

@@ -88,6 +88,7 @@ def test_level_zero_is_clean(move, schedule):
     np.testing.assert_allclose(move(score, X, 0.5, 0.0), jnp.full_like(X, MEAN), rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_from_level_one_where_alpha_vanishes():
     schedule = VPCosine()
     score, exact = gaussian(schedule), exact_flow(schedule, X, 1.0, 0.0)
@@ -121,6 +122,7 @@ def test_samples_have_the_mean_and_spread_of_the_data(sampler):
     np.testing.assert_allclose(jnp.std(xs, axis=0), jnp.full((1, 2), SCALE), atol=0.03)
 
 
+@pytest.mark.slow
 @each_move
 def test_args_reach_the_score(move):
     score = gaussian(VE())
@@ -140,6 +142,7 @@ def test_jit_with_traced_times_and_vmap(move):
     np.testing.assert_allclose(batch(xs, zero, level)[0], move(score, X, 0.0, 0.3), rtol=1e-9)
 
 
+@pytest.mark.slow
 @each_move
 def test_float32_stays_float32(move):
     score = gaussian(VPCosine())
@@ -189,6 +192,7 @@ def broken(x, t, args):
     return jnp.where(x[0] > 1, jnp.nan, x)
 
 
+@pytest.mark.slow
 def test_a_failed_solve_raises():
     score = NoisePrediction(broken, VE())
     with pytest.raises(Exception, match="maximum number of solver steps"):

@@ -82,6 +82,7 @@ def test_derivatives_agree_in_both_modes(kind):
     np.testing.assert_allclose(forward, forward.T, atol=1e-10)
 
 
+@pytest.mark.slow
 def test_float32_keeps_its_digits():
     kind = "diagonal-low-rank"
     x = jnp.asarray(0.7 * normal(1, 4, 4, seed=5))

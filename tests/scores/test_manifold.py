@@ -194,6 +194,7 @@ def test_ring_density_integrates_to_one():
     assert np.exp(values).sum() * (axis[1] - axis[0]) ** 2 == pytest.approx(1.0, abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "make",
     [

@@ -39,6 +39,7 @@ def test_every_point_a_cluster():
     assert float(clusters.cost) == 0
 
 
+@pytest.mark.slow
 def test_points_that_coincide_are_no_obstacle():
     """The start must not draw one of them twice."""
     x = jnp.asarray([0.0, 0.0, 0.0, 1.0, 1.0, 1.0])

@@ -48,6 +48,7 @@ def distance_to_closed_form(num_segments, slack):
     return np.linalg.norm(mean.point - expected)
 
 
+@pytest.mark.slow
 def test_in_a_ball_it_is_the_mean_of_the_closed_form():
     assert distance_to_closed_form(4, 8e-3) < 2e-3
 

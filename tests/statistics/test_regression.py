@@ -47,6 +47,7 @@ def test_points_on_a_geodesic_are_explained_by_it():
     np.testing.assert_allclose(found.predict(AT), expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_no_other_geodesic_is_nearer():
     """By the derivative of the closed-form sum of squares, to the second order of the paths."""
     space = ball(1.0)

@@ -54,6 +54,7 @@ def test_every_tensor_is_in_its_place(folder):
             assert found[name].dtype == jnp.float32
 
 
+@pytest.mark.slow
 def test_shards(folder):
     expected, whole = load(folder), folder / UNET
     arrays = list(tensors("sd1")["unet"].items())

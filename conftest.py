@@ -103,7 +103,7 @@ def _own_empty_folder(tmp_path, monkeypatch):
 # Docstring examples of more than a second, which cannot carry a mark themselves.
 _COSTLY_EXAMPLES = """
 curvature._dimension.intrinsic_dimension curvature._jacobi.exponential_derivative
-curvature._jacobi.jacobi_field curvature._ricci.ricci_curvature
+curvature._jacobi.jacobi_field curvature._ladder.PoleLadder curvature._ricci.ricci_curvature
 curvature._riemann.riemann_curvature curvature._transport.parallel_transport
 curvature._volume.estimate_log_volume_element evaluation._curves.CurveTimesInterval
 evaluation._curves.TwoMoons evaluation._images.ssim evaluation._inspect.inspect_score
@@ -139,7 +139,6 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.name in costly:
             item.add_marker(pytest.mark.slow)
-            costly.discard(item.name)
 
 
 _MAPPINGS = Path("/proc/self/maps")

@@ -28,9 +28,14 @@ class PoleLadder(AbstractTransport):
 
     **Raises:** `ValueError` on counts below 1.
 
-    >>> from geojax.curvature import PoleLadder
-    >>> PoleLadder(rungs=2).rungs  # parallel_transport(metric, solution, v, method=PoleLadder())
-    2
+    >>> import jax.numpy as jnp, geojax
+    >>> metric = geojax.SteinScoreMetric(lambda x, args: -x)
+    >>> solution = geojax.exponential_map(metric, jnp.array([1.0, 0.0]), jnp.array([0.0, 1.0]))
+    >>> carried = geojax.parallel_transport(
+    ...     metric, solution, solution.initial_velocity, method=geojax.curvature.PoleLadder()
+    ... )
+    >>> bool(jnp.allclose(carried.vector, solution.final_velocity, atol=1e-3))
+    True
     """
 
     rungs: int = 1

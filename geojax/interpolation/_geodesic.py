@@ -100,8 +100,8 @@ class GeodesicInterpolator(AbstractInterpolator):
 
     >>> import jax.numpy as jnp, geojax
     >>> path = geojax.GeodesicInterpolator(geojax.Euclidean())
-    >>> print(path(jnp.array([0.0]), jnp.array([2.0]), jnp.array([0.25, 0.5]))[:, 0])
-    [0.5 1. ]
+    >>> print(path(jnp.array([0.0]), jnp.array([2.0]), jnp.array([0.5, 1.5]))[:, 0])
+    [1. 3.]
     """
 
     metric: AbstractMetric

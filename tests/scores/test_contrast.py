@@ -25,15 +25,15 @@ def test_it_is_the_ratio_of_mean_squares():
     np.testing.assert_allclose([blocks.middle, blocks.data], [found.middle, found.data])
 
 
-def test_a_thin_ring_is_known_and_a_blurred_one_is_not():
+def test_a_clean_ring_is_known_and_a_blurred_one_is_not():
     """By the closed form of the shell: s = -(|x| - r) / width^2 along x."""
     ends = 2 * jnp.array([[1.0, 0.02], [0.0, 1.03]]), 2 * jnp.array([[0.0, 1.02], [-1.02, 0.0]])
-    for width, known in ((0.2, True), (5.0, True)):
+    for width in (0.2, 5.0):
         found = geojax.score_contrast(geojax.Shell(2.0, width), *ends)
         radii = [np.linalg.norm(x, axis=1) for x in (*ends, (ends[0] + ends[1]) / 2)]
         first, second, middle = (np.mean((r - 2) ** 2) / width**4 for r in radii)
         np.testing.assert_allclose(found.ratio, 2 * middle / (first + second), rtol=1e-9)
-        assert bool(found.knows_the_chord) is known
+        assert found.knows_the_chord
     noised = geojax.NoisedSphere(2.0, width=0.2)
     few, much = (geojax.score_contrast(noised.at(t), *ends).ratio for t in (0.02, 0.9))
     assert much < 10 < few

@@ -18,6 +18,11 @@ _SMALLEST = 5  # the side at which convolutions stop and a matrix takes over
 _SHIFTS = [(i, j) for i in range(3) for j in range(3)]
 
 
+def from_bytes(pixels: Array) -> Float[Array, "..."]:
+    """Pixels in 0 ... 255 in the range of the networks, [-1, 1], and in their dtype."""
+    return pixels.astype(_DTYPE) / 127.5 - 1
+
+
 class _Affine(eqx.Module):
     """A matrix or the kernel of a convolution, and a bias."""
 

@@ -3,11 +3,12 @@
 import numpy as np
 import scipy.sparse
 from jaxtyping import Float
+from scipy.sparse.csgraph import dijkstra
 from scipy.spatial.distance import cdist
 
 from ..._arrays import Numbers, as_floating
 
-_REACH = 4.0  # the unit: what is as far apart as half the widest part of the graph
+REACH = 4.0  # of the farthest joined pair
 _BLOCK = 512  # pictures whose distances to all others are held at once
 
 
@@ -41,22 +42,25 @@ def picture_distances(
             f"neighbours must be in 1 ... {len(flat) - 1}, fewer than there are pictures, got "
             f"{neighbours}."
         )
+    graph = neighbour_graph(flat, neighbours)
+    return _in_units(dijkstra(graph, directed=False, indices=np.asarray(anchors)))
+
+
+def neighbour_graph(points: np.ndarray, neighbours: int) -> scipy.sparse.csr_array:
+    """Every point, shape (points, coordinates), joined to its nearest others, with distances."""
     rows, columns, lengths = [], [], []
-    for start in range(0, len(flat), _BLOCK):
-        block = flat[start : start + _BLOCK]
-        apart = cdist(block, flat)
+    for start in range(0, len(points), _BLOCK):
+        block = points[start : start + _BLOCK]
+        apart = cdist(block, points)
         apart[np.arange(len(block)), start + np.arange(len(block))] = np.inf
         near = np.argpartition(apart, neighbours - 1, axis=1)[:, :neighbours]
         rows.append(np.repeat(start + np.arange(len(block)), neighbours))
         columns.append(near.ravel())
         lengths.append(np.take_along_axis(apart, near, axis=1).ravel())
-    # An edge of length 0, between equal pictures, would be no edge.
+    # An edge of length 0, between equal points, would be no edge.
     weights = np.maximum(np.concatenate(lengths), np.finfo(np.float64).tiny)
     edges = weights, (np.concatenate(rows), np.concatenate(columns))
-    graph = scipy.sparse.csr_array(edges, (len(flat), len(flat)))
-    found = scipy.sparse.csgraph.dijkstra(graph, directed=False, indices=np.asarray(anchors))
-    farthest = np.max(found[np.isfinite(found)])
-    return found * (_REACH / farthest if farthest > 0 else 1.0)
+    return scipy.sparse.csr_array(edges, (len(points), len(points)))
 
 
 def label_distances(
@@ -95,5 +99,10 @@ def label_distances(
         if group.shape != labels.shape[:1]:
             raise ValueError(f"groups must have shape {labels.shape[:1]}, got {group.shape}.")
         found = np.where(group[index][:, None] == group[None], found, np.inf)
+    return _in_units(found)
+
+
+def _in_units(found: np.ndarray) -> np.ndarray:
+    """The distances, such that the farthest joined pair has `REACH`."""
     farthest = np.max(found[np.isfinite(found)])
-    return found * (_REACH / farthest if farthest > 0 else 1.0)
+    return found * (REACH / farthest if farthest > 0 else 1.0)

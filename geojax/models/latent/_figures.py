@@ -5,10 +5,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.sparse
+from scipy.sparse.csgraph import dijkstra
 from scipy.spatial.distance import cdist
 
 from ...scores import score_contrast
+from ._autoencoder import from_bytes
+from ._distances import neighbour_graph
 from ._model import LatentModel
 
 LEVELS = tuple(round(0.05 * i, 2) for i in range(1, 16))
@@ -46,19 +48,14 @@ def detour(points: np.ndarray, *, neighbours: int = 6, seed: int = 0) -> float:
     """The median of path over chord along the neighbour graph, between random joined pairs."""
     rng = np.random.default_rng(seed)
     points = np.asarray(points, np.float64)[rng.permutation(len(points))[:_GRAPH]]
-    apart = cdist(points, points)
-    np.fill_diagonal(apart, np.inf)
-    near = np.argsort(apart, axis=1)[:, : min(neighbours, len(points) - 1)]
-    rows = np.repeat(np.arange(len(points)), near.shape[1])
-    weights = np.maximum(np.take_along_axis(apart, near, axis=1).ravel(), 1e-12)
-    graph = scipy.sparse.csr_array((weights, (rows, near.ravel())), apart.shape)
+    graph = neighbour_graph(points, min(neighbours, len(points) - 1))
     starts = np.arange(min(64, len(points)))
-    paths = scipy.sparse.csgraph.dijkstra(graph, directed=False, indices=starts)
-    np.fill_diagonal(apart, 1.0)
-    joined = np.isfinite(paths) & (paths > 0)
-    return float(np.median(paths[joined] / apart[starts][joined]))
+    paths = dijkstra(graph, directed=False, indices=starts)
+    chords = cdist(points[starts], points)
+    joined = np.isfinite(paths) & (chords > 0)
+    return float(np.median(paths[joined] / chords[joined]))
 
 
 def _squared_error(model: LatentModel, pixels):
-    image = pixels.astype(jnp.float32) / 127.5 - 1
+    image = from_bytes(pixels)
     return jnp.mean((model.to_image(model.to_level(image)) - image) ** 2)

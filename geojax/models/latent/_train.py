@@ -19,9 +19,9 @@ from ..._files import written_whole
 from ..._numbers import number
 from ...scores import batch_loss
 from .._checkpoint import load_arrays, save_arrays
-from ._autoencoder import Autoencoder
+from ._autoencoder import Autoencoder, from_bytes
 from ._components import principal_components
-from ._distances import label_distances, picture_distances
+from ._distances import REACH, label_distances, picture_distances
 from ._figures import latent_figures
 from ._model import LatentModel, build_latent_model
 
@@ -166,12 +166,7 @@ def _distances(settings, pixels, labels, period, groups) -> tuple[np.ndarray, np
     if labels is not None:
         return anchors, label_distances(labels, anchors, period=period, groups=groups)
     neighbours = min(settings["neighbours"], len(pixels) - 1)
-    # Bytes would overflow in distances; no other use is made of the numbers.
-    return anchors, picture_distances(pixels / 255.0, anchors, neighbours=neighbours)
-
-
-def _as_floats(pixels):
-    return pixels.astype(jnp.float32) / 127.5 - 1
+    return anchors, picture_distances(pixels, anchors, neighbours=neighbours)
 
 
 def _autoencoder_loss(autoencoder: Autoencoder, data, settings, key):
@@ -181,7 +176,7 @@ def _autoencoder_loss(autoencoder: Autoencoder, data, settings, key):
     first, second = jax.random.split(key)
     a = jax.random.randint(first, (half,), 0, len(anchors))
     b = jax.random.randint(second, (half,), 0, len(pixels))
-    x = _as_floats(pixels[jnp.concatenate([anchors[a], b])])
+    x = from_bytes(pixels[jnp.concatenate([anchors[a], b])])
     z = jax.vmap(autoencoder.encode)(x)
     error = jnp.mean((jax.vmap(autoencoder.decode)(z) - x) ** 2)
     if not settings["shaping"]:
@@ -189,12 +184,9 @@ def _autoencoder_loss(autoencoder: Autoencoder, data, settings, key):
     wanted = distances[a, b]
     apart = jnp.sqrt(jnp.sum((z[:half] - z[half:]) ** 2, axis=1) + 1e-12)
     # Pictures that no path joins: at least as far apart as the farthest that one does.
-    unjoined = jnp.maximum(_UNJOINED - apart, 0.0)
+    unjoined = jnp.maximum(REACH - apart, 0.0)
     strain = jnp.where(jnp.isfinite(wanted), apart - wanted, unjoined)
     return error + settings["shaping"] * jnp.mean(strain**2)
-
-
-_UNJOINED = 4.0  # the unit of `picture_distances`
 
 
 def _denoiser_loss(score, data, settings, key):
@@ -206,7 +198,7 @@ def _denoiser_loss(score, data, settings, key):
 
 @eqx.filter_jit
 def _encoded(autoencoder: Autoencoder, pixels) -> Float[Array, "pictures latent"]:
-    return jax.lax.map(lambda p: autoencoder.encode(_as_floats(p)), pixels, batch_size=256)
+    return jax.lax.map(lambda p: autoencoder.encode(from_bytes(p)), pixels, batch_size=256)
 
 
 def _fit(folder, settings, save_every, callback, phase: str, module, loss, data):

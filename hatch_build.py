@@ -9,7 +9,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-SHIPPED = ("registry.toml", "*/config.json", "*/model.safetensors", "*/README.md")
+SHIPPED = ("registry.toml", "*/config.json", "*/model.safetensors", "*/README.md", "*/LICENSE")
 
 
 class ModelZoo(BuildHookInterface):

@@ -18,6 +18,7 @@ _OF_SETS, _OF_LPIPS = "Comparison of sets", "LPIPS"  # headings in the help
 class Network(StrEnum):
     """The networks of LPIPS."""
 
+    ALEX = "alex"
     SQUEEZE = "squeeze"
     VGG = "vgg"
 

@@ -15,16 +15,32 @@ from jaxtyping import Array, Float
 from safetensors import numpy as safetensors
 
 from .._arrays import Numbers, as_images
+from .._bundled import bundled_folder
 from .._linalg import dot
+from ._alexnet import ALEX_CHANNELS, AlexNet
 from ._squeezenet import CHANNELS, SqueezeNet
 from ._torch_file import read_tensors
 
 # LPIPS's own normalisation, of images in [-1, 1].
 _SHIFT, _SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
-_SMALLEST = 17  # pixels a side: below that nothing is left for the last layers
+# Pixels a side, below which nothing is left for the last layers.
+_SMALLEST = {"alex": 31, "squeeze": 17, "vgg": 17}
 
 # By network and part: the names that a file may have, and where to get one.
 _FILES = {
+    ("alex", "trunk"): (
+        ("alexnet-owt-7be5be79.pth", "alexnet-owt-4df8aa71.pth"),
+        "It is torchvision's: https://download.pytorch.org/models/alexnet-owt-7be5be79.pth.",
+    ),
+    ("alex", "heads"): (
+        (
+            "alex.pth",
+            "lpips_alex.pth",
+            "lpips_lin/v0.1/alex.pth",
+            "lpips/weights/v0.1/alex.pth",
+        ),
+        "It is lpips/weights/v0.1/alex.pth of github.com/richzhang/PerceptualSimilarity.",
+    ),
     ("squeeze", "trunk"): (
         (
             "squeezenet1_1-b8a52dc0.pth",
@@ -57,14 +73,16 @@ _FILES = {
 class LPIPS(eqx.Module):
     """The distance of two images by the features of a network (Zhang et al. 2018, version 0.1).
 
-    ``lpips(x, y)`` of images of shape (3, height, width) in [-1, 1], at least 17 pixels a side,
-    gives a scalar >= 0 without a unit, to be differentiated and mapped over batches. Grey images
-    go in as three equal channels. `LPIPS.load` reads the weights.
+    ``lpips(x, y)`` of images of shape (3, height, width) in [-1, 1] gives a scalar >= 0 without a
+    unit, to be differentiated and mapped over batches. Grey images go in as three equal channels.
+    An image must be at least 31 pixels a side for "alex" and 17 for the others. `LPIPS.load` reads
+    the weights.
 
     - ``distance``: what computes it.
-    - ``network``: "squeeze" or "vgg"; figures of different networks cannot be compared.
+    - ``network``: "alex", "squeeze" or "vgg"; figures of different networks cannot be compared.
 
     >>> from geojax.evaluation import LPIPS
+    >>> lpips = LPIPS.load("alex")
     >>> try:
     ...     lpips = LPIPS.load("squeeze", folder="weights")
     ... except FileNotFoundError as error:
@@ -78,46 +96,55 @@ class LPIPS(eqx.Module):
     @classmethod
     def load(
         cls,
-        network: str = "squeeze",
+        network: str = "alex",
         folder: Path | str | None = None,
         *,
         download: bool = False,
     ) -> "LPIPS":
         """The distance of a network, from weight files; nothing is downloaded unless asked for.
 
-        - ``network``: "squeeze", SqueezeNet 1.1 in JAX, from torchvision's trunk and the authors'
-          linear heads; or "vgg", VGG 16 by lpips-j (of the extra ``evaluation``), from its two h5
-          files.
-        - ``folder``: where the files are; default ``$GEOJAX_DATA_DIR``, then the folder ``lpips``
-          of geojax's cache.
+        - ``network``: "alex", AlexNet in JAX, whose weights geojax bundles in float16;
+          "squeeze", SqueezeNet 1.1 in JAX, from torchvision's trunk and the authors' linear heads;
+          or "vgg", VGG 16 by lpips-j (of the extra ``evaluation``), from its two h5 files.
+        - ``folder``: where the files are. Default: of "alex" the bundled weights; of the others
+          ``$GEOJAX_DATA_DIR``, then the folder ``lpips`` of geojax's cache.
         - ``download``: let lpips-j fetch the files that it cannot find; for "vgg" only.
 
         **Raises:** `FileNotFoundError` that says which file is missing and where to get it;
-        `ValueError` on an unknown network, a file that is not what it should be, or a download of
-        "squeeze"; `ImportError` without lpips-j.
+        `ValueError` on an unknown network, a file that is not what it should be, or a download
+        for another network than "vgg"; `ImportError` without lpips-j.
         """
-        if network not in ("squeeze", "vgg"):
-            raise ValueError(f"network must be 'squeeze' or 'vgg', got {network!r}.")
+        if network not in _SMALLEST:
+            raise ValueError(f"network must be 'alex', 'squeeze' or 'vgg', got {network!r}.")
         if network == "vgg":
             return cls(_from_lpips_j(folder, download), network)
         if download:
             raise ValueError(
-                "download=True is for network='vgg'. Fetch the files of 'squeeze' yourself: "
-                + " ".join(_FILES["squeeze", part][1] for part in ("trunk", "heads"))
+                "download=True is for network='vgg'. "
+                + (
+                    "The weights of 'alex' are bundled."
+                    if network == "alex"
+                    else "Fetch the files of 'squeeze' yourself: "
+                    + " ".join(_FILES["squeeze", part][1] for part in ("trunk", "heads"))
+                )
             )
-        trunk = SqueezeNet(_arrays(_find("squeeze", "trunk", folder)))
-        heads = _heads(_find("squeeze", "heads", folder))
-        return cls(_FeatureDistance(trunk, heads), network)
+        if network == "alex" and folder is None:
+            trunk_file = heads_file = bundled_folder() / "lpips_alex" / "model.safetensors"
+        else:
+            trunk_file, heads_file = (_find(network, part, folder) for part in ("trunk", "heads"))
+        trunk = (AlexNet if network == "alex" else SqueezeNet)(_arrays(trunk_file))
+        return cls(_FeatureDistance(trunk, _heads(heads_file, network)), network)
 
     def __call__(self, x: Numbers, y: Numbers) -> Float[Array, ""]:
         """**Raises:** `ValueError` when the images have two shapes, are too small or are of
         integers.
         """
         x, y = as_images("3 height width", x=x, y=y)
-        if min(x.shape[1:]) < _SMALLEST:
+        smallest = _SMALLEST.get(self.network, 1)
+        if min(x.shape[1:]) < smallest:
             raise ValueError(
-                f"an image must be at least {_SMALLEST} pixels a side, got {x.shape[1]} x "
-                f"{x.shape[2]}. Enlarge it first (jax.image.resize), and say so."
+                f"an image must be at least {smallest} pixels a side for LPIPS({self.network}), "
+                f"got {x.shape[1]} x {x.shape[2]}. Enlarge it first (jax.image.resize), and say so."
             )
         with jax.default_matmul_precision("highest"):
             return _distance(self, x, y)
@@ -176,14 +203,14 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
     return safetensors.load_file(path) if path.suffix == ".safetensors" else read_tensors(path)
 
 
-def _heads(path: Path) -> list[Array]:
+def _heads(path: Path, network: str) -> list[Array]:
     arrays = _arrays(path)
     heads = []
-    for i, channels in enumerate(CHANNELS):
+    for i, channels in enumerate(ALEX_CHANNELS if network == "alex" else CHANNELS):
         weight = arrays.get(f"lin{i}.model.1.weight")
         if weight is None or weight.size != channels:
             raise ValueError(
-                f"{path} does not hold the linear heads of LPIPS(squeeze): "
+                f"{path} does not hold the linear heads of LPIPS({network}): "
                 f"lin{i}.model.1.weight must have {channels} entries."
             )
         heads.append(jnp.asarray(weight.reshape(-1), jnp.float32))

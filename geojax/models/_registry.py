@@ -4,6 +4,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from .._bundled import bundled_folder
 from ..scores import AbstractScore
 from ._checkpoint import load_checkpoint, read_config
 from ._digit_classifier import DigitClassifier, read_classifier
@@ -19,15 +20,7 @@ def zoo_folder() -> Path:
     >>> (zoo_folder() / "registry.toml").is_file()
     True
     """
-    here = Path(__file__).resolve().parent
-    candidates = [here / "zoo", here.parents[1] / "models"]
-    for folder in candidates:
-        if (folder / "registry.toml").is_file():
-            return folder
-    raise FileNotFoundError(
-        f"no model zoo: registry.toml is in neither {candidates[0]} nor {candidates[1]}. "
-        "Reinstall geojax."
-    )
+    return bundled_folder()
 
 
 def available(kind: str = "score") -> dict[str, str]:

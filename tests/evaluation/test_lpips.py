@@ -1,6 +1,9 @@
-"""LPIPS(squeeze) to its published value, and its files: what is read, what is refused."""
+"""LPIPS(alex) and LPIPS(squeeze) to published values, and the files: what is read and refused."""
 
+import hashlib
+import importlib.util
 import io
+import pickle
 import sys
 import zipfile
 
@@ -14,36 +17,86 @@ from safetensors.numpy import save_file
 from geojax.evaluation import LPIPS
 from geojax.evaluation._squeezenet import CHANNELS
 from geojax.evaluation._torch_file import read_tensors
-from geojax.models import from_pixels
+from geojax.models import from_pixels, zoo_folder
+
+BUNDLED = zoo_folder() / "lpips_alex"
 
 
 @pytest.fixture
-def lpips(data_file):
+def squeeze(data_file):
     data_file("squeezenet1_1_torchvision_fp16/squeezenet1_1_torchvision_fp16.npz")
     return LPIPS.load("squeeze", data_file("lpips_lin/v0.1/squeeze.pth").parents[2])
 
 
-@pytest.mark.slow
-def test_the_published_value(lpips):
-    """torchmetrics documents 0.1008 for ``torch.manual_seed(123)`` and two uniform batches."""
+def of_uniform_noise(lpips):
+    """For ``torch.manual_seed(123)`` and two uniform batches, as torchmetrics has it."""
     bits = np.random.RandomState(123).randint(0, 2**32, size=600_000, dtype=np.uint32)
     uniform = (bits & 0xFFFFFF).astype(np.float32) * np.float32(2**-24)
     x, y = (2 * uniform - 1).reshape(2, 10, 3, 100, 100)
-    values = jax.jit(lambda x, y: jax.lax.map(lambda pair: lpips(*pair), (x, y)))(x, y)
+    values = jax.jit(jax.vmap(lpips))(x, y)
     assert values.dtype == jnp.float32
-    np.testing.assert_allclose(np.mean(values), 0.1008, atol=5e-4)
+    return np.mean(values)
 
 
-@pytest.mark.slow
-def test_the_authors_example_images(lpips, data_file):
-    folder = data_file("lpips_lin/imgs")
+def of_the_authors_images(lpips, folder):
     reference, p0, p1 = (
         from_pixels(np.moveaxis(np.asarray(Image.open(folder / f"ex_{n}.png")), -1, 0))
         for n in ("ref", "p0", "p1")
     )
-    np.testing.assert_allclose(lpips(reference, p0), 0.7112, atol=5e-4)
-    np.testing.assert_allclose(lpips(reference, p1), 0.1479, atol=5e-4)
     np.testing.assert_allclose(lpips(p1, reference), lpips(reference, p1), rtol=1e-6)
+    return lpips(reference, p0), lpips(reference, p1)
+
+
+@pytest.mark.slow
+def test_alex_has_the_published_values(data_file):
+    """The authors' README has 0.722 and 0.138."""
+    lpips = LPIPS.load()
+    values = of_the_authors_images(lpips, data_file("lpips_lin/imgs"))
+    np.testing.assert_allclose(values, (0.722, 0.138), atol=1e-3)
+
+
+@pytest.mark.slow
+def test_alex_of_uniform_noise():
+    """0.1486 was measured with the weights in float32, by another program."""
+    np.testing.assert_allclose(of_uniform_noise(LPIPS.load("alex")), 0.1486, atol=2e-4)
+
+
+@pytest.mark.slow
+def test_squeeze_has_the_published_value(squeeze):
+    """torchmetrics documents 0.1008."""
+    np.testing.assert_allclose(of_uniform_noise(squeeze), 0.1008, atol=5e-4)
+
+
+@pytest.mark.slow
+def test_squeeze_of_the_authors_images(squeeze, data_file):
+    values = of_the_authors_images(squeeze, data_file("lpips_lin/imgs"))
+    np.testing.assert_allclose(values, (0.7112, 0.1479), atol=5e-4)
+
+
+def test_the_bundled_heads_are_the_authors(data_file):
+    theirs = read_tensors(data_file("lpips_lin/v0.1/alex.pth"))
+    for i, head in enumerate(LPIPS.load("alex").distance.heads):
+        np.testing.assert_allclose(
+            head, theirs[f"lin{i}.model.1.weight"].ravel(), rtol=1e-3, atol=1e-7
+        )
+
+
+def test_the_card_is_of_the_bundled_weights():
+    sha = hashlib.sha256((BUNDLED / "model.safetensors").read_bytes()).hexdigest()
+    assert sha[:16] in (BUNDLED / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_converter_reads_arrays_and_nothing_else(monkeypatch):
+    spec = importlib.util.spec_from_file_location("convert", BUNDLED / "convert.py")
+    convert = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(convert)
+    array = np.arange(6, dtype=np.float32).reshape(2, 3)
+    content = pickle.dumps({"a": array}, protocol=3)
+    content = content.replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
+    read = convert.ArrayUnpickler(io.BytesIO(content)).load()["a"].value
+    np.testing.assert_array_equal(read, array)
+    with pytest.raises(pickle.UnpicklingError, match=r"names os\.system, which is no array"):
+        convert.ArrayUnpickler(io.BytesIO(b"cos\nsystem\n(S'ls'\ntR.")).load()
 
 
 # A network of random weights, for all else ------------------------------------------------------
@@ -115,12 +168,14 @@ def test_it_is_a_distance_to_be_differentiated(random):
 
 def test_it_is_found_in_the_data_folder(random, tmp_path, monkeypatch):
     monkeypatch.setenv("GEOJAX_DATA_DIR", str(tmp_path))
-    np.testing.assert_allclose(LPIPS.load()(X, Y), random(X, Y))
+    np.testing.assert_allclose(LPIPS.load("squeeze")(X, Y), random(X, Y))
 
 
 def test_images_that_do_not_fit(random):
-    with pytest.raises(ValueError, match="at least 17 pixels a side, got 28 x 8"):
+    with pytest.raises(ValueError, match=r"17 pixels a side for LPIPS\(squeeze\), got 28 x 8"):
         random(X[:, :, :8], Y[:, :, :8])
+    with pytest.raises(ValueError, match=r"31 pixels a side for LPIPS\(alex\), got 28 x 28"):
+        LPIPS.load()(X, Y)
 
 
 def test_a_missing_file_is_named_with_its_source(tmp_path):
@@ -140,8 +195,12 @@ def test_a_file_that_lacks_a_weight(tmp_path):
 
 
 def test_bad_arguments(tmp_path):
-    with pytest.raises(ValueError, match="network must be 'squeeze' or 'vgg', got 'alex'"):
-        LPIPS.load("alex")
+    with pytest.raises(
+        ValueError, match="network must be 'alex', 'squeeze' or 'vgg', got 'resnet'"
+    ):
+        LPIPS.load("resnet")
+    with pytest.raises(ValueError, match="The weights of 'alex' are bundled"):
+        LPIPS.load("alex", download=True)
     with pytest.raises(ValueError, match="download=True is for network='vgg'"):
         LPIPS.load("squeeze", download=True)
 

@@ -1,0 +1,48 @@
+"""The trunk of AlexNet (Krizhevsky 2014), with torchvision's names of weights."""
+
+from collections.abc import Mapping
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+# Torchvision's numbers of the convolutions, with stride and padding. LPIPS taps each after its
+# ReLU; before the second and the third there is a maximum over 3 x 3 at every second pixel.
+_LAYERS = {0: (4, 2), 3: (1, 2), 6: (1, 1), 8: (1, 1), 10: (1, 1)}
+_POOLED = (3, 6)
+ALEX_CHANNELS = (64, 192, 384, 256, 256)
+
+
+class AlexNet(eqx.Module):
+    """Five maps of features of an image, shape (channels, height, width) each.
+
+    **Raises:** `ValueError` when weights lack a name.
+    """
+
+    weights: dict[int, Float[Array, "c_out c_in k k"]]
+    biases: dict[int, Float[Array, " c_out"]]
+
+    def __init__(self, weights: Mapping[str, np.ndarray]):
+        def array(name: str) -> Array:
+            if name not in weights:
+                raise ValueError(f"AlexNet needs {name}, which is not there.")
+            return jnp.asarray(np.asarray(weights[name], np.float32))
+
+        self.weights = {n: array(f"features.{n}.weight") for n in _LAYERS}
+        self.biases = {n: array(f"features.{n}.bias") for n in _LAYERS}
+
+    def __call__(self, x: Float[Array, "3 height width"]) -> list[Float[Array, "_ _ _"]]:
+        maps = []
+        for n, (stride, pad) in _LAYERS.items():
+            if n in _POOLED:
+                x = jax.lax.reduce_window(
+                    x, -jnp.inf, jax.lax.max, (1, 3, 3), (1, 2, 2), [(0, 0)] * 3
+                )
+            y = jax.lax.conv_general_dilated(
+                x[None], self.weights[n], (stride,) * 2, [(pad, pad)] * 2, precision="highest"
+            )[0]
+            x = jax.nn.relu(y + self.biases[n][:, None, None])
+            maps.append(x)
+        return maps

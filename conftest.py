@@ -120,7 +120,8 @@ interpolation._extrapolation.TangentStep interpolation._geodesic.GeodesicInterpo
 interpolation._interpolate.interpolate interpolation._latents.compare_latents
 interpolation._nao.Nao interpolation._nao.nao_centroid
 interpolation._noise_diffusion.NoiseDiffusion interpolation._registry.interpolator
-interpolation._slerp.Slerp metrics._model_spaces.StereographicSphere models._image_unet.ImageUNet
+interpolation._slerp.Slerp interpolation._string_method.StringMethod
+metrics._model_spaces.StereographicSphere models._image_unet.ImageUNet
 models.latent._autoencoder.Autoencoder models.latent._model.LatentModel
 models.stable_diffusion._unet.UNet models.stable_diffusion._vae.Autoencoder
 plotting._curves.plot_curves plotting._inspection.inspection_figure

@@ -69,6 +69,7 @@ from .interpolation import NoiseDiffusion as NoiseDiffusion
 from .interpolation import NoiseRoute as NoiseRoute
 from .interpolation import ScoreWalk as ScoreWalk
 from .interpolation import Slerp as Slerp
+from .interpolation import StringMethod as StringMethod
 from .interpolation import TangentStep as TangentStep
 from .interpolation import compare as compare
 from .interpolation import compare_latents as compare_latents

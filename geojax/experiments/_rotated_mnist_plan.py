@@ -21,6 +21,8 @@ COSTLY = (
     "norm + Stein",
     "exponential map, combined",
 )
+# Methods that came after the committed results: no part of a plan unless it names them.
+LATER = ("string method",)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +34,8 @@ class Protocol:
       clean points, seen by the score of level t.
     - ``lam``: of geojax's own metrics, as in `MethodSettings`; ``segments``, ``max_steps``: of
       their solves. Other methods have settings of their own, as published.
-    - ``methods``, ``extrapolations``: names in `INTERPOLATORS` and `EXTRAPOLATORS`.
+    - ``methods``, ``extrapolations``: names in `INTERPOLATORS` and `EXTRAPOLATORS`; default all
+      that the committed results have.
     - ``num_pairs``: of each kind; None for the plan's.
     """
 
@@ -44,7 +47,7 @@ class Protocol:
     lam: float = 3.0
     segments: int = 16
     max_steps: int = 200
-    methods: Sequence[str] = tuple(INTERPOLATORS)
+    methods: Sequence[str] = tuple(name for name in INTERPOLATORS if name not in LATER)
     extrapolations: Sequence[str] = tuple(EXTRAPOLATORS)
     num_pairs: int | None = None
 

@@ -28,3 +28,4 @@ from ._registry import interpolator as interpolator
 from ._route import NoiseRoute as NoiseRoute
 from ._routed import Routed as Routed
 from ._slerp import Slerp as Slerp
+from ._string_method import StringMethod as StringMethod

@@ -14,6 +14,7 @@ from .._linalg import dot, norm
 from .._numbers import number
 from ..geodesics import AbstractRule, Midpoint, Polyline
 from ._base import AbstractInterpolator, found
+from ._spacing import equal_steps
 
 
 class DensityFlow(AbstractInterpolator):
@@ -85,19 +86,10 @@ class DensityFlow(AbstractInterpolator):
             return x + pull * jnp.minimum(1, norm(tangent) / (2 * norm(pull) + 1e-30))
 
         inner = self.rule.map(move, xs[:-2], xs[1:-1], xs[2:])
-        xs = _equal_steps(jnp.concatenate([xs[:1], inner, xs[-1:]]))
+        xs = equal_steps(jnp.concatenate([xs[:1], inner, xs[-1:]]))
         return self._on_sphere(xs) if self.spherical else xs
 
     def _on_sphere(self, xs):
         norms = jax.vmap(norm)(xs)
         wanted = jnp.linspace(norms[0], norms[-1], len(xs), dtype=xs.dtype)
         return jax.vmap(lambda x, factor: factor * x)(xs, wanted / norms)
-
-
-def _equal_steps(xs):
-    """The same polyline by nodes at equal steps of its length; both ends exactly."""
-    steps = jax.vmap(norm)(xs[1:] - xs[:-1])
-    walked = jnp.concatenate([jnp.zeros(1, xs.dtype), jnp.cumsum(steps)])
-    path = Polyline(walked, xs)
-    wanted = jnp.linspace(0, 1, len(xs), dtype=xs.dtype)[1:-1] * walked[-1]
-    return jnp.concatenate([xs[:1], jax.vmap(path.evaluate)(wanted), xs[-1:]])

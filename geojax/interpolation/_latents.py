@@ -40,6 +40,8 @@ from ._registry import NAMED_METRICS, MethodSettings, check_methods, interpolato
 from ._route import NoiseRoute
 from ._routed import Routed
 from ._seconds import stopwatch
+from ._slerp import Slerp
+from ._string_method import StringMethod
 
 _ORDER = 3  # Gauss-Legendre points a segment of the fine prices
 
@@ -276,6 +278,8 @@ def _method(
         if noising == "shared":  # its noises lie on a circle: one for both would not
             noise = jax.random.normal(settings.key, latents.shape, latents.dtype)
         return lambda ends, ts: found(method.at_level(latents, noise, ts))
+    if isinstance(method, StringMethod):
+        return lambda ends, ts: _string(method, pictures, noising, latents, ends, ts)
     assert isinstance(method, Routed)
     inner, level, t = method.inner, float(method.route.t), float(settings.route.t)
 
@@ -291,6 +295,17 @@ def _method(
         return dataclasses.replace(path, points=points, score_evaluations=evaluations)
 
     return run
+
+
+def _string(method: StringMethod, pictures: Pictures, noising: str, latents, ends, ts):
+    """The string's latents without noise, taken back to level t, where pictures are made from."""
+    route = dataclasses.replace(method.route, num_steps=pictures.num_steps)
+    start = Slerp() if noising == "inversion" else method.start
+    path = dataclasses.replace(method, route=route, start=start).descend(latents, ends, ts)
+    given = pictures, jnp.clip(ts, 0, 1), 0.0, pictures.t
+    points, up = moved(given, jnp.array(path.points))
+    evaluations = path.score_evaluations + jnp.sum(up)
+    return dataclasses.replace(path, points=points, score_evaluations=evaluations)
 
 
 def _inverted(pictures: Pictures, latents):

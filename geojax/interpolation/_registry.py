@@ -7,6 +7,8 @@
 | NoiseDiffusion | images and noises apart (Zheng et al. 2024) |
 | density flow | the length divided by the density, by curvature flow (Yu et al. 2025); with the |
 |  | norms of the ends between inverted images |
+| string method | a whole path denoised, its nodes kept at equal steps (Moreau et al. 2026); |
+|  | between inverted images from SLERP |
 | Jacobian as published | J^T J, 9 inner points, 500 steps of Adam, from SLERP (Saito & |
 |  | Matsubara 2025) |
 | Stein as published | I + 1000 s s^T, 500 steps of Adam at rate 1e-3 (arXiv 2505.11128) |
@@ -57,6 +59,7 @@ from ._noise_diffusion import NoiseDiffusion
 from ._route import NoiseRoute
 from ._routed import Routed
 from ._slerp import Slerp
+from ._string_method import StringMethod
 
 
 class MethodSettings(NamedTuple):
@@ -222,6 +225,12 @@ def _density_flow(settings: MethodSettings) -> AbstractInterpolator:
     return DensityFlow(settings.score, args=route.args, rule=settings.rule, spherical=spherical)
 
 
+def _string_method(settings: MethodSettings) -> AbstractInterpolator:
+    route = settings.route
+    start = Slerp() if route.noising == "inversion" else Lerp()
+    return StringMethod(route, num_segments=settings.num_segments, start=start, rule=settings.rule)
+
+
 def _nao(settings: MethodSettings) -> AbstractInterpolator:
     route = settings.route
     if route.noising != "none":
@@ -229,7 +238,7 @@ def _nao(settings: MethodSettings) -> AbstractInterpolator:
     return Routed(route, Nao(throw=False))
 
 
-ENDING_AT_B = ("NAO", "NoiseDiffusion")
+ENDING_AT_B = ("NAO", "NoiseDiffusion", "string method")
 NAMED_METRICS: dict[str, Callable[[MethodSettings], AbstractMetric]] = {
     "Stein": _stein,
     "combined": _combined,
@@ -244,6 +253,7 @@ INTERPOLATORS: dict[str, Callable[[MethodSettings], AbstractInterpolator]] = {
     "NAO": _nao,
     "NoiseDiffusion": lambda settings: NoiseDiffusion(settings.route),
     "density flow": _routed(_density_flow),
+    "string method": _string_method,
     "Jacobian as published": _routed(_jacobian),
     "Stein as published": _routed(_stein_as_published),
     "Stein": _routed(_solved(_stein)),

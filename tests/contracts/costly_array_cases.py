@@ -92,6 +92,7 @@ LATENT = np.arange(256).reshape(4, 8, 8) % 3
 PLAIN = geojax.GaussNewton(curvature_steps=0)
 TWO: dict = {"num_segments": 2, "solver": PLAIN, "certify": False}
 UNCERTIFIED: dict = {"num_segments": 2, "solver": PLAIN}
+SHORT_CLEAN = geojax.NoiseRoute(MIXTURE, t=0.5, noising="none", denoising="none", num_steps=2)
 ONE_DATUM = geojax.Empirical([[1.0, 2.0]])  # whose noise is known: the loss is 0
 PAIR = {"x0": A, "x1": B}
 
@@ -119,6 +120,19 @@ COSTLY: dict[str, list[Case]] = {
     "TangentStep": between(interpolation.TangentStep(AT, 0.5)),
     "ScoreWalk": between(interpolation.ScoreWalk(AT, 0.5, num_steps=1)),
     "DensityFlow": between(interpolation.DensityFlow(AT, levels=1, num_iterations=1)),
+    "StringMethod": [
+        *between(interpolation.StringMethod(SHORT_CLEAN, num_segments=2)),
+        case(
+            lambda images, noised, ts: (
+                interpolation.StringMethod(SHORT_CLEAN, num_segments=2)
+                .descend(images, noised, ts)
+                .points
+            ),
+            images=[A, B],
+            noised=[V, W],
+            ts=TS,
+        ),
+    ],
     "neighbour_path": [
         case(
             lambda samples, x0, x1: geojax.neighbour_path(samples, x0, x1, neighbours=1),

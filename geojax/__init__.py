@@ -66,13 +66,11 @@ from .interpolation import InterpolatedPath as InterpolatedPath
 from .interpolation import Lerp as Lerp
 from .interpolation import Nao as Nao
 from .interpolation import NoiseDiffusion as NoiseDiffusion
-from .interpolation import NoiseRoute as NoiseRoute
 from .interpolation import ScoreWalk as ScoreWalk
 from .interpolation import Slerp as Slerp
 from .interpolation import StringMethod as StringMethod
 from .interpolation import TangentStep as TangentStep
 from .interpolation import compare as compare
-from .interpolation import compare_latents as compare_latents
 from .interpolation import interpolate as interpolate
 from .interpolation import nao_centroid as nao_centroid
 from .metrics import AbstractConformalMetric as AbstractConformalMetric
@@ -106,6 +104,7 @@ from .scores import GaussianMixture as GaussianMixture
 from .scores import Inversion as Inversion
 from .scores import NoisedSphere as NoisedSphere
 from .scores import NoisePrediction as NoisePrediction
+from .scores import NoiseRoute as NoiseRoute
 from .scores import ScaledLinear as ScaledLinear
 from .scores import ScoreContrast as ScoreContrast
 from .scores import Shell as Shell

@@ -1,10 +1,12 @@
 """The settings that the commands start from, in one place."""
 
 MODEL = "rotated_mnist"
-# Where the geometry is taken: with inversion, the protocol that came nearest to the truth on
-# Rotated MNIST. That of arXiv 2505.11128 is t = 0.4, lam = 1000 and one noise for both images.
+DEMO_MODEL = "characters"
+# Where the geometry is taken, unless a model says its own level: with inversion, the protocol that
+# came nearest to the truth on Rotated MNIST. That of arXiv 2505.11128 is t = 0.4, lam = 1000 and
+# one noise for both images.
 T = 0.2  # the noise level: step k of T is k / T
-LAM = 0.1
+LAM = "auto"  # 100 / |s|^2 at the middle of the chord
 SEGMENTS = 32
 SEED = 5  # with it the demo draws two digits that differ in more than angle
 DENOISE_STEPS = 30
@@ -20,7 +22,12 @@ MAX_STEPS = {
     "lambda-continuation": 200,
 }
 
-# The demo's end-points, drawn from the model by class.
+# The demo's end-points: a character and itself turned, in degrees. No picture of the training set
+# has this angle.
+GLYPH = "G"
+ANGLE = 20.75
+TURN = 120.0
+# With a model of digits they are drawn from it by class.
 LABEL_A = 2
 LABEL_B = 7
 GUIDANCE = 2.0

@@ -1,95 +1,150 @@
-"""``geojax demo``: a geodesic between two digits that the bundled model draws itself."""
+"""``geojax demo``: a geodesic between two pictures that need no file."""
 
+import dataclasses
 import math
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any, NamedTuple
 
 from . import _defaults as defaults
 from ._console import input_checked
 from ._settings import OUT, Settings, option, with_settings
+
+_GLYPHS, _DIGITS = "Model characters", "Models of digits"
+
+
+class _Scene(NamedTuple):
+    """Two pictures, in words and as a function that makes them; the truth between, if known."""
+
+    lead: str
+    ends: Callable[[], Any]
+    inputs: dict[str, Any]
+    truth: Callable[[float], Any] | None = None
 
 
 @with_settings
 def demo(
     settings: Settings,
     out: Annotated[str, OUT] = "geojax-demo",
-    label_a: Annotated[int, option("Class of A.")] = defaults.LABEL_A,
-    label_b: Annotated[int, option("Class of B.")] = defaults.LABEL_B,
+    glyph: Annotated[str, option("The character that turns.", panel=_GLYPHS)] = defaults.GLYPH,
+    angle: Annotated[float, option("Its angle at A, in degrees.", panel=_GLYPHS)] = defaults.ANGLE,
+    turn: Annotated[
+        float, option("How far it is turned at B, in degrees, anticlockwise.", panel=_GLYPHS)
+    ] = defaults.TURN,
+    label_a: Annotated[int, option("Class of A.", panel=_DIGITS)] = defaults.LABEL_A,
+    label_b: Annotated[int, option("Class of B.", panel=_DIGITS)] = defaults.LABEL_B,
     guidance: Annotated[
-        float, option("Guidance scale with which both are drawn.")
+        float, option("Guidance scale with which both are drawn.", panel=_DIGITS)
     ] = defaults.GUIDANCE,
     extent: Annotated[
         float, option("How far beyond B, as a share of the way from A to B; 0: not at all.")
     ] = defaults.EXTENT,
 ) -> None:
-    """Two digits drawn from the model, the geodesic between them and on beyond the second.
+    """A character and itself turned: the geodesic between them and on beyond the second one,
+    beside what a straight line makes of it and the truth.
+
+    Other models: `--model rotated_mnist` draws two digits; a folder that `geojax train --images`
+    wrote takes two of its pictures.
 
     ctrl-C keeps the path found so far.
 
-    Example: geojax demo --label-a 4 --label-b 9 --segments 16
+    Example: geojax demo --glyph 7 --turn 90
     """
+    from ..scores import AbstractPipeline
     from ._environment import configure_jax
     from ._folders import reserve_folder
-    from ._run import as_points, check_label, load_model, run, setup
+    from ._run import load_model, make_pipeline, run
 
+    settings = dataclasses.replace(settings, model=settings.model or defaults.DEMO_MODEL)
     with input_checked():
         settings.check()
         if not 0 <= extent <= 10:
             raise ValueError(f"--extent must be in [0, 10], got {extent}.")
-        if not math.isfinite(guidance):
-            raise ValueError(f"--guidance must be a finite number, got {guidance}.")
         configure_jax(x64=settings.x64)
-        score, config = load_model(settings.model)
-        check_label(label_a, config, "--label-a")
-        check_label(label_b, config, "--label-b")
-        prepared = setup(settings, score, None)
+        model, config = load_model(settings.named_model)
+        if not isinstance(model, AbstractPipeline):
+            scene = _digits(settings, model, config, label_a, label_b, guidance)
+        elif config.get("data", {}).get("kind") == "turned characters":
+            scene = _turned(settings, config, glyph, angle, turn)
+        else:
+            scene = _examples(settings, config)
+        pipeline = make_pipeline(settings, model)
         folder = reserve_folder(out)
-
-    def ends():
-        images = draw(score, tuple(config["shape"]), (label_a, label_b), guidance, settings.seed)
-        return as_points(images[0], x64=settings.x64), as_points(images[1], x64=settings.x64)
-
     run(
         "demo",
         settings,
-        prepared,
-        ends,
+        pipeline,
+        scene.ends,
         folder=folder,
         extent=extent,
-        inputs={
-            "label_a": label_a,
-            "label_b": label_b,
-            "guidance": guidance,
-            "draw_steps": defaults.DRAW_STEPS,
-            "extent": extent,
-        },
-        lead=(
-            f"A digit {label_a} and a digit {label_b}, both drawn from the model {settings.model}; "
-            f"a geodesic between them in its geometry at noise level t = {settings.t:g}, and its "
-            "continuation beyond the second, beside LERP and SLERP."
-        ),
+        inputs={**scene.inputs, "extent": extent},
+        lead=scene.lead,
+        methods=() if isinstance(model, AbstractPipeline) else ("SLERP",),
+        truth=scene.truth,
     )
 
 
-def draw(score, shape, labels: Sequence[int | None], guidance: float, seed: int):
-    """An image of each class, in the order of ``labels``; None is a model without classes."""
-    import equinox as eqx
-    import jax
-    import jax.numpy as jnp
+def _turned(settings: Settings, config, glyph: str, angle: float, turn: float) -> _Scene:
+    from ..models import turned_characters
+    from ._run import as_points
 
-    from ..scores import ClassifierFreeGuidance, sample
+    known = config["data"]["glyphs"]
+    if len(glyph) != 1 or glyph not in known:
+        raise ValueError(f"--glyph must be one of {' '.join(known)}, got {glyph!r}.")
+    if not (math.isfinite(angle) and math.isfinite(turn) and 0 < abs(turn) <= 180):
+        raise ValueError(f"--turn must be at most 180 degrees and not 0, got {turn:g}.")
+    side = config["shape"][-1]
 
-    guided = ClassifierFreeGuidance(score, guidance)  # pyright: ignore[reportCallIssue]
-    root = jax.random.key(seed)
-    keys = jnp.stack([jax.random.fold_in(root, i + 1) for i in range(len(labels))])
-    numbers = None if None in labels else jnp.asarray(labels)
+    def at(time: float):
+        picture = turned_characters(glyph, [angle + turn * time], side=side)[0]
+        return as_points(picture / 127.5 - 1, x64=settings.x64)
 
-    @eqx.filter_jit
-    def drawn(guided, keys, numbers):
-        def one(key, label):
-            model = guided.score if label is None else guided
-            return sample(model, shape, key=key, args=label, num_steps=defaults.DRAW_STEPS)
+    lead = (
+        f"The character {glyph} and itself turned by {turn:g} degrees, pictures that the model "
+        f"{settings.model} never saw. It knows the character at other angles only: nobody told it "
+        "that turning is what leads from one to the other. The last row is the truth."
+    )
+    inputs = {"glyph": glyph, "angle": angle, "turn": turn}
+    return _Scene(lead, lambda: (at(0.0), at(1.0)), inputs, at)
 
-        return jax.vmap(one)(keys, numbers)
 
-    return drawn(guided, keys, numbers)
+def _examples(settings: Settings, config) -> _Scene:
+    from ..models.latent import example_pictures
+    from ._run import as_points
+
+    pictures = example_pictures(settings.named_model, config)
+    lead = (
+        f"Two of the pictures that the model {settings.model} was trained on; a geodesic between "
+        "them in its latent space, and its continuation beyond the second."
+    )
+    a, b = (as_points(picture, x64=settings.x64) for picture in pictures)
+    return _Scene(lead, lambda: (a, b), {})
+
+
+def _digits(settings: Settings, score, config, label_a, label_b, guidance) -> _Scene:
+    from ._run import as_points, check_label
+
+    if not math.isfinite(guidance):
+        raise ValueError(f"--guidance must be a finite number, got {guidance}.")
+    check_label(label_a, config, "--label-a")
+    check_label(label_b, config, "--label-b")
+    t = defaults.T if settings.t is None else settings.t
+
+    def ends():
+        from ._draw import draw
+
+        shape = tuple(config["shape"])
+        images = draw(score, shape, (label_a, label_b), guidance, settings.seed)
+        return as_points(images[0], x64=settings.x64), as_points(images[1], x64=settings.x64)
+
+    lead = (
+        f"A digit {label_a} and a digit {label_b}, both drawn from the model {settings.model}; "
+        f"a geodesic between them in its geometry at noise level t = {t:g}, and its "
+        "continuation beyond the second, beside LERP and SLERP."
+    )
+    inputs = {
+        "label_a": label_a,
+        "label_b": label_b,
+        "guidance": guidance,
+        "draw_steps": defaults.DRAW_STEPS,
+    }
+    return _Scene(lead, ends, inputs)

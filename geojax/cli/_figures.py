@@ -65,6 +65,25 @@ _ROWS: list[tuple[str, str, Callable[[Any], str], str]] = [
         "be proof that none is better.",
     ),
     (
+        "psnr",
+        "PSNR to the truth",
+        lambda value: f"{value:.1f} dB",
+        "Of the pictures between A and B, against the true ones: the mean of their peak "
+        "signal-to-noise ratios. Higher is better; 3 dB are half the squared error.",
+    ),
+    (
+        "psnr_beyond",
+        "… beyond B",
+        lambda value: f"{value:.1f} dB",
+        "The same beyond B.",
+    ),
+    (
+        "detour",
+        "Detour",
+        number,
+        "The Euclidean length of the path over the distance from A to B: 1 for the straight line.",
+    ),
+    (
         "deviation",
         "Distance from LERP",
         _percent,
@@ -162,19 +181,36 @@ def texts(notices: Sequence[Notice]) -> list[str]:
     return [notice.text("command line") for notice in notices]
 
 
-def summary(result: Comparison, t: float) -> list[str]:
-    """What one sees, in a few sentences."""
+def summary(result: Comparison, t: float, *, noised: bool) -> list[str]:
+    """What one sees, in a few sentences; ``noised``: whether images were taken to level ``t``."""
     energies = {name: record.figures["energy_fine"] for name, record in result.records.items()}
     geodesic, lerp = energies["geodesic"], energies["LERP"]
     beyond = float(result.frame_times[-1]) - 1
     arc = "SLERP the arc that keeps the norm, " if "SLERP" in energies else ""
+    space, ends = (
+        (
+            f"images noised to level t = {t:g}, each point of which was then denoised in the same "
+            "way",
+            "noised and denoised; the higher t, the more they differ from what was given",
+        )
+        if noised
+        else (
+            "points of the model's latent space, each of which was then decoded",
+            "encoded and decoded",
+        )
+    )
     texts = [
-        "Every row of pictures goes from A to B along a path among images noised to level "
-        f"t = {t:g}, each point of which was then denoised in the same way. LERP is the straight "
+        f"Every row of pictures goes from A to B along a path among {space}. LERP is the straight "
         f"line there, {arc}and the geodesic the path of least energy, which takes the changes of "
         "log-density into account that lines and arcs ignore. The pictures at A and B are the "
-        "given images noised and denoised; the higher t, the more they differ from what was given."
+        f"given images {ends}.",
+        f"{result.contrast} The weight of the score is λ = {result.lam:.4g}.",
     ]
+    if result.truth is not None:
+        texts.append(
+            "Here the truth is known: its pictures are the last row, and the figures in decibels "
+            "say how near each row comes to it. The first row fades A into B pixel by pixel."
+        )
     if all(map(math.isfinite, energies.values())) and geodesic > 0:
         others = "".join(
             f", that of {name} {energy / geodesic:.2g} times"

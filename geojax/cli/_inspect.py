@@ -153,7 +153,7 @@ def _measured(score, config, given, settings):
     import jax.numpy as jnp
 
     from ..evaluation import inspect_score
-    from ._demo import draw
+    from ._draw import draw
     from ._progress import Stages
     from ._run import as_points
 

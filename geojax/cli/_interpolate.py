@@ -1,5 +1,6 @@
 """``geojax interpolate`` and ``geojax extrapolate``: between two image files, and beyond."""
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -98,19 +99,21 @@ def _between_files(
     from ._images import check_different, read_images, short_names
     from ._labels import chosen_labels
     from ._photographs import between_photographs, is_stable_diffusion
-    from ._run import as_points, check_label, load_model, run, setup
+    from ._run import as_points, check_label, load_model, make_pipeline, run
+
+    settings = dataclasses.replace(settings, model=settings.named_model)
 
     with input_checked():
         settings.check()
         if command == "extrapolate" and not 0 < extent <= 10:
             raise ValueError(f"--extent must be in (0, 10], got {extent}.")
         configure_jax(x64=settings.x64)
-    if is_stable_diffusion(settings.model):
+    if is_stable_diffusion(settings.named_model):
         given = next((label for label in labels if label is not None), None)
         between_photographs(command, a, b, settings, prompts, out, given, invert, extent)
         return
     with input_checked():
-        score, config = load_model(settings.model)
+        model, config = load_model(settings.named_model)
         if prompts.given():
             raise ValueError(
                 f"{prompts.given()[0]} is for Stable Diffusion folders, and {settings.model} is "
@@ -122,7 +125,8 @@ def _between_files(
         arrays, notices = read_images((a, b), tuple(config["shape"]), invert=invert)
         names = short_names((a, b))
         check_different(arrays, names)
-        prepared = setup(settings, score, label)
+        pipeline = make_pipeline(settings, model, label)
+        known = _knower(settings, model, config, pipeline, names, force)
         folder = reserve_folder(out)
     for notice in notices:
         tell("notice", notice)
@@ -132,19 +136,44 @@ def _between_files(
     inputs |= {"force": force, **({"extent": extent} if extent else {})}
     lead = (
         f"From {names[0]} to {names[1]}{' and beyond' if extent else ''}: a geodesic in the "
-        f"geometry of the model {settings.model} at noise level t = {settings.t:g}, beside LERP "
-        "and SLERP."
+        f"geometry of the model {settings.model} at noise level t = {float(pipeline.t):g}, beside "
+        "LERP and SLERP."
     )
     run(
         command,
         settings,
-        prepared,
+        pipeline,
         lambda: (image_a, image_b),
         folder=folder,
         extent=extent,
         inputs=inputs,
         lead=lead,
-        names=names,
+        known=known,
         notices=notices,
-        force=force,
     )
+
+
+def _knower(settings: Settings, model, config, pipeline, names, force: bool):
+    """The function that asks the model whether it knows two pictures, and returns notices."""
+    from ..scores import AbstractPipeline
+    from ._draw import draw
+    from ._known import acquaintance, check_known, typical_surprise
+    from ._known_latent import check_decoded
+
+    name = settings.named_model
+    if isinstance(model, AbstractPipeline):
+        return lambda images: check_decoded(model, config, images, names, name=name, force=force)
+    score, label, t = pipeline.score, pipeline.conditions[0], float(pipeline.t)
+
+    def known(images):
+        def typical() -> float:
+            shape, seed = images[0].shape, settings.seed
+            drawn = None if pipeline.between else label
+            return typical_surprise(
+                score, lambda count: draw(model, shape, [drawn] * count, 1.0, seed), label
+            )
+
+        found = acquaintance(score, images, t, label)
+        return check_known(names, found, typical, model=name, t=t, force=force)
+
+    return known

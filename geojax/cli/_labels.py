@@ -5,11 +5,8 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
 
-from ..interpolation import Comparison, compare_latents
 from ..scores import AbstractSchedule, AbstractScore
-from ._settings import Settings
 
 
 class BetweenLabels(AbstractScore):
@@ -26,38 +23,14 @@ class BetweenLabels(AbstractScore):
         """The schedule of the score."""
         return self.score.schedule
 
+    @property
+    def network_evaluations(self) -> int:
+        return 2 * self.score.network_evaluations
+
     def evaluate(self, x, t, args: Any = None):
         first, second = jax.vmap(lambda label: self.score(x, t, label))(jnp.asarray(self.labels))
         share = jnp.asarray(args).astype(x.dtype)
         return (1 - share) * first + share * second
-
-
-def compare_labels(
-    score: AbstractScore,
-    labels: tuple[int, int],
-    images: tuple[Array, Array],
-    settings: Settings,
-    **options: Any,
-) -> Comparison:
-    """`compare`, with A under the first class and B under the second."""
-    ends = jnp.stack(images)
-    return compare_latents(
-        BetweenLabels(score, labels),  # pyright: ignore[reportCallIssue]
-        ends,
-        ends,
-        decode=lambda image: image,
-        conditions=(jnp.zeros((), ends.dtype), jnp.ones((), ends.dtype)),
-        t=settings.t,
-        lam=settings.lam,
-        num_segments=settings.segments,
-        max_steps=settings.steps,
-        noising=settings.noising.value,
-        denoising=settings.denoising.value,
-        num_steps=settings.denoise_steps,
-        frames=settings.frames,
-        evaluations=2,
-        **options,
-    )
 
 
 def chosen_labels(

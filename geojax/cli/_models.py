@@ -18,6 +18,6 @@ def models() -> None:
             table.add_row(name, f"{description} (weights missing: reinstall)", "–", "–")
             continue
         shape = " x ".join(str(size) for size in config["shape"])
-        classes = str(config["network"].get("num_classes", 0) or "–")
+        classes = str(config.get("network", {}).get("num_classes", 0) or "–")
         table.add_row(name, description, shape, classes)
     Console().print(table)

@@ -3,14 +3,14 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from .._files import written_whole
 from ..geodesics import GeodesicSolution
-from ..interpolation import Comparison
+from ..interpolation import Comparison, against_truth
 from ..plotting import (
     ReportPicture,
     animation_frames,
@@ -30,6 +30,17 @@ from ._frames import GIVEN
 from ._settings import Settings
 
 PATH_FILE = "path.npz"
+
+
+class Told(NamedTuple):
+    """What the page says of a run: its command, a first sentence, the level ``t``, and whether
+    images are noised to it.
+    """
+
+    command: str
+    lead: str
+    t: float
+    noised: bool
 
 
 class StartRefused(ValueError):
@@ -57,23 +68,19 @@ def read_path(folder: Path) -> np.ndarray:
 
 def write_outputs(
     out: Path,
-    command: str,
+    told: Told,
     settings: Settings,
     inputs: Mapping[str, Any],
     result: Comparison,
     seconds: Mapping[str, float],
-    lead: str,
     notices: Sequence[str],
 ) -> list[Path]:
     """Write everything about a run into ``out``. **Returns:** the files, pictures first.
 
     ``notices``: what was seen in the pictures, and changed in them.
     """
-    images = {name: record.images for name, record in result.records.items()}
-    captions = {
-        name: [f"energy {number(record.figures['energy'])}"]
-        for name, record in result.records.items()
-    }
+    images, captions = _rows(result)
+    inputs = {**inputs, "t": told.t, "lam": result.lam}
     paths = paths_figure(images, result.frame_times, given=result.given, captions=captions)
     energy = energy_figure(
         result.node_times,
@@ -87,9 +94,9 @@ def write_outputs(
         save_video(frames, out / "path.mp4")
     save_figure(energy, out / "energy.png")
     page = html_report(
-        title=f"geojax {command}",
-        lead=lead,
-        summary=summary(result, settings.t),
+        title=f"geojax {told.command}",
+        lead=told.lead,
+        summary=summary(result, told.t, noised=told.noised),
         images=images,
         times=result.frame_times,
         given=result.given,
@@ -106,7 +113,9 @@ def write_outputs(
         else "The geodesic was found.",
     )
     save_report(page, out / "report.html")
-    write_json(out / "metrics.json", metrics(command, settings, inputs, result, seconds, notices))
+    write_json(
+        out / "metrics.json", metrics(told.command, settings, inputs, result, seconds, notices)
+    )
     _write_frames(out / "frames", result)
     names = [
         "paths.png",
@@ -121,12 +130,37 @@ def write_outputs(
     return [out / name for name in names]
 
 
+def _rows(result: Comparison) -> tuple[dict[str, Any], dict[str, list[str]]]:
+    """The pictures by row, and what stands under the names. With a truth it is the last row, and
+    the fading of the two given pictures the first.
+    """
+    images = {name: record.images for name, record in result.records.items()}
+    if result.truth is None:
+        return images, {
+            name: [f"energy {number(record.figures['energy'])}"]
+            for name, record in result.records.items()
+        }
+    share = np.clip(result.frame_times, 0, 1).reshape((-1,) + (1,) * (result.given.ndim - 1))
+    faded = (1 - share) * result.given[0] + share * result.given[1]
+    names = {"cross-fade": faded, **images}
+    captions = {
+        name: _decibels(against_truth(result.truth, rows, result.frame_times))
+        for name, rows in names.items()
+    }
+    return {**names, "truth": result.truth}, captions
+
+
+def _decibels(figures: Mapping[str, float]) -> list[str]:
+    lines = [f"{figures['psnr']:.1f} dB from A to B"] if "psnr" in figures else []
+    return lines + ([f"{figures['psnr_beyond']:.1f} dB beyond"] if "psnr_beyond" in figures else [])
+
+
 def _told_paths(result: Comparison) -> str:
     last = float(result.frame_times[-1])
     beyond = f" and on to time {last:.4g}" if last > 1 + 1e-6 else ""
     return (
         f"Rows of pictures from A, time 0, to B, time 1{beyond}, a row a method: "
-        f"{', '.join(result.records)}. Above them the given pictures A and B."
+        f"{', '.join(_rows(result)[0])}. Above them the given pictures A and B."
     )
 
 
@@ -171,6 +205,12 @@ def metrics(
     return {
         "command": command,
         "settings": {**_setting_values(settings), **inputs},
+        "contrast": {
+            "middle": float(result.contrast.middle),
+            "data": float(result.contrast.data),
+            "ratio": float(result.contrast.ratio),
+            "knows_the_chord": bool(result.contrast.knows_the_chord),
+        },
         "versions": versions(),
         "machine": machine(),
         "methods": methods,
@@ -189,7 +229,7 @@ def _setting_values(settings: Settings) -> dict[str, Any]:
 
 
 def _setting_texts(settings: Settings, inputs: Mapping[str, Any]) -> dict[str, str]:
-    values = {**inputs, **_setting_values(settings)}
+    values = {**_setting_values(settings), **inputs}
     texts = {
         name.replace("_", " "): "default" if value is None else str(value)
         for name, value in values.items()
@@ -198,10 +238,10 @@ def _setting_texts(settings: Settings, inputs: Mapping[str, Any]) -> dict[str, s
 
 
 def _write_frames(folder: Path, result: Comparison) -> None:
-    """The pictures of every method as PNG files named by their times, and the given ones."""
+    """The pictures of every row as PNG files named by their times, and the given ones."""
     frames = {f"{GIVEN}/a.png": result.given[0], f"{GIVEN}/b.png": result.given[1]}
-    for method, record in result.records.items():
-        for time, image in zip(result.frame_times, record.images, strict=True):
+    for method, images in _rows(result)[0].items():
+        for time, image in zip(result.frame_times, images, strict=True):
             frames[f"{method}/frame_{time:.4f}.png"] = image
     for name, image in frames.items():
         with written_whole(folder / name) as temporary:

@@ -12,19 +12,15 @@ import jax
 import jax.numpy as jnp
 
 from ..geodesics import GaussNewton, device_mesh
-from ..interpolation import (
-    ENDING_AT_B,
-    EXTRAPOLATORS,
-    INTERPOLATORS,
-    NAMED_METRICS,
-    compare_latents,
-)
+from ..interpolation import ENDING_AT_B, EXTRAPOLATORS, INTERPOLATORS, compare
 from ..models import stable_diffusion
 from ..models.stable_diffusion import StableDiffusion
+from ..scores import NoiseRoute
+from . import _defaults as defaults
 from ._console import input_checked, tell
 from ._folders import reserve_folder
 from ._images import check_different, read_images, short_names
-from ._outputs import write_outputs
+from ._outputs import Told, write_outputs
 from ._run import as_points, make_rule, make_solver, report
 from ._session import session
 from ._settings import (
@@ -92,7 +88,7 @@ def between_photographs(
             )
         dtype = (prompts.dtype or Precision.FLOAT32).value
         model = stable_diffusion.load(
-            settings.model,
+            settings.named_model,
             dtype=jnp.dtype(dtype),
             attention=attention.value,
             remat=bool(prompts.remat),
@@ -117,6 +113,20 @@ def between_photographs(
                 conditions = first, model.encode_prompt(prompts.prompt_b)
             score = model.guided(guidance, prompts.negative_prompt or "") if guided else model.score
         rule = make_rule(settings.rule, score, batch_size=chunk, devices=device_mesh())
+        pipeline = NoiseRoute(
+            score,
+            t=defaults.T if settings.t is None else settings.t,
+            noising=settings.noising.value,
+            denoising=settings.denoising.value,
+            num_steps=settings.denoise_steps,
+            args=conditions[0],
+            between=None if conditions[0] is conditions[1] else conditions,
+            encoder=model.encode_image,
+            decoder=model.decode_latents,
+            # Finer than its network's digits the flow would never be content.
+            rtol=1e-4 if dtype == "float32" else 1e-2,
+            throw=False,
+        )
         folder = reserve_folder(out)
     for notice in notices:
         tell("notice", notice)
@@ -129,32 +139,20 @@ def between_photographs(
         solver = GaussNewton(rtol=rtol, curvature_steps=0)
         certify = False
     with session(folder, _stages(settings, methods, extent), settings.init) as this:
-        this.begin("encode")
-        latents = jnp.stack([model.encode_image(pixels) for pixels in photographs])
-        result = compare_latents(
-            score,
-            latents,
-            jnp.stack(photographs),
-            decode=model.decode_latents,
-            conditions=conditions,
-            t=settings.t,
+        result = compare(
+            pipeline,
+            *photographs,
             key=jax.random.fold_in(jax.random.key(settings.seed), 0),
-            metric=NAMED_METRICS[metric],
-            lam=settings.lam,
+            metric=metric,
+            lam=settings.weight,
             rule=rule,
             solver=solver,
             num_segments=settings.segments,
             max_steps=settings.steps,
             certify=certify,
             methods=methods,
-            noising=settings.noising.value,
-            denoising=settings.denoising.value,
-            num_steps=settings.denoise_steps,
-            # Finer than its network's digits the flow would never be content.
-            flow_rtol=1e-4 if dtype == "float32" else 1e-2,
             until=1 + extent,
             frames=settings.frames,
-            evaluations=2 if guided else 1,
             on_stage=this.begin,
             on_share=this.bar.share,
             find=this.search,
@@ -178,11 +176,13 @@ def between_photographs(
         }
         lead = (
             f"From {names[0]} to {names[1]}{' and beyond' if extent else ''}: a geodesic among the "
-            f"latents of {Path(settings.model).name} at noise level t = {settings.t:g}."
+            f"latents of {Path(settings.named_model).name} at noise level t = "
+            f"{float(pipeline.t):g}."
         )
         with input_checked():
             seconds = {"paths": found - began}
-            files = write_outputs(folder, command, settings, inputs, result, seconds, lead, notices)
+            told = Told(command, lead, float(pipeline.t), noised=True)
+            files = write_outputs(folder, told, settings, inputs, result, seconds, notices)
     report(result, files, time.perf_counter() - began, this)
 
 
@@ -227,8 +227,7 @@ def _stages(settings: Settings, methods: list[str], extent: float) -> list[tuple
     solved = [name for name in methods if name not in ("LERP", "SLERP", "NAO", "NoiseDiffusion")]
     length, sampled = 1 + extent, settings.denoise_steps
     stages = [
-        ("encode", "encoding the photographs", 4.0),
-        ("noise", "taking both photographs to the noise level", 1.0),
+        ("noise", "taking both photographs to the noise level", 5.0),
         ("geodesic", "compiling the solver and finding the geodesic", 20.0 * segments),
         ("extension", "extrapolating beyond B", 20.0 * segments * extent),
         ("methods", "finding the other paths", 100.0 * segments * len(solved)),
@@ -237,7 +236,7 @@ def _stages(settings: Settings, methods: list[str], extent: float) -> list[tuple
         ("files", "drawing and writing", 10.0),
     ]
     if settings.noising is Noising.INVERSION:
-        stages[1] = (*stages[1][:2], 4.0 * sampled)
+        stages[0] = (*stages[0][:2], 4.0 * sampled)
     return [stage for stage in stages if stage[2]]
 
 

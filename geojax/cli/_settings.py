@@ -82,13 +82,28 @@ class Settings:
     """What a run of the three commands depends on, besides its two images."""
 
     model: Annotated[
-        str, option("A name from `geojax models`, or a checkpoint folder.", panel=GEOMETRY)
-    ] = defaults.MODEL
+        str | None,
+        option(
+            "A name from `geojax models`, or a folder of a model. Default: "
+            f"{defaults.MODEL}; demo: {defaults.DEMO_MODEL}.",
+            panel=GEOMETRY,
+        ),
+    ] = None
     t: Annotated[
-        float, option("Noise level in (0, 1] at which the geometry is taken.", panel=GEOMETRY)
-    ] = defaults.T
+        float | None,
+        option(
+            "Noise level in (0, 1] at which the geometry is taken. Default: the model's own, "
+            f"or {defaults.T:g}.",
+            panel=GEOMETRY,
+        ),
+    ] = None
     lam: Annotated[
-        float, option("Weight of the score in the metric I + lam s s^T.", panel=GEOMETRY)
+        str,
+        option(
+            "Weight of the score in the metric I + lam s s^T, or auto: 100 / |s|^2 at the middle "
+            "of the chord.",
+            panel=GEOMETRY,
+        ),
     ] = defaults.LAM
     segments: Annotated[int, option("Segments of the path from A to B.", panel=SEARCH)] = (
         defaults.SEGMENTS
@@ -141,8 +156,8 @@ class Settings:
     def check(self) -> None:
         """**Raises:** `ValueError` on a number out of its range, with the option's name."""
         rules: list[tuple[bool, str, str]] = [
-            (0 < self.t <= 1, "--t", "in (0, 1]; step k of T is t = k / T"),
-            (0 <= self.lam < math.inf, "--lam", "a finite number >= 0"),
+            (self.t is None or 0 < self.t <= 1, "--t", "in (0, 1]; step k of T is t = k / T"),
+            (_is_weight(self.lam), "--lam", "a finite number >= 0, or auto"),
             (self.segments >= 2, "--segments", "at least 2"),
             (self.steps >= 1, "--max-steps", "at least 1"),
             (self.rtol is None or 0 < self.rtol < 1, "--rtol", "between 0 and 1"),
@@ -160,9 +175,26 @@ class Settings:
             check_video()
 
     @property
+    def named_model(self) -> str:
+        """``model``, or the default's name."""
+        return defaults.MODEL if self.model is None else self.model
+
+    @property
+    def weight(self) -> float | str:
+        """``lam`` as a number, or "auto"."""
+        return "auto" if self.lam.casefold() == "auto" else float(self.lam)
+
+    @property
     def steps(self) -> int:
         """``max_steps``, or the solver's default."""
         return defaults.MAX_STEPS[self.solver] if self.max_steps is None else self.max_steps
+
+
+def _is_weight(text: str) -> bool:
+    try:
+        return text.casefold() == "auto" or 0 <= float(text) < math.inf
+    except ValueError:
+        return False
 
 
 # The metrics of a score by name.

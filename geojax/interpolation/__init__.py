@@ -5,6 +5,7 @@ from ._base import InterpolatedPath as InterpolatedPath
 from ._comparison import METHODS as METHODS
 from ._comparison import Comparison as Comparison
 from ._comparison import PathRecord as PathRecord
+from ._comparison import against_truth as against_truth
 from ._comparison import compare as compare
 from ._density_flow import DensityFlow as DensityFlow
 from ._extrapolation import ScoreWalk as ScoreWalk
@@ -13,7 +14,6 @@ from ._geodesic import ExtendedGeodesic as ExtendedGeodesic
 from ._geodesic import GeodesicInterpolator as GeodesicInterpolator
 from ._interpolate import ImagePath as ImagePath
 from ._interpolate import interpolate as interpolate
-from ._latents import compare_latents as compare_latents
 from ._lerp import Lerp as Lerp
 from ._nao import Nao as Nao
 from ._nao import NormPriorMetric as NormPriorMetric
@@ -25,7 +25,6 @@ from ._registry import INTERPOLATORS as INTERPOLATORS
 from ._registry import NAMED_METRICS as NAMED_METRICS
 from ._registry import MethodSettings as MethodSettings
 from ._registry import interpolator as interpolator
-from ._route import NoiseRoute as NoiseRoute
 from ._routed import Routed as Routed
 from ._slerp import Slerp as Slerp
 from ._string_method import StringMethod as StringMethod

@@ -1,59 +1,69 @@
-"""LERP, SLERP and the geodesic side by side, from image to image: paths, pictures and figures.
+"""The geodesic beside other paths, from image to image: paths, pictures and figures.
 
 Everything here is for one pair of images and runs on the host; it is what the command line and a
-notebook show. The paths are found and priced at the noise level of the route, the pictures are what
-the route makes of them.
+notebook show. The paths are found and priced where the pipeline leads, the pictures are what it
+makes of them, a block at a time.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
 from .._arrays import Numbers, as_alike, refuse_pixels
-from .._linalg import dot, matmul
 from .._verdicts import Notice
-from ..geodesics import RESULTS, GeodesicSolution, Midpoint
-from ..geodesics import geodesic as find_geodesic
+from ..geodesics import (
+    RESULTS,
+    AbstractRule,
+    AbstractSolver,
+    GeodesicSolution,
+    Midpoint,
+    exponential_map,
+    geodesic,
+)
 from ..metrics import AbstractMetric
-from ._geodesic import ExtendedGeodesic, GeodesicInterpolator
-from ._interpolate import path_times
-from ._lerp import Lerp
-from ._route import NoiseRoute
+from ..scores import AbstractPipeline, ScoreContrast
+from ..scores import score_contrast as find_contrast
+from ._base import InterpolatedPath
+from ._geodesic import ExtendedGeodesic
+from ._interpolate import path_times, suited_lam
+from ._level import Level, lost_on_the_way, method_at_level
+from ._pictures import pictures
+from ._price import price_path, pricing_cost
+from ._registry import NAMED_METRICS, MethodSettings, check_methods
 from ._seconds import stopwatch
-from ._slerp import Slerp
+from ._verdict import deviation, verdict
 
 METHODS = ("LERP", "SLERP", "geodesic")
-INDISTINGUISHABLE = 0.05  # a path or its pictures this close to LERP's, relative to |B - A|
-PATH_DEPENDENT = 0.2  # a score whose line integrals differ by this much is far from a gradient
-_ORDER = 5  # Gauss-Legendre points a segment: the count with which `geodesic` prices finely
 
 
 class PathRecord(NamedTuple):
     """One method's path. Times run from 0 (A) to 1 (B) and on to ``until``.
 
-    - ``points``, ``images``: at the frame times, shape (frames, *shape); at the noise level, and
-      denoised.
+    - ``points``, ``images``: at the frame times, shape (frames, *shape) and (frames, *image).
     - ``energy_density``: ``1/2 g(x', x')`` on each segment, shape (segments,); its mean over
       [0, 1] is the energy.
     - ``log_density``: log p_t less its value at A, at the nodes, shape (segments + 1,): the line
       integral of the score along the path.
     - ``figures``: by name. Of the path from A to B: ``energy`` (by the rule of the solve),
-      ``energy_fine`` (five Gauss-Legendre points a segment), ``discretisation_error`` (their
-      relative difference), ``length``, ``lower_bound`` (of the length of any path),
-      ``deviation`` (largest distance from LERP at the same time, relative to |B - A|),
-      ``picture_deviation`` (the same of the pictures), ``log_density_change``, ``iterations``,
-      ``score_evaluations`` and ``score_products`` (to find the path), ``seconds`` and,
-      of these, ``compile_seconds``.
+      ``energy_fine`` (three Gauss-Legendre points a segment), ``discretisation_error`` (their
+      relative difference), ``length``, ``lower_bound`` (of the length of any path), ``detour``
+      (Euclidean length over |B - A|), ``deviation`` (largest distance from LERP at the same time,
+      relative to |B - A|), ``picture_deviation`` (the same of the pictures),
+      ``log_density_change``, ``iterations``, ``score_evaluations`` and ``score_products`` (to find
+      the path), ``network_evaluations`` (to invert A and B, to find the path and to make its
+      pictures), ``pricing_evaluations`` (of the network, for these figures), ``seconds`` and, of
+      these, ``compile_seconds``. With a truth: ``psnr`` (mean over the pictures between A and B,
+      in decibels) and, beyond B, ``psnr_beyond``.
     - ``message``: how the method ended.
     """
 
     points: Float[np.ndarray, "frames *shape"]
-    images: Float[np.ndarray, "frames *shape"]
+    images: Float[np.ndarray, "frames *image"]
     energy_density: Float[np.ndarray, " segments"]
     log_density: Float[np.ndarray, " nodes"]
     figures: dict[str, float | int]
@@ -63,9 +73,10 @@ class PathRecord(NamedTuple):
 class Comparison(NamedTuple):
     """What `compare` returns.
 
-    - ``records``: by method, in the order of `METHODS`.
+    - ``records``: by method: LERP, the others that were asked for, the geodesic.
     - ``frame_times``, ``node_times``: of the pictures and points, and of the curves.
-    - ``given``: the two images, shape (2, *shape).
+    - ``given``: the two images, shape (2, *image); ``truth``: the true images, or None.
+    - ``contrast``: whether the score knows that this chord leaves the data; ``lam``: the weight.
     - ``solution``, ``extension``: the geodesic and, beyond B, its continuation (or None).
     - ``extension_figures``: ``energy_drift``, ``steps``, ``score_evaluations``,
       ``score_products``, ``seconds``, ``compile_seconds``; empty without an extension.
@@ -77,7 +88,10 @@ class Comparison(NamedTuple):
     records: dict[str, PathRecord]
     frame_times: Float[np.ndarray, " frames"]
     node_times: Float[np.ndarray, " nodes"]
-    given: Float[np.ndarray, "2 *shape"]
+    given: Float[np.ndarray, "2 *image"]
+    truth: Float[np.ndarray, "frames *image"] | None
+    contrast: ScoreContrast
+    lam: float
     solution: GeodesicSolution
     extension: GeodesicSolution | None
     extension_figures: dict[str, float | int]
@@ -86,126 +100,186 @@ class Comparison(NamedTuple):
 
 
 def compare(
-    route: NoiseRoute,
-    geodesic: GeodesicInterpolator,
+    pipeline: AbstractPipeline,
     image_a: Numbers,
     image_b: Numbers,
     *,
     key: Key[Array, ""],
+    metric: str | Callable[[MethodSettings], AbstractMetric] = "Stein",
+    lam: Numbers | str = "auto",
+    solver: AbstractSolver | None = None,
+    num_segments: int = 32,
+    rule: AbstractRule | None = None,
+    max_steps: int = 200,
+    certify: bool = True,
+    methods: Sequence[str] = ("SLERP",),
     until: float = 1.0,
     frames: int = 17,
+    truth: Callable[[float], Numbers] | None = None,
     on_stage: Callable[[str], None] | None = None,
-    find: Callable[..., GeodesicSolution] = find_geodesic,
+    on_share: Callable[[float], None] | None = None,
+    find: Callable[..., GeodesicSolution] = geodesic,
 ) -> Comparison:
-    """LERP, SLERP and the geodesic from A to B and on to time ``until``, with their figures.
+    """The geodesic from A to B and on to time ``until``, beside other paths, with their figures.
 
-    - ``route``: takes the images to the noise level and the paths back to images.
-    - ``geodesic``: the metric (of ``route.score.at(route.t)``) and the options of the solve.
-    - ``image_a``, ``image_b``: of one shape.
-    - ``key``: for the noise that both images share.
-    - ``until``: the last time, at least 1.
-    - ``frames``: how many pictures from A to B; beyond B they are as far apart.
-    - ``on_stage``: called with "noise", "geodesic", "extension", "figures", "images" as each
-      begins.
+    - ``pipeline``: takes the images to where the geometry is and the paths back to images: a
+      `NoiseRoute`, a latent model, or one of your own. Where its conditions differ at A and at B
+      they are mixed on the way (`ConditionBetween`).
+    - ``image_a``, ``image_b``: of one shape. ``key``: for what is random: the noise that both
+      share, the probes of the smoothed metric.
+    - ``metric``: a name of `NAMED_METRICS`, or a function like these. ``lam``: its weight, or
+      "auto" (`score_contrast`).
+    - ``solver``, ``num_segments``, ``max_steps``, ``certify``: as for `geodesic`.
+    - ``rule``: how a segment is priced. Its ``batch_size`` and ``devices`` hold for everything, so
+      also for denoising and decoding. Default: ``Midpoint()``, all at once.
+    - ``methods``: names of `INTERPOLATORS`, and where ``until`` is beyond B of `EXTRAPOLATORS`,
+      besides LERP, which is always there; the notes say how a solve of theirs ended.
+    - ``until``: the last time, at least 1. ``frames``: how many pictures from A to B; beyond B
+      they are as far apart.
+    - ``truth``: from a time to the true image there: adds figures.
+    - ``on_stage``: called with "noise", "geodesic", "extension", "methods", "figures", "images" as
+      each begins; ``on_share`` with the share of the images that is done.
     - ``find``: finds the geodesic; called as `geodesic` is. Where its search was interrupted the
       paths end at B.
 
-    A solve that did not succeed does not raise: read ``problems``.
+    A solve that did not succeed does not raise: read ``problems``. The same programs serve all
+    pairs of one shape.
 
-    **Raises:** `ValueError` when ``until`` < 1 or ``frames`` < 2; else as `NoiseRoute`.
+    **Raises:** `ValueError` when ``until`` < 1 or ``frames`` < 2, on an unknown method or metric,
+    and on a method that ends at B where ``until`` is beyond.
 
     >>> import jax, jax.numpy as jnp, geojax
-    >>> from geojax.interpolation import compare
     >>> score = geojax.GaussianMixture(jnp.zeros((1, 2)), scales=1.0)
     >>> route = geojax.NoiseRoute(score, t=0.4)
-    >>> path = geojax.GeodesicInterpolator(geojax.SteinScoreMetric(score.at(0.4)), num_segments=8)
     >>> a, b = jnp.array([2.0, 0.0]), jnp.array([0.0, 2.0])
-    >>> result = compare(route, path, a, b, key=jax.random.key(0))
+    >>> result = geojax.compare(route, a, b, key=jax.random.key(0), lam=0.1, num_segments=8)
     >>> energies = {name: record.figures["energy"] for name, record in result.records.items()}
     >>> min(energies, key=energies.get)
     'geodesic'
     """
-    if until < 1:
-        raise ValueError(f"until must be at least 1, the time of B, got {until}.")
-    if frames < 2:
-        raise ValueError(f"frames must be at least 2, got {frames}.")
+    _check(metric, lam, frames, until)
+    check_methods(methods, until)
     refuse_pixels("image_a", image_a)
     refuse_pixels("image_b", image_b)
     image_a, image_b = as_alike(image_a=image_a, image_b=image_b)
-    stage = on_stage or (lambda name: None)
+    stage, share_done = on_stage or (lambda name: None), on_share or (lambda share: None)
+    rule = Midpoint() if rule is None else rule
     stage("noise")
-    z0, z1 = (route.to_level(image, key=key) for image in (image_a, image_b))
+    ends = pipeline.ends(image_a, image_b, key=key)
+    z0, z1 = ends.points
+    level = Level.of(pipeline, ends)
+    contrast = find_contrast(level.score, z0[None], z1[None], level.args)
+    weight = float(suited_lam(contrast)) if isinstance(lam, str) else lam
+    settings = MethodSettings(
+        level.route,
+        z0.shape,
+        jax.random.fold_in(key, 1),
+        weight,
+        num_segments,
+        max_steps,
+        Midpoint(rule.batch_size, rule.devices),
+        z0,
+    )
+    paths = {
+        name: method_at_level(name, settings, pipeline, ends)
+        for name in dict.fromkeys(["LERP", *methods])
+    }
+    chosen = (NAMED_METRICS[metric] if isinstance(metric, str) else metric)(settings)
     stage("geodesic")
-    with stopwatch() as solve_seconds:
-        found_path = geodesic.solve(z0, z1, throw=False, find=find)
-        solution = jax.block_until_ready(found_path.solution)
+    with stopwatch() as seconds:
+        options = {"num_segments": num_segments, "rule": rule, "max_steps": max_steps}
+        options |= {"solver": solver, "certify": certify, "throw": False}
+        solution = find(chosen, z0, z1, level.args, **options)
+        jax.block_until_ready(solution)
     until = end_of(solution, until)
-    num_segments = len(solution.curve.ts) - 1
+    node_times, frame_times = path_times(until, num_segments), path_times(until, frames - 1)
+    pieces = len(node_times) - 1
     extension, extension_figures = None, {}
     if until > 1:
         stage("extension")
-        extension, extension_figures = _extend(geodesic, solution, until, num_segments)
+        beyond = pieces - num_segments
+        extension, extension_figures = _extend(chosen, solution, level.args, until, beyond)
+    stage("methods")
+    all_times = jnp.asarray(np.concatenate([node_times, frame_times]), z0.dtype)
+    runs, times, notes = {}, {}, lost_on_the_way(pipeline, ends)
+    for name, method in paths.items():
+        with stopwatch() as times[name]:
+            runs[name] = jax.block_until_ready(method(ends.points, all_times))
+        if bool(runs[name].result != RESULTS.successful):
+            notes.append(runs[name].notice().of(name))
+    path = ExtendedGeodesic(solution, extension, until)
+    runs["geodesic"] = InterpolatedPath(path.evaluate(all_times), solution.result, *path.cost)
+    times["geodesic"] = seconds
     stage("figures")
-    node_times = path_times(until, num_segments)
-    frame_times = path_times(until, frames - 1)
-    nodes, points = _paths(solution, extension, until, z0, z1, node_times, frame_times)
-    rule = geodesic.rule or Midpoint()
-    density, rates, priced = _price(
-        geodesic.metric,
-        route.score.at(route.t),
-        rule,
-        num_segments,
-        nodes,
-        node_times,
-        geodesic.args,
-    )
-    steps = np.diff(node_times)
-    log_density = np.pad(np.cumsum(np.asarray(rates) * steps, axis=1), [(0, 0), (1, 0)])
+    priced, points = {}, {}
+    for name, run in runs.items():
+        nodes, points[name] = run.points[: len(node_times)], run.points[len(node_times) :]
+        priced[name] = price_path(chosen, level.score, rule, nodes, node_times, level.args)
     stage("images")
-    flat = jnp.concatenate(list(points))
-    images = np.asarray(jax.vmap(route.to_image)(flat)).reshape(points.shape)
-    points, density = np.asarray(points), np.asarray(density)
-    found = {
-        "iterations": int(solution.stats["num_steps"]),
-        "score_evaluations": int(solution.stats["score_evaluations"]),
-        "score_products": int(solution.stats["score_products"]),
-        **solve_seconds,
-    }
-    direct = dict.fromkeys(("iterations", "score_evaluations", "score_products"), 0)
-    direct |= {"seconds": 0.0, "compile_seconds": 0.0}
-    within = frame_times <= 1
+    images, taken = {}, {}
+    for i, (name, zs) in enumerate(points.items()):
+
+        def heard(done, i=i):
+            share_done((i * len(frame_times) + done) / (len(points) * len(frame_times)))
+
+        shares = np.clip(frame_times, 0, 1)
+        images[name], taken[name] = pictures(pipeline, rule, zs, shares, heard)
+    true_images = _true_images(truth, frame_times, image_a)
+    calls = pipeline.score.network_evaluations
+    seen = {name: np.asarray(zs) for name, zs in points.items()}
     records = {}
-    for i, name in enumerate(METHODS):
-        energies = np.asarray(priced[i])
-        energy, fine = float(np.sum(energies)), float(np.mean(density[i, :num_segments]))
-        figures = {
-            "energy": energy,
-            "energy_fine": fine,
-            "discretisation_error": abs(fine - energy) / energy if energy else 0.0,
-            "length": float(np.mean(np.sqrt(2 * num_segments * energies))),
+    for name, run in runs.items():
+        solved, count = name == "geodesic", int(run.score_evaluations)
+        log_density, figures = priced[name].figures(num_segments)
+        figures |= {
             "lower_bound": float(solution.stats["lower_bound"]),
-            "deviation": deviation(points[i, within], points[0, within]),
-            "picture_deviation": deviation(images[i, within], images[0, within]),
-            "log_density_change": float(log_density[i, num_segments]),
-            **(found if name == "geodesic" else direct),
+            "detour": _detour(np.asarray(run.points[: num_segments + 1])),
+            "deviation": deviation(seen[name], seen["LERP"], frame_times),
+            "picture_deviation": deviation(images[name], images["LERP"], frame_times),
+            "iterations": int(solution.stats["num_steps"]) if solved else 0,
+            "score_evaluations": count,
+            "score_products": int(run.score_products),
+            "network_evaluations": calls * (ends.evaluations + count + taken[name]),
+            # The contrast asks at A, B and the middle between them.
+            "pricing_evaluations": calls * (pricing_cost(chosen, rule, pieces) + 3 * solved),
+            **(times[name] if count else {"seconds": 0.0, "compile_seconds": 0.0}),
+            **against_truth(true_images, images[name], frame_times),
         }
-        message = solution.message if name == "geodesic" else "closed form"
+        message = run.message if count else "closed form"
         records[name] = PathRecord(
-            points[i], images[i], density[i], log_density[i], figures, message
+            seen[name],
+            images[name],
+            priced[name].density,
+            log_density,
+            figures,
+            message,
         )
-    given = np.stack([np.asarray(image_a), np.asarray(image_b)])
-    problems, notes = verdict(records, solution, extension)
+    problems, remarks = verdict(records, solution, extension, contrast)
     return Comparison(
         records,
         frame_times,
         node_times,
-        given,
+        np.stack([np.asarray(image_a), np.asarray(image_b)]),
+        true_images,
+        contrast,
+        weight,
         solution,
         extension,
         extension_figures,
         problems,
-        notes,
+        notes + remarks,
     )
+
+
+def _check(metric, lam, frames, until) -> None:
+    if until < 1:
+        raise ValueError(f"until must be at least 1, the time of B, got {until}.")
+    if frames < 2:
+        raise ValueError(f"frames must be at least 2, got {frames}.")
+    if isinstance(metric, str) and metric not in NAMED_METRICS:
+        raise ValueError(f"unknown metric {metric!r}. Known: {', '.join(NAMED_METRICS)}.")
+    if isinstance(lam, str) and lam != "auto":
+        raise ValueError(f"lam must be a number or 'auto', got {lam!r}.")
 
 
 def end_of(solution: GeodesicSolution, until: float) -> float:
@@ -213,102 +287,46 @@ def end_of(solution: GeodesicSolution, until: float) -> float:
     return 1.0 if bool(solution.result == RESULTS.interrupted) else until
 
 
-def _extend(
-    geodesic: GeodesicInterpolator, solution: GeodesicSolution, until: float, num_segments: int
-):
+def _extend(metric, solution: GeodesicSolution, args, until: float, pieces: int):
     """The continuation beyond B, and its figures."""
-    pieces = max(1, round((until - 1) * num_segments))
     with stopwatch() as seconds:
-        extension = geodesic.extend(solution, until, num_segments=pieces, throw=False)
+        velocity = (until - 1) * solution.final_velocity
+        extension = exponential_map(
+            metric, solution.curve.xs[-1], velocity, args, num_segments=pieces, throw=False
+        )
         jax.block_until_ready(extension)
-    return extension, {
-        "energy_drift": float(extension.stats["energy_drift"]),
-        "steps": int(extension.stats["num_steps"]),
-        "score_evaluations": int(extension.stats["score_evaluations"]),
-        "score_products": int(extension.stats["score_products"]),
-        **seconds,
-    }
+    counted = ("energy_drift", "num_steps", "score_evaluations", "score_products")
+    figures = {name.removeprefix("num_"): extension.stats[name].item() for name in counted}
+    return extension, figures | seconds
 
 
-@eqx.filter_jit
-def _paths(solution, extension, until, z0, z1, node_times, frame_times):
-    """The three paths at the node times and at the frame times, shape (methods, times, *shape)."""
-    geodesic = ExtendedGeodesic(solution, extension, until)
-
-    def at(times):
-        ts = jnp.asarray(times, z0.dtype)
-        return jnp.stack([Lerp()(z0, z1, ts), Slerp()(z0, z1, ts), geodesic.evaluate(ts)])
-
-    return at(node_times), at(frame_times)
-
-
-@eqx.filter_jit
-def _price(metric: AbstractMetric, score, rule, num_segments, paths, times, args):
-    """By path and segment: the mean of ``1/2 g(x', x')`` and of ``s . x'``; and, on [0, 1], the
-    energies by the rule of the solve.
-    """
-    places, weights = np.polynomial.legendre.leggauss(_ORDER)
-    places = jnp.asarray((places + 1) / 2, paths.dtype)
-    weights = jnp.asarray(weights / 2, paths.dtype)
-    steps = jnp.diff(jnp.asarray(times, paths.dtype))
-
-    def at(a, b, step, place):
-        x, v = a + place * (b - a), (b - a) / step
-        return metric.inner(x, v, v, args) / 2, dot(score(x, args), v)
-
-    over_places = jax.vmap(at, in_axes=(None, None, None, 0))
-    over_segments = jax.vmap(over_places, in_axes=(0, 0, 0, None))
-    over_paths = jax.vmap(over_segments, in_axes=(0, 0, None, None))
-    density, rates = over_paths(paths[:, :-1], paths[:, 1:], steps, places)
-    energies = jax.vmap(lambda xs: rule.segment_energies(metric, xs, args))(
-        paths[:, : num_segments + 1]
-    )
-    return matmul(density, weights), matmul(rates, weights), energies
-
-
-def deviation(path: np.ndarray, reference: np.ndarray) -> float:
-    """The largest distance at the same time, relative to the distance of the reference's ends."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        chord = np.linalg.norm(reference[-1] - reference[0])
-        apart = np.linalg.norm((path - reference).reshape(len(path), -1), axis=1)
-        return float(np.max(apart) / chord) if chord else 0.0
-
-
-def verdict(records, solution, extension) -> tuple[list[Notice], list[Notice]]:
-    """Problems and notes."""
-    problems, notes = [], []
-    if bool(solution.result != RESULTS.successful):
-        problems.append(solution.notice().of("The geodesic"))
-    if extension is not None and bool(extension.result != RESULTS.successful):
-        problems.append(extension.notice().of("The extrapolation"))
-    geodesic, lerp = records["geodesic"].figures, records["LERP"].figures
-    if geodesic["energy_fine"] > (1 + INDISTINGUISHABLE) * lerp["energy_fine"]:
-        notes.append(
-            Notice(
-                "The straight line has less energy than the path that the solver found "
-                f"({lerp['energy_fine']:.4g} against {geodesic['energy_fine']:.4g}), which is "
-                "therefore not the geodesic.",
-                "Raise num_segments, lower lam, or call robust_geodesic.",
-                "Raise --segments or lower --lam.",
-            )
+def _true_images(truth, times, like) -> np.ndarray | None:
+    if truth is None:
+        return None
+    images = np.stack([np.asarray(truth(float(time)), like.dtype) for time in times])
+    if images.shape[1:] != like.shape:
+        raise ValueError(
+            f"truth must return images of the shape of image_a, {like.shape}, got "
+            f"{images.shape[1:]}."
         )
-    if max(geodesic["deviation"], geodesic["picture_deviation"]) < INDISTINGUISHABLE:
-        notes.append(
-            Notice(
-                "The geodesic is indistinguishable from LERP here: it strays by "
-                f"{geodesic['deviation']:.1%} of |B - A| and its pictures by "
-                f"{geodesic['picture_deviation']:.1%}.",
-                "Raise lam, or lower t.",
-                "Raise --lam, or lower --t.",
-            )
-        )
-    dependence = float(solution.stats["path_dependence"])
-    if dependence > PATH_DEPENDENT:
-        notes.append(
-            Notice(
-                "This score is not exactly a gradient: the change of log-density from A to B "
-                f"depends on the path by {dependence:.0%} of the total variation, so that "
-                "log-densities and the lower bound are indications only."
-            )
-        )
-    return problems, notes
+    return images
+
+
+def against_truth(
+    truth: np.ndarray | None, images: np.ndarray, times: np.ndarray
+) -> dict[str, float]:
+    """PSNR to the true images, of a range of 2, strictly between A and B and beyond B."""
+    if truth is None:
+        return {}
+    errors = np.mean((images - truth).reshape(len(times), -1) ** 2, axis=1)
+    decibels = 10 * np.log10(4 / np.maximum(errors, 1e-12))
+    between, beyond = (times > 0) & (times < 1 - 1e-9), times > 1 + 1e-9
+    parts = {"psnr": between, "psnr_beyond": beyond}
+    return {name: float(np.mean(decibels[part])) for name, part in parts.items() if part.any()}
+
+
+def _detour(nodes: np.ndarray) -> float:
+    flat = nodes.reshape(len(nodes), -1)
+    chord = float(np.linalg.norm(flat[-1] - flat[0]))
+    length = float(np.sum(np.linalg.norm(np.diff(flat, axis=0), axis=1)))
+    return length / chord if chord else math.nan

@@ -18,9 +18,8 @@ from ..geodesics import (
     GeodesicSolution,
 )
 from ..metrics import AbstractMetric, SteinScoreMetric
-from ..scores import AbstractPipeline, AbstractScore, ScoreContrast, score_contrast
+from ..scores import AbstractPipeline, AbstractScore, NoiseRoute, ScoreContrast, score_contrast
 from ._geodesic import ExtendedGeodesic, GeodesicInterpolator
-from ._route import NoiseRoute
 
 
 class ImagePath(eqx.Module):
@@ -68,7 +67,7 @@ def interpolate(
     args: Any = None,
     *,
     t: float | None = None,
-    lam: float | str | None = None,
+    lam: Numbers | str = "auto",
     metric: AbstractMetric | None = None,
     frames: int = 17,
     until: float = 1.0,
@@ -97,7 +96,7 @@ def interpolate(
     - ``args``: passed to the score (a label, or None).
     - ``t``: the noise level in (0, 1], default 0.2; step k of T is k / T.
     - ``lam``: the weight of s s^T, in units of squared length. "auto": 100 / |s|^2 at the middle
-      of the chord (`score_contrast`). Default 0.1, with a pipeline "auto".
+      of the chord (`score_contrast`); ``print(found)`` says what it was.
     - ``metric``: another metric, of ``score.at(t)``; ``lam`` is then unused.
     - ``frames``: how many images from A to B, at least 2; beyond B they are as far apart.
     - ``until``: the last time. Above 1 the path goes on beyond B by the exponential map.
@@ -142,9 +141,7 @@ def interpolate(
     z0, z1 = (pipeline.to_level(image, key=key) for image in (image_a, image_b))
     at_level = pipeline.score.at(pipeline.t)
     contrast = score_contrast(at_level, z0[None], z1[None], args)
-    if lam is None:
-        lam = 0.1 if pipeline is not score else "auto"
-    weight = _suited(contrast) if isinstance(lam, str) else lam
+    weight = suited_lam(contrast) if isinstance(lam, str) else lam
     geodesic = GeodesicInterpolator(
         SteinScoreMetric(at_level, weight) if metric is None else metric,
         args,
@@ -161,13 +158,13 @@ def interpolate(
     return ImagePath(images, times, points, path, pipeline, contrast)
 
 
-def _suited(contrast: ScoreContrast):
-    """The lambda of "auto", where there is one."""
+def suited_lam(contrast: ScoreContrast):
+    """The lambda of "auto". **Raises:** `ValueError` where there is none."""
     value = known(contrast.lam)
     if value is not None and not np.isfinite(value):
         raise ValueError(
-            "lam='auto' is 100 / |s|^2 at the middle of the chord, and this score is zero there: "
-            "give lam as a number."
+            "lam='auto' is 100 / |s|^2 at the middle of the chord, and this score is "
+            f"{'zero' if value > 0 else 'not finite'} there and at its ends: give lam as a number."
         )
     return contrast.lam
 

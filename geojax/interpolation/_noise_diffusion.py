@@ -9,8 +9,8 @@ from jaxtyping import Array, Float
 
 from .._arrays import takes_arrays
 from .._numbers import number
+from ..scores import NoiseRoute
 from ._base import AbstractInterpolator, found, only_between
-from ._route import NoiseRoute
 
 
 class NoiseDiffusion(AbstractInterpolator):

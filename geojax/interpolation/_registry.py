@@ -49,6 +49,7 @@ from ..metrics import (
     SmoothedSteinScoreMetric,
     SteinScoreMetric,
 )
+from ..scores import NoiseRoute
 from ._base import AbstractInterpolator
 from ._density_flow import DensityFlow
 from ._extrapolation import ScoreWalk, TangentStep
@@ -56,7 +57,6 @@ from ._geodesic import GeodesicInterpolator
 from ._lerp import Lerp
 from ._nao import Nao
 from ._noise_diffusion import NoiseDiffusion
-from ._route import NoiseRoute
 from ._routed import Routed
 from ._slerp import Slerp
 from ._string_method import StringMethod

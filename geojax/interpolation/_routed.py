@@ -4,8 +4,8 @@ import dataclasses
 
 import jax
 
+from ..scores import NoiseRoute
 from ._base import AbstractInterpolator
-from ._route import NoiseRoute
 
 
 class Routed(AbstractInterpolator):

@@ -1,13 +1,15 @@
-"""The model zoo: trained scores and classifiers by name."""
+"""The model zoo: trained scores, latent models and classifiers by name."""
 
 import tomllib
 from pathlib import Path
 from typing import Any
 
 from .._bundled import bundled_folder
-from ..scores import AbstractScore
 from ._checkpoint import load_checkpoint, read_config
 from ._digit_classifier import DigitClassifier, read_classifier
+from .latent import load_latent_model
+
+KINDS = ("score", "latent", "classifier")
 
 
 def zoo_folder() -> Path:
@@ -23,26 +25,30 @@ def zoo_folder() -> Path:
     return bundled_folder()
 
 
-def available(kind: str = "score") -> dict[str, str]:
-    """The names of the bundled models of a kind, each with its one-line description.
+def available(*kinds: str) -> dict[str, str]:
+    """The names of the bundled models, each with its one-line description.
 
-    ``kind`` is "score" or "classifier". **Raises:** `ValueError` on any other.
+    ``kinds`` are among "score" (of images), "latent" (`geojax.models.latent`) and "classifier".
+    Default: what `load` knows, "score" and "latent". **Raises:** `ValueError` on any other.
 
     >>> from geojax.models import available
-    >>> list(available()), list(available("classifier"))
+    >>> list(available("score")), list(available("classifier"))
     (['rotated_mnist'], ['digit_classifier'])
     """
-    if kind not in ("score", "classifier"):
-        raise ValueError(f"kind must be 'score' or 'classifier', got {kind!r}.")
-    models = _registry().items()
-    return {name: m["description"] for name, m in models if m.get("kind", "score") == kind}
+    for kind in kinds:
+        if kind not in KINDS:
+            raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}.")
+    wanted = kinds or ("score", "latent")
+    return {n: m["description"] for n, m in _registry().items() if m["kind"] in wanted}
 
 
-def load(name_or_folder: str | Path) -> AbstractScore:
-    """A trained score, by its name in the zoo or from a checkpoint folder (see `train`).
+def load(name_or_folder: str | Path) -> Any:
+    """A trained model, by its name in the zoo or from a folder that a training wrote.
 
-    ``args`` of the score is what the model is conditioned on: for ``rotated_mnist`` a digit 0 to 9,
-    or None for the unconditional score. `describe` gives the shape of a point.
+    **Returns:** a score of images, an `AbstractScore`; or a latent model, an `AbstractPipeline`
+    (`geojax.models.latent`). `geojax.interpolate` takes both. ``args`` of a score is what the model
+    is conditioned on: for ``rotated_mnist`` a digit 0 to 9, or None for the unconditional score.
+    `describe` gives the shape of a picture.
 
     **Raises:** `ValueError` when it is neither a known name nor a folder, or the checkpoint is
     damaged; `FileNotFoundError` when the folder holds no checkpoint.
@@ -53,7 +59,10 @@ def load(name_or_folder: str | Path) -> AbstractScore:
     >>> score(jnp.zeros((1, 28, 28)), 0.4, 3).shape  # t = 0.4, the digit 3
     (1, 28, 28)
     """
-    score, _ = load_checkpoint(_folder_of(name_or_folder, "score"))
+    folder = _folder_of(name_or_folder, ("score", "latent"))
+    if read_config(folder).get("kind") == "latent":
+        return load_latent_model(folder)
+    score, _ = load_checkpoint(folder)
     return score
 
 
@@ -67,27 +76,28 @@ def load_classifier(name_or_folder: str | Path = "digit_classifier") -> DigitCla
     >>> load_classifier().features(jnp.zeros((1, 28, 28))).shape
     (64,)
     """
-    return read_classifier(_folder_of(name_or_folder, "classifier"))
+    return read_classifier(_folder_of(name_or_folder, ("classifier",)))
 
 
 def describe(name_or_folder: str | Path) -> dict[str, Any]:
     """The config of a model, as in its ``config.json``.
 
-    ``["shape"]`` is the shape of a point, ``["network"]["num_classes"]`` the number of classes
-    (0 without), ``["data"]`` a sentence on what it was trained on.
+    ``["shape"]`` is the shape of a picture, ``["data"]`` says what it was trained on; of a score,
+    ``["network"]["num_classes"]`` is the number of classes (0 without); of a latent model,
+    ``["figures"]`` are its level, contrast and detour.
 
     **Raises:** as `load`.
     """
-    return read_config(_folder_of(name_or_folder, None))
+    return read_config(_folder_of(name_or_folder, KINDS))
 
 
 def _registry() -> dict[str, dict[str, str]]:
     return tomllib.loads((zoo_folder() / "registry.toml").read_text(encoding="utf-8"))
 
 
-def _folder_of(name_or_folder: str | Path, kind: str | None) -> Path:
+def _folder_of(name_or_folder: str | Path, kinds: tuple[str, ...]) -> Path:
     # A name wins over a folder of that name in the current directory: write ./name for the folder.
-    registry = _registry() if kind is None else available(kind)
+    registry = available(*kinds)
     if str(name_or_folder) in registry:
         return zoo_folder() / str(name_or_folder)
     if Path(name_or_folder).is_dir():

@@ -8,6 +8,7 @@ from ._base import AbstractScore as AbstractScore
 from ._base import DensityAt as DensityAt
 from ._base import ScoreAt as ScoreAt
 from ._between import ConditionBetween as ConditionBetween
+from ._contrast import LEAST_CONTRAST as LEAST_CONTRAST
 from ._contrast import ScoreContrast as ScoreContrast
 from ._contrast import score_contrast as score_contrast
 from ._ddim_path import Inversion as Inversion
@@ -26,10 +27,12 @@ from ._manifold import NoisedSphere as NoisedSphere
 from ._manifold import Shell as Shell
 from ._manifold import random_embedding as random_embedding
 from ._pipeline import AbstractPipeline as AbstractPipeline
+from ._pipeline import PathEnds as PathEnds
 from ._prediction import PREDICTIONS as PREDICTIONS
 from ._prediction import DataPrediction as DataPrediction
 from ._prediction import NoisePrediction as NoisePrediction
 from ._prediction import VelocityPrediction as VelocityPrediction
+from ._route import NoiseRoute as NoiseRoute
 from ._schedule import EDM as EDM
 from ._schedule import SCHEDULES as SCHEDULES
 from ._schedule import VE as VE

@@ -51,6 +51,11 @@ class AbstractScore(eqx.Module):
         """Why there is no score where sigma is zero, in a few words; None where there is one."""
         return None
 
+    @property
+    def network_evaluations(self) -> int:
+        """How many evaluations of a network one of this score takes."""
+        return 1
+
     def __call__(
         self, x: Numbers, t: Real[ArrayLike, ""], args: Any = None
     ) -> Float[Array, "*shape"]:

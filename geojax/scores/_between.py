@@ -63,6 +63,10 @@ class ConditionBetween(AbstractScore):
     def needs_noise(self) -> str | None:
         return self.score.needs_noise
 
+    @property
+    def network_evaluations(self) -> int:
+        return self.score.network_evaluations
+
     def evaluate(
         self, x: Float[Array, "*shape"], t: Float[Array, ""], args: Any
     ) -> Float[Array, "*shape"]:

@@ -33,10 +33,11 @@ class ScoreContrast(eqx.Module):
 
     @property
     def lam(self) -> Float[Array, "..."]:
-        """``100 / middle``, the weight of ``s s^T`` in units of length^2 by which a step off the
-        data costs a hundred times more energy along the score than across it.
+        """100 over the larger of both, mostly ``middle``: the weight of ``s s^T`` in units of
+        length^2 by which a step off the data costs a hundred times more energy along the score
+        than across it.
         """
-        return _STEEPNESS / self.middle
+        return _STEEPNESS / jnp.maximum(self.middle, self.data)
 
     @property
     def knows_the_chord(self) -> Bool[Array, "..."]:

@@ -50,6 +50,10 @@ class ClassifierFreeGuidance(AbstractScore):
     def needs_noise(self) -> str | None:
         return self.score.needs_noise
 
+    @property
+    def network_evaluations(self) -> int:
+        return 2 * self.score.network_evaluations
+
     def evaluate(
         self, x: Float[Array, "*shape"], t: Float[Array, ""], args: Any
     ) -> Float[Array, "*shape"]:

@@ -1,31 +1,98 @@
 """From images to where the geometry is, and back."""
 
 import abc
+from typing import Any
 
 import equinox as eqx
-from jaxtyping import Array, Float, Key
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Integer, Key
 
 from .._arrays import Numbers
 from ._base import AbstractScore
 
 
+class PathEnds(eqx.Module):
+    """A and B where the geometry is: what `AbstractPipeline.ends` returns.
+
+    - ``points``: shape (2, *shape).
+    - ``clean``: the same before noise was added, shape (2, *shape).
+    - ``loss``: by how much the way to the level and back changes A and B, relatively, shape (2,);
+      None where nothing is lost.
+    - ``evaluations``: score evaluations that it took.
+    """
+
+    points: Float[Array, "2 *shape"]
+    clean: Float[Array, "2 *shape"]
+    loss: Float[Array, " 2"] | None = None
+    evaluations: int = 0
+
+
 class AbstractPipeline(eqx.Module):
     """image -> point of the space where the geometry is -> image.
 
-    What finds and draws paths between images takes any of them: `NoiseRoute` (an image at a noise
-    level), a latent model of `geojax.models.latent`, or one of your own.
+    What finds and draws paths between images takes any of them: `NoiseRoute` (images, or latents of
+    an encoder, at a noise level), a latent model of `geojax.models.latent`, or one of your own. A
+    subclass defines `encode` and `decode`; where points carry noise also the way there and back.
 
     - ``score``: of the points, at every noise level.
     - ``t``: the level whose score makes the metric.
+
+    >>> import jax.numpy as jnp, geojax
+    >>> class Halved(geojax.AbstractPipeline):  # a picture is twice a point
+    ...     score: geojax.AbstractScore
+    ...     t: float = 0.1
+    ...
+    ...     def encode(self, image):
+    ...         return jnp.asarray(image) / 2
+    ...
+    ...     def decode(self, point):
+    ...         return 2 * jnp.asarray(point)
+    >>> ring = geojax.NoisedSphere(0.5, schedule=geojax.VE(0.01, 1.0))
+    >>> path = geojax.interpolate(Halved(ring), [1.0, 0.0], [0.0, 1.0], frames=3)
+    >>> print(f"{jnp.linalg.norm(path.images[1]):.1f}")
+    1.0
     """
 
     score: eqx.AbstractVar[AbstractScore]
-    t: eqx.AbstractVar[Float[Array, ""]]
+    t: eqx.AbstractVar[Any]
 
     @abc.abstractmethod
+    def encode(self, image: Numbers) -> Float[Array, "..."]:
+        """The point of an image, without noise."""
+
+    @abc.abstractmethod
+    def decode(self, point: Numbers) -> Float[Array, "..."]:
+        """The image of a point without noise. Several points: `jax.vmap`."""
+
+    @property
+    def conditions(self) -> tuple[Any, Any]:
+        """``args`` of the score at A and at B; one object where they are the same."""
+        return None, None
+
+    def noised(self, point: Numbers, *, key: Key[Array, ""] | None = None) -> Float[Array, "..."]:
+        """A point without noise taken to the level. ``key`` draws what is random."""
+        return jnp.asarray(point)
+
+    def denoised(
+        self, z: Numbers, share: Any = 0.0
+    ) -> tuple[Float[Array, "..."], Integer[Array, ""]]:
+        """A point at the level without its noise, and the score evaluations that it took.
+
+        ``share``: its place on the path, 0 at A and 1 at B, where the conditions differ.
+        """
+        return jnp.asarray(z), jnp.asarray(0)
+
     def to_level(self, image: Numbers, *, key: Key[Array, ""] | None = None) -> Float[Array, "..."]:
-        """The point of an image. ``key`` draws what is random, if anything is."""
+        """The point of an image at the level. ``key`` draws what is random, if anything is."""
+        return self.noised(self.encode(image), key=key)
 
-    @abc.abstractmethod
     def to_image(self, z: Numbers) -> Float[Array, "..."]:
-        """The image of a point. Several points: `jax.vmap`."""
+        """The image of a point at the level. Several points: `jax.vmap`."""
+        return self.decode(self.denoised(z)[0])
+
+    def ends(
+        self, image_a: Numbers, image_b: Numbers, *, key: Key[Array, ""] | None = None
+    ) -> PathEnds:
+        """Both images at the level, and what was lost on the way."""
+        clean = jnp.stack([self.encode(image_a), self.encode(image_b)])
+        return PathEnds(jnp.stack([self.noised(point, key=key) for point in clean]), clean)

@@ -328,10 +328,13 @@ COSTLY: dict[str, list[Case]] = {
             lambda image_a, image_b: (
                 interpolation.compare(
                     CLEAN,
-                    geojax.GeodesicInterpolator(FLAT, **TWO),
                     image_a,
                     image_b,
                     key=KEY,
+                    metric=lambda settings: FLAT,
+                    lam=0.1,
+                    frames=2,
+                    **TWO,
                 )
                 .records["SLERP"]
                 .points
@@ -339,29 +342,6 @@ COSTLY: dict[str, list[Case]] = {
             image_a=A,
             image_b=B,
             _images=("image_a", "image_b"),
-        )
-    ],
-    "compare_latents": [
-        case(
-            lambda latents, given: (
-                interpolation.compare_latents(
-                    MIXTURE,
-                    latents,
-                    given,
-                    decode=lambda z: z,
-                    conditions=(None, None),
-                    t=0.5,
-                    key=KEY,
-                    metric=lambda settings: FLAT,
-                    frames=2,
-                    num_steps=1,
-                    **TWO,
-                )
-                .records["SLERP"]
-                .points
-            ),
-            latents=[A, B],
-            given=[A, B],
         )
     ],
     "inspect_score": [

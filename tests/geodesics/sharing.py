@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import geojax
-from geojax.interpolation._pictures import Pictures
+from geojax.interpolation._pictures import pictures
 from geojax.scores import DataPrediction
 
 
@@ -67,12 +67,15 @@ def compare_pictures() -> None:
     score = DataPrediction(lambda x, t, args: 0.3 * jnp.tanh(x) + args, geojax.ScaledLinear())
     points, shares = jax.random.normal(jax.random.key(0), (19, 3)), np.linspace(0, 1, 19)
 
-    def pictures(devices):
+    def drawn(devices):
         rule = geojax.Midpoint(batch_size=2, devices=devices)
         conditions = jnp.zeros(3), jnp.ones(3)
-        return Pictures(score, lambda z: 2 * z, conditions, rule, 0.4, "ddim", 3, 1e-4)
+        route = geojax.NoiseRoute(
+            score, t=0.4, num_steps=3, between=conditions, decoder=lambda z: 2 * z
+        )
+        return pictures(route, rule, points, shares)
 
-    found = [pictures(devices).of(points, shares) for devices in (geojax.device_mesh(), None)]
+    found = [drawn(devices) for devices in (geojax.device_mesh(), None)]
     assert_equal(*found)
 
 

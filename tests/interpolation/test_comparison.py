@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import geojax
-from geojax.interpolation import METHODS, compare
-from geojax.interpolation._comparison import verdict
+from geojax.interpolation import METHODS, against_truth
 from geojax.interpolation._seconds import _covered
+from geojax.interpolation._verdict import verdict
 from geojax.scores import AbstractScore
 
 
@@ -27,7 +27,7 @@ def log_density(x):
 
 
 SCORE = Wells()
-T, LAM, SEGMENTS = 0.2, 3.0, 12
+T, LAM, SEGMENTS = 0.2, 1.0, 12
 ROUTE = geojax.NoiseRoute(SCORE, t=T, noising="shared", num_steps=4)
 A, B = jnp.array([1.5, 0.3]), jnp.array([-1.0, 1.0])
 
@@ -36,11 +36,10 @@ def metric(lam=LAM):
     return geojax.SteinScoreMetric(SCORE.at(T), jnp.asarray(lam))
 
 
-def run(options=None, *, lam=LAM, **arguments):
-    options = {"num_segments": SEGMENTS, "discretisation_tolerance": 1.0} | (options or {})
-    path = geojax.GeodesicInterpolator(metric(lam), **options)
-    arguments = {"key": jax.random.key(0), "until": 1.5, "frames": 5} | arguments
-    return compare(ROUTE, path, A, B, **arguments)
+def run(pipeline=ROUTE, **changes):
+    settings = {"key": jax.random.key(0), "lam": jnp.asarray(LAM), "num_segments": SEGMENTS}
+    settings |= {"until": 1.5, "frames": 5}
+    return geojax.compare(pipeline, A, B, **(settings | changes))
 
 
 @pytest.mark.slow
@@ -61,13 +60,12 @@ def test_figures_are_those_of_geodesic():
         figures = result.records[name].figures
         np.testing.assert_allclose(figures["energy"], priced.energy, rtol=1e-10)
         np.testing.assert_allclose(figures["length"], priced.length, rtol=1e-10)
-        np.testing.assert_allclose(figures["energy_fine"], priced.stats["energy_fine"], rtol=1e-10)
-        np.testing.assert_allclose(
-            figures["discretisation_error"], priced.stats["discretisation_error"], rtol=1e-8
-        )
+        np.testing.assert_allclose(figures["energy_fine"], priced.stats["energy_fine"], rtol=1e-3)
+        error = abs(figures["energy_fine"] - figures["energy"]) / figures["energy"]
+        assert figures["discretisation_error"] == pytest.approx(error)
     found, solution = result.records["geodesic"].figures, result.solution
     np.testing.assert_allclose(found["energy"], solution.energy, rtol=1e-10)
-    np.testing.assert_allclose(found["energy_fine"], solution.stats["energy_fine"], rtol=1e-10)
+    np.testing.assert_allclose(found["energy_fine"], solution.stats["energy_fine"], rtol=1e-3)
     np.testing.assert_allclose(found["length"], solution.length, rtol=1e-10)
     assert found["iterations"] == solution.stats["num_steps"]
     assert not result.problems
@@ -110,25 +108,25 @@ def test_without_extrapolation_it_ends_at_b():
 def test_stages_are_announced_in_order():
     stages = []
     run(on_stage=stages.append)
-    assert stages == ["noise", "geodesic", "extension", "figures", "images"]
+    assert stages == ["noise", "geodesic", "extension", "methods", "figures", "images"]
 
 
 @pytest.mark.slow
 def test_a_solve_that_fails_is_a_problem_not_an_exception():
-    result = run({"max_steps": 1})
+    result = run(max_steps=1)
     assert len(result.problems) == 1
     assert "used up its steps" in str(result.problems[0])
     assert "Raise --max-steps" in result.problems[0].text("command line")
 
 
 def test_a_metric_that_is_not_finite_is_a_problem_not_an_exception():
-    result = run(lam=jnp.nan)
+    result = run(lam=jnp.asarray(jnp.nan))
     assert len(result.problems) == 2
     assert all("not finite" in str(problem) for problem in result.problems)
 
 
 def test_a_geodesic_that_is_lerp_is_said_to_be():
-    assert any("indistinguishable from LERP" in str(note) for note in run(lam=0.0).notes)
+    assert any("indistinguishable from LERP" in str(n) for n in run(lam=jnp.asarray(0.0)).notes)
     assert not any("indistinguishable" in str(note) for note in run().notes)
 
 
@@ -139,10 +137,11 @@ def test_a_score_that_is_no_gradient_and_a_path_that_is_too_dear_are_noted():
     records = dict(result.records)
     dear = records["geodesic"].figures | {"energy_fine": 1e9}
     records["geodesic"] = records["geodesic"]._replace(figures=dear)
-    problems, notes = verdict(records, solution, result.extension)
+    problems, notes = verdict(records, solution, result.extension, result.contrast)
     assert not problems
     assert any("not exactly a gradient" in str(note) and "40%" in str(note) for note in notes)
     assert any("straight line has less energy" in str(note) for note in notes)
+    assert any("A geodesic cannot follow the data here" in str(note) for note in notes)
 
 
 def test_seconds_count_compilation_once():
@@ -157,3 +156,57 @@ def test_impossible_arguments():
         run(until=0.5)
     with pytest.raises(ValueError, match="frames must be at least 2, got 1"):
         run(frames=1)
+
+
+class Scaled(geojax.AbstractPipeline):
+    """Points are pictures over three; clean points are seen at level 0.1."""
+
+    score: AbstractScore
+    t: float = 0.1
+
+    def encode(self, image):
+        return jnp.asarray(image) / 3
+
+    def decode(self, point):
+        return 3 * jnp.asarray(point)
+
+
+def test_a_pipeline_of_ones_own_and_a_truth():
+    """On a ring whose pictures are known: figures of the pictures, contrast, lambda by the rule."""
+    ring = geojax.NoisedSphere(1.0, schedule=geojax.VE(0.1, 1.0))
+
+    def truth(time):
+        angle = 2.0 * time
+        return 3 * np.asarray([np.cos(angle), np.sin(angle)])
+
+    a, b = truth(0.0), truth(1.0)
+    options = {"key": jax.random.key(0), "num_segments": SEGMENTS, "until": 1.5, "frames": 5}
+    result = geojax.compare(Scaled(ring), a, b, methods=(), truth=truth, **options)
+    assert list(result.records) == ["LERP", "geodesic"] and not result.problems
+    line, path = (record.figures for record in result.records.values())
+    assert path["psnr"] > line["psnr"] + 8 and path["psnr_beyond"] > line["psnr_beyond"] + 8
+    assert line["detour"] == pytest.approx(1) and 1.05 < path["detour"] < 1.2
+    np.testing.assert_allclose(result.truth[-1], truth(1.5))
+    contrast = geojax.score_contrast(ring.at(0.1), (a / 3)[None], (b / 3)[None])
+    assert result.lam == pytest.approx(100 / float(contrast.middle), rel=1e-5)
+    assert bool(result.contrast.knows_the_chord)
+    assert not any("cannot follow" in str(note) for note in result.notes)
+    with pytest.raises(ValueError, match="NoiseDiffusion' needs a pipeline that adds noise"):
+        geojax.compare(Scaled(ring), a, b, methods=["NoiseDiffusion"], **(options | {"until": 1.0}))
+    with pytest.raises(ValueError, match="truth must return images of the shape of image_a"):
+        geojax.compare(Scaled(ring), a, b, methods=(), truth=lambda time: np.zeros(3), **options)
+
+
+def test_psnr_is_that_of_the_squared_error():
+    truth = np.zeros((4, 2, 2))
+    images = np.stack([np.full((2, 2), e) for e in (9.0, 0.2, 9.0, 0.02)])
+    found = against_truth(truth, images, np.asarray([0.0, 0.5, 1.0, 1.5]))
+    assert found == {"psnr": pytest.approx(20.0), "psnr_beyond": pytest.approx(40.0)}
+    assert against_truth(None, images, np.zeros(4)) == {}
+
+
+def test_a_metric_or_a_weight_that_is_none():
+    with pytest.raises(ValueError, match="unknown metric 'Fisher'"):
+        run(metric="Fisher")
+    with pytest.raises(ValueError, match="lam must be a number or 'auto', got 'big'"):
+        run(lam="big")

@@ -1,4 +1,4 @@
-"""Paths among latents: what does not change the result, what does, and what it costs."""
+"""Paths of a pipeline: what does not change the result, what does, and what it costs."""
 
 import jax
 import jax.numpy as jnp
@@ -8,8 +8,8 @@ import pytest
 
 import geojax
 from geojax.geodesics import GaussNewton, Midpoint, PathEnergy, Quadrature
-from geojax.interpolation import NAMED_METRICS, MethodSettings, compare_latents
-from geojax.interpolation._pictures import Pictures, moved
+from geojax.interpolation import NAMED_METRICS, MethodSettings
+from geojax.interpolation._pictures import denoised, pictures
 from geojax.scores import DataPrediction, ScaledLinear
 from tests.models.stable_diffusion.parity import tiny_model
 
@@ -37,19 +37,35 @@ def gaussian(x, t, args):
     return args + 0.25 * alpha / (0.25 * alpha**2 + square) * (x - alpha * args)
 
 
-def run(score=SCORE, latents=LATENTS, **changes):
+def halved(image):
+    return image / 2
+
+
+def doubled(point):
+    return 2 * point
+
+
+def route_of(score=SCORE, conditions=CONDITIONS, **changes):
+    """A picture is twice a point."""
+    one = conditions[0] is conditions[1]
     settings = {
-        "lam": 0.1,
-        "decode": lambda z: 2 * z,
-        "conditions": CONDITIONS,
         "t": 0.4,
-        "key": jax.random.key(0),
         "noising": "shared",
         "num_steps": 5,
-        "frames": 4,
-        **OPTIONS,
+        "args": conditions[0],
+        "between": None if one else conditions,
+        "encoder": halved,
+        "decoder": doubled,
+        "throw": False,
     }
-    return compare_latents(score, latents, 2 * latents, **(settings | changes))
+    return geojax.NoiseRoute(score, **(settings | changes))
+
+
+def run(score=SCORE, latents=LATENTS, conditions=CONDITIONS, **changes):
+    of_the_route = ("noising", "denoising", "num_steps", "rtol", "decoder")
+    route = route_of(score, conditions, **{n: changes.pop(n) for n in of_the_route if n in changes})
+    settings = {"lam": 0.1, "key": jax.random.key(0), "frames": 4, **OPTIONS}
+    return geojax.compare(route, *(2 * latents), **(settings | changes))
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +135,7 @@ def test_the_counts_are_the_calls_that_are_made():
 def test_inversion_tells_what_it_loses():
     one = CONDITIONS[:1] * 2
     note, *_ = run(noising="inversion", conditions=one, num_steps=20).notes
-    told = "DDIM backwards and forwards again changes the latents of A and B by"
+    told = "DDIM backwards and forwards again changes A and B by"
     assert str(note).startswith(told)
 
 
@@ -129,7 +145,7 @@ def test_the_probability_flow_is_many_steps_of_ddim():
     options = {"score": DataPrediction(gaussian, SCHEDULE), "noising": "inversion"}
     ways = [
         run(denoising="ddim", num_steps=2000, **options),
-        run(denoising="probability_flow", flow_rtol=1e-6, **options),
+        run(denoising="probability_flow", rtol=1e-6, **options),
     ]
     steps, flow = (way.records["geodesic"] for way in ways)
     np.testing.assert_allclose(flow.points, steps.points, atol=5e-3)
@@ -218,18 +234,18 @@ def test_programs_are_compiled_once_for_all_pairs():
     run()
     first = len(TRACED)
     assert first > 0
-    run(latents=LATENTS[::-1] + 1, key=jax.random.key(2), decode=lambda z: 2 * z)
+    run(latents=LATENTS[::-1] + 1, key=jax.random.key(2))
     assert len(TRACED) == first
 
 
 def test_the_points_make_room_for_what_they_become():
     """Their buffer is given up where a block is denoised, and what the caller holds is not."""
     rule = Midpoint(batch_size=2)
-    pictures = Pictures(SCORE, lambda z: 2 * z, CONDITIONS, rule, 0.4, "ddim", 2, 1e-4)
+    route = route_of(num_steps=2)
     points, shares = LATENTS + 0, jnp.asarray([0.0, 1.0])
-    clean, _ = moved((pictures, shares, 0.4, 0.0), points)
+    clean, _ = denoised((route, rule, shares), points)
     assert points.is_deleted()
-    images, evaluations = pictures.of(LATENTS, np.asarray(shares))
+    images, evaluations = pictures(route, rule, LATENTS, np.asarray(shares))
     assert not LATENTS.is_deleted() and evaluations == 4
     np.testing.assert_allclose(images, 2 * clean, rtol=1e-12)
 

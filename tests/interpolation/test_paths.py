@@ -124,7 +124,6 @@ def test_the_library_and_the_commands_start_from_one_protocol():
 
     from geojax.cli import _defaults as defaults
     from geojax.cli._settings import Settings
-    from geojax.interpolation import MethodSettings, compare_latents
 
     route, settings = geojax.NoiseRoute(SCORE), Settings()
     assert (route.t, route.noising, route.denoising) == (
@@ -132,6 +131,5 @@ def test_the_library_and_the_commands_start_from_one_protocol():
         settings.noising.value,
         settings.denoising.value,
     )
-    assert MethodSettings(route, (2,), jax.random.key(0)).lam == defaults.LAM
-    latents = inspect.signature(compare_latents).parameters
-    assert (latents["lam"].default, latents["noising"].default) == (defaults.LAM, route.noising)
+    for function in (geojax.compare, geojax.interpolate):
+        assert inspect.signature(function).parameters["lam"].default == defaults.LAM

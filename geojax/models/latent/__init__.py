@@ -11,6 +11,7 @@ from ._components import principal_components as principal_components
 from ._denoiser import Denoiser as Denoiser
 from ._distances import label_distances as label_distances
 from ._distances import picture_distances as picture_distances
+from ._examples import example_pictures as example_pictures
 from ._model import LatentModel as LatentModel
 from ._model import build_latent_model as build_latent_model
 from ._model import load_latent_model as load_latent_model

@@ -29,8 +29,8 @@ class LatentModel(AbstractPipeline):
     >>> import jax.numpy as jnp, geojax
     >>> from geojax.models.latent import LATENT_CONFIG, build_latent_model
     >>> model = build_latent_model(LATENT_CONFIG)
-    >>> point = model.to_level(jnp.zeros(model.shape))
-    >>> point.shape, model.to_image(point).shape
+    >>> point = model.encode(jnp.zeros(model.shape))
+    >>> point.shape, model.decode(point).shape
     ((8,), (1, 32, 32))
     """
 
@@ -44,15 +44,13 @@ class LatentModel(AbstractPipeline):
         """Of a picture: (channels, side, side)."""
         return self.autoencoder.shape
 
-    def to_level(
-        self, image: Numbers, *, key: Key[Array, ""] | None = None
-    ) -> Float[Array, " components"]:
-        """The point of a picture, shape (channels, side, side), in [-1, 1]; ``key`` is not used."""
+    def encode(self, image: Numbers) -> Float[Array, " components"]:
+        """The point of a picture, shape (channels, side, side), in [-1, 1]."""
         return self.components.project(self.autoencoder.encode(image))
 
-    def to_image(self, z: Numbers) -> Float[Array, "channels side side"]:
+    def decode(self, point: Numbers) -> Float[Array, "channels side side"]:
         """The picture of a point, in [-1, 1]. Several points: `jax.vmap`."""
-        return self.autoencoder.decode(self.components.lift(z))
+        return self.autoencoder.decode(self.components.lift(point))
 
 
 def build_latent_model(config: dict[str, Any], *, seed: int = 0) -> LatentModel:

@@ -22,6 +22,7 @@ from .._checkpoint import load_arrays, save_arrays
 from ._autoencoder import Autoencoder, from_bytes
 from ._components import principal_components
 from ._distances import REACH, label_distances, picture_distances
+from ._examples import save_examples
 from ._figures import latent_figures
 from ._model import LatentModel, build_latent_model
 
@@ -114,7 +115,8 @@ def train_latent_model(
     figures = latent_figures(model, pixels, points, seed=settings["seed"])
     model = eqx.tree_at(lambda m: m.t, model, jnp.asarray(figures["t"], jnp.float32))
     save_arrays(folder / "model.safetensors", model)
-    _write(folder, {**config, "figures": figures})
+    save_examples(folder, pixels, np.asarray(points))
+    _write(folder, {**config, "shape": model.shape, "figures": figures})
     return model
 
 
@@ -143,7 +145,7 @@ def _begin(folder: Path, config: dict[str, Any]) -> None:
     wanted = json.loads(json.dumps(config))
     if path.is_file():
         found = json.loads(path.read_text(encoding="utf-8"))
-        if {k: v for k, v in found.items() if k != "figures"} != wanted:
+        if {k: v for k, v in found.items() if k not in ("figures", "shape")} != wanted:
             raise ValueError(
                 f"{folder} holds a training run of another config. Choose another folder, or "
                 "delete it."
@@ -183,8 +185,8 @@ def _autoencoder_loss(autoencoder: Autoencoder, data, settings, key):
         return error
     wanted = distances[a, b]
     apart = jnp.sqrt(jnp.sum((z[:half] - z[half:]) ** 2, axis=1) + 1e-12)
-    # Pictures that no path joins: at least as far apart as the farthest that one does.
-    unjoined = jnp.maximum(REACH - apart, 0.0)
+    # Pictures that no path joins stay apart, but not so far that the motions shrink beside that.
+    unjoined = jnp.maximum(REACH / 2 - apart, 0.0)
     strain = jnp.where(jnp.isfinite(wanted), apart - wanted, unjoined)
     return error + settings["shaping"] * jnp.mean(strain**2)
 

@@ -1,0 +1,88 @@
+"""The other methods where the geometry of a pipeline is: between its points, without pictures."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from .._verdicts import Notice
+from ..scores import AbstractPipeline, ConditionBetween, NoiseRoute, PathEnds
+from ._base import InterpolatedPath, found
+from ._noise_diffusion import NoiseDiffusion
+from ._pictures import moved
+from ._registry import MethodSettings, interpolator
+from ._routed import Routed
+
+
+class Level(NamedTuple):
+    """Where the geometry is: a route whose level it is, the score there and its ``args``."""
+
+    route: NoiseRoute
+    score: Callable[..., Any]
+    args: Any
+
+    @classmethod
+    def of(cls, pipeline: AbstractPipeline, ends: PathEnds) -> "Level":
+        score, args = pipeline.score, pipeline.conditions[0]
+        if pipeline.conditions[0] is not pipeline.conditions[1]:
+            score = ConditionBetween(score, ends.clean, noise_of(pipeline, ends))  # pyright: ignore
+            args = tuple(pipeline.conditions)
+        noising = "shared" if _adds_noise(pipeline) else "none"
+        route = NoiseRoute(score, pipeline.t, noising, "ddim", args=args)
+        return cls(route, score.at(route.t), args)
+
+
+def _adds_noise(pipeline: AbstractPipeline) -> bool:
+    return isinstance(pipeline, NoiseRoute) and pipeline.noising != "none"
+
+
+def noise_of(pipeline: AbstractPipeline, ends: PathEnds) -> Array:
+    """What was added to A and B."""
+    schedule, t, dtype = pipeline.score.schedule, pipeline.t, ends.points.dtype
+    alpha, sigma = schedule.alpha(t).astype(dtype), schedule.sigma(t).astype(dtype)
+    return (ends.points - alpha * ends.clean) / sigma
+
+
+def method_at_level(
+    name: str, settings: MethodSettings, pipeline: AbstractPipeline, ends: PathEnds
+) -> Callable[[Array, Array], InterpolatedPath]:
+    """The method of that name among points at the level: from the ends and times to a path."""
+    method = interpolator(name, settings)
+    if isinstance(method, NoiseDiffusion):
+        if not isinstance(pipeline, NoiseRoute) or pipeline.noising == "none":
+            raise ValueError("method 'NoiseDiffusion' needs a pipeline that adds noise.")
+        noise = noise_of(pipeline, ends)
+        if pipeline.noising == "shared":  # its noises lie on a circle: one for both would not
+            noise = jax.random.normal(settings.key, ends.clean.shape, ends.clean.dtype)
+        return lambda points, ts: found(method.at_level(ends.clean, noise, ts))
+    assert isinstance(method, Routed)
+    inner, level, t = method.inner, float(method.route.t), float(settings.route.t)
+
+    def run(points, ts):
+        if level == t:
+            return inner.run(points[0], points[1], ts)
+        # Among the seeds of another level, and back from there.
+        assert isinstance(pipeline, NoiseRoute)
+        way = pipeline, settings.rule
+        there, up = moved((*way, jnp.asarray([0, 1], ts.dtype), t, level), jnp.array(points))
+        path = inner.run(there[0], there[1], ts)
+        given = *way, jnp.clip(ts, 0, 1), level, t
+        back, down = moved(given, jnp.array(path.points))
+        evaluations = path.score_evaluations + jnp.sum(up) + jnp.sum(down)
+        return dataclasses.replace(path, points=back, score_evaluations=evaluations)
+
+    return run
+
+
+def lost_on_the_way(pipeline: AbstractPipeline, ends: PathEnds) -> list[Notice]:
+    """What the way to the level and back loses."""
+    if ends.loss is None:
+        return []
+    told = " and ".join(f"{float(loss):.1%}" for loss in ends.loss)
+    way = "The way to the noise level"
+    if isinstance(pipeline, NoiseRoute):
+        way = {"probability_flow": "The probability flow"}.get(pipeline.denoising, "DDIM")
+    return [Notice(f"{way} backwards and forwards again changes A and B by {told}.")]

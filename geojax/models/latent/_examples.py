@@ -1,0 +1,49 @@
+"""Two pictures of the training set, kept with a model, between which a geodesic is worth a look."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from scipy.sparse.csgraph import dijkstra
+
+from ..._files import written_whole
+from ._distances import neighbour_graph
+
+EXAMPLES = "examples.npz"
+_SHARE, _GRAPH = 0.6, 1500
+
+
+def save_examples(folder: Path, pixels: np.ndarray, points: np.ndarray) -> None:
+    """A picture and another one, at 0.6 of the farthest way that the neighbour graph leads."""
+    points, kept = points[:_GRAPH], pixels[:_GRAPH]
+    graph = neighbour_graph(points.astype(np.float64), min(6, len(points) - 1))
+    ways = dijkstra(graph, directed=False, indices=0)
+    ways = np.where(np.isfinite(ways), ways, -np.inf)
+    other = int(np.argmin(np.abs(ways - _SHARE * np.max(ways))))
+    with written_whole(folder / EXAMPLES) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, pictures=kept[[0, other]])
+
+
+def example_pictures(
+    folder: Path | str, config: Mapping[str, Any]
+) -> Float[np.ndarray, "2 channels side side"]:
+    """The two pictures that a training kept beside its model, in [-1, 1].
+
+    **Raises:** `FileNotFoundError` when there are none, `ValueError` when they do not fit the
+    ``config``.
+    """
+    path = Path(folder) / EXAMPLES
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"no {EXAMPLES} in {folder}: give two pictures to geojax interpolate --model {folder}."
+        )
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            pictures = content["pictures"]
+    except (OSError, ValueError, KeyError):
+        raise ValueError(f"{path} cannot be read.") from None
+    if pictures.shape != (2, *config["shape"]) or pictures.dtype != np.uint8:
+        raise ValueError(f"{path} holds {pictures.dtype} of shape {pictures.shape}.")
+    return pictures / 127.5 - 1

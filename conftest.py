@@ -117,7 +117,7 @@ geodesics._robust.robust_geodesic geodesics._rules.LogDensityChord geodesics._ru
 geodesics._shooting.Shooting geodesics._watched.watched_geodesic interpolation._comparison.compare
 interpolation._density_flow.DensityFlow interpolation._extrapolation.ScoreWalk
 interpolation._extrapolation.TangentStep interpolation._geodesic.GeodesicInterpolator
-interpolation._interpolate.interpolate interpolation._latents.compare_latents
+interpolation._interpolate.interpolate scores._pipeline.AbstractPipeline
 interpolation._nao.Nao interpolation._nao.nao_centroid
 interpolation._noise_diffusion.NoiseDiffusion interpolation._registry.interpolator
 interpolation._slerp.Slerp interpolation._string_method.StringMethod

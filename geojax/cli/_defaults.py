@@ -35,6 +35,8 @@ DRAW_STEPS = 50
 
 TRAIN_OUT = "geojax-model"
 TRAIN_STEPS = 12_000
+LATENT_STEPS = 6000, 8000  # of the autoencoder and of the score
+COMPONENTS = 8
 SAVE_EVERY = 250
 HELD_OUT = 512
 

@@ -4,10 +4,11 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 from rich.table import Table
 
 from .._verdicts import Notice
-from ..interpolation import Comparison
+from ..interpolation import Comparison, against_truth
 from ..plotting import FigureRow
 
 
@@ -144,8 +145,27 @@ _EXTENSION: list[tuple[str, str, Callable[[Any], str], str]] = [
 ]
 
 
+CROSS_FADE, TRUTH = "cross-fade", "truth"
+
+
+def picture_rows(result: Comparison) -> dict[str, np.ndarray]:
+    """The pictures by row. Where the truth is known it is the last row, and the first one fades
+    the two given pictures into each other.
+    """
+    images = {name: record.images for name, record in result.records.items()}
+    if result.truth is None:
+        return images
+    share = np.clip(result.frame_times, 0, 1).reshape((-1,) + (1,) * (result.given.ndim - 1))
+    faded = (1 - share) * result.given[0] + share * result.given[1]
+    return {CROSS_FADE: faded, **images, TRUTH: result.truth}
+
+
 def figure_rows(result: Comparison) -> list[FigureRow]:
-    """A row a figure, a text a method."""
+    """A row a figure, a text for each of `picture_rows`."""
+    images = picture_rows(result)
+    faded = {}
+    if CROSS_FADE in images:
+        faded = against_truth(result.truth, images[CROSS_FADE], result.frame_times)
     rows = []
     for key, name, show, meaning in _ROWS:
         if key != "excess" and not all(key in record.figures for record in result.records.values()):
@@ -158,10 +178,13 @@ def figure_rows(result: Comparison) -> list[FigureRow]:
             found = key in _OF_SOLVING
             unsolved = found and not figures["iterations" if key == "iterations" else "seconds"]
             values.append("–" if unsolved else show(figures[key]))
+        if CROSS_FADE in images:
+            values = [show(faded[key]) if key in faded else "–", *values, "–"]
         rows.append(FigureRow(name, values, meaning))
     for key, name, show, meaning in _EXTENSION if result.extension is not None else ():
-        empty = ["–"] * (len(result.records) - 1)
-        rows.append(FigureRow(name, [*empty, show(result.extension_figures[key])], meaning))
+        values = ["–"] * len(images)
+        values[list(images).index("geodesic")] = show(result.extension_figures[key])
+        rows.append(FigureRow(name, values, meaning))
     return [row for row in rows if any(value != "–" for value in row.values)]
 
 

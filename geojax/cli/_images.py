@@ -54,7 +54,7 @@ def read_image(
         whole = _inside(image, width, height) == (width, height)
         how = "resized" if whole else "resized and padded"
         notices.append(f"{image.width} x {image.height} {how} to {width} x {height}")
-        image = _fit(image, width, height)
+        image = fit(image, width, height)
     if invert:
         image = ImageOps.invert(image)
     pixels = np.asarray(image, dtype=np.float64).reshape(height, width, channels)
@@ -162,7 +162,7 @@ def _is_grey(image: Image.Image) -> bool:
     return bool(np.all(values == values[..., :1]))
 
 
-def _fit(image: Image.Image, width: int, height: int) -> Image.Image:
+def fit(image: Image.Image, width: int, height: int) -> Image.Image:
     """Inside width x height with its proportions, on the colour of its border."""
     ground = np.asarray(image).reshape(image.height, image.width, -1)
     edge = np.concatenate([ground[0], ground[-1], ground[:, 0], ground[:, -1]])

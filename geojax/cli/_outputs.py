@@ -24,7 +24,7 @@ from ..plotting import (
     save_video,
 )
 from ._environment import machine, versions
-from ._figures import figure_rows, number, summary, texts
+from ._figures import TRUTH, figure_rows, number, picture_rows, summary, texts
 from ._folders import write_json
 from ._frames import GIVEN
 from ._settings import Settings
@@ -79,7 +79,8 @@ def write_outputs(
 
     ``notices``: what was seen in the pictures, and changed in them.
     """
-    images, captions = _rows(result)
+    images = picture_rows(result)
+    captions = _captions(result, images)
     inputs = {**inputs, "t": told.t, "lam": result.lam}
     paths = paths_figure(images, result.frame_times, given=result.given, captions=captions)
     energy = energy_figure(
@@ -130,29 +131,21 @@ def write_outputs(
     return [out / name for name in names]
 
 
-def _rows(result: Comparison) -> tuple[dict[str, Any], dict[str, list[str]]]:
-    """The pictures by row, and what stands under the names. With a truth it is the last row, and
-    the fading of the two given pictures the first.
-    """
-    images = {name: record.images for name, record in result.records.items()}
+def _captions(result: Comparison, images: Mapping[str, Any]) -> dict[str, list[str]]:
+    """What stands under the names of the rows: decibels to the truth, else energies."""
     if result.truth is None:
-        return images, {
+        return {
             name: [f"energy {number(record.figures['energy'])}"]
             for name, record in result.records.items()
         }
-    share = np.clip(result.frame_times, 0, 1).reshape((-1,) + (1,) * (result.given.ndim - 1))
-    faded = (1 - share) * result.given[0] + share * result.given[1]
-    names = {"cross-fade": faded, **images}
-    captions = {
-        name: _decibels(against_truth(result.truth, rows, result.frame_times))
-        for name, rows in names.items()
-    }
-    return {**names, "truth": result.truth}, captions
-
-
-def _decibels(figures: Mapping[str, float]) -> list[str]:
-    lines = [f"{figures['psnr']:.1f} dB from A to B"] if "psnr" in figures else []
-    return lines + ([f"{figures['psnr_beyond']:.1f} dB beyond"] if "psnr_beyond" in figures else [])
+    captions = {}
+    for name in set(images) - {TRUTH}:
+        found = against_truth(result.truth, images[name], result.frame_times)
+        captions[name] = [f"{found['psnr']:.1f} dB from A to B"] if "psnr" in found else []
+        captions[name] += (
+            [f"{found['psnr_beyond']:.1f} dB beyond"] if "psnr_beyond" in found else []
+        )
+    return captions
 
 
 def _told_paths(result: Comparison) -> str:
@@ -160,7 +153,7 @@ def _told_paths(result: Comparison) -> str:
     beyond = f" and on to time {last:.4g}" if last > 1 + 1e-6 else ""
     return (
         f"Rows of pictures from A, time 0, to B, time 1{beyond}, a row a method: "
-        f"{', '.join(_rows(result)[0])}. Above them the given pictures A and B."
+        f"{', '.join(picture_rows(result))}. Above them the given pictures A and B."
     )
 
 
@@ -240,7 +233,7 @@ def _setting_texts(settings: Settings, inputs: Mapping[str, Any]) -> dict[str, s
 def _write_frames(folder: Path, result: Comparison) -> None:
     """The pictures of every row as PNG files named by their times, and the given ones."""
     frames = {f"{GIVEN}/a.png": result.given[0], f"{GIVEN}/b.png": result.given[1]}
-    for method, images in _rows(result)[0].items():
+    for method, images in picture_rows(result).items():
         for time, image in zip(result.frame_times, images, strict=True):
             frames[f"{method}/frame_{time:.4f}.png"] = image
     for name, image in frames.items():

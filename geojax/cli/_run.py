@@ -30,7 +30,7 @@ from ..models import describe, load
 from ..scores import AbstractPipeline, AbstractScore, NoiseRoute
 from . import _defaults as defaults
 from ._console import INTERRUPTED, SOLVE_FAILED, input_checked, say, tell
-from ._figures import figure_rows, terminal_table, texts
+from ._figures import figure_rows, picture_rows, terminal_table, texts
 from ._labels import BetweenLabels
 from ._outputs import Told, write_outputs
 from ._session import Session, session
@@ -186,7 +186,7 @@ def report(result: Comparison, files: list[Path], seconds: float, this: Session)
 
     **Raises:** `typer.Exit` when a solve failed or was interrupted.
     """
-    Console().print(terminal_table(figure_rows(result), list(result.records)))
+    Console().print(terminal_table(figure_rows(result), list(picture_rows(result))))
     say(f"\nlambda = {result.lam:.4g}; {result.contrast}")
     for note in texts(result.notes):
         tell("note", note)

@@ -1,7 +1,8 @@
-"""``geojax train``: a score of Rotated MNIST, resumable."""
+"""``geojax train``: a score of Rotated MNIST, or a latent model of any pictures; resumable."""
 
 import copy
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,10 +23,23 @@ from ._folders import removed_if_empty, reserve_folder
 from ._settings import option
 
 _SAMPLES = 8  # images a class in the sheet
-_CHANGES = "Instead of the config's"
+_CHANGES, _PICTURES = "Instead of the config's", "Your own pictures"
+
+
+class Data(StrEnum):
+    """What is known by name."""
+
+    ROTATED_MNIST = "rotated-mnist"
 
 
 def train(
+    data: Annotated[
+        Data | None, typer.Argument(help="A data set by name; or give --images.")
+    ] = None,
+    images: Annotated[
+        Path | None,
+        option("Your pictures: a folder of image files, or an .npz file with `images`."),
+    ] = None,
     out: Annotated[
         str,
         typer.Option(
@@ -33,7 +47,32 @@ def train(
             help="For the checkpoint. A run in it goes on; else as for other commands.",
         ),
     ] = defaults.TRAIN_OUT,
-    steps: Annotated[int, option("Training steps in all.")] = defaults.TRAIN_STEPS,
+    steps: Annotated[
+        int | None,
+        option(
+            f"Training steps of the score. Default: {defaults.TRAIN_STEPS}; with --images "
+            f"{defaults.LATENT_STEPS[1]}."
+        ),
+    ] = None,
+    autoencoder_steps: Annotated[
+        int | None,
+        option(f"Of the autoencoder. Default: {defaults.LATENT_STEPS[0]}.", panel=_PICTURES),
+    ] = None,
+    components: Annotated[
+        int | None,
+        option(
+            "Numbers that a picture becomes: few, for the score must know every direction. "
+            f"Default: {defaults.COMPONENTS}.",
+            panel=_PICTURES,
+        ),
+    ] = None,
+    side: Annotated[
+        int | None, option("Of the pictures, in pixels. Default: theirs.", panel=_PICTURES)
+    ] = None,
+    colour: Annotated[
+        bool | None,
+        option("Default: whether the pictures have any.", "--colour/--grey", panel=_PICTURES),
+    ] = None,
     config: Annotated[
         Path | None,
         option("A config.json of network and training. Default: the bundled model's."),
@@ -45,17 +84,36 @@ def train(
     seed: Annotated[int | None, option("Seed of everything random.", panel=_CHANGES)] = None,
     save_every: Annotated[int, option("Steps between saves.")] = defaults.SAVE_EVERY,
 ) -> None:
-    """Train a score on Rotated MNIST, from GEOJAX_DATA_DIR/mnist or downloaded.
+    """Train a model for geodesics between your own pictures; or the score of Rotated MNIST.
 
-    Interrupt it at will: the same command goes on from the last save. At the end loss.png and
-    samples.png show how it went.
+    With --images: an autoencoder, and the score of what it makes of the pictures. `geojax
+    interpolate` and `geojax demo` take the folder as --model. With rotated-mnist: a diffusion
+    model of digits, from GEOJAX_DATA_DIR/mnist or downloaded.
 
-    Example: geojax train --steps 7000 --out my-digits
+    Interrupt it at will: the same command goes on from the last save. At the end pictures of the
+    loss and of samples show how it went, and README.md says what the model is worth.
+
+    Example: geojax train --images my-pictures/ --out my-model
     """
     from .. import models
     from ._environment import configure_jax
 
     with input_checked():
+        if (images is None) == (data is None):
+            raise ValueError("give --images FOLDER or FILE.npz, or the data set rotated-mnist.")
+    if images is not None:
+        from ._train_images import train_images
+
+        with input_checked():
+            if config is not None or batch_size is not None:
+                raise ValueError("--config and --batch-size are for rotated-mnist: leave them out.")
+            configure_jax()
+        changes = {"denoiser_steps": steps, "autoencoder_steps": autoencoder_steps}
+        changes |= {"components": components, "learning_rate": learning_rate, "seed": seed}
+        train_images(images, out, changes, side, colour)
+        return
+    with input_checked():
+        steps = defaults.TRAIN_STEPS if steps is None else steps
         if steps < 1 or save_every < 1:
             raise ValueError("--steps and --save-every must be at least 1.")
         chosen = _config(models.ROTATED_MNIST_CONFIG, config)
@@ -66,7 +124,7 @@ def train(
         chosen["training"] |= changes
         configure_jax()
         tell("data", "reading MNIST")
-        images, labels = models.load_mnist("train")
+        digits, labels = models.load_mnist("train")
         test_images, test_labels = models.load_mnist("test")
         held_out = (test_images[: defaults.HELD_OUT], test_labels[: defaults.HELD_OUT])
         folder = reserve_folder(out, _is_run)
@@ -80,7 +138,7 @@ def train(
             with input_checked():
                 score = models.train(
                     chosen,
-                    images,
+                    digits,
                     labels,
                     folder,
                     num_steps=steps,
@@ -96,7 +154,7 @@ def train(
             progress.stop()
             fail(str(error))
     with input_checked():
-        files = _pictures(folder, score, chosen, images, labels)
+        files = _pictures(folder, score, chosen, digits, labels)
     say(f"Written: {', '.join(str(path) for path in [folder / 'model.safetensors', *files])}")
     say(f"Try it: geojax demo --model {folder}")
 

@@ -13,9 +13,9 @@ import numpy as np
 from jaxtyping import Array
 
 from ..evaluation import LPIPS
-from ..interpolation import MethodSettings, NoiseRoute, interpolator
+from ..interpolation import MethodSettings, interpolator
 from ..models import DigitClassifier, load, load_classifier, load_mnist, to_pixels
-from ..scores import AbstractScore
+from ..scores import AbstractScore, NoiseRoute
 from ._rotated_mnist_measures import path_measures
 from ._rotated_mnist_page import write_tables
 from ._rotated_mnist_pairs import Digits, Pair

@@ -13,7 +13,7 @@ from jaxtyping import Array
 from ..curvature import riemannian_gradient_descent
 from ..evaluation import distance_to, path_error, path_figures
 from ..geodesics import RESULTS
-from ..interpolation import MethodSettings, NoiseRoute, interpolator
+from ..interpolation import MethodSettings, interpolator
 from ..metrics import (
     Euclidean,
     JacobianMetric,
@@ -21,6 +21,7 @@ from ..metrics import (
     SmoothedSteinScoreMetric,
     SteinScoreMetric,
 )
+from ..scores import NoiseRoute
 from ._synthetic_cases import Scene, times
 
 FIGURES = ("distance_mean", "distance_max", "rmse", "length_error", "energy_ratio")

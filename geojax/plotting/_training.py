@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from .._arrays import refuse_pixels
 
-Images = Real[Array | np.ndarray, "rows columns height width"]
+Images = Real[Array | np.ndarray, "rows columns *image"]
 
 
 def loss_curve(history: Sequence[tuple[int, float, float]]) -> Figure:
@@ -50,10 +50,11 @@ def loss_curve(history: Sequence[tuple[int, float, float]]) -> Figure:
 def sample_sheet(
     blocks: Mapping[str, Images], *, row_labels: Sequence[str] = (), title: str = ""
 ) -> Figure:
-    """A sheet of grey images: blocks side by side, each with its heading, rows labelled once.
+    """A sheet of images: blocks side by side, each with its heading, rows labelled once.
 
-    ``blocks`` maps a heading to images of shape (rows, columns, height, width) with pixels in
-    [-1, 1] (clipped); all have as many rows as there are ``row_labels``.
+    ``blocks`` maps a heading to images of shape (rows, columns, height, width), or (rows, columns,
+    channels, height, width) with one channel or three, with pixels in [-1, 1] (clipped); all have
+    as many rows as there are ``row_labels``.
     **Returns:** a matplotlib figure. **Raises:** `ValueError` when the numbers of rows differ.
 
     >>> import numpy as np
@@ -81,7 +82,7 @@ def sample_sheet(
     gaps = {"wspace": 0.04}
     panels = figure.subplots(1, len(tiles), width_ratios=widths, squeeze=False, gridspec_kw=gaps)[0]
     for axes, (heading, tile) in zip(panels, tiles.items(), strict=True):
-        axes.imshow(tile, cmap="gray", vmin=-1, vmax=1, interpolation="nearest")
+        axes.imshow(tile, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         axes.set_title(heading, fontsize=10)
         axes.set_xticks([])
         axes.set_yticks([])
@@ -96,9 +97,15 @@ def sample_sheet(
 
 
 def _tiled(images: np.ndarray, gap: int = 2) -> np.ndarray:
-    """Rows and columns of images as one image, with white lines of ``gap`` pixels between."""
-    rows, columns, height, width = images.shape
-    padded = np.ones((rows, columns, height + gap, width + gap))
-    padded[:, :, :height, :width] = np.clip(images, -1, 1)
-    sheet = padded.transpose(0, 2, 1, 3).reshape(rows * (height + gap), -1)
+    """Rows and columns of images as one image, with white lines of ``gap`` pixels between.
+
+    **Returns:** shape (height, width, channels), in [0, 1].
+    """
+    if images.ndim == 4:
+        images = images[:, :, None]
+    rows, columns, channels, height, width = images.shape
+    padded = np.ones((rows, columns, channels, height + gap, width + gap))
+    padded[..., :height, :width] = (np.clip(images, -1, 1) + 1) / 2
+    sheet = padded.transpose(0, 3, 1, 4, 2)
+    sheet = sheet.reshape(rows * (height + gap), columns * (width + gap), channels)
     return sheet[:-gap, :-gap]

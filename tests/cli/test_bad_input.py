@@ -30,7 +30,7 @@ def assert_refused(result, text):
         (["--t", "1.5"], "--t must be in (0, 1]; step k of T is t = k / T, got 1.5."),
         (["--t", "0"], "--t must be in (0, 1]"),
         (["--t", "nan"], "--t must be in (0, 1]"),
-        (["--lam", "-1"], "--lam must be a finite number >= 0, got -1.0."),
+        (["--lam", "-1"], "--lam must be a finite number >= 0, or auto, got -1."),
         (["--segments", "1"], "--segments must be at least 2, got 1."),
         (["--max-steps", "0"], "--max-steps must be at least 1, got 0."),
         (["--guidance", "nan"], "--guidance must be a finite number, got nan."),

@@ -68,6 +68,7 @@ def test_demo_writes_everything_and_the_same_again(geojax_command, checkpoint, t
         "settings",
         "versions",
         "machine",
+        "contrast",
         "methods",
         "extension",
         "successful",

@@ -11,6 +11,8 @@ from geojax.models import loss_history
 
 from .conftest import tiny_config
 
+TRAIN = ["train", "rotated-mnist"]
+
 
 @pytest.fixture
 def digits(monkeypatch):
@@ -35,7 +37,18 @@ def config(tmp_path):
 @pytest.mark.slow
 def test_train_writes_resumes_and_shows(geojax_command, digits, config, tmp_path):
     out = tmp_path / "model"
-    options = ["train", "--out", out, "--config", config, "--save-every", "2", "--batch-size", "2"]
+    options = [
+        "train",
+        "rotated-mnist",
+        "--out",
+        out,
+        "--config",
+        config,
+        "--save-every",
+        "2",
+        "--batch-size",
+        "2",
+    ]
     result = geojax_command(*options, "--steps", "2")
     assert result.exit_code == 0, result.output
     assert f"geojax demo --model {out}" in result.stdout
@@ -58,7 +71,9 @@ def test_files_that_are_no_run_are_left_alone(geojax_command, digits, config, tm
     (tmp_path / "model" / "loss.png").write_text("mine")
     options = ["--out", tmp_path / "model", "--config", config, "--batch-size", "2"]
     for steps in ("1", "2"):  # the second one goes on
-        result = geojax_command("train", *options, "--steps", steps, "--save-every", "1")
+        result = geojax_command(
+            "train", "rotated-mnist", *options, "--steps", steps, "--save-every", "1"
+        )
         assert result.exit_code == 0, result.output
         assert f"geojax demo --model {tmp_path / 'model-2'}" in result.stdout
     assert [row[0] for row in loss_history(tmp_path / "model-2")] == [1, 2]
@@ -70,7 +85,9 @@ def test_an_interruption_is_no_error(geojax_command, digits, config, tmp_path, m
         raise KeyboardInterrupt
 
     monkeypatch.setattr(geojax.models, "train", interrupted)
-    result = geojax_command("train", "--out", tmp_path / "model", "--config", config)
+    result = geojax_command(
+        "train", "rotated-mnist", "--out", tmp_path / "model", "--config", config
+    )
     assert result.exit_code == 130
     assert "goes on from the last save" in result.stderr
 
@@ -80,7 +97,9 @@ def test_a_diverged_run_is_said(geojax_command, digits, config, tmp_path, monkey
         raise FloatingPointError("the loss is nan at step 7.")
 
     monkeypatch.setattr(geojax.models, "train", diverged)
-    result = geojax_command("train", "--out", tmp_path / "model", "--config", config)
+    result = geojax_command(
+        "train", "rotated-mnist", "--out", tmp_path / "model", "--config", config
+    )
     assert result.exit_code == 2
     assert "error: the loss is nan at step 7." in result.stderr
 
@@ -89,7 +108,7 @@ def test_bad_input(geojax_command, tmp_path, monkeypatch, config):
     monkeypatch.setenv("GEOJAX_DATA_DIR", str(tmp_path / "empty"))
 
     def error_of(*options):
-        result = geojax_command("train", "--out", tmp_path / "model", *options)
+        result = geojax_command("train", "rotated-mnist", "--out", tmp_path / "model", *options)
         assert result.exit_code == 2
         return result.stderr
 

@@ -33,10 +33,19 @@ def test_sample_sheet_puts_each_image_in_its_place():
     (axes,) = sample_sheet({"drawn": images}, row_labels=["0", "1"]).axes
     sheet = np.asarray(axes.images[0].get_array())
     assert sheet.shape == (2 * 4 + 2, 3 * 5 + 2 * 2)
-    assert np.all(sheet[6:, 14:] == 0.5)
-    assert np.all(sheet[:4, :5] == -1)
+    assert np.all(sheet[6:, 14:] == 0.75)
+    assert np.all(sheet[:4, :5] == 0)
     assert np.all(sheet[4:6] == 1)
     assert [label.get_text() for label in axes.get_yticklabels()] == ["0", "1"]
+
+
+def test_a_sheet_of_colour():
+    images = np.full((1, 2, 3, 4, 5), -1.0)
+    images[0, 1, 2] = 1.0
+    (axes,) = sample_sheet({"drawn": images}).axes
+    sheet = np.asarray(axes.images[0].get_array())
+    assert sheet.shape == (4, 12, 3)
+    np.testing.assert_array_equal(sheet[0, 7:], [[0.0, 0.0, 1.0]] * 5)
 
 
 def test_sample_sheet_clips():

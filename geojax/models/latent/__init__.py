@@ -16,4 +16,5 @@ from ._model import LatentModel as LatentModel
 from ._model import build_latent_model as build_latent_model
 from ._model import load_latent_model as load_latent_model
 from ._train import LATENT_CONFIG as LATENT_CONFIG
+from ._train import latent_losses as latent_losses
 from ._train import train_latent_model as train_latent_model

@@ -53,6 +53,8 @@ LATENT_CONFIG: dict[str, Any] = {
 PHASES = ("autoencoder", "denoiser")
 _CHUNK = 25  # steps in one call of a compiled program
 _EMA = 0.999
+_NEAREST = 24  # pictures that count as near
+_SMALL = 0.3  # distances above this are held relatively, those below absolutely
 
 
 class _State(NamedTuple):
@@ -104,6 +106,7 @@ def train_latent_model(
     fit = functools.partial(_fit, folder, settings, save_every, callback or (lambda *_: None))
     anchors, distances = _distances(settings, pixels, labels, period, groups)
     data = jnp.asarray(pixels), jnp.asarray(anchors), jnp.asarray(distances, jnp.float32)
+    data = *data, jnp.asarray(_nearest(distances))
     autoencoder = fit("autoencoder", model.autoencoder, _autoencoder_loss, data)
     latents = _encoded(autoencoder, data[0])
     components = principal_components(latents, config["components"])
@@ -173,11 +176,14 @@ def _distances(settings, pixels, labels, period, groups) -> tuple[np.ndarray, np
 
 def _autoencoder_loss(autoencoder: Autoencoder, data, settings, key):
     """The mean squared error of pictures, and of the distances of their latents."""
-    pixels, anchors, distances = data
+    pixels, anchors, distances, nearest = data
     half = max(1, settings["autoencoder_batch"] // 2)
-    first, second = jax.random.split(key)
+    first, second, third = jax.random.split(key, 3)
     a = jax.random.randint(first, (half,), 0, len(anchors))
     b = jax.random.randint(second, (half,), 0, len(pixels))
+    # Every second pair is a near one: motions are to be even, not long ways right on average.
+    near = nearest[a, jax.random.randint(third, (half,), 0, nearest.shape[1])]
+    b = jnp.where(jnp.arange(half) % 2 == 0, near, b)
     x = from_bytes(pixels[jnp.concatenate([anchors[a], b])])
     z = jax.vmap(autoencoder.encode)(x)
     error = jnp.mean((jax.vmap(autoencoder.decode)(z) - x) ** 2)
@@ -187,8 +193,16 @@ def _autoencoder_loss(autoencoder: Autoencoder, data, settings, key):
     apart = jnp.sqrt(jnp.sum((z[:half] - z[half:]) ** 2, axis=1) + 1e-12)
     # Pictures that no path joins stay apart, but not so far that the motions shrink beside that.
     unjoined = jnp.maximum(REACH / 2 - apart, 0.0)
-    strain = jnp.where(jnp.isfinite(wanted), apart - wanted, unjoined)
-    return error + settings["shaping"] * jnp.mean(strain**2)
+    joined = jnp.isfinite(wanted)
+    strain = jnp.where(joined, apart - wanted, unjoined)
+    size = _SMALL**2 + jnp.where(joined, wanted, REACH / 2) ** 2
+    return error + settings["shaping"] * jnp.mean(strain**2 / size)
+
+
+def _nearest(distances: np.ndarray) -> np.ndarray:
+    """The pictures next to each anchor, shape (anchors, some)."""
+    count = max(2, min(_NEAREST, distances.shape[1] // 8))
+    return np.argsort(distances, axis=1)[:, 1 : count + 1]
 
 
 def _denoiser_loss(score, data, settings, key):
@@ -271,6 +285,21 @@ def _run(state: _State, data, optimiser, loss, settings: tuple, count: int, root
 def _optimiser(peak: float, steps: int) -> optax.GradientTransformation:
     rate = optax.warmup_cosine_decay_schedule(0.0, peak, min(100, steps // 2), steps, 0.02 * peak)
     return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(rate, b2=0.99))
+
+
+def latent_losses(folder: Path | str) -> dict[str, list[tuple[int, float, float]]]:
+    """By phase the rows (step, mean loss since the row before, NaN) that a training wrote.
+
+    >>> from geojax.models.latent import latent_losses
+    >>> latent_losses("no-such-folder")
+    {}
+    """
+    rows = _losses(Path(folder))
+    return {
+        phase: [(step, loss, float("nan")) for name, step, loss in rows if name == phase]
+        for phase in PHASES
+        if any(row[0] == phase for row in rows)
+    }
 
 
 def _losses(folder: Path) -> list[tuple[str, int, float]]:

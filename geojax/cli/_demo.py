@@ -52,7 +52,7 @@ def demo(
     from ..scores import AbstractPipeline
     from ._environment import configure_jax
     from ._folders import reserve_folder
-    from ._run import load_model, make_pipeline, run
+    from ._run import load_model, make_pipeline, make_rule, run
 
     settings = dataclasses.replace(settings, model=settings.model or defaults.DEMO_MODEL)
     with input_checked():
@@ -68,12 +68,14 @@ def demo(
         else:
             scene = _examples(settings, config)
         pipeline = make_pipeline(settings, model)
+        rule = make_rule(settings.rule, pipeline.score)
         folder = reserve_folder(out)
     run(
         "demo",
         settings,
         pipeline,
         scene.ends,
+        rule=rule,
         folder=folder,
         extent=extent,
         inputs={**scene.inputs, "extent": extent},

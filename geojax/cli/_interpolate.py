@@ -99,7 +99,7 @@ def _between_files(
     from ._images import check_different, read_images, short_names
     from ._labels import chosen_labels
     from ._photographs import between_photographs, is_stable_diffusion
-    from ._run import as_points, check_label, load_model, make_pipeline, run
+    from ._run import as_points, check_label, load_model, make_pipeline, make_rule, run
 
     settings = dataclasses.replace(settings, model=settings.named_model)
 
@@ -127,6 +127,7 @@ def _between_files(
         check_different(arrays, names)
         pipeline = make_pipeline(settings, model, label)
         known = _knower(settings, model, config, pipeline, names, force)
+        rule = make_rule(settings.rule, pipeline.score)
         folder = reserve_folder(out)
     for notice in notices:
         tell("notice", notice)
@@ -144,6 +145,7 @@ def _between_files(
         settings,
         pipeline,
         lambda: (image_a, image_b),
+        rule=rule,
         folder=folder,
         extent=extent,
         inputs=inputs,

@@ -43,7 +43,7 @@ def read_pictures(path: Path, side: int | None, colour: bool | None) -> Pictures
     seen = bool(np.any(pixels != pixels[..., :1]))
     if not (seen if colour is None else colour):
         weights = np.asarray([0.299, 0.587, 0.114])
-        pixels = np.rint(pixels @ weights).astype(np.uint8)[..., None]
+        pixels = np.rint(np.sum(pixels * weights, axis=-1)).astype(np.uint8)[..., None]
     return Pictures(pixels, labels, groups)
 
 

@@ -17,7 +17,7 @@ from geojax.models import (
     save_checkpoint,
     zoo_folder,
 )
-from geojax.scores import AbstractScore
+from geojax.scores import AbstractPipeline, AbstractScore
 
 from .networks import random_weights, tiny_config
 
@@ -26,7 +26,8 @@ needs_weights = pytest.mark.skipif(not BUNDLED.is_file(), reason=f"no weights at
 
 
 def test_available():
-    assert "rotated_mnist" in available()
+    assert list(available("score")) == ["rotated_mnist"]
+    assert list(available("latent")) == ["characters"]
     assert all(len(line) < 80 and "\n" not in line for line in available().values())
 
 
@@ -51,6 +52,12 @@ def test_an_unknown_model(lookup, tmp_path):
 def test_every_bundled_model_is_small_and_loads(name):
     assert (zoo_folder() / name / "model.safetensors").stat().st_size <= 6e6
     score, config = load(name), describe(name)
+    if isinstance(score, AbstractPipeline):
+        image = jnp.zeros(config["shape"])
+        point = score.to_level(image)
+        assert score.to_image(point).shape == image.shape
+        assert jnp.all(jnp.isfinite(score.score(point, score.t)))
+        return
     x = jnp.zeros(config["shape"])
     for label in (None, config["network"]["num_classes"] - 1):
         s = score(x, 0.4, label)

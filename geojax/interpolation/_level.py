@@ -15,6 +15,8 @@ from ._noise_diffusion import NoiseDiffusion
 from ._pictures import moved
 from ._registry import MethodSettings, interpolator
 from ._routed import Routed
+from ._slerp import Slerp
+from ._string_method import StringMethod
 
 
 class Level(NamedTuple):
@@ -58,6 +60,8 @@ def method_at_level(
         if pipeline.noising == "shared":  # its noises lie on a circle: one for both would not
             noise = jax.random.normal(settings.key, ends.clean.shape, ends.clean.dtype)
         return lambda points, ts: found(method.at_level(ends.clean, noise, ts))
+    if isinstance(method, StringMethod):
+        return lambda points, ts: _string(method, settings, pipeline, ends, ts)
     assert isinstance(method, Routed)
     inner, level, t = method.inner, float(method.route.t), float(settings.route.t)
 
@@ -75,6 +79,20 @@ def method_at_level(
         return dataclasses.replace(path, points=back, score_evaluations=evaluations)
 
     return run
+
+
+def _string(method: StringMethod, settings, pipeline, ends: PathEnds, ts) -> InterpolatedPath:
+    """The string's points without noise, taken back to the level, where pictures are made from."""
+    if not isinstance(pipeline, NoiseRoute):
+        return method.descend(ends.clean, ends.points, ts)
+    route = dataclasses.replace(method.route, num_steps=pipeline.num_steps)
+    start = Slerp() if pipeline.noising == "inversion" else method.start
+    path = dataclasses.replace(method, route=route, start=start)
+    path = path.descend(ends.clean, ends.points, ts)
+    given = pipeline, settings.rule, jnp.clip(ts, 0, 1), 0.0, float(pipeline.t)
+    points, up = moved(given, jnp.array(path.points))
+    evaluations = path.score_evaluations + jnp.sum(up)
+    return dataclasses.replace(path, points=points, score_evaluations=evaluations)
 
 
 def lost_on_the_way(pipeline: AbstractPipeline, ends: PathEnds) -> list[Notice]:

@@ -11,9 +11,9 @@ from jaxtyping import Array, Float
 from .._arrays import takes_arrays
 from .._numbers import scalar
 from ..geodesics import AbstractRule, Midpoint, Polyline
+from ..scores import NoiseRoute
 from ._base import AbstractInterpolator, InterpolatedPath, found, only_between
 from ._lerp import Lerp
-from ._route import NoiseRoute
 from ._spacing import equal_steps
 
 _LEAST_TIME = 1e-3  # at which the score is asked, as when a point is denoised

@@ -41,9 +41,7 @@ def test_there_and_back(tmp_path):
 def test_an_unknown_classifier():
     with pytest.raises(ValueError, match=r"unknown model 'rotated_mnist'. Known.* digit_class"):
         load_classifier("rotated_mnist")
-    with pytest.raises(
-        ValueError, match="kind must be one of score, latent, classifier, got 'gan'"
-    ):
+    with pytest.raises(ValueError, match=r"kind must be one of .*, classifier, got 'gan'"):
         available("gan")
 
 

@@ -107,7 +107,8 @@ curvature._jacobi.jacobi_field curvature._ladder.PoleLadder curvature._ricci.ric
 curvature._riemann.riemann_curvature curvature._transport.parallel_transport
 curvature._volume.estimate_log_volume_element evaluation._curves.CurveTimesInterval
 evaluation._curves.TwoMoons evaluation._images.ssim evaluation._inspect.inspect_score
-evaluation._manifolds.EmbeddedSphere evaluation._surfaces.Torus geodesics._batch.geodesic_batch
+evaluation._manifolds.EmbeddedSphere evaluation._morphing.morphing_figures
+evaluation._motion.motion_share evaluation._surfaces.Torus geodesics._batch.geodesic_batch
 geodesics._compiled.compile_geodesic geodesics._continuation.CoarseToFine
 geodesics._continuation.LambdaContinuation geodesics._devices.device_mesh
 geodesics._exponential.exponential_map geodesics._gauss_newton.GaussNewton

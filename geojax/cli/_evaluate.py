@@ -36,13 +36,17 @@ def evaluate(
     out: Annotated[str, OUT] = "geojax-evaluate",
     lpips: Annotated[
         Network,
-        typer.Option(case_sensitive=False, help="The network of LPIPS.", rich_help_panel=_OF_LPIPS),
-    ] = Network.SQUEEZE,
+        typer.Option(
+            case_sensitive=False,
+            help="The network of LPIPS to the truth. PPL and PDV are always of alex.",
+            rich_help_panel=_OF_LPIPS,
+        ),
+    ] = Network.ALEX,
     lpips_weights: Annotated[
         Path | None,
         typer.Option(
             "--lpips-weights",
-            help="Folder of its files. Default: GEOJAX_DATA_DIR.",
+            help="Folder of its files. Default: bundled (alex) or GEOJAX_DATA_DIR.",
             rich_help_panel=_OF_LPIPS,
         ),
     ] = None,
@@ -74,6 +78,7 @@ def evaluate(
     from ..evaluation import check_inception
     from ._environment import configure_jax, machine, versions
     from ._frames import image_files, read_alike, read_paths
+    from ._measures import compared_sets, load_lpips, measured
 
     began = time.perf_counter()
     with input_checked():
@@ -95,16 +100,16 @@ def evaluate(
             )
         if inception is not None:
             check_inception(inception)
-        network, notes = _lpips(lpips, lpips_weights, shape)
+        network, notes = load_lpips(lpips.value, lpips_weights, shape, true is not None)
         folder = reserve_folder(out)
     if true is not None and min(shape[1:]) < 11:
         notes.append("SSIM needs images of 11 pixels a side: it is left out.")
     with removed_if_empty(folder), input_checked():
-        measured = {name: _measured(path, true, network) for name, path in paths.items()}
+        found = {name: measured(path, true, network) for name, path in paths.items()}
         if others is not None:
-            sets = _sets({n: p.images for n, p in paths.items()}, others, inception, seed, notes)
-            for name, found in sets.items():
-                measured[name][0].update(found)
+            images = {name: path.images for name, path in paths.items()}
+            for name, of_sets in compared_sets(images, others, inception, seed, notes).items():
+                found[name][0].update(of_sets)
         inputs = {"frames": frames, "truth": truth, "reference": reference, "inception": inception}
         settings = {name: None if value is None else str(value) for name, value in inputs.items()}
         settings |= {"lpips": lpips.value, "seed": seed}
@@ -120,17 +125,17 @@ def evaluate(
                         **{measure: curve.tolist() for measure, curve in curves.items()},
                     },
                 }
-                for name, (figures, curves) in measured.items()
+                for name, (figures, curves) in found.items()
             },
             "notes": notes,
             "versions": versions(),
             "machine": machine(),
             "seconds": time.perf_counter() - began,
         }
-        by_path = {name: curves for name, (_, curves) in measured.items()}
+        by_path = {name: curves for name, (_, curves) in found.items()}
         _draw(folder / "evaluate.png", paths, by_path, true)
         write_json(folder / "evaluate.json", content)
-    _print({name: figures for name, (figures, _) in measured.items()})
+    _print({name: figures for name, (figures, _) in found.items()})
     for note in notes:
         tell("note", note)
     say(f"\nWritten to {folder}: evaluate.png, evaluate.json")
@@ -146,125 +151,6 @@ def _true(images, path, folder: Path):
     return images
 
 
-def _lpips(network: Network, folder: Path | None, shape) -> tuple[Any, list[str]]:
-    """LPIPS, or a note on why there is none. **Raises:** as `LPIPS.load` where it was asked for."""
-    from ..evaluation import LPIPS
-
-    if min(shape[1:]) < 17:
-        return None, ["LPIPS, PPL and PDV need images of 17 pixels a side: they are left out."]
-    try:
-        return LPIPS.load(network.value, folder), []
-    except (FileNotFoundError, ImportError) as error:
-        if folder is not None or network is not Network.SQUEEZE:
-            raise
-        return None, [f"LPIPS, PPL and PDV are left out. {error}"]
-
-
-def _measured(path, true, lpips) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Figures by name, and values by frame or step."""
-    import jax.numpy as jnp
-    import numpy as np
-
-    from ..evaluation import frame_figures
-
-    def points(array):
-        return None if array is None else jnp.asarray(array)
-
-    images = jnp.asarray(path.images)
-    found = frame_figures(
-        images,
-        jnp.asarray(path.times),
-        truth=points(true),
-        given=points(path.given),
-        lpips=lpips,
-    )
-    names = ("psnr", "ssim", "lpips", "perceptual_steps", "steps", "deviation")
-    values = {name: getattr(found, name) for name in names}
-    curves = {name: np.asarray(value) for name, value in values.items() if value is not None}
-    figures: dict[str, Any] = {"frames": len(images)}
-    inside = path.times <= 1 + 1e-6
-    figures |= _summary(images, curves, inside)
-    figures["deviation"] = float(np.max(curves["deviation"][inside]))
-    if found.end_error is not None:
-        figures["end_error"] = float(found.end_error)
-    if not np.all(inside):
-        # B, from where it goes on, is part of the way beyond.
-        beyond = ~inside | np.append(~inside[1:], False)
-        figures["frames_beyond"] = int(np.sum(~inside))
-        figures |= {f"{k}_beyond": v for k, v in _summary(images, curves, beyond, ~inside).items()}
-    return figures, curves
-
-
-def _summary(images, curves, along, against=None) -> dict[str, Any]:
-    """Figures of the frames where ``along`` is true, which follow each other; against the truth of
-    those where ``against`` is, by default the same.
-    """
-    import numpy as np
-
-    from ..evaluation import path_figures
-
-    against = along if against is None else against
-    figures = {}
-    for name in ("psnr", "ssim", "lpips"):
-        if name in curves:
-            values = curves[name][against]
-            finite = values[np.isfinite(values)]  # the PSNR of equal images is not
-            figures[name] = float(np.mean(finite)) if len(finite) else float("inf")
-            figures[f"{name}_worst"] = float((np.max if name == "lpips" else np.min)(values))
-    if np.sum(along) < 2:
-        return figures
-    if "perceptual_steps" in curves:
-        steps = curves["perceptual_steps"][along[1:] & along[:-1]]
-        figures |= {"ppl": float(np.sum(steps)), "pdv": float(np.std(steps))}
-    fine = path_figures(images[along])
-    return figures | {"length": float(fine.length), "speed_defect": float(fine.speed_defect)}
-
-
-def _sets(
-    paths: dict[str, Any], others, inception: Path | None, seed: int, notes: list[str]
-) -> dict[str, dict[str, Any]]:
-    """By path, the Fréchet and kernel distance of its frames from the reference images."""
-    import jax
-    import jax.numpy as jnp
-    import numpy as np
-
-    from ..evaluation import frechet_distance, inception_features, kernel_distance
-    from ..models import load_classifier, to_pixels
-
-    if inception is None:
-        classified = jax.jit(jax.vmap(load_classifier().features))
-        features = lambda images: classified(jnp.asarray(images))  # noqa: E731
-        names = ("frechet_classifier", "kernel_classifier")
-    else:
-
-        def features(images):
-            three = np.broadcast_to(images, (len(images), 3, *images.shape[2:]))
-            return jnp.asarray(inception_features(to_pixels(jnp.asarray(three)), inception))
-
-        names = ("fid", "kid")
-    b = features(others)
-    found: dict[str, dict[str, Any]] = {}
-    count = min(len(next(iter(paths.values()))), len(b))
-    if count < 10 * b.shape[1]:
-        notes.append(
-            f"The Fréchet distance of {len(next(iter(paths.values())))} frames and {len(b)} "
-            "reference images is biased upwards: it wants ten times as many as there are features, "
-            f"{b.shape[1]}."
-        )
-    if count < 4:
-        notes.append("The kernel distance wants four images on either side: it is left out.")
-    for name, images in paths.items():
-        a = features(images)
-        found[name] = {"reference": len(b), names[0]: float(frechet_distance(a, b))}
-        if count >= 4:
-            kernel = kernel_distance(a, b, key=jax.random.key(seed))
-            found[name] |= {
-                names[1]: float(kernel.value),
-                f"{names[1]}_se": float(kernel.standard_error),
-            }
-    return found
-
-
 _LABELS = {
     "frames": "Frames",
     "psnr": "PSNR to the truth, mean over frames that differ, dB",
@@ -273,8 +159,11 @@ _LABELS = {
     "ssim_worst": "SSIM to the truth, least",
     "lpips": "LPIPS to the truth, mean",
     "lpips_worst": "LPIPS to the truth, largest",
-    "ppl": "PPL: sum of the LPIPS from frame to frame",
+    "gamma_rmse": "γ-RMSE: from the truth at equal arc length",
+    "data_rmse": "D-RMSE: from the nearest picture of the truth",
+    "ppl": "PPL: sum of LPIPS(alex) from frame to frame, at 512 pixels",
     "pdv": "PDV: their standard deviation",
+    "motion_share": "Motion share: 0 is a cross-fade, 1 is motion",
     "length": "Length in pixel space",
     "speed_defect": "Speed defect: deviation of a step from the mean",
     "deviation": "Distance from the cross-fade, over that of the ends",
@@ -289,7 +178,7 @@ _CURVES = {
     "psnr": "PSNR to the truth, dB",
     "ssim": "SSIM to the truth",
     "lpips": "LPIPS to the truth",
-    "perceptual_steps": "LPIPS from frame to frame",
+    "perceptual_steps": "LPIPS(alex) from frame to frame",
     "steps": "difference from frame to frame, per pixel",
     "deviation": "distance from the cross-fade",
 }

@@ -28,6 +28,10 @@ from ._lpips import LPIPS as LPIPS
 from ._manifolds import AbstractManifold as AbstractManifold
 from ._manifolds import EmbeddedSphere as EmbeddedSphere
 from ._manifolds import FlatTorus as FlatTorus
+from ._morphing import MorphingFigures as MorphingFigures
+from ._morphing import morphing_figures as morphing_figures
+from ._motion import MotionShare as MotionShare
+from ._motion import motion_share as motion_share
 from ._paths import DistanceToSet as DistanceToSet
 from ._paths import PathFigures as PathFigures
 from ._paths import distance_to as distance_to
@@ -40,3 +44,5 @@ from ._perceptual import perceptual_deviation as perceptual_deviation
 from ._perceptual import perceptual_path_length as perceptual_path_length
 from ._perceptual import root_mean_square as root_mean_square
 from ._surfaces import Torus as Torus
+from ._truths import data_rmse as data_rmse
+from ._truths import gamma_rmse as gamma_rmse

@@ -19,17 +19,16 @@ class FrameFigures(NamedTuple):
     """What `frame_figures` returns.
 
     - ``steps``: root mean squared difference of each frame and the next, shape (frames - 1,).
-    - ``perceptual_steps``: the same by LPIPS; their sum is PPL, their spread PDV. None without.
     - ``deviation``: the distance of each frame from the cross-fade of the ends at the same time,
       in units of the distance of the ends, shape (frames,): 0 for LERP.
     - ``psnr``, ``ssim``, ``lpips``: of each frame against the truth, or None without one. SSIM is
-      None for images below 11 pixels a side, LPIPS without its network.
+      None for images below 11 pixels a side, LPIPS without its network and for images that it does
+      not take.
     - ``end_error``: root mean squared error of the ends against the images that were given, or
       None.
     """
 
     steps: Float[Array, " steps"]
-    perceptual_steps: Float[Array, " steps"] | None
     deviation: Float[Array, " frames"]
     psnr: Float[Array, " frames"] | None
     ssim: Float[Array, " frames"] | None
@@ -47,11 +46,13 @@ def frame_figures(
 ) -> FrameFigures:
     """How even a path of images is, how far it is from a cross-fade, and from the truth.
 
+    PPL and PDV are `morphing_figures`; motion or cross-fade is `motion_share`.
+
     - ``frames``: in [-1, 1], one or three channels, at least two.
     - ``times``: of the frames, rising, from 0; 1 is the second end, what lies above it is
       extrapolated.
-    - ``truth``: what the frames should be, of their shape. ``given``: the two images that the path
-      was to join, shape (2, channels, height, width).
+    - ``truth``: what the frames should be, of their shape; ``lpips`` compares them with it.
+    - ``given``: the two images that the path was to join, shape (2, channels, height, width).
 
     **Raises:** `ValueError` on fewer than two frames, or shapes that do not fit.
 
@@ -83,15 +84,20 @@ def frame_figures(
         raise ValueError(
             f"given must have shape {(2, *frames.shape[1:])}, two frames', got {given.shape}."
         )
-    return _figures(frames, times, truth, given, lpips)
+    return _figures(frames, times, truth, given)._replace(lpips=_perceptual(frames, truth, lpips))
+
+
+def _perceptual(frames, truth, lpips: LPIPS | None) -> Array | None:
+    """One pair after the other: inside a loop of XLA's convolutions are slow on a CPU."""
+    if truth is None or lpips is None or min(frames.shape[2:]) < lpips.smallest:
+        return None
+    size = (len(frames), 3, *frames.shape[2:])
+    pairs = zip(*(jnp.broadcast_to(images, size) for images in (frames, truth)), strict=True)
+    return jnp.stack([lpips(x, y) for x, y in pairs])
 
 
 @eqx.filter_jit
-def _figures(frames, times, truth, given, lpips) -> FrameFigures:
-    def perceptual(x, y):
-        x, y = (jnp.broadcast_to(image, (3, *image.shape[1:])) for image in (x, y))
-        return lpips(x, y)
-
+def _figures(frames, times, truth, given) -> FrameFigures:
     last = jnp.argmin(jnp.abs(times - 1))
     first, end = frames[0], frames[last]
     apart = _norm(end - first)
@@ -101,13 +107,10 @@ def _figures(frames, times, truth, given, lpips) -> FrameFigures:
     pairs = (frames, truth)
     return FrameFigures(
         steps=neighbour_distances(frames),
-        perceptual_steps=None if lpips is None else neighbour_distances(frames, perceptual),
         deviation=astray / jnp.where(apart > 0, apart, 1.0),
         psnr=None if truth is None else jax.vmap(psnr)(*pairs),
         ssim=None if truth is None or not large else jax.vmap(ssim)(*pairs),
-        lpips=None
-        if truth is None or lpips is None
-        else jax.lax.map(lambda pair: perceptual(*pair), pairs),
+        lpips=None,
         end_error=None if given is None else endpoint_error(ends, given[0], given[1]),
     )
 

@@ -1,6 +1,7 @@
 """LPIPS: the learned perceptual distance of two images, from weights in local files."""
 
 import importlib
+import itertools
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -128,26 +129,57 @@ class LPIPS(eqx.Module):
                     + " ".join(_FILES["squeeze", part][1] for part in ("trunk", "heads"))
                 )
             )
-        if network == "alex" and folder is None:
-            trunk_file = heads_file = bundled_folder() / "lpips_alex" / "model.safetensors"
-        else:
-            trunk_file, heads_file = (_find(network, part, folder) for part in ("trunk", "heads"))
+        bundled = network == "alex" and folder is None
+        file = bundled_folder() / "lpips_alex" / "model.safetensors" if bundled else None
+        trunk_file = file or _find(network, "trunk", folder)
         trunk = (AlexNet if network == "alex" else SqueezeNet)(_arrays(trunk_file))
-        return cls(_FeatureDistance(trunk, _heads(heads_file, network)), network)
+        heads = _heads(file or _find(network, "heads", folder), network)
+        return cls(FeatureDistance(trunk, heads), network)
 
     def __call__(self, x: Numbers, y: Numbers) -> Float[Array, ""]:
         """**Raises:** `ValueError` when the images have two shapes, are too small or are of
         integers.
         """
         x, y = as_images("3 height width", x=x, y=y)
-        smallest = _SMALLEST.get(self.network, 1)
-        if min(x.shape[1:]) < smallest:
-            raise ValueError(
-                f"an image must be at least {smallest} pixels a side for LPIPS({self.network}), "
-                f"got {x.shape[1]} x {x.shape[2]}. Enlarge it first (jax.image.resize), and say so."
-            )
+        self._check_size(x)
         with jax.default_matmul_precision("highest"):
             return _distance(self, x, y)
+
+    def along(self, images: Numbers) -> Float[Array, " steps"]:
+        """The distance of each of several images from the next, shape (images - 1,), with the
+        features of each computed once.
+
+        **Raises:** `ValueError` as for two images, or on fewer than two.
+        """
+        (images,) = as_images("images 3 height width", images=images)
+        if len(images) < 2:
+            raise ValueError(f"images must hold at least two images, got {len(images)}.")
+        self._check_size(images[0])
+        # A loop here: inside a loop of XLA's a convolution takes twenty times as long on a CPU.
+        with jax.default_matmul_precision("highest"):
+            found = []
+            if isinstance(self.distance, FeatureDistance):
+                before = _features(self.distance, images[0])
+                for image in images[1:]:
+                    after = _features(self.distance, image)
+                    found.append(_between(self.distance, before, after))
+                    before = after
+            else:
+                found = [_distance(self, x, y) for x, y in itertools.pairwise(images)]
+            return jnp.stack(found).astype(images.dtype)
+
+    @property
+    def smallest(self) -> int:
+        """How many pixels a side an image needs."""
+        return _SMALLEST.get(self.network, 1)
+
+    def _check_size(self, x) -> None:
+        if min(x.shape[1:]) < self.smallest:
+            raise ValueError(
+                f"an image must be at least {self.smallest} pixels a side for "
+                f"LPIPS({self.network}), got {x.shape[1]} x {x.shape[2]}. "
+                "Enlarge it first (jax.image.resize), and say so."
+            )
 
 
 @eqx.filter_jit
@@ -155,19 +187,33 @@ def _distance(lpips: LPIPS, x, y) -> Float[Array, ""]:
     return lpips.distance(x, y).astype(x.dtype)
 
 
-class _FeatureDistance(eqx.Module):
+@eqx.filter_jit
+def _features(distance: "FeatureDistance", image) -> list[Array]:
+    return distance.features(image)
+
+
+@eqx.filter_jit
+def _between(distance: "FeatureDistance", a, b) -> Float[Array, ""]:
+    return distance.between(a, b)
+
+
+class FeatureDistance(eqx.Module):
     """Weighted squares of the differences of normalised features, averaged over the pixels."""
 
     trunk: Callable[[Array], Sequence[Array]]
     heads: list[Float[Array, " _"]]
 
     def __call__(self, x, y):
+        return self.between(self.features(x), self.features(y))
+
+    def features(self, image) -> list[Array]:
         shift, scale = (jnp.asarray(c, jnp.float32)[:, None, None] for c in (_SHIFT, _SCALE))
-        maps = [self.trunk((image.astype(jnp.float32) - shift) / scale) for image in (x, y)]
+        return [_normalised(f) for f in self.trunk((image.astype(jnp.float32) - shift) / scale)]
+
+    def between(self, first, second):
         total = jnp.zeros((), jnp.float32)
-        for a, b, head in zip(*maps, self.heads, strict=True):
-            squares = (_normalised(a) - _normalised(b)) ** 2
-            total = total + dot(head, jnp.mean(squares, axis=(1, 2)))
+        for a, b, head in zip(first, second, self.heads, strict=True):
+            total = total + dot(head, jnp.mean((a - b) ** 2, axis=(1, 2)))
         return total
 
 

@@ -34,6 +34,8 @@ def neighbour_distances(
         raise ValueError(
             f"images must hold at least two frames, shape (frames, *shape), got {images.shape}."
         )
+    if isinstance(distance, LPIPS):
+        return distance.along(images)
     return jax.lax.map(lambda pair: distance(*pair), (images[:-1], images[1:]))
 
 

@@ -36,6 +36,12 @@ def content_of(folder):
     return json.loads((folder / "evaluate.json").read_text(), parse_constant=pytest.fail)
 
 
+def square_at(left):
+    image = np.zeros((28, 28))
+    image[10:18, left : left + 8] = 200
+    return image
+
+
 def only(content):
     """What was measured of the one path that there is."""
     (path,) = content["paths"].values()
@@ -47,9 +53,9 @@ def write_path(folder, images, times):
 
 
 @pytest.fixture
-def no_weights(monkeypatch):
-    monkeypatch.delenv("GEOJAX_DATA_DIR", raising=False)
-    monkeypatch.setattr("pooch.os_cache", lambda name: "nowhere")
+def cheap_lpips(monkeypatch):
+    """In the place of the networks, which their own tests run."""
+    monkeypatch.setattr(LPIPS, "load", lambda *_: LPIPS(root_mean_square, "alex"))
 
 
 @pytest.mark.slow
@@ -78,13 +84,25 @@ def test_frames_against_a_truth_and_a_set(geojax_command, tmp_path, monkeypatch)
     assert figures["pdv"] == pytest.approx(0, abs=1e-12)
     assert figures["length"] == pytest.approx(28 * 220 / 255)
     assert figures["deviation"] == pytest.approx(0, abs=1e-12)
+    assert figures["motion_share"] == pytest.approx(0, abs=1e-6)
+    # At every arc length the truth is brighter by 51.
+    assert figures["gamma_rmse"] == pytest.approx(28 * 0.4)
+    nearest = np.min(np.abs(10 * np.arange(12)[:, None] - 51 - 10 * np.arange(12)[None]), axis=1)
+    assert figures["data_rmse"] == pytest.approx(28 * np.mean(nearest**2) ** 0.5 / 127.5)
     assert "end_error" not in figures and figures["reference"] == 5
     features = jax.vmap(load_classifier().features)
     a, b = (features(jnp.asarray(x, float)[:, None] / 127.5 - 1) for x in (fade(12), digits))
     assert figures["frechet_classifier"] == pytest.approx(float(frechet_distance(a, b)), rel=1e-4)
     assert figures["kernel_classifier_se"] > 0
     assert "biased" in content["notes"][0] and "note: The Fréchet distance of 12" in result.stderr
-    for text in ("PPL", "Fréchet distance (classifier features)", "evaluate.json"):
+    for text in (
+        "PPL",
+        "γ-RMSE",
+        "D-RMSE",
+        "Motion share",
+        "Fréchet distance (classifier features)",
+        "evaluate.json",
+    ):
         assert text in result.stdout
     with Image.open(tmp_path / "out" / "evaluate.png") as image:
         image.load()
@@ -92,7 +110,30 @@ def test_frames_against_a_truth_and_a_set(geojax_command, tmp_path, monkeypatch)
 
 
 @pytest.mark.slow
-def test_a_result_of_interpolate_and_missing_weights(geojax_command, tmp_path, no_weights):
+def test_motion_and_a_cross_fade(geojax_command, tmp_path, cheap_lpips):
+    """A square that moves, and one that fades from the first place into the last, beside each
+    other; LPIPS to the truth is left out where AlexNet does not take the frames.
+    """
+    times = np.linspace(0, 1, 8)
+    moving = [square_at(2 + 2 * i) for i in range(8)]
+    fading = [(1 - t) * moving[0] + t * moving[-1] for t in times]
+    truth = write(tmp_path / "truth", moving)
+    write_path(tmp_path / "paths" / "moving", moving, times)
+    write_path(tmp_path / "paths" / "fading", np.rint(fading), times)
+    paths, out = tmp_path / "paths", tmp_path / "out"
+    result = geojax_command("evaluate", paths, "--truth", truth, "--out", out)
+    assert result.exit_code == 0, result.output
+    content = content_of(out)
+    moving, fading = (content["paths"][name]["figures"] for name in ("moving", "fading"))
+    assert moving["motion_share"] > 0.99 and fading["motion_share"] < 0.01
+    assert moving["gamma_rmse"] == moving["data_rmse"] == 0
+    assert 0 < fading["data_rmse"] < fading["gamma_rmse"]
+    assert moving["ppl"] > 0 and "lpips" not in moving and "ssim" in moving
+    assert "31 pixels a side: it is left out. --lpips squeeze takes 17." in content["notes"][0]
+
+
+@pytest.mark.slow
+def test_a_result_of_interpolate(geojax_command, tmp_path, cheap_lpips):
     """Every method beside the others, from the result, from its frames, or one alone. The given
     pictures a.png and b.png are no frames.
     """
@@ -120,14 +161,14 @@ def test_a_result_of_interpolate_and_missing_weights(geojax_command, tmp_path, n
     assert figures["length_beyond"] == pytest.approx(20 * 10 * 2 / 255)
     assert figures["frames_beyond"] == 1
     assert "(beyond B)" in result.stdout
-    assert not {"ppl", "lpips", "psnr", "frechet_classifier"} & set(figures)
-    assert "squeezenet1_1-b8a52dc0.pth" in result.stderr and "pytorch.org" in result.stderr
+    assert not {"lpips", "psnr", "gamma_rmse", "frechet_classifier"} & set(figures)
+    assert figures["ppl"] == pytest.approx(2 * 20 / 255)
     (frames / "LERP" / "frame_0.5000.png").unlink()
     assert_refused(geojax_command("evaluate", frames), "must hold frames of one number, size and")
 
 
 @pytest.mark.slow
-def test_a_users_own_pictures_named_a_and_b_are_frames(geojax_command, tmp_path, no_weights):
+def test_a_users_own_pictures_named_a_and_b_are_frames(geojax_command, tmp_path, cheap_lpips):
     frames = write(tmp_path / "frames", fade(3), ["a.png", "b.png", "c.png"])
     result = geojax_command("evaluate", frames, "--out", tmp_path / "out")
     assert result.exit_code == 0, result.output
@@ -202,10 +243,12 @@ def test_files_that_are_not_what_they_should_be(geojax_command, tmp_path, monkey
 
     assert_refused(run("--reference", one), "one holds 1 image: a set needs two.")
     weights = tmp_path / "weights"
-    assert_refused(run("--lpips-weights", weights), "squeezenet1_1-b8a52dc0.pth")
+    squeeze = ("--lpips", "squeeze", "--lpips-weights", weights)
+    assert_refused(run(*squeeze), "squeezenet1_1-b8a52dc0.pth")
     weights.mkdir()
     (weights / "squeezenet1_1-b8a52dc0.pth").write_text("junk")
-    assert_refused(run("--lpips-weights", weights), "squeezenet1_1-b8a52dc0.pth")
+    assert_refused(run(*squeeze), "squeezenet1_1-b8a52dc0.pth")
+    assert_refused(run("--lpips-weights", weights), "alexnet-owt-7be5be79.pth")
     monkeypatch.setitem(sys.modules, "torch_fidelity", None)
     (tmp_path / "w.pth").write_text("junk")
     without = run("--reference", frames, "--inception", tmp_path / "w.pth")
@@ -213,7 +256,7 @@ def test_files_that_are_not_what_they_should_be(geojax_command, tmp_path, monkey
 
 
 @pytest.mark.slow
-def test_pictures_that_lie_on_their_side(geojax_command, tmp_path, no_weights):
+def test_pictures_that_lie_on_their_side(geojax_command, tmp_path, cheap_lpips):
     """By their EXIF, as cameras write it: no frame is resized."""
     folder = tmp_path / "frames"
     folder.mkdir()

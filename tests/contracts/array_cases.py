@@ -260,6 +260,18 @@ CASES: dict[str, list[Case]] = {
     ],
     "perceptual_path_length": [case(evaluation.perceptual_path_length, images=POINTS)],
     "perceptual_deviation": [case(evaluation.perceptual_deviation, images=POINTS)],
+    "morphing_figures": [
+        case(
+            lambda images: evaluation.morphing_figures(images, LPIPS, side=18),
+            images=[UNIT, -UNIT],
+            _images=("images",),
+        )
+    ],
+    "motion_share": [
+        case(evaluation.motion_share, images=[UNIT, -UNIT, UNIT], _images=("images",))
+    ],
+    "gamma_rmse": [case(evaluation.gamma_rmse, xs=POINTS, truth=POINTS[::-1])],
+    "data_rmse": [case(evaluation.data_rmse, xs=POINTS, data=POINTS[:1])],
     "frame_figures": [
         case(
             lambda frames, times, truth, given: evaluation.frame_figures(

@@ -1,0 +1,130 @@
+"""What ``geojax evaluate`` measures of the paths that it has read."""
+
+from pathlib import Path
+from typing import Any
+
+
+def load_lpips(network: str, folder: Path | None, shape, truth: bool) -> tuple[Any, list[str]]:
+    """LPIPS to the truth, and a note where the frames are too small for it.
+
+    **Raises:** as `LPIPS.load`.
+    """
+    from ..evaluation import LPIPS
+
+    lpips = LPIPS.load(network, folder)
+    if not truth or min(shape[1:]) >= lpips.smallest:
+        return lpips, []
+    other = " --lpips squeeze takes 17." if network == "alex" and min(shape[1:]) >= 17 else ""
+    return lpips, [
+        f"LPIPS({network}) to the truth needs images of {lpips.smallest} pixels a side: it is left "
+        f"out.{other}"
+    ]
+
+
+def measured(path, true, lpips) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Figures by name, and values by frame or step."""
+    import jax.numpy as jnp
+    import numpy as np
+
+    from ..evaluation import data_rmse, frame_figures, gamma_rmse, morphing_figures, motion_share
+
+    def points(array):
+        return None if array is None else jnp.asarray(array)
+
+    images, true = jnp.asarray(path.images), points(true)
+    found = frame_figures(
+        images, jnp.asarray(path.times), truth=true, given=points(path.given), lpips=lpips
+    )
+    names = ("psnr", "ssim", "lpips", "steps", "deviation")
+    values = {name: getattr(found, name) for name in names}
+    values["perceptual_steps"] = morphing_figures(images).steps
+    curves = {name: np.asarray(value) for name, value in values.items() if value is not None}
+    figures: dict[str, Any] = {"frames": len(images)}
+    inside = path.times <= 1 + 1e-6
+    figures |= _summary(images, curves, inside)
+    figures["deviation"] = float(np.max(curves["deviation"][inside]))
+    between = images[: np.sum(inside)]
+    if len(between) > 2:
+        share = float(motion_share(between).share)
+        figures |= {"motion_share": share} if np.isfinite(share) else {}
+    if true is not None:
+        figures["data_rmse"] = float(data_rmse(between, true))
+        if len(between) > 1:
+            figures["gamma_rmse"] = float(gamma_rmse(between, true[: len(between)]))
+    if found.end_error is not None:
+        figures["end_error"] = float(found.end_error)
+    if not np.all(inside):
+        # B, from where it goes on, is part of the way beyond.
+        beyond = ~inside | np.append(~inside[1:], False)
+        figures["frames_beyond"] = int(np.sum(~inside))
+        figures |= {f"{k}_beyond": v for k, v in _summary(images, curves, beyond, ~inside).items()}
+    return figures, curves
+
+
+def _summary(images, curves, along, against=None) -> dict[str, Any]:
+    """Figures of the frames where ``along`` is true, which follow each other; against the truth of
+    those where ``against`` is, by default the same.
+    """
+    import numpy as np
+
+    from ..evaluation import path_figures
+
+    against = along if against is None else against
+    figures = {}
+    for name in ("psnr", "ssim", "lpips"):
+        if name in curves:
+            values = curves[name][against]
+            finite = values[np.isfinite(values)]  # the PSNR of equal images is not
+            figures[name] = float(np.mean(finite)) if len(finite) else float("inf")
+            figures[f"{name}_worst"] = float((np.max if name == "lpips" else np.min)(values))
+    if np.sum(along) < 2:
+        return figures
+    steps = curves["perceptual_steps"][along[1:] & along[:-1]]
+    figures |= {"ppl": float(np.sum(steps)), "pdv": float(np.std(steps))}
+    fine = path_figures(images[along])
+    return figures | {"length": float(fine.length), "speed_defect": float(fine.speed_defect)}
+
+
+def compared_sets(
+    paths: dict[str, Any], others, inception: Path | None, seed: int, notes: list[str]
+) -> dict[str, dict[str, Any]]:
+    """By path, the Fréchet and kernel distance of its frames from the reference images."""
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    from ..evaluation import frechet_distance, inception_features, kernel_distance
+    from ..models import load_classifier, to_pixels
+
+    if inception is None:
+        classified = jax.jit(jax.vmap(load_classifier().features))
+        features = lambda images: classified(jnp.asarray(images))  # noqa: E731
+        names = ("frechet_classifier", "kernel_classifier")
+    else:
+
+        def features(images):
+            three = np.broadcast_to(images, (len(images), 3, *images.shape[2:]))
+            return jnp.asarray(inception_features(to_pixels(jnp.asarray(three)), inception))
+
+        names = ("fid", "kid")
+    b = features(others)
+    found: dict[str, dict[str, Any]] = {}
+    count = min(len(next(iter(paths.values()))), len(b))
+    if count < 10 * b.shape[1]:
+        notes.append(
+            f"The Fréchet distance of {len(next(iter(paths.values())))} frames and {len(b)} "
+            "reference images is biased upwards: it wants ten times as many as there are features, "
+            f"{b.shape[1]}."
+        )
+    if count < 4:
+        notes.append("The kernel distance wants four images on either side: it is left out.")
+    for name, images in paths.items():
+        a = features(images)
+        found[name] = {"reference": len(b), names[0]: float(frechet_distance(a, b))}
+        if count >= 4:
+            kernel = kernel_distance(a, b, key=jax.random.key(seed))
+            found[name] |= {
+                names[1]: float(kernel.value),
+                f"{names[1]}_se": float(kernel.standard_error),
+            }
+    return found

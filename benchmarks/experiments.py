@@ -4,7 +4,7 @@
 
 runs what `geojax reproduce rotated-mnist --quick` runs, keeps its rows in FOLDER (where it takes
 them up again, those of the command too) and copies everything else to
-results/rotated_mnist_quick/. The README's table comes from results/rotated_mnist/:
+results/rotated_mnist_quick/. The table of docs/rotated_mnist.md comes from results/rotated_mnist/:
 
     python benchmarks/experiments.py rotated-mnist --table
 
@@ -35,7 +35,7 @@ COLUMNS = {
 
 
 def markdown(content: Mapping[str, Any]) -> str:
-    """The README's table of Rotated MNIST, from the result file's content: between the images,
+    """The table of docs/rotated_mnist.md, from the result file's content: between the images,
     all angles of 60 degrees and more, with standard errors.
     """
     from geojax.experiments import with_error

@@ -102,8 +102,8 @@ def _turned(settings: Settings, config, glyph: str, angle: float, turn: float) -
 
     lead = (
         f"The character {glyph} and itself turned by {turn:g} degrees, pictures that the model "
-        f"{settings.model} never saw. It knows the character at other angles only: nobody told it "
-        "that turning is what leads from one to the other. The last row is the truth."
+        f"{settings.model} was not trained on. It has seen the character at other angles and knows "
+        "nothing of turning. The last row is the truth."
     )
     inputs = {"glyph": glyph, "angle": angle, "turn": turn}
     return _Scene(lead, lambda: (at(0.0), at(1.0)), inputs, at)

@@ -20,8 +20,9 @@ _PAIRS, _GRAPH = 256, 1500
 def latent_figures(model: LatentModel, pixels, points, *, seed: int = 0) -> dict[str, Any]:
     """The figures of a card, by name.
 
-    - ``t``: the level of the largest contrast among `LEVELS`; ``sigma``: its noise, in the unit of
-      the points; ``contrast``, ``lam``: as `score_contrast` has them there, between random pairs.
+    - ``t``: the noisiest of `LEVELS` whose contrast is at least a quarter of the largest, for its
+      score reaches farther from the data; ``sigma``: its noise, in the unit of the points;
+      ``contrast``, ``lam``: as `score_contrast` has them there, between random pairs.
     - ``detour``: the median of path over chord, along the neighbour graph of the points, between
       random joined pairs: above about 2 a straight line is a poor start.
     - ``psnr``: of the decoded pictures, in decibels, by the mean squared error of all.
@@ -31,7 +32,8 @@ def latent_figures(model: LatentModel, pixels, points, *, seed: int = 0) -> dict
     levels = jnp.asarray(LEVELS, points.dtype)
     x0, x1 = points[first], points[second]
     found = jax.lax.map(lambda t: score_contrast(model.score.at(t), x0, x1), levels)
-    best = int(np.argmax(np.asarray(found.ratio)))
+    ratios = np.asarray(found.ratio)
+    best = int(np.flatnonzero(ratios >= np.max(ratios) / 4)[-1])
     sample = rng.permutation(len(pixels))[:_PAIRS]
     errors = jax.jit(jax.vmap(lambda p: _squared_error(model, p)))(jnp.asarray(pixels[sample]))
     return {

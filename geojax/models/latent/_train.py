@@ -54,6 +54,7 @@ PHASES = ("autoencoder", "denoiser")
 _CHUNK = 25  # steps in one call of a compiled program
 _EMA = 0.999
 _NEAREST = 24  # pictures that count as near
+_UNJOINED = 0.75  # how far apart pictures are that no path joins, as a share of `REACH`
 _SMALL = 0.3  # distances above this are held relatively, those below absolutely
 
 
@@ -191,12 +192,11 @@ def _autoencoder_loss(autoencoder: Autoencoder, data, settings, key):
         return error
     wanted = distances[a, b]
     apart = jnp.sqrt(jnp.sum((z[:half] - z[half:]) ** 2, axis=1) + 1e-12)
-    # Pictures that no path joins stay apart, but not so far that the motions shrink beside that.
-    unjoined = jnp.maximum(REACH / 2 - apart, 0.0)
-    joined = jnp.isfinite(wanted)
-    strain = jnp.where(joined, apart - wanted, unjoined)
-    size = _SMALL**2 + jnp.where(joined, wanted, REACH / 2) ** 2
-    return error + settings["shaping"] * jnp.mean(strain**2 / size)
+    # Pictures that no path joins are all held equally far apart: so different motions lie side by
+    # side, and none shrinks beside the others.
+    wanted = jnp.where(jnp.isfinite(wanted), wanted, _UNJOINED * REACH)
+    strain = (apart - wanted) ** 2 / (wanted**2 + _SMALL**2)
+    return error + settings["shaping"] * jnp.mean(strain)
 
 
 def _nearest(distances: np.ndarray) -> np.ndarray:

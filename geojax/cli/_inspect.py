@@ -9,7 +9,7 @@ import typer
 
 from . import _defaults as defaults
 from ._console import input_checked, say, tell
-from ._settings import GEOMETRY, MACHINE, OUT, PICTURES, Noising, option
+from ._settings import DIFFUSION, GEOMETRY, MACHINE, OUT, PICTURES, Noising, option
 
 
 def inspect(
@@ -18,7 +18,7 @@ def inspect(
         typer.Argument(help="Image files, or a folder of them. Default: drawn from the model."),
     ] = None,
     model: Annotated[
-        str, option("A name from `geojax models`, or a checkpoint folder.")
+        str, option("A name from `geojax models`, or a folder of a model.")
     ] = defaults.MODEL,
     out: Annotated[str, OUT] = "geojax-inspect",
     t: Annotated[
@@ -54,15 +54,21 @@ def inspect(
     guidance: Annotated[
         float, option("Guidance scale with which images are drawn.", panel=PICTURES)
     ] = defaults.GUIDANCE,
+    prompt: Annotated[str | None, option("What the photographs show.", panel=DIFFUSION)] = None,
     seed: Annotated[int, option("Seed of everything random.", panel=MACHINE)] = defaults.SEED,
     x64: Annotated[bool, option("Compute in float64.", "--x64/--no-x64", panel=MACHINE)] = False,
 ) -> None:
     """How the geometry changes with the noise level, and which level and lambda to take.
 
+    With a latent model or a Stable Diffusion folder: whether its score knows that the straight
+    lines between these pictures leave the data, by level, before anybody spends an hour.
+
     Example: geojax inspect digits/ --t 0.1 --t 0.2
     """
+    from ..scores import AbstractPipeline
     from ._environment import configure_jax
     from ._folders import removed_if_empty, reserve_folder
+    from ._inspect_chords import inspect_pipeline
     from ._photographs import is_stable_diffusion
     from ._run import as_points, check_label, load_model
 
@@ -71,15 +77,18 @@ def inspect(
     with input_checked():
         _check(levels, lam, count, pairs, segments, seed)
         configure_jax(x64=x64)
-        if is_stable_diffusion(model):
-            raise ValueError(
-                f"{model} is a Stable Diffusion folder, which inspect cannot measure yet: it takes "
-                "names from `geojax models` and folders that `geojax train` wrote. `geojax "
-                "interpolate` and `extrapolate` take it."
-            )
-        score, config = load_model(model)
+        photographs = is_stable_diffusion(model)
+        if prompt is not None and not photographs:
+            raise ValueError("--prompt is for Stable Diffusion folders: leave it out.")
+        score, config = (None, {}) if photographs else load_model(model)
         check_label(label, config)
-        arrays, notices = _read(images or [], tuple(config["shape"]), count, invert)
+        if photographs or isinstance(score, AbstractPipeline):
+            options = {"label": label, "lam": lam, "noising": noising, "prompt": prompt}
+            options |= {"count": count, "invert": invert, "seed": seed, "x64": x64}
+            pipeline = score if isinstance(score, AbstractPipeline) else None
+            inspect_pipeline(model, pipeline, config, images or [], levels, out, options)
+            return
+        arrays, notices = read_given(images or [], tuple(config["shape"]), count, invert)
         given = [as_points(array, x64=x64) for array in arrays]
         folder = reserve_folder(out)
     for notice in notices:
@@ -100,10 +109,10 @@ def inspect(
         "x64": x64,
     }
     with removed_if_empty(folder):
-        found, points, drawn = _measured(score, config, given, settings)
+        found, chords, points, drawn = _measured(score, config, given, settings)
         with input_checked():
-            _write(folder, found, points, drawn, settings, time.perf_counter() - began)
-    for text in (*found.findings, "", found.recommendation.reason):
+            _write(folder, found, chords, points, drawn, settings, time.perf_counter() - began)
+    for text in (*found.findings, "", str(chords), "", found.recommendation.reason):
         say(text)
     seconds = time.perf_counter() - began
     say(f"\nWritten to {folder} in {seconds:.0f} s: inspect.png, inspect.json")
@@ -124,7 +133,7 @@ def _check(levels, lams, count, pairs, segments, seed) -> None:
             raise ValueError(f"{name} must be {wanted}, got {value}.")
 
 
-def _read(
+def read_given(
     paths: list[Path], shape: tuple[int, ...], count: int, invert: bool
 ) -> tuple[list[Any], list[str]]:
     """The images of the files and folders, at most ``count``; what was changed in them."""
@@ -152,7 +161,8 @@ def _measured(score, config, given, settings):
     import jax
     import jax.numpy as jnp
 
-    from ..evaluation import inspect_score
+    from ..evaluation import inspect_chords, inspect_score
+    from ..scores import NoiseRoute
     from ._draw import draw
     from ._progress import Stages
     from ._run import as_points
@@ -185,10 +195,12 @@ def _measured(score, config, given, settings):
             num_segments=settings["segments"],
             on_level=lambda i: bar.begin(str(i)),
         )
-    return found, points, missing
+        route = NoiseRoute(score, noising=settings["noising"], args=settings["label"])
+        chords = inspect_chords(route, points, levels, key=jax.random.fold_in(key, 0))
+    return found, chords, points, missing
 
 
-def _write(out, found, points, drawn, settings, seconds) -> None:
+def _write(out, found, chords, points, drawn, settings, seconds) -> None:
     from ..plotting import inspection_figure, save_figure
     from ._environment import machine, versions
     from ._folders import write_json
@@ -207,6 +219,7 @@ def _write(out, found, points, drawn, settings, seconds) -> None:
         "machine": machine(),
         "images_drawn": drawn,
         **_figures(found),
+        "score_contrast": chords.contrast.tolist(),
         "seconds": seconds,
     }
     write_json(out / "inspect.json", content)

@@ -4,6 +4,8 @@ from ._advice import ASYMMETRIC as ASYMMETRIC
 from ._advice import INDISTINGUISHABLE as INDISTINGUISHABLE
 from ._advice import Recommendation as Recommendation
 from ._advice import recommend as recommend
+from ._chords import ChordInspection as ChordInspection
+from ._chords import inspect_chords as inspect_chords
 from ._curves import CurveTimesInterval as CurveTimesInterval
 from ._curves import EmbeddedCurve as EmbeddedCurve
 from ._curves import TwoMoons as TwoMoons

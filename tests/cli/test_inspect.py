@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from geojax.models import turned_characters
+
 from .test_bad_input import assert_refused
 
 QUICK = ["--t", "0.3", "--t", "0.1", "--pairs", "1", "--segments", "4"]
@@ -86,3 +88,23 @@ def test_bad_images(geojax_command, checkpoint, pictures, tmp_path):
     run = lambda *paths: geojax_command("inspect", *paths, "--model", checkpoint)  # noqa: E731
     assert_refused(run(tmp_path / "empty"), "holds no image files")
     assert_refused(run(pictures[0], pictures[0]), "are the same picture as the model sees them")
+
+
+@pytest.mark.slow
+def test_a_latent_model_is_asked_whether_it_knows_the_chords(geojax_command, tmp_path):
+    """The bundled one, about pictures of its own."""
+    glyphs = turned_characters("G", [20.75, 80.75, 140.75])[0]
+    paths = [tmp_path / f"{k}.png" for k in range(3)]
+    for path, picture in zip(paths, glyphs, strict=True):
+        Image.fromarray(picture).save(path)
+    command = ["inspect", *paths, "--model", "characters", "--t", "0.2", "--t", "0.9", "--out"]
+    result = geojax_command(*command, tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    content = content_of(tmp_path / "out")
+    assert content["ts"] == pytest.approx([0.2, 0.9]) and content["t"] == pytest.approx(0.2)
+    assert content["score_contrast"][0] > 10 > content["score_contrast"][1]
+    assert content["knows_the_chords"] is True and content["detour"] > 1
+    assert "Take t = 0.2" in result.stdout and "Detour" in result.stdout
+    assert_refused(
+        geojax_command(*command, tmp_path / "no", "--prompt", "a dog"), "--prompt is for"
+    )

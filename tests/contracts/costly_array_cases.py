@@ -344,6 +344,13 @@ COSTLY: dict[str, list[Case]] = {
             _images=("image_a", "image_b"),
         )
     ],
+    "inspect_chords": [
+        case(
+            lambda images: evaluation.inspect_chords(CLEAN, images, (0.5,)).contrast,
+            images=POINTS,
+            _images=("images",),
+        )
+    ],
     "inspect_score": [
         case(
             lambda images: (

@@ -121,7 +121,8 @@ interpolation._extrapolation.TangentStep interpolation._geodesic.GeodesicInterpo
 interpolation._interpolate.interpolate scores._pipeline.AbstractPipeline
 interpolation._nao.Nao interpolation._nao.nao_centroid
 interpolation._noise_diffusion.NoiseDiffusion interpolation._registry.interpolator
-interpolation._slerp.Slerp interpolation._string_method.StringMethod
+interpolation._slerp.Slerp interpolation._spacetime.SpacetimeGeodesic
+interpolation._string_method.StringMethod
 metrics._model_spaces.StereographicSphere models._image_unet.ImageUNet
 models.latent._autoencoder.Autoencoder models.latent._model.LatentModel
 models.stable_diffusion._unet.UNet models.stable_diffusion._vae.Autoencoder

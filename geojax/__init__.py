@@ -68,6 +68,8 @@ from .interpolation import Nao as Nao
 from .interpolation import NoiseDiffusion as NoiseDiffusion
 from .interpolation import ScoreWalk as ScoreWalk
 from .interpolation import Slerp as Slerp
+from .interpolation import SpacetimeGeodesic as SpacetimeGeodesic
+from .interpolation import SpacetimePath as SpacetimePath
 from .interpolation import StringMethod as StringMethod
 from .interpolation import TangentStep as TangentStep
 from .interpolation import compare as compare

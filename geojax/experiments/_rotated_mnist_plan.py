@@ -22,7 +22,7 @@ COSTLY = (
     "exponential map, combined",
 )
 # Methods that came after the committed results: no part of a plan unless it names them.
-LATER = ("string method",)
+LATER = ("string method", "spacetime")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -113,6 +113,12 @@ _NOTICES = {
         "Raise gtol, or use float64.",
         "Use --x64.",
     ),
+    "negative_energy": Notice(
+        "Segments of the path have negative energy: the moments that this score gives its "
+        "posteriors are none of a density's there.",
+        "Raise t, use more probes or none, or train the score longer.",
+        "Raise --t, or take another of --methods.",
+    ),
     "no_path": Notice(
         "Points of the path are not finite: the method has no path between these two, as SLERP has "
         "none between opposite points, or its score is not finite on the way.",
@@ -155,6 +161,7 @@ class RESULTS(eqx.Enumeration):
     rungs_too_far = _alone("rungs_too_far")
     not_converged = _alone("not_converged")
     no_descent = _alone("no_descent")
+    negative_energy = _alone("negative_energy")
     no_path = _alone("no_path")
 
 

@@ -27,4 +27,6 @@ from ._registry import MethodSettings as MethodSettings
 from ._registry import interpolator as interpolator
 from ._routed import Routed as Routed
 from ._slerp import Slerp as Slerp
+from ._spacetime import SpacetimeGeodesic as SpacetimeGeodesic
+from ._spacetime import SpacetimePath as SpacetimePath
 from ._string_method import StringMethod as StringMethod

@@ -9,6 +9,8 @@
 |  | norms of the ends between inverted images |
 | string method | a whole path denoised, its nodes kept at equal steps (Moreau et al. 2026); |
 |  | between inverted images from SLERP |
+| spacetime | the Fisher-Rao geodesic of the posteriors over points and levels (Karczewski |
+|  | et al. 2026), by L-BFGS; above 64 dimensions by 500 steps of Adam with probes |
 | Jacobian as published | J^T J, 9 inner points, 500 steps of Adam, from SLERP (Saito & |
 |  | Matsubara 2025) |
 | Stein as published | I + 1000 s s^T, 500 steps of Adam at rate 1e-3 (arXiv 2505.11128) |
@@ -59,6 +61,7 @@ from ._nao import Nao
 from ._noise_diffusion import NoiseDiffusion
 from ._routed import Routed
 from ._slerp import Slerp
+from ._spacetime import SpacetimeGeodesic
 from ._string_method import StringMethod
 
 
@@ -68,7 +71,7 @@ class MethodSettings(NamedTuple):
     - ``route``: the score, its level and the way there and back; ``noising="none"`` for points
       that are to be seen without noise.
     - ``shape``: of a point.
-    - ``key``: draws the probes of the smoothed metric.
+    - ``key``: draws the probes of the smoothed metric and of the spacetime geodesic.
     - ``lam``: the weight of s s^T in geojax's own metrics, in units of squared length; 1000 in
       arXiv 2505.11128.
     - ``num_segments``, ``max_steps``: of geojax's own solves.
@@ -225,6 +228,20 @@ def _density_flow(settings: MethodSettings) -> AbstractInterpolator:
     return DensityFlow(settings.score, args=route.args, rule=settings.rule, spherical=spherical)
 
 
+def _spacetime(settings: MethodSettings) -> AbstractInterpolator:
+    route, exact = settings.route, math.prod(settings.shape) <= _EXACT_DIVERGENCE
+    return SpacetimeGeodesic(
+        route.score,
+        route.t,
+        route.args,
+        num_probes=None if exact else 1,
+        key=settings.key,
+        num_segments=settings.num_segments,
+        max_steps=settings.max_steps if exact else 500,
+        rule=settings.rule,
+    )
+
+
 def _string_method(settings: MethodSettings) -> AbstractInterpolator:
     route = settings.route
     start = Slerp() if route.noising == "inversion" else Lerp()
@@ -238,7 +255,8 @@ def _nao(settings: MethodSettings) -> AbstractInterpolator:
     return Routed(route, Nao(throw=False))
 
 
-ENDING_AT_B = ("NAO", "NoiseDiffusion", "string method")
+ENDING_AT_B = ("NAO", "NoiseDiffusion", "string method", "spacetime")
+_EXACT_DIVERGENCE = 64  # dimensions up to which the spacetime geodesic draws no probes
 NAMED_METRICS: dict[str, Callable[[MethodSettings], AbstractMetric]] = {
     "Stein": _stein,
     "combined": _combined,
@@ -254,6 +272,7 @@ INTERPOLATORS: dict[str, Callable[[MethodSettings], AbstractInterpolator]] = {
     "NoiseDiffusion": lambda settings: NoiseDiffusion(settings.route),
     "density flow": _routed(_density_flow),
     "string method": _string_method,
+    "spacetime": _routed(_spacetime),
     "Jacobian as published": _routed(_jacobian),
     "Stein as published": _routed(_stein_as_published),
     "Stein": _routed(_solved(_stein)),

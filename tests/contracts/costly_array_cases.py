@@ -133,6 +133,17 @@ COSTLY: dict[str, list[Case]] = {
             ts=TS,
         ),
     ],
+    "SpacetimeGeodesic": [
+        *between(interpolation.SpacetimeGeodesic(MIXTURE, 0.5, num_segments=1, num_flow_steps=1)),
+        case(lambda x: interpolation.SpacetimeGeodesic(MIXTURE, 0.5).moments(x, 0.5)[1], x=A),
+        case(
+            lambda xs, levels: interpolation.SpacetimeGeodesic(MIXTURE, 0.5).segment_energies(
+                xs, levels
+            ),
+            xs=[A, B],
+            levels=[1.0, 1.0],
+        ),
+    ],
     "neighbour_path": [
         case(
             lambda samples, x0, x1: geojax.neighbour_path(samples, x0, x1, neighbours=1),

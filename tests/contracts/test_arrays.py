@@ -116,7 +116,7 @@ Linearisation LogDensityChord LowRankOperator LowRankTerms MethodSettings Midpoi
 MorphingFigures MotionShare ChordInspection PathEnds against_truth
 PairwiseDistances PathEnergy PathFigures PathRecord Picture PoleLadder ProbeAveragedDensity
 ProbeAveragedScore Quadrature RESULTS Recommendation ScaledLinear Shooting SolverOutput
-ScoreContrast
+ScoreContrast SpacetimePath
 SolverProgress StableDiffusion TextEncoder Tokenizer TraceEstimate TransportODE
 TransportSolution TwoPointProblem VE VPCosine VPLinear available build_score c_shape
 check_inception ddim_levels describe device_mesh from_pixels inception_features interpolator

@@ -3,6 +3,8 @@
 On a noised ring, whose score is exact; "ends" says whether the method returns the given points.
 """
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -32,6 +34,9 @@ class Ring(AbstractScore):
 
 
 SCORE = Ring()
+# An exact one: the energies in spacetime are those of posteriors, which the ring's field has not.
+DENSITY = geojax.GaussianMixture(jnp.zeros((1, 1, 3)), scales=0.5, schedule=geojax.VE(0.2, 2.0))
+SCORES = {"spacetime": DENSITY}
 CLEAN = geojax.NoiseRoute(SCORE, t=0.1, noising="none", denoising="none")
 NOISED = geojax.NoiseRoute(SCORE, t=0.1, noising="shared", num_steps=4)
 X0, X1 = jnp.asarray([[1.0, 0.0, 0.0]]), jnp.asarray([[0.2, 0.9, 0.1]])
@@ -42,7 +47,8 @@ MOVES_ENDS = {"NoiseDiffusion"}
 BUDGETED = {"Jacobian as published", "Stein as published"}  # 500 steps of Adam, whatever they reach
 
 
-def settings(route):
+def settings(route, name=""):
+    route = dataclasses.replace(route, score=SCORES.get(name, SCORE))
     return MethodSettings(route, X0.shape, jax.random.key(1), lam=0.5, num_segments=8)
 
 
@@ -61,7 +67,7 @@ def tiers(names):
 @tiers(INTERPOLATORS)
 def test_every_method(name):
     key = jax.random.key(2)
-    method = interpolator(name, settings(CLEAN))
+    method = interpolator(name, settings(CLEAN, name))
     path = method.run(X0, X1, TS, key=key)
     assert path.points.shape == (4, 1, 3)
     assert path.points.dtype == X0.dtype
@@ -70,6 +76,7 @@ def test_every_method(name):
     geodesics = {
         "Jacobian as published",
         "Stein as published",
+        "spacetime",
         "Stein",
         "combined",
         "smoothed",
@@ -81,7 +88,7 @@ def test_every_method(name):
     if name not in MOVES_ENDS:
         np.testing.assert_allclose(np.asarray(path.points)[[0, 3]], [X0, X1], atol=1e-10)
     np.testing.assert_array_equal(method(X0, X1, TS, key=key), path.points)
-    noised = interpolator(name, settings(NOISED))
+    noised = interpolator(name, settings(NOISED, name))
     points = noised(X0, X1, TS, key=key)
     np.testing.assert_array_equal(points, noised(X0, X1, TS, key=key))
     assert np.all(np.isfinite(points))

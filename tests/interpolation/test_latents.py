@@ -162,6 +162,7 @@ def test_baselines_by_name():
     solved = [
         "NAO",
         "string method",
+        "spacetime",
         "density flow",
         "Jacobian as published",
         "Stein as published",
@@ -184,7 +185,8 @@ def test_baselines_by_name():
         # Only those by a geodesic of the score differentiate it.
         free = ("NAO", "string method", "density flow")
         assert (figures["score_products"] > 0) == (name not in free), name
-    assert any(str(note).startswith("Stein as published: ") for note in result.notes)
+    for name in ("Stein as published", "spacetime"):
+        assert any(str(note).startswith(f"{name}: ") for note in result.notes), name
 
 
 @pytest.mark.slow

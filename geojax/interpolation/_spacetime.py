@@ -1,0 +1,349 @@
+"""Spacetime geodesics: Fisher-Rao paths of denoising posteriors (Karczewski et al.)."""
+
+import functools
+from dataclasses import KW_ONLY
+from typing import Any, Literal, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+import optimistix as optx
+from jaxtyping import Array, ArrayLike, Bool, Float, Integer, Key, Real
+
+from .._arrays import takes_arrays
+from .._linalg import matmul
+from .._numbers import known, number
+from ..curvature import trace_probes
+from ..geodesics import RESULTS, AbstractRule, Midpoint, Polyline
+from ..scores import AbstractScore
+from ._base import AbstractInterpolator, InterpolatedPath, only_between
+from ._posteriors import (
+    Posteriors,
+    flat_geodesic,
+    half_inverse_laplacian,
+    squared_mean,
+    step_energies,
+    time_of,
+)
+
+_RATE = 0.1  # of Adam at its first step, in units of the level
+_NOTHING = 1e-9  # an energy, of which 1 is a step to another distribution
+_JUDGING = 16  # draws of probes that judge a path
+
+
+class SpacetimePath(InterpolatedPath):
+    """A path of points and noise levels.
+
+    Besides what every path has:
+
+    - ``noisy``: the points of the path in spacetime, each at its own level, shape (times, *shape).
+    - ``levels``: the times of these levels in the schedule, shape (times,).
+    - ``energy``: of the nodes, ``N / 2`` times the sum over the N segments.
+    - ``length``: of the nodes, in the Fisher-Rao metric: the sum of the roots over the segments.
+    - ``start_energy``: of the path that the solve started from.
+    - ``num_steps``: of the solve.
+    - ``gradient``: the squared norm of the energy's gradient over the energy, in the dual of the
+      norm in which a hyperbolic half-space is flat: what is held to ``rtol``.
+    """
+
+    _: KW_ONLY
+    noisy: Float[Array, "times *shape"]
+    levels: Float[Array, " times"]
+    energy: Float[Array, ""]
+    length: Float[Array, ""]
+    start_energy: Float[Array, ""]
+    num_steps: Integer[Array, ""]
+    gradient: Float[Array, ""]
+
+
+class SpacetimeGeodesic(AbstractInterpolator):
+    """The path through points *and noise levels* between x0 and x1, both at the level ``t``, on
+    which the posterior ``p(x_0 | x_t)`` changes least ("The spacetime of diffusion models: an
+    information geometry perspective", arXiv 2505.17517).
+
+    The posteriors at all points and levels are an exponential family, of natural parameters
+    ``eta = (alpha x / sigma^2, -alpha^2 / (2 sigma^2))`` and moments ``mu = (E[x_0 | x_t],
+    E[|x_0|^2 | x_t])``. The squared Fisher-Rao distance of neighbours is about ``<Delta eta, Delta
+    mu>``, the symmetric Kullback-Leibler divergence between the two posteriors, so that the energy
+    needs the denoised point and the divergence of the denoiser: no Jacobian. Paths rise in noise,
+    where posteriors overlap, and come down again. The solve starts from the geodesic of a flat
+    density, which is known, and moves the inner nodes.
+
+    - ``score``: of every level; ``args``: passed to it.
+    - ``t``: the level of both ends, the lowest of the path. Clean points are taken as seen from
+      there.
+    - ``num_probes``: None takes the exact divergence, by a derivative product a dimension, and
+      L-BFGS. A number takes as many random vectors (Hutchinson's estimate), drawn anew at every
+      step of Adam, as published: a minimiser makes use of what fixed ones do not see.
+    - ``key``: draws them, where `run` is given none.
+    - ``shown``: which points stand for the path. "flow": each followed down to level ``t`` by
+      ``num_flow_steps`` of the probability flow (DDIM); both ends are the given points. "mean":
+      the mean of the posterior, as published (alpha times it, to be a point of level ``t``): of
+      less detail than a sample, and the ends too are changed. "noisy": the path's own points, in
+      the units of level ``t``, with the noise of their own levels. `SpacetimePath.noisy` has them
+      with any choice.
+    - ``num_segments``, ``max_steps``, ``rtol``: of the solve. Adam takes all of the steps, at rates
+      that fall to zero. ``rtol`` bounds `SpacetimePath.gradient`; by default 1e-6, in float32 1e-3,
+      with probes 1e-4.
+    - ``rule``: how many points are seen at once, and on which devices.
+
+    A learned score is not exactly that of a density, and its energies may be negative. To L-BFGS
+    such segments count as zero, and where one is left the result is `RESULTS.negative_energy`.
+    Between the ends only.
+
+    **Raises:** `ValueError` on ``t`` outside (0, 1], an unknown ``shown``, a number below 1, and
+    where ``num_probes`` has no key.
+
+    >>> import jax.numpy as jnp, geojax
+    >>> from geojax.interpolation import SpacetimeGeodesic
+    >>> modes = geojax.GaussianMixture([[-1.0], [1.0]], scales=0.2, schedule=geojax.VE(0.05, 5.0))
+    >>> path = SpacetimeGeodesic(modes, 0.2, num_segments=8).run([-1.0], [1.0], [0.0, 0.5, 1.0])
+    >>> bool(path.successful), bool(path.levels[1] > 2 * path.levels[0])
+    (True, True)
+    """
+
+    score: AbstractScore
+    t: Float[Array, ""] = eqx.field(converter=functools.partial(number, "t"))
+    args: Any = None
+    _: KW_ONLY
+    num_probes: int | None = eqx.field(static=True, default=None)
+    key: Key[Array, ""] | None = None
+    shown: Literal["flow", "mean", "noisy"] = eqx.field(static=True, default="flow")
+    num_segments: int = eqx.field(static=True, default=32)
+    num_flow_steps: int = eqx.field(static=True, default=20)
+    max_steps: int = eqx.field(static=True, default=500)
+    rtol: float | None = None
+    rule: AbstractRule = eqx.field(default_factory=Midpoint)
+
+    def __check_init__(self):
+        if (t := known(self.t)) is not None and not 0 < t <= 1:
+            raise ValueError(f"t must lie in (0, 1], got {t:g}. Step k of T is t = k / T.")
+        if self.shown not in ("flow", "mean", "noisy"):
+            raise ValueError(f"shown must be 'flow', 'mean' or 'noisy', got {self.shown!r}.")
+        for name in ("num_segments", "num_flow_steps", "num_probes"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+
+    @takes_arrays("x")
+    def moments(
+        self, x: Float[Array, "*shape"], t: Real[ArrayLike, ""]
+    ) -> tuple[Float[Array, "*shape"], Float[Array, ""]]:
+        """``E[x_0 | x_t]``, of the shape of ``x``, and ``E[|x_0|^2 | x_t]``, a scalar, at a point
+        ``x`` of level ``t``.
+        """
+        time, posteriors = self.score.checked_time(t), self._posteriors(self._probes(x, self.key))
+        mean, spread = posteriors.at(x / self._alpha(time, x.dtype), time)
+        return mean, spread + jnp.sum(mean**2)
+
+    @takes_arrays("xs", times="levels")
+    def segment_energies(
+        self, xs: Float[Array, "nodes *shape"], levels: Float[Array, " nodes"]
+    ) -> Float[Array, " segments"]:
+        """``<Delta eta, Delta mu>`` from node to node of any path in spacetime: points ``xs``, each
+        at its own level, the times ``levels``.
+        """
+        alphas = jax.vmap(lambda t: self._alpha(t, xs.dtype))(levels)
+        ys = jax.vmap(lambda x, alpha: x / alpha)(xs, alphas)
+        moments = self._posteriors(self._probes(xs[0], self.key)).of_nodes(ys, levels)
+        return step_energies(ys, jax.vmap(self._level)(levels), *moments)
+
+    def run(self, x0, x1, ts, *, key=None):
+        key = self.key if key is None else key
+        self._probes(x0, key)  # a missing key is an error here
+        return self._run(x0, x1, only_between(ts, "the spacetime geodesic"), key)
+
+    @eqx.filter_jit
+    def _run(self, x0, x1, ts, key) -> SpacetimePath:
+        dtype, n = x0.dtype, self.num_segments
+        low, high = self._range(dtype)
+        alpha = self._alpha(low, dtype)
+        ends, lows = jnp.stack([x0, x1]) / alpha, jnp.stack([low, low])
+        bottom, top = jnp.log(self._level(low)), jnp.log(self._level(high))
+        ys, logs, flat = flat_geodesic(ends, bottom, top, n)
+        sizes = jnp.exp(logs[1:-1, None])
+        basis = half_inverse_laplacian(n, dtype)
+        exact = self.num_probes is None
+        fixed = self._posteriors(None).of_nodes(ends, lows) if exact else None
+
+        def time_at(log):
+            return time_of(self.score.schedule, log, low, high)
+
+        def nodes(offsets):
+            """Points and log-levels, ``offsets`` from the start, in units that all weigh the same
+            where the posteriors are Gaussians of the level's size.
+            """
+            moved = matmul(basis, offsets.astype(dtype))
+            inner = ys[1:-1] + (sizes * moved[:, :-1]).reshape(ys[1:-1].shape)
+            inner_logs = logs[1:-1] + moved[:, -1] / (2 * x0.size) ** 0.5
+            return inner, jnp.clip(inner_logs, bottom, top)
+
+        def energy(offsets, key):
+            posteriors = self._posteriors(self._probes(x0, key))
+            inner, inner_logs = nodes(offsets)
+            times = jax.vmap(time_at)(inner_logs)
+            moments = posteriors.of_nodes(inner, times)
+            at_ends = posteriors.of_nodes(ends, lows) if fixed is None else fixed
+            levels = jax.vmap(self._level)(_between(lows, times))
+            means, spreads = jax.tree.map(_between, at_ends, moments)
+            steps = step_energies(_between(ends, inner), levels, means, spreads)
+            # Of one draw a segment may well be negative.
+            return n / 2 * jnp.sum(jax.nn.relu(steps) if exact else steps), steps
+
+        # In the default dtype: the history of L-BFGS has no other.
+        zero = jnp.zeros((n - 1, x0.size + 1))
+        unit = jnp.where(flat > 0, flat, 1.0)
+        of_energy = jax.value_and_grad(energy, has_aux=True)
+        # The start and the end are judged by draws of their own, the same for both.
+        if exact:
+            found = self._minimised(lambda offsets: energy(offsets, None)[0] / unit, zero, dtype)
+            draws = jnp.zeros(1)
+        else:
+            search, judge = jax.random.split(key)
+            found = self._descended(lambda *given: of_energy(*given)[1], zero, search)
+            draws = jax.random.split(judge, _JUDGING)
+        (energies, steps), slopes = jax.lax.map(
+            lambda offsets: jax.lax.map(lambda draw: of_energy(offsets, draw), draws),
+            jnp.stack([zero, found.offsets]),
+        )
+        start_energy, final = jnp.mean(energies, axis=1)
+        gradient = squared_mean(slopes[1].astype(dtype)) / jnp.maximum(final, _NOTHING)
+        inner, inner_logs = nodes(found.offsets)
+        mean_steps = jnp.mean(steps[1], axis=0)
+        doubt = 3 * jnp.std(steps[1], axis=0) / _JUDGING**0.5
+        doubt = doubt + 1e-4 * jnp.mean(jnp.abs(mean_steps)) + _NOTHING
+        shares = jnp.linspace(0, 1, n + 1, dtype=dtype)
+        points = Polyline(shares, _between(ends, inner))
+        heights = Polyline(shares, _between(jnp.stack([bottom, bottom]), inner_logs))
+        at = jax.vmap(points.evaluate)(ts), jax.vmap(heights.evaluate)(ts)
+        times = jax.vmap(time_at)(at[1])
+        shown, shown_cost = self._shown(*at, time_at, bottom)
+        evaluations, products = self._cost(found, x0.size)
+        return SpacetimePath(
+            alpha * shown,
+            self._verdict(found, final, gradient, jnp.all(mean_steps >= -doubt), shown),
+            evaluations + shown_cost * len(ts),
+            products,
+            noisy=jax.vmap(lambda t, y: self._alpha(t, dtype) * y)(times, at[0]),
+            levels=times,
+            energy=final,
+            length=jnp.sum(jnp.sqrt(jax.nn.relu(mean_steps))),
+            start_energy=start_energy,
+            num_steps=found.steps,
+            gradient=gradient,
+        )
+
+    def _minimised(self, function, start, dtype) -> "_Minimum":
+        if not start.size:  # of one segment: there is nothing to move
+            return _Minimum(start, jnp.asarray(0), jnp.asarray(0), jnp.asarray(False))
+        tolerance = 1e-8 if dtype == jnp.float64 else 1e-5
+        # optimistix relies on implicit promotion; a user's strict setting is not its own.
+        with jax.numpy_dtype_promotion("standard"):
+            found = optx.minimise(
+                lambda offsets, _: function(offsets).astype(start.dtype),
+                optx.LBFGS(rtol=tolerance, atol=tolerance),
+                start,
+                max_steps=self.max_steps,
+                throw=False,
+            )
+        spent = found.result == optx.RESULTS.nonlinear_max_steps_reached
+        steps = jnp.asarray(found.stats["num_steps"])
+        return _Minimum(found.value, steps, found.state.num_accepted_steps, spent)
+
+    def _descended(self, gradient_of, start, key) -> "_Minimum":
+        rates = optax.cosine_decay_schedule(_RATE, self.max_steps)
+        optimiser = optax.adam(rates)
+
+        def step(carry, key):
+            offsets, state = carry
+            with jax.numpy_dtype_promotion("standard"):
+                updates, state = optimiser.update(gradient_of(offsets, key), state, offsets)
+                return (optax.apply_updates(offsets, updates), state), None
+
+        begin = start, optimiser.init(start)
+        keys = jax.random.split(key, self.max_steps)
+        (offsets, _), _ = jax.lax.scan(step, begin, keys)
+        count = jnp.asarray(self.max_steps)
+        return _Minimum(jnp.asarray(offsets), count, count, jnp.asarray(True))
+
+    def _shown(self, ys, logs, time_at, bottom):
+        """What stands for the points of the path, where alpha is 1, and its evaluations a point."""
+
+        def mean(y, log):
+            t = time_at(log)
+            return self.score.denoised(self._alpha(t, y.dtype) * y, t, self.args)
+
+        def down(y, log):
+            step = (bottom - log) / self.num_flow_steps
+
+            def once(y, k):
+                clean = mean(y, log + k * step)
+                return clean + jnp.exp(step) * (y - clean), None
+
+            return jax.lax.scan(once, y, jnp.arange(self.num_flow_steps, dtype=y.dtype))[0]
+
+        if self.shown == "noisy":
+            return ys, 0
+        if self.shown == "mean":
+            return self.rule.map(mean, ys, logs), 1
+        return self.rule.map(down, ys, logs), self.num_flow_steps
+
+    def _cost(self, found, size):
+        """Score evaluations, and derivative products, of the solve."""
+        # As L-BFGS goes: the energy once a step, its gradient where the step is accepted; as Adam
+        # goes, both at every step, and the ends by every draw. Energy and gradient at the start
+        # and at the end are for the figures.
+        exact = self.num_probes is None
+        judged = 2 * (1 if exact else _JUDGING)
+        values, gradients = found.steps + judged, found.accepted + judged
+        count = self.num_segments - 1 if exact else self.num_segments + 1
+        directions = size if self.num_probes is None else self.num_probes
+        at_ends = 2 * exact
+        evaluations = count * (values + gradients) + at_ends
+        # Reverse: through the evaluation and through every product.
+        products = count * (values * directions + gradients * (directions + 1))
+        return evaluations, products + at_ends * directions
+
+    def _verdict(self, found, energy, gradient, priced, shown):
+        default = 1e-6 if energy.dtype == jnp.float64 else 1e-3
+        default = default if self.num_probes is None else 1e-4
+        rtol = default if self.rtol is None else self.rtol
+        result = RESULTS.where(found.spent, RESULTS.max_steps_reached, RESULTS.stalled)
+        result = RESULTS.where(gradient <= rtol, RESULTS.successful, result)
+        result = RESULTS.where(priced, result, RESULTS.negative_energy)
+        defined = jnp.isfinite(energy) & jnp.all(jnp.isfinite(shown))
+        return RESULTS.where(defined, result, RESULTS.non_finite)
+
+    def _probes(self, x, key):
+        if self.num_probes is None:
+            return None
+        if key is None:
+            raise ValueError("num_probes draws random vectors: pass key=jax.random.key(seed).")
+        return trace_probes(x.shape, self.num_probes, key=key, dtype=x.dtype)
+
+    def _posteriors(self, probes) -> Posteriors:
+        return Posteriors(self.score, self.args, probes, self.rule)
+
+    def _range(self, dtype):
+        """The times of the lowest and of the highest level."""
+        top = jnp.where(self.score.schedule.alpha(1.0) < 1e-3, 1 - 1e-3, 1.0)
+        return self.t.astype(dtype), top.astype(dtype)
+
+    def _alpha(self, t, dtype):
+        return self.score.schedule.alpha(t).astype(dtype)
+
+    def _level(self, t):
+        return self.score.schedule.noise_to_signal(t).astype(t.dtype)
+
+
+class _Minimum(NamedTuple):
+    """Where a minimisation ended, after how many steps, and whether it had no more of them."""
+
+    offsets: Float[Array, "inner coordinates"]
+    steps: Integer[Array, ""]
+    accepted: Integer[Array, ""]
+    spent: Bool[Array, ""]
+
+
+def _between(ends, inner):
+    return jnp.concatenate([ends[:1], inner, ends[1:]])

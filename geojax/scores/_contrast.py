@@ -12,8 +12,10 @@ from .._functions import check_function, checked
 
 # Below it a geodesic cannot follow the data: measured between turned characters.
 LEAST_CONTRAST = 10.0
-# lambda |s_mid|^2: how much more a step along the score costs than one across, off the data.
-_STEEPNESS = 100.0
+# lambda |s_mid|^2: how much more a step along the score costs than one across, off the data. The
+# least is that at which paths begin to follow the data; more, where the contrast leaves room, keeps
+# them nearer, until a step along the score costs twice as much on the data too.
+_LEAST_STEEPNESS, _MOST_STEEPNESS, _ON_DATA = 100.0, 1000.0, 2.0
 
 
 class ScoreContrast(eqx.Module):
@@ -33,11 +35,13 @@ class ScoreContrast(eqx.Module):
 
     @property
     def lam(self) -> Float[Array, "..."]:
-        """100 over the larger of both, mostly ``middle``: the weight of ``s s^T`` in units of
-        length^2 by which a step off the data costs a hundred times more energy along the score
-        than across it.
+        """The weight of ``s s^T``, in units of length^2, that suits: ``100 / middle``, by which a
+        step off the data costs a hundred times more energy along the score than across it. Where
+        the ratio is above 50 it is ``2 / data``, at most ``1000 / middle``. (A ratio below 1 takes
+        ``data`` for ``middle``.)
         """
-        return _STEEPNESS / jnp.maximum(self.middle, self.data)
+        steepness = jnp.clip(_ON_DATA * self.ratio, _LEAST_STEEPNESS, _MOST_STEEPNESS)
+        return steepness / jnp.maximum(self.middle, self.data)
 
     @property
     def knows_the_chord(self) -> Bool[Array, "..."]:

@@ -135,13 +135,19 @@ statistics._regression.geodesic_regression
 """
 
 
+_LONGEST = ("test_features.py", "test_notebooks.py", "test_readme.py")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Marks the costly examples as slow, before the tier is chosen."""
+    """Marks the costly examples as slow, before the tier is chosen; and the longest tests run
+    first, so that no worker is idle while another one finishes them.
+    """
     costly = {f"geojax.{name}" for name in _COSTLY_EXAMPLES.split()}
     for item in items:
         if item.name in costly:
             item.add_marker(pytest.mark.slow)
+    items.sort(key=lambda item: item.path.name not in _LONGEST)
 
 
 _MAPPINGS = Path("/proc/self/maps")

@@ -6,7 +6,7 @@ DEMO_MODEL = "characters"
 # came nearest to the truth on Rotated MNIST. That of arXiv 2505.11128 is t = 0.4, lam = 1000 and
 # one noise for both images.
 T = 0.2  # the noise level: step k of T is k / T
-LAM = "auto"  # 100 / |s|^2 at the middle of the chord
+LAM = "auto"  # by |s|^2 at the middle of the chord and at its ends
 SEGMENTS = 32
 SEED = 5  # with it the demo draws two digits that differ in more than angle
 DENOISE_STEPS = 30

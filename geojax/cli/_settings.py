@@ -100,7 +100,7 @@ class Settings:
     lam: Annotated[
         str,
         option(
-            "Weight of the score in the metric I + lam s s^T, or auto: 100 / |s|^2 at the middle "
+            "Weight of the score in the metric I + lam s s^T, or auto: by |s|^2 at the middle "
             "of the chord.",
             panel=GEOMETRY,
         ),

@@ -95,8 +95,8 @@ def interpolate(
       width), in [-1, 1].
     - ``args``: passed to the score (a label, or None).
     - ``t``: the noise level in (0, 1], default 0.2; step k of T is k / T.
-    - ``lam``: the weight of s s^T, in units of squared length. "auto": 100 / |s|^2 at the middle
-      of the chord (`score_contrast`); ``print(found)`` says what it was.
+    - ``lam``: the weight of s s^T, in units of squared length. "auto": what suits the chord,
+      100 to 1000 over |s|^2 at its middle (`ScoreContrast.lam`); ``print(found)`` says what it was.
     - ``metric``: another metric, of ``score.at(t)``; ``lam`` is then unused.
     - ``frames``: how many images from A to B, at least 2; beyond B they are as far apart.
     - ``until``: the last time. Above 1 the path goes on beyond B by the exponential map.
@@ -163,7 +163,7 @@ def suited_lam(contrast: ScoreContrast):
     value = known(contrast.lam)
     if value is not None and not np.isfinite(value):
         raise ValueError(
-            "lam='auto' is 100 / |s|^2 at the middle of the chord, and this score is "
+            "lam='auto' goes by |s|^2 at the middle of the chord, and this score is "
             f"{'zero' if value > 0 else 'not finite'} there and at its ends: give lam as a number."
         )
     return contrast.lam

@@ -188,7 +188,7 @@ def test_a_pipeline_of_ones_own_and_a_truth():
     assert line["detour"] == pytest.approx(1) and 1.05 < path["detour"] < 1.2
     np.testing.assert_allclose(result.truth[-1], truth(1.5))
     contrast = geojax.score_contrast(ring.at(0.1), (a / 3)[None], (b / 3)[None])
-    assert result.lam == pytest.approx(100 / float(contrast.middle), rel=1e-5)
+    assert result.lam == pytest.approx(float(contrast.lam), rel=1e-5)
     assert bool(result.contrast.knows_the_chord)
     assert not any("cannot follow" in str(note) for note in result.notes)
     with pytest.raises(ValueError, match="NoiseDiffusion' needs a pipeline that adds noise"):

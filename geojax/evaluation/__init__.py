@@ -17,6 +17,7 @@ from ._distributions import KernelDistance as KernelDistance
 from ._distributions import frechet_distance as frechet_distance
 from ._distributions import gaussian_frechet_distance as gaussian_frechet_distance
 from ._distributions import kernel_distance as kernel_distance
+from ._efficientnet import EfficientNetLite0 as EfficientNetLite0
 from ._frames import FrameFigures as FrameFigures
 from ._frames import frame_figures as frame_figures
 from ._images import psnr as psnr

@@ -11,7 +11,6 @@ from ._console import input_checked, say, tell
 from ._folders import removed_if_empty, reserve_folder, write_json
 from ._settings import OUT
 
-_DIGIT = (1, 28, 28)
 _OF_SETS, _OF_LPIPS = "Comparison of sets", "LPIPS"  # headings in the help
 
 
@@ -63,6 +62,13 @@ def evaluate(
             rich_help_panel=_OF_SETS,
         ),
     ] = None,
+    efficientnet: Annotated[
+        Path | None,
+        typer.Option(
+            help="EfficientNet-Lite0's weight file. Default: of the installed package.",
+            rich_help_panel=_OF_SETS,
+        ),
+    ] = None,
     seed: Annotated[
         int,
         typer.Option(help="Draws the subsets of the kernel distance.", rich_help_panel=_OF_SETS),
@@ -75,15 +81,17 @@ def evaluate(
 
     Example: geojax evaluate geojax-interpolate --truth turned-digits/
     """
-    from ..evaluation import check_inception
     from ._environment import configure_jax, machine, versions
     from ._frames import image_files, read_alike, read_paths
-    from ._measures import compared_sets, load_lpips, measured
+    from ._measures import compared_sets, load_features, load_lpips, measured
 
     began = time.perf_counter()
     with input_checked():
-        if inception is not None and reference is None:
-            raise ValueError("--inception is for --reference: give a folder of images too.")
+        for option, file in (("--inception", inception), ("--efficientnet", efficientnet)):
+            if file is not None and reference is None:
+                raise ValueError(f"{option} is for --reference: give a folder of images too.")
+        if inception is not None and efficientnet is not None:
+            raise ValueError("--inception and --efficientnet are two features: give one of them.")
         configure_jax(x64=True)
         paths = read_paths(frames)
         path = next(iter(paths.values()))
@@ -92,25 +100,19 @@ def evaluate(
         others = None if reference is None else read_alike(image_files(reference), shape)
         if others is not None and len(others) < 2:
             raise ValueError(f"--reference {reference} holds 1 image: a set needs two.")
-        if others is not None and inception is None and shape != _DIGIT:
-            raise ValueError(
-                "--reference compares digits of 28 x 28 pixels, by the features of the digit "
-                f"classifier, and the frames are {shape[2]} x {shape[1]} with {shape[0]} channels. "
-                "Give Inception's weights with --inception for FID and KID of any images."
-            )
-        if inception is not None:
-            check_inception(inception)
+        features = None if others is None else load_features(shape, inception, efficientnet)
         network, notes = load_lpips(lpips.value, lpips_weights, shape, true is not None)
         folder = reserve_folder(out)
     if true is not None and min(shape[1:]) < 11:
         notes.append("SSIM needs images of 11 pixels a side: it is left out.")
     with removed_if_empty(folder), input_checked():
         found = {name: measured(path, true, network) for name, path in paths.items()}
-        if others is not None:
+        if features is not None:
             images = {name: path.images for name, path in paths.items()}
-            for name, of_sets in compared_sets(images, others, inception, seed, notes).items():
+            for name, of_sets in compared_sets(images, others, features, seed, notes).items():
                 found[name][0].update(of_sets)
-        inputs = {"frames": frames, "truth": truth, "reference": reference, "inception": inception}
+        inputs = {"frames": frames, "truth": truth, "reference": reference}
+        inputs |= {"inception": inception, "efficientnet": efficientnet}
         settings = {name: None if value is None else str(value) for name, value in inputs.items()}
         settings |= {"lpips": lpips.value, "seed": seed}
         content = {
@@ -171,6 +173,8 @@ _LABELS = {
     "reference": "Reference images",
     "frechet_classifier": "Fréchet distance (classifier features)",
     "kernel_classifier": "Kernel distance (classifier features)",
+    "frechet_efficientnet_lite0": "Fréchet distance (EfficientNet-Lite0 features)",
+    "kernel_efficientnet_lite0": "Kernel distance (EfficientNet-Lite0 features)",
     "fid": "FID",
     "kid": "KID",
 }

@@ -1,7 +1,10 @@
 """What ``geojax evaluate`` measures of the paths that it has read."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+_DIGIT = (1, 28, 28)
 
 
 def load_lpips(network: str, folder: Path | None, shape, truth: bool) -> tuple[Any, list[str]]:
@@ -85,29 +88,67 @@ def _summary(images, curves, along, against=None) -> dict[str, Any]:
     return figures | {"length": float(fine.length), "speed_defect": float(fine.speed_defect)}
 
 
-def compared_sets(
-    paths: dict[str, Any], others, inception: Path | None, seed: int, notes: list[str]
-) -> dict[str, dict[str, Any]]:
-    """By path, the Fréchet and kernel distance of its frames from the reference images."""
+class Features(NamedTuple):
+    """What sets of images are compared by: images -> features, and what the two distances are
+    called.
+    """
+
+    of: Callable[[Any], Any]
+    frechet: str
+    kernel: str
+
+
+def load_features(shape, inception: Path | None, efficientnet: Path | None) -> Features:
+    """Inception's or EfficientNet-Lite0's where a file of theirs is given; else those of the digit
+    classifier for digits, and EfficientNet-Lite0's from the installed package for other images.
+
+    **Raises:** as `check_inception` and `EfficientNetLite0.load`.
+    """
     import jax
     import jax.numpy as jnp
     import numpy as np
 
-    from ..evaluation import frechet_distance, inception_features, kernel_distance
+    from ..evaluation import EfficientNetLite0, check_inception, inception_features
     from ..models import load_classifier, to_pixels
 
-    if inception is None:
-        classified = jax.jit(jax.vmap(load_classifier().features))
-        features = lambda images: classified(jnp.asarray(images))  # noqa: E731
-        names = ("frechet_classifier", "kernel_classifier")
-    else:
+    if inception is not None:
+        check_inception(inception)
 
-        def features(images):
+        def of_inception(images):
             three = np.broadcast_to(images, (len(images), 3, *images.shape[2:]))
             return jnp.asarray(inception_features(to_pixels(jnp.asarray(three)), inception))
 
-        names = ("fid", "kid")
-    b = features(others)
+        return Features(of_inception, "fid", "kid")
+    if efficientnet is None and tuple(shape) == _DIGIT:
+        classified = jax.jit(jax.vmap(load_classifier().features))
+        return Features(
+            lambda images: classified(jnp.asarray(images)),
+            "frechet_classifier",
+            "kernel_classifier",
+        )
+    try:
+        network = EfficientNetLite0.load(efficientnet)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"{error} Or give the file with --efficientnet, or Inception's with --inception for "
+            "FID and KID."
+        ) from None
+    return Features(
+        lambda images: jnp.stack([network(image) for image in images]),
+        "frechet_efficientnet_lite0",
+        "kernel_efficientnet_lite0",
+    )
+
+
+def compared_sets(
+    paths: dict[str, Any], others, features: Features, seed: int, notes: list[str]
+) -> dict[str, dict[str, Any]]:
+    """By path, the Fréchet and kernel distance of its frames from the reference images."""
+    import jax
+
+    from ..evaluation import frechet_distance, kernel_distance
+
+    b = features.of(others)
     found: dict[str, dict[str, Any]] = {}
     count = min(len(next(iter(paths.values()))), len(b))
     if count < 10 * b.shape[1]:
@@ -119,12 +160,12 @@ def compared_sets(
     if count < 4:
         notes.append("The kernel distance wants four images on either side: it is left out.")
     for name, images in paths.items():
-        a = features(images)
-        found[name] = {"reference": len(b), names[0]: float(frechet_distance(a, b))}
+        a = features.of(images)
+        found[name] = {"reference": len(b), features.frechet: float(frechet_distance(a, b))}
         if count >= 4:
             kernel = kernel_distance(a, b, key=jax.random.key(seed))
             found[name] |= {
-                names[1]: float(kernel.value),
-                f"{names[1]}_se": float(kernel.standard_error),
+                features.kernel: float(kernel.value),
+                f"{features.kernel}_se": float(kernel.standard_error),
             }
     return found

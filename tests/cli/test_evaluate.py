@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from geojax.evaluation import LPIPS, frechet_distance, root_mean_square
+from geojax.evaluation import LPIPS, EfficientNetLite0, frechet_distance, root_mean_square
 from geojax.models import load_classifier
 
 from .test_bad_input import assert_refused
@@ -168,6 +169,30 @@ def test_a_result_of_interpolate(geojax_command, tmp_path, cheap_lpips):
 
 
 @pytest.mark.slow
+def test_pictures_against_a_set(geojax_command, tmp_path, cheap_lpips, monkeypatch):
+    """By the features of EfficientNet-Lite0, under that name; here by each image's first pixels."""
+    given = []
+
+    def load(file):
+        given.append(file)
+        return lambda image: jnp.ravel(jnp.asarray(image))[:3]
+
+    monkeypatch.setattr(EfficientNetLite0, "load", load)
+    a, b = RNG.integers(0, 256, (2, 6, 16, 16))
+    frames, reference = write(tmp_path / "frames", a), write(tmp_path / "reference", b)
+    options = ("--reference", reference, "--efficientnet", "w.pth", "--out", tmp_path / "out")
+    result = geojax_command("evaluate", frames, *options)
+    assert result.exit_code == 0, result.output
+    figures = only(content_of(tmp_path / "out"))["figures"]
+    pixels = (jnp.asarray(x[:, 0, :3] / 127.5 - 1) for x in (a, b))
+    distance = figures["frechet_efficientnet_lite0"]
+    assert distance == pytest.approx(float(frechet_distance(*pixels)), rel=1e-6)
+    assert figures["kernel_efficientnet_lite0_se"] > 0
+    assert given == [Path("w.pth")] and not {"fid", "frechet_classifier"} & set(figures)
+    assert "Fréchet distance (EfficientNet-Lite0 features)" in result.stdout
+
+
+@pytest.mark.slow
 def test_a_users_own_pictures_named_a_and_b_are_frames(geojax_command, tmp_path, cheap_lpips):
     frames = write(tmp_path / "frames", fade(3), ["a.png", "b.png", "c.png"])
     result = geojax_command("evaluate", frames, "--out", tmp_path / "out")
@@ -206,7 +231,7 @@ def test_frames_that_are_the_truth_and_small(geojax_command, tmp_path):
     assert len(content["notes"]) == 2
 
 
-def test_what_it_refuses(geojax_command, tmp_path):
+def test_what_it_refuses(geojax_command, tmp_path, monkeypatch):
     frames = write(tmp_path / "frames", fade(3, 12))
     one = write(tmp_path / "one", fade(1))
     empty = write(tmp_path / "empty", [])
@@ -226,8 +251,13 @@ def test_what_it_refuses(geojax_command, tmp_path):
     few = write(tmp_path / "few", fade(2, 12))
     assert_refused(run(frames, "--truth", few), "holds 2 images, and there are 3 frames")
     assert_refused(run(frames, "--truth", one), "is 28 x 28 pixels, not 12 x 12")
-    assert_refused(run(frames, "--reference", few), "the frames are 12 x 12 with 1 channels")
     assert_refused(run(frames, "--inception", "w.pth"), "--inception is for --reference")
+    assert_refused(run(frames, "--efficientnet", "w.pth"), "--efficientnet is for --reference")
+    both = run(frames, "--reference", few, "--inception", "w.pth", "--efficientnet", "w.pth")
+    assert_refused(both, "are two features: give one of them")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    absent = run(frames, "--reference", few)
+    assert_refused(absent, "the package is not installed: python -m pip install 'geojax-diffusion[")
     missing = run(frames, "--reference", few, "--inception", tmp_path / "w.pth")
     assert_refused(missing, "FID needs Inception's weights, and there is no file")
     assert not list(tmp_path.glob("out/*"))

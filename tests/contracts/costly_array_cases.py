@@ -11,6 +11,7 @@ import numpy as np
 import geojax
 from geojax import evaluation, geodesics, interpolation, models, scores
 from geojax.models import stable_diffusion
+from tests.evaluation.test_efficientnet import random_weights
 
 from .array_cases import (
     AT,
@@ -51,6 +52,11 @@ def small_unet():
 @functools.cache
 def classifier():
     return models.DigitClassifier(widths=(4, 4), num_features=8, key=KEY)
+
+
+@functools.cache
+def efficientnet():
+    return evaluation.EfficientNetLite0(random_weights())
 
 
 def filled(module):
@@ -385,6 +391,7 @@ COSTLY: dict[str, list[Case]] = {
     ),
     "TwoMoons": of_manifold(evaluation.TwoMoons(), [-1.0, 0.0], [0.0, 1.0])[:1],
     "ImageUNet": [case(lambda x: small_unet()(x, 0.5), x=np.ones((1, 4, 4)), _images=("x",))],
+    "EfficientNetLite0": [case(lambda image: efficientnet()(image), image=RGB, _images=("image",))],
     "DigitClassifier": [
         case(lambda x: classifier()(x), x=np.ones((1, 28, 28)), _images=("x",)),
         case(lambda x: classifier().features(x), x=np.ones((1, 28, 28)), _images=("x",)),

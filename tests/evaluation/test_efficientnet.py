@@ -16,8 +16,8 @@ BLOCKS += [(80, 112, 6, 5, 1), (112, 112, 6, 5, 1), (112, 112, 6, 5, 1), (112, 1
 BLOCKS += [(192, 192, 6, 5, 1)] * 3 + [(192, 320, 6, 3, 1)]
 
 
-@pytest.fixture(scope="module")
-def weights():
+def random_weights():
+    """By the names of the package's file."""
     rng, found = np.random.default_rng(0), {}
 
     def conv(name, norm, out, into, side=1):
@@ -35,6 +35,11 @@ def weights():
         conv(f"_blocks.{i}._project_conv", f"_blocks.{i}._bn2", out, widening * into)
     conv("_conv_head", "_bn1", 1280, 320)
     return found
+
+
+@pytest.fixture(scope="module")
+def weights():
+    return random_weights()
 
 
 def by_torch(torch, weights, pixels):

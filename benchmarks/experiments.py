@@ -21,7 +21,7 @@ from typing import Any
 import jax
 from record import ROOT, origin
 
-EXPERIMENTS = ("synthetic", "rotated-mnist")
+EXPERIMENTS = ("synthetic", "rotated-mnist", "characters")
 RESULTS = ROOT / "benchmarks" / "results"
 COLUMNS = {
     "count": "pairs",
@@ -73,8 +73,10 @@ def main() -> None:
         parser.error("--rows FOLDER is needed to run the experiment")
     jax.config.update("jax_enable_x64", options.experiment == "synthetic")
     from geojax.experiments import (
+        CharactersPlan,
         RotatedMnistPlan,
         SyntheticPlan,
+        run_characters,
         run_rotated_mnist,
         run_synthetic,
     )
@@ -84,14 +86,16 @@ def main() -> None:
     about["command"] += "" if options.pairs is None else f" --pairs {options.pairs}"
     if options.rows_commit:
         about["rows_measured_at_commit"] = options.rows_commit
-    synthetic, quick = options.experiment == "synthetic", options.quick
+    quick = options.quick
     plan: Any
-    if synthetic:
-        plan = SyntheticPlan.quick() if quick else SyntheticPlan.full()
+    run: Any
+    if options.experiment == "synthetic":
+        plan, run = SyntheticPlan.quick() if quick else SyntheticPlan.full(), run_synthetic
+    elif options.experiment == "rotated-mnist":
+        plan, run = RotatedMnistPlan.quick() if quick else RotatedMnistPlan(), run_rotated_mnist
     else:
-        plan = RotatedMnistPlan.quick() if quick else RotatedMnistPlan()
+        plan, run = CharactersPlan.quick() if quick else CharactersPlan(), run_characters
     plan = plan if options.pairs is None else plan.of_pairs(options.pairs)
-    run = run_synthetic if synthetic else run_rotated_mnist
     run(plan, options.rows, about=about, measure=not options.so_far)
     folder.mkdir(parents=True, exist_ok=True)
     for file in sorted(options.rows.iterdir()):

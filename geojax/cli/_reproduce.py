@@ -22,6 +22,7 @@ class Experiment(StrEnum):
 
     SYNTHETIC = "synthetic"
     ROTATED_MNIST = "rotated-mnist"
+    CHARACTERS = "characters"
 
 
 def reproduce(
@@ -59,14 +60,14 @@ def reproduce(
     """
     from ._environment import configure_jax, machine, versions
 
-    synthetic = experiment is Experiment.SYNTHETIC
     with input_checked():
-        if chunk is not None and (synthetic or chunk < 1):
+        digits = experiment is Experiment.ROTATED_MNIST
+        if chunk is not None and (not digits or chunk < 1):
             raise ValueError(f"--chunk must be at least 1, and is for rotated-mnist, got {chunk}.")
         if pairs is not None and pairs < 1:
             raise ValueError(f"--pairs must be at least 1, got {pairs}.")
-        configure_jax(x64=synthetic)
-        plan = _plan(synthetic, quick, pairs)
+        configure_jax(x64=experiment is Experiment.SYNTHETIC)
+        plan = _plan(experiment, quick, pairs)
         command = f"geojax reproduce {experiment.value}{' --quick' if quick else ''}"
         command += "" if pairs is None else f" --pairs {pairs}"
         default = f"geojax-{experiment.value}"
@@ -75,10 +76,11 @@ def reproduce(
             _check_plan(folder, plan, command, so_far)
     about = {"command": command, "versions": versions(), "machine": machine()}
     with removed_if_empty(folder), _bar(folder) as show, input_checked():
-        if synthetic:
-            lines = _synthetic(plan, folder, about, show, not so_far)
-        else:
+        if digits:
             lines = _rotated_mnist(plan, folder, about, show, chunk, not so_far)
+        else:
+            run = _synthetic if experiment is Experiment.SYNTHETIC else _characters
+            lines = run(plan, folder, about, show, not so_far)
     for line in lines:
         say(line)
     files = sorted(path.name for path in folder.iterdir() if path.is_file())
@@ -140,13 +142,14 @@ def _bar(folder: Path) -> Iterator[Callable[[int, int], None]]:
             raise typer.Exit(INTERRUPTED) from None
 
 
-def _plan(synthetic: bool, quick: bool, pairs: int | None) -> Any:
-    from ..experiments import RotatedMnistPlan, SyntheticPlan
+def _plan(experiment: Experiment, quick: bool, pairs: int | None) -> Any:
+    from ..experiments import CharactersPlan, RotatedMnistPlan, SyntheticPlan
 
-    if synthetic:
+    if experiment is Experiment.SYNTHETIC:
         plan = SyntheticPlan.quick() if quick else SyntheticPlan.full()
     else:
-        plan = RotatedMnistPlan.quick() if quick else RotatedMnistPlan()
+        kind = RotatedMnistPlan if experiment is Experiment.ROTATED_MNIST else CharactersPlan
+        plan = kind.quick() if quick else kind()
     return plan if pairs is None else plan.of_pairs(pairs)
 
 
@@ -158,6 +161,19 @@ def _synthetic(plan: Any, folder: Path, about: Mapping[str, Any], show, measure:
         f"{row['case']:24} {row['kind']:7} {row['method']:26} rmse "
         f"{with_error(row['rmse'], row['rmse_se'])}"
         for row in means
+    ]
+
+
+def _characters(plan: Any, folder: Path, about: Mapping[str, Any], show, measure: bool):
+    from ..experiments import run_characters, with_error
+
+    means = run_characters(plan, folder, about=about, callback=show, measure=measure)
+    return [
+        f"{row['components']:3} {row['shaping']:10} {row['method']:32} γ-RMSE "
+        f"{with_error(row['gamma_rmse'], row['gamma_rmse_se']):16} PSNR "
+        f"{with_error(row['psnr'], row['psnr_se'])}"
+        for row in means
+        if row["kind"] == "path" and row["turn"] is None
     ]
 
 

@@ -1,5 +1,7 @@
 """Experiments that one command reproduces (see README.md in this folder)."""
 
+from ._characters import run_characters as run_characters
+from ._characters_plan import CharactersPlan as CharactersPlan
 from ._rotated_mnist import run_rotated_mnist as run_rotated_mnist
 from ._rotated_mnist_pairs import Digits as Digits
 from ._rotated_mnist_plan import Protocol as Protocol

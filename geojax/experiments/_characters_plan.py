@@ -1,0 +1,170 @@
+"""What the experiment of turned characters measures, and in which order."""
+
+import copy
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..models import GLYPHS
+from ..models.latent import LATENT_CONFIG
+
+SHAPINGS = ("neighbours", "labels", "none")
+
+# By name: the metric and the path that the solver starts from; None where nothing is solved for.
+METHODS: dict[str, tuple[str, str] | None] = {
+    "LERP": None,
+    "SLERP": None,
+    "neighbour graph": None,
+    "Stein": ("Stein", "LERP"),
+    "Jacobian, from Stein": ("Jacobian", "Stein"),
+    "Jacobian": ("Jacobian", "LERP"),
+    "Jacobian, from the graph": ("Jacobian", "neighbour graph"),
+    "Stein, from the graph": ("Stein", "neighbour graph"),
+    "combined": ("combined", "LERP"),
+    "combined, from Stein": ("combined", "Stein"),
+    "combined, from the graph": ("combined", "neighbour graph"),
+    "norm + Jacobian": ("norm + Jacobian", "LERP"),
+    "norm + Jacobian, from the graph": ("norm + Jacobian", "neighbour graph"),
+    "Stein, from SLERP": ("Stein", "SLERP"),
+    "Jacobian, from SLERP": ("Jacobian", "SLERP"),
+    "NAO": None,
+    "density flow": None,
+    "string method": None,
+    "Stein as published": None,
+}
+# By name: the method whose final velocity is followed, None where no geodesic is.
+BEYOND: dict[str, str | None] = {
+    "straight line": None,
+    "tangent step": None,
+    "score-guided walk": None,
+    "exponential map, Stein": "Stein",
+    "exponential map, Jacobian": "Jacobian, from Stein",
+}
+FITS = ("Euclidean", "Stein", "Jacobian")
+
+
+@dataclasses.dataclass(frozen=True)
+class CharactersPlan:
+    """Every method on every model: components x shaping x seed, a training each.
+
+    - ``components``: of the latent; ``shapings``: how it was shaped, by "neighbours" (the graph of
+      the pictures), "labels" (angles) or "none"; ``seeds``: of the trainings.
+    - ``angles``: how many the networks and the graph see, evenly over the turn. All end points and
+      truths are at angles halfway between.
+    - ``turns``: in degrees, of the pairs, in turn; ``num_pairs``: drawn by ``pair_seed``.
+    - ``methods``, ``extrapolations``: names; ``beyond``: how far these go past B, in degrees.
+    - ``num_fits``: how many Fréchet means and principal geodesics a model has, by each of ``fits``.
+    - ``frames``: from A to B and from B on, at equal steps of the angle.
+    - ``autoencoder_steps``, ``denoiser_steps``, ``shaping_weight``: of the trainings.
+    """
+
+    components: Sequence[int] = (8, 16, 32, 64)
+    shapings: Sequence[str] = SHAPINGS
+    seeds: Sequence[int] = (0, 1, 2)
+    angles: int = 240
+    turns: Sequence[int] = (60, 90, 120, 180)
+    num_pairs: int = 16
+    pair_seed: int = 0
+    methods: Sequence[str] = tuple(METHODS)
+    extrapolations: Sequence[str] = tuple(BEYOND)
+    beyond: int = 90
+    fits: Sequence[str] = FITS
+    num_fits: int = 4
+    frames: int = 11
+    autoencoder_steps: int = 3000
+    denoiser_steps: int = 5000
+    shaping_weight: float = 0.3
+
+    @classmethod
+    def quick(cls) -> "CharactersPlan":
+        """Minutes on two cores: one model, trained briefly, and few pairs."""
+        return cls(
+            components=(8,),
+            shapings=("neighbours",),
+            seeds=(0,),
+            angles=120,
+            num_pairs=4,
+            num_fits=1,
+            methods=(*tuple(METHODS)[:7], "combined", "density flow"),
+            fits=FITS[:2],
+            autoencoder_steps=1000,
+            denoiser_steps=1500,
+        )
+
+    def of_pairs(self, num_pairs: int) -> "CharactersPlan":
+        """The same plan on so many pairs."""
+        return dataclasses.replace(self, num_pairs=num_pairs)
+
+    def check(self) -> None:
+        """**Raises:** `ValueError` on a plan that cannot be."""
+        for name, known in (
+            ("shapings", SHAPINGS),
+            ("methods", tuple(METHODS)),
+            ("extrapolations", tuple(BEYOND)),
+            ("fits", FITS),
+        ):
+            unknown = [value for value in getattr(self, name) if value not in known]
+            if unknown:
+                raise ValueError(
+                    f"{name} must be among {', '.join(known)}; unknown: {unknown[0]!r}."
+                )
+        for name in ("num_pairs", "autoencoder_steps", "denoiser_steps"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        if self.frames < 3:
+            raise ValueError(f"frames must be at least 3, got {self.frames}.")
+        steps = [
+            turn * self.angles / 360 / (self.frames - 1) for turn in (*self.turns, self.beyond)
+        ]
+        if any(step != round(step) or step < 1 for step in steps):
+            raise ValueError(
+                "a frame must be a whole number of training angles from the next, so that all lie "
+                f"halfway between two: {self.frames} frames of turns {tuple(self.turns)} and "
+                f"{self.beyond} do not fit {self.angles} angles."
+            )
+
+    def models(self) -> list[dict[str, Any]]:
+        """The settings of every model, in the order in which they are trained."""
+        training = [self.angles, self.autoencoder_steps, self.denoiser_steps, self.shaping_weight]
+        return [
+            {"components": count, "shaping": shaping, "seed": seed, "training": training}
+            for count in self.components
+            for shaping in self.shapings
+            for seed in self.seeds
+        ]
+
+    def rows(self, model: dict[str, Any]) -> list[dict[str, Any]]:
+        """The settings of a model's rows: its own figures, paths, what lies beyond, the fits."""
+        rows = [{"kind": "model", "method": None, "turn": None, "pair": None}]
+        kinds = ("path", self.methods), ("beyond", self.extrapolations)
+        for kind, methods in kinds:
+            for method in methods:
+                for pair in range(self.num_pairs):
+                    turn = self.turns[pair % len(self.turns)]
+                    rows.append({"kind": kind, "method": method, "turn": turn, "pair": pair})
+        for kind in ("mean", "principal"):
+            for method in self.fits:
+                for pair in range(self.num_fits):
+                    rows.append({"kind": kind, "method": method, "turn": None, "pair": pair})
+        drawn = {"pair_seed": self.pair_seed, "frames": self.frames, "beyond": self.beyond}
+        return [{**model, **drawn, **row} for row in rows]
+
+    def config(self, model: dict[str, Any]) -> dict[str, Any]:
+        """Of its training."""
+        config = copy.deepcopy(LATENT_CONFIG)
+        config["components"] = config["autoencoder"]["latent"] = model["components"]
+        config["training"] |= {
+            "autoencoder_steps": self.autoencoder_steps,
+            "denoiser_steps": self.denoiser_steps,
+            "shaping": 0.0 if model["shaping"] == "none" else self.shaping_weight,
+            "seed": model["seed"],
+        }
+        return config
+
+    def pair(self, number: int) -> tuple[str, float]:
+        """A glyph and the angle of A, halfway between two of training."""
+        rng = np.random.default_rng([self.pair_seed, number])
+        glyph = GLYPHS[rng.integers(len(GLYPHS))]
+        return glyph, 360 / self.angles * (rng.integers(self.angles) + 0.5)

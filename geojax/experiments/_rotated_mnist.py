@@ -59,12 +59,12 @@ def run_rotated_mnist(
     if chunk is not None and chunk < 1:
         raise ValueError(f"chunk must be at least 1, got {chunk}.")
     digits = Digits(*load_mnist("test")) if digits is None else digits
-    score = load(plan.model) if score is None else score
-    lab = _Lab(plan, digits, score, _lpips())
+    network: AbstractScore = load(plan.model) if score is None else score
+    lab = _Lab(plan, digits, network, _lpips())
     chunk = chunk or (1 if jax.default_backend() == "cpu" else 16)
     store = RowStore(Path(folder) / "rows")
     common = {
-        "weights": _digest(score),
+        "weights": _digest(network),
         "digits": _digest(digits),
         "drawing": _DRAWING,
         "lpips": lab.lpips is not None,

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from .._arrays import Numbers, as_alike, refuse_pixels
+from .._arrays import Numbers, as_alike, as_floating, refuse_pixels
 from .._verdicts import Notice
 from ..geodesics import (
     RESULTS,
@@ -169,7 +169,7 @@ def compare(
     z0, z1 = ends.points
     level = Level.of(pipeline, ends)
     contrast = find_contrast(level.score, z0[None], z1[None], level.args)
-    weight = float(suited_lam(contrast)) if isinstance(lam, str) else lam
+    weight = suited_lam(contrast) if isinstance(lam, str) else as_floating("lam", lam)
     settings = MethodSettings(
         level.route,
         z0.shape,
@@ -262,7 +262,7 @@ def compare(
         np.stack([np.asarray(image_a), np.asarray(image_b)]),
         true_images,
         contrast,
-        weight,
+        float(weight),
         solution,
         extension,
         extension_figures,

@@ -20,7 +20,7 @@ def deviation(path: np.ndarray, reference: np.ndarray, times: np.ndarray) -> flo
 
 
 def _finite(rows: np.ndarray) -> np.ndarray:
-    return np.isfinite(rows.reshape(len(rows), -1)).all(axis=1)
+    return np.asarray(np.isfinite(rows.reshape(len(rows), -1)).all(axis=1))
 
 
 def verdict(

@@ -3,7 +3,7 @@
     python models/characters/train.py [--autoencoder-steps N] [--steps N] [--out DIR]
 
 Needs no data: the characters are drawn. Some twenty minutes on two CPU cores; run again, it goes on
-from the last save.
+from the last save. The weights are bundled in float16.
 """
 
 import argparse
@@ -20,7 +20,8 @@ import numpy as np
 import geojax
 from geojax.cli._train_images import draw_training
 from geojax.models import GLYPHS, turned_characters
-from geojax.models.latent import LATENT_CONFIG, train_latent_model
+from geojax.models._checkpoint import save_arrays
+from geojax.models.latent import LATENT_CONFIG, load_latent_model, train_latent_model
 
 SIDE, ANGLES = 32, 240  # training angles: every 1.5 degrees
 TURNS, PAIRS, FRAMES = (60.0, 90.0, 120.0, 180.0), 16, 13
@@ -52,11 +53,20 @@ def main() -> None:
             print(f"{phase}: step {step}, loss {loss:.4f}", flush=True)
 
     model = train_latent_model(config, pictures, options.out, callback=show)
+    model = halved(model)
+    save_arrays(options.out / "model.safetensors", model)
+    model = load_latent_model(options.out)
     draw_training(options.out, model, pictures[..., None])
     rows = [measured(model, turn) for turn in TURNS]
     text = card(options.out, model, rows)
     (options.out / "README.md").write_text(text, encoding="utf-8")
     print(text)
+
+
+def halved(model):
+    """The weights in float16, which is what is bundled and measured."""
+    floats, rest = eqx.partition(model, eqx.is_inexact_array)
+    return eqx.combine(jax.tree.map(lambda a: a.astype(jnp.float16), floats), rest)
 
 
 def measured(model, turn: float) -> dict[str, float]:

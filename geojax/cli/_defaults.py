@@ -24,7 +24,7 @@ MAX_STEPS = {
 
 # The demo's end-points: a character and itself turned, in degrees. No picture of the training set
 # has this angle.
-GLYPH = "G"
+GLYPH = "F"
 ANGLE = 20.75
 TURN = 120.0
 # With a model of digits they are drawn from it by class.

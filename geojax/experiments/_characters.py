@@ -25,6 +25,7 @@ FIGURES = ("gamma_rmse", "data_rmse", "rmse", "psnr", "lpips", "share")
 FIGURES += ("seconds", "score_evaluations", "successful")
 MODEL_FIGURES = ("t", "sigma", "contrast", "lam", "detour", "psnr")
 _BY = ("components", "shaping", "kind", "method")
+_ORDER = ("model", "path", "beyond"), ("mean", "principal")  # these cost most, and come last
 _DRAWN = 4  # pairs of the first seed whose pictures are kept
 
 
@@ -66,11 +67,13 @@ def run_characters(
     total = sum(len(plan.rows(model)) for model in models)
     done = 0
     warm: set[tuple] = set()
-    for model in models if measure else ():
-        for _ in _measured(plan, model, folder, store, warm):
-            done += 1
-            if callback is not None:
-                callback(done, total)
+    for kinds in _ORDER if measure else ():
+        for model in models:
+            rows = [row for row in plan.rows(model) if row["kind"] in kinds]
+            for _ in _measured(plan, model, rows, folder, store, warm):
+                done += 1
+                if callback is not None:
+                    callback(done, total)
     found = [
         row
         for model in models
@@ -120,11 +123,16 @@ def characters_means(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _measured(
-    plan: CharactersPlan, model: dict[str, Any], folder: Path, store: RowStore, warm: set[tuple]
+    plan: CharactersPlan,
+    model: dict[str, Any],
+    rows: list[dict[str, Any]],
+    folder: Path,
+    store: RowStore,
+    warm: set[tuple],
 ) -> Iterator[None]:
-    """Measures the rows of a model that are missing; yields after each, measured or not."""
+    """Measures those of a model's rows that are missing; yields after each, measured or not."""
     bench = None
-    for row in plan.rows(model):
+    for row in rows:
         if row not in store:
             if bench is None:
                 bench = _bench(plan, model, folder, warm)

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 from ..evaluation import LPIPS, data_rmse, gamma_rmse, psnr
 from ..geodesics import PathEnergy, exponential_map, geodesic, neighbour_path
 from ..interpolation import DensityFlow, Lerp, Nao, ScoreWalk, Slerp, StringMethod, TangentStep
-from ..metrics import AbstractMetric, Euclidean, JacobianMetric, ScoreNormMetric, SteinScoreMetric
+from ..metrics import AbstractMetric, JacobianMetric, ScoreNormMetric, SteinScoreMetric
 from ..models import to_pixels, turned_characters
 from ..models.latent import LatentModel
 from ..scores import NoiseRoute, ddim, score_contrast
@@ -30,7 +30,7 @@ class Found(NamedTuple):
     """The nodes of a path at equal times, and what is known of how it was found."""
 
     nodes: Float[Array, "nodes components"]
-    velocity: Float[Array, " components"] | None = None
+    velocity: Array | None = None
     evaluations: int = 0
     seconds: float = 0.0
     successful: float = 1.0
@@ -96,12 +96,13 @@ class Bench:
         return a, b
 
     def _metric(self, name: str, x0s: Array, x1s: Array) -> AbstractMetric:
-        """A metric of the score; its lam by the chords."""
-        if name == "Euclidean":
-            return Euclidean()
-        lam = score_contrast(self.score, x0s, x1s).lam
+        """A metric of the score; its lam by the chords, as ``lam="auto"`` has it."""
+        contrast = score_contrast(self.score, x0s, x1s)
+        lam = contrast.lam
         if name == "Stein":
             return SteinScoreMetric(self.score, lam)
+        if name == "Stein, 100":
+            return SteinScoreMetric(self.score, 100 / contrast.middle)
         if name == "combined":
             jacobian = JacobianMetric(self.score, lam * self.variance, 1e-6)
             return SteinScoreMetric(self.score, lam) + jacobian
@@ -201,38 +202,29 @@ class Bench:
         glyph, angle = self.plan.pair(row["pair"])
         images = self._drawn(glyph, [angle - _SPREAD, angle, angle + _SPREAD])
         points = _encoded(self.model, images)
-        metric = self._metric(row["method"], points[:1], points[2:])
         began = time.perf_counter()
         middle = jnp.mean(points, axis=0)
-        mean = frechet_mean(metric, points, init=middle, throw=False, batch_size=3)
-        found = Found(
-            jnp.stack([mean.point]),
-            seconds=time.perf_counter() - began,
-            successful=float(mean.successful),
-            result=mean.message,
-        )
-        error = float(jnp.linalg.norm(mean.point - points[1]))
+        found = Found(middle[None], seconds=time.perf_counter() - began)
+        if row["method"] != "Euclidean":
+            metric = self._metric(row["method"], points[:1], points[2:])
+            found = self._timed(("mean", row["method"]), _frechet, metric, points, middle)
+        error = float(jnp.linalg.norm(found.nodes[0] - points[1]))
         return self._seen({"rmse": error}, found, Truth(points[1:2], images[1:2]), slice(None))
 
     def _principal(self, row):
         glyph, angle = self.plan.pair(row["pair"])
         images = self._drawn(glyph, angle + _FAN)
         points = _encoded(self.model, images)
-        metric = self._metric(row["method"], points[:1], points[-1:])
-        began = time.perf_counter()
-        fit = principal_geodesics(
-            metric, points, 1, max_corrections=0, throw=False, batch_size=len(points)
-        )
-        component, places = fit.components[0], fit.coordinates[:, 0]
-        nodes = jnp.stack([_shoot(metric, fit.mean.point, c * component)[0][-1] for c in places])
-        found = Found(
-            nodes,
-            seconds=time.perf_counter() - began,
-            successful=float(fit.successful),
-            result=fit.message,
-        )
-        figures = {"share": float(fit.explained_variance_ratio[0])}
-        figures["rmse"] = _apart(nodes, points)
+        if row["method"] == "Euclidean":
+            began = time.perf_counter()
+            nodes, share = _principal_line(points)
+            found = Found(nodes, seconds=time.perf_counter() - began)
+        else:
+            metric = self._metric(row["method"], points[:1], points[-1:])
+            found = self._timed(("principal", row["method"]), _fitted, metric, points)
+            assert found.velocity is not None
+            share = float(found.velocity)
+        figures = {"share": share, "rmse": _apart(found.nodes, points)}
         return self._seen(figures, found, Truth(points, images), slice(None))
 
     def _seen(self, figures: dict[str, Any], found: Found, truth: Truth, inside: slice):
@@ -270,6 +262,34 @@ def _solve(metric, a, b, init, adam_steps: int | None):
 def _shoot(metric, x, v):
     path = exponential_map(metric, x, v, num_segments=_SEGMENTS, throw=False)
     return path.curve.xs, None, path.stats["score_evaluations"], path
+
+
+def _frechet(metric, points, init):
+    mean = frechet_mean(metric, points, init=init, throw=False, batch_size=len(points))
+    cost = jnp.sum(mean.solutions.stats["score_evaluations"])
+    return mean.point[None], None, cost, mean
+
+
+def _fitted(metric, points):
+    """The points of the first principal geodesic at the coordinates of the given ones; its share of
+    the variance in the place of a velocity.
+    """
+    fit = principal_geodesics(
+        metric, points, 1, max_corrections=0, throw=False, batch_size=len(points)
+    )
+    steps = fit.coordinates[:, 0]
+    nodes = jnp.stack([_shoot(metric, fit.mean.point, c * fit.components[0])[0][-1] for c in steps])
+    cost = jnp.sum(fit.solutions.stats["score_evaluations"])
+    return nodes, fit.explained_variance_ratio[0], cost, fit
+
+
+def _principal_line(points: Array) -> tuple[Array, float]:
+    """The points projected to their first principal component, and its share of the variance."""
+    values = np.asarray(points, np.float64)
+    mean = values.mean(axis=0)
+    left, sizes, rows = np.linalg.svd(values - mean, full_matrices=False)
+    line = mean + sizes[0] * np.outer(left[:, 0], rows[0])
+    return jnp.asarray(line, points.dtype), float(sizes[0] ** 2 / np.sum(sizes**2))
 
 
 @eqx.filter_jit

@@ -19,6 +19,7 @@ METHODS: dict[str, tuple[str, str] | None] = {
     "neighbour graph": None,
     "Stein": ("Stein", "LERP"),
     "Jacobian, from Stein": ("Jacobian", "Stein"),
+    "norm + Jacobian, from Stein": ("norm + Jacobian", "Stein"),
     "Jacobian": ("Jacobian", "LERP"),
     "Jacobian, from the graph": ("Jacobian", "neighbour graph"),
     "Stein, from the graph": ("Stein", "neighbour graph"),
@@ -27,6 +28,7 @@ METHODS: dict[str, tuple[str, str] | None] = {
     "combined, from the graph": ("combined", "neighbour graph"),
     "norm + Jacobian": ("norm + Jacobian", "LERP"),
     "norm + Jacobian, from the graph": ("norm + Jacobian", "neighbour graph"),
+    "Stein, lam |s_mid|^2 = 100": ("Stein, 100", "LERP"),
     "Stein, from SLERP": ("Stein", "SLERP"),
     "Jacobian, from SLERP": ("Jacobian", "SLERP"),
     "NAO": None,
@@ -42,7 +44,7 @@ BEYOND: dict[str, str | None] = {
     "exponential map, Stein": "Stein",
     "exponential map, Jacobian": "Jacobian, from Stein",
 }
-FITS = ("Euclidean", "Stein", "Jacobian")
+FITS = ("Euclidean", "Stein", "Jacobian", "norm + Jacobian")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,8 +72,8 @@ class CharactersPlan:
     methods: Sequence[str] = tuple(METHODS)
     extrapolations: Sequence[str] = tuple(BEYOND)
     beyond: int = 90
-    fits: Sequence[str] = FITS
-    num_fits: int = 4
+    fits: Sequence[str] = FITS[:2]
+    num_fits: int = 2
     frames: int = 11
     autoencoder_steps: int = 3000
     denoiser_steps: int = 5000
@@ -87,8 +89,8 @@ class CharactersPlan:
             angles=120,
             num_pairs=4,
             num_fits=1,
-            methods=(*tuple(METHODS)[:7], "combined", "density flow"),
-            fits=FITS[:2],
+            methods=(*tuple(METHODS)[:6], "density flow"),
+            extrapolations=tuple(BEYOND)[:4],
             autoencoder_steps=1000,
             denoiser_steps=1500,
         )

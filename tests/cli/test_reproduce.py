@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from geojax.cli import app
-from geojax.experiments import RotatedMnistPlan, RotatedMnistTables, SyntheticPlan
+from geojax.experiments import CharactersPlan, RotatedMnistPlan, RotatedMnistTables, SyntheticPlan
 
 PLAN = SyntheticPlan(
     ("circle in R^2",), ("LERP",), ("straight line",), (0.1,), num_pairs=1, descents=()
@@ -77,8 +77,28 @@ def test_rotated_mnist_writes_its_tables_and_says_how_to_go_on(monkeypatch):
     assert "the same command goes on in results" in " ".join(done.output.split())
 
 
+def test_characters_writes_its_tables(monkeypatch):
+    given = {}
+
+    def run(plan, folder, **options):
+        given.update(options, plan=plan)
+        row = {"kind": "path", "turn": None, "components": 8, "shaping": "labels", "method": "LERP"}
+        return [{**row, "gamma_rmse": 0.5, "gamma_rmse_se": None, "psnr": 20.0, "psnr_se": 0.5}]
+
+    monkeypatch.setattr("geojax.experiments.run_characters", run)
+    done = CliRunner().invoke(app, ["reproduce", "characters", "--quick", "--pairs", "2"])
+    assert done.exit_code == 0, done.output
+    assert "γ-RMSE 0.5" in done.output and "PSNR 20.00 ± 0.50" in done.output
+    assert given["plan"] == CharactersPlan.quick().of_pairs(2) and given["measure"]
+    assert given["about"]["command"] == "geojax reproduce characters --quick --pairs 2"
+
+
 def test_a_chunk_that_cannot_be():
-    for arguments in (["synthetic", "--chunk", "2"], ["rotated-mnist", "--chunk", "0"]):
+    for arguments in (
+        ["synthetic", "--chunk", "2"],
+        ["rotated-mnist", "--chunk", "0"],
+        ["characters", "--chunk", "2"],
+    ):
         done = CliRunner().invoke(app, ["reproduce", *arguments])
         assert done.exit_code == 2
         assert "--chunk must be at least 1" in done.output

@@ -11,6 +11,7 @@ from geojax.evaluation import gamma_rmse
 from geojax.experiments import CharactersPlan, RowStore, run_characters
 from geojax.experiments._characters import characters_means
 from geojax.experiments._characters_measures import _apart, _at, _evenly
+from geojax.experiments._characters_plan import METHODS
 
 TINY = CharactersPlan(
     components=(4,),
@@ -20,7 +21,7 @@ TINY = CharactersPlan(
     frames=3,
     turns=(90, 180),
     num_pairs=2,
-    methods=("LERP", "neighbour graph", "Stein", "Jacobian, from Stein"),
+    methods=("LERP", "neighbour graph", "Stein", "again"),
     extrapolations=("straight line", "exponential map, Stein"),
     fits=("Euclidean",),
     num_fits=1,
@@ -31,6 +32,11 @@ TINY = CharactersPlan(
 
 class Stopped(Exception):
     pass
+
+
+@pytest.fixture(autouse=True)
+def _a_method_from_its_own_geodesic(monkeypatch):
+    monkeypatch.setitem(METHODS, "again", ("Stein", "Stein"))
 
 
 @pytest.mark.slow
@@ -52,8 +58,9 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(tmp_path):
     assert content["about"] == {"command": "test"} and content["notes"] == []
     whole = {(row["kind"], row["method"]): row for row in means if row["turn"] is None}
     assert whole["path", "LERP"]["gain"] == 1 and whole["path", "LERP"]["score_evaluations"] == 0
-    stein, both = whole["path", "Stein"], whole["path", "Jacobian, from Stein"]
+    stein, both = whole["path", "Stein"], whole["path", "again"]
     assert both["score_evaluations"] > stein["score_evaluations"] > 0
+    assert both["gamma_rmse"] == pytest.approx(stein["gamma_rmse"], rel=0.1)
     beyond = whole["beyond", "exponential map, Stein"]
     assert beyond["score_evaluations"] > stein["score_evaluations"]
     # A path through the training points: halfway between two of them at the most.

@@ -103,19 +103,17 @@ def run_characters(
 
 def characters_means(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Means of rows over pairs, then over seeds; once over all turns and once by turn."""
+    same = ("components", "shaping", "seed", "kind", "pair")
+    lerp = {tuple(r[k] for k in same): r["gamma_rmse"] for r in rows if r["method"] == "LERP"}
+    rows = [{**row, "straight": lerp.get(tuple(row[k] for k in same))} for row in rows]
     means = []
     for by in (_BY, (*_BY, "turn")):
         of_kind = [row for row in rows if len(by) == len(_BY) or row["turn"] is not None]
-        of_models = summarise(of_kind, (*by, "seed"), FIGURES + MODEL_FIGURES[:5])
-        lerp = {
-            tuple(row[name] for name in (*by, "seed") if name != "method"): row["gamma_rmse"]
-            for row in of_models
-            if row["method"] == "LERP"
-        }
-        for row in of_models:
-            own = lerp.get(tuple(row[name] for name in (*by, "seed") if name != "method"))
-            known = own is not None and row["gamma_rmse"]
-            row["gain"] = own / row["gamma_rmse"] if known else None
+        names = (*FIGURES, "straight", *MODEL_FIGURES[:5])
+        of_models = summarise(of_kind, (*by, "seed"), names)
+        for row in of_models:  # of the same pairs, also where a run was stopped
+            known = row["straight"] is not None and row["gamma_rmse"]
+            row["gain"] = row["straight"] / row["gamma_rmse"] if known else None
         figures = (*FIGURES, "gain", *MODEL_FIGURES[:5])
         for row in summarise(of_models, by, figures):
             means.append({"turn": None, **row, "seeds": row.pop("count")})

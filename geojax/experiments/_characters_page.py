@@ -97,9 +97,7 @@ def write_characters_page(
 def characters_pictures(
     plan: CharactersPlan, store: RowStore, rows: Sequence[Mapping[str, Any]]
 ) -> dict[str, ResultPicture]:
-    """For every turn the frames of one pair, by all methods of the model that has most rows first
-    in the plan.
-    """
+    """For every turn the frames of one pair, by all methods, on the first model of the plan."""
     model = plan.models()[0]
     kept = {(row["kind"], row["method"], row["pair"]) for row in rows if _is_of(row, model)}
     found = {}
@@ -113,8 +111,9 @@ def characters_pictures(
                 if (kind, method, pair) not in kept:
                     continue
                 arrays = store.arrays(settings)
-                frames[method, ""] = arrays["frames"]
-                decibels[method, ""] = (store.get(settings) or {}).get("psnr")
+                name, _, start = method.partition(", ")
+                frames[name, start] = arrays["frames"]
+                decibels[name, start] = (store.get(settings) or {}).get("psnr")
                 truth = arrays["truth"] if truth is None else truth
             if truth is None:
                 continue

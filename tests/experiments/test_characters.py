@@ -104,19 +104,19 @@ def test_what_matters_most_comes_first():
 
 
 def test_means_are_over_pairs_and_then_over_seeds():
-    """Three pairs of one seed count as much as one pair of another."""
+    """Three pairs of one seed count as much as one pair of another; gains are of the same pairs."""
     common = {"components": 8, "shaping": "none", "kind": "path", "turn": 60}
-    errors = {("LERP", 0): (4.0, 6.0), ("LERP", 1): (9.0,), ("Stein", 0): (1.0,)}
+    errors = {("LERP", 0): (4.0, 6.0), ("LERP", 1): (9.0, 9.0, 12.0), ("Stein", 0): (1.0,)}
     errors["Stein", 1] = 2.0, 4.0, 3.0
     rows = [
-        {**common, "method": method, "seed": seed, "gamma_rmse": value}
+        {**common, "method": method, "seed": seed, "pair": pair, "gamma_rmse": value}
         for (method, seed), values in errors.items()
-        for value in values
+        for pair, value in enumerate(values)
     ]
     lerp, stein = (row for row in characters_means(rows) if row["turn"] is None)
-    assert (lerp["gamma_rmse"], lerp["gain"]) == (7.0, 1.0)
+    assert (lerp["gamma_rmse"], lerp["gain"]) == (7.5, 1.0)
     assert (stein["gamma_rmse"], stein["gamma_rmse_se"]) == (2.0, 1.0)
-    assert (stein["gain"], stein["seeds"]) == ((5 / 1 + 9 / 3) / 2, 2)
+    assert (stein["gain"], stein["seeds"]) == ((4 / 1 + 10 / 3) / 2, 2)
 
 
 def test_paths_are_cut_evenly_and_compared_at_equal_times():

@@ -42,8 +42,8 @@ _TABLES = {
     ),
     "principal": (
         "Principal geodesics",
-        "Of seven angles: the share of the variance that the first one has, and how near its "
-        "points and pictures at the coordinates of the seven are to these. Of the Euclidean "
+        "Of five angles: the share of the variance that the first one has, and how near its "
+        "points and pictures at the coordinates of the five are to these. Of the Euclidean "
         "metric: principal components.",
         {"share": "share", "rmse": "RMSE", **_SEEN, **_COST},
     ),

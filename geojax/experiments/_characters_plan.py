@@ -44,6 +44,7 @@ BEYOND: dict[str, str | None] = {
     "exponential map, Stein": "Stein",
     "exponential map, Jacobian": "Jacobian, from Stein",
 }
+SEGMENTS = 64  # of a geodesic: half turns need them
 FITS = ("Euclidean", "Stein", "Jacobian", "norm + Jacobian")
 
 
@@ -151,7 +152,7 @@ class CharactersPlan:
                 for pair in range(self.num_fits):
                     rows.append({"kind": kind, "method": method, "turn": None, "pair": pair})
         drawn = {"pair_seed": self.pair_seed, "frames": self.frames, "beyond": self.beyond}
-        return [{**model, **drawn, **row} for row in rows]
+        return [{**model, **drawn, "segments": SEGMENTS, **row} for row in rows]
 
     def config(self, model: dict[str, Any]) -> dict[str, Any]:
         """Of its training."""

@@ -87,13 +87,12 @@ class CharactersPlan:
             components=(8,),
             shapings=("neighbours",),
             seeds=(0,),
-            angles=120,
             num_pairs=4,
             num_fits=1,
             methods=(*tuple(METHODS)[:6], "density flow"),
             extrapolations=tuple(BEYOND)[:4],
-            autoencoder_steps=1000,
-            denoiser_steps=1500,
+            autoencoder_steps=2000,
+            denoiser_steps=2500,
         )
 
     def of_pairs(self, num_pairs: int) -> "CharactersPlan":

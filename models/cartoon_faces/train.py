@@ -1,0 +1,61 @@
+"""Train the model of cartoon faces, measure it on unseen parameters and write its card.
+
+    python models/cartoon_faces/train.py [--autoencoder-steps N] [--steps N] [--out DIR]
+
+Draws its pictures (README.md says what that needs). Some twenty minutes on two CPU cores; run
+again, it goes on from the last save.
+"""
+
+import argparse
+import copy
+from pathlib import Path
+
+import numpy as np
+from faces import FACES, NAMES, SIDE, draw, training_parameters
+
+from geojax.cli._train_images import draw_training
+from geojax.models.latent import LATENT_CONFIG, train_latent_model
+
+NUMBER = 512  # of pictures a face
+HERE = Path(__file__).resolve().parent
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--autoencoder-steps", type=int, default=3000)
+    parser.add_argument("--steps", type=int, default=5000)
+    parser.add_argument("--out", type=Path, default=HERE, help="default: this folder")
+    options = parser.parse_args()
+    config = copy.deepcopy(LATENT_CONFIG)
+    config["autoencoder"] |= {
+        "channels": 3,
+        "side": SIDE,
+        "widths": [16, 32, 48, 64],
+        "hidden": 384,
+        "latent": 8,
+    }
+    config["components"] = 8
+    config["denoiser"] = {"width": 288, "depth": 4}
+    config["training"] |= {
+        "autoencoder_steps": options.autoencoder_steps,
+        "autoencoder_batch": 48,
+        "denoiser_steps": options.steps,
+    }
+    config["data"] = {
+        "kind": "cartoon faces",
+        "text": f"{FACES} cartoon faces, {NUMBER} pictures each",
+        "parameters": list(NAMES),
+    }
+    parameters = training_parameters(FACES * NUMBER)
+    pictures = draw(np.arange(len(parameters)) % FACES, parameters)
+
+    def show(phase: str, step: int, loss: float) -> None:
+        if step % 250 == 0:
+            print(f"{phase}: step {step}, loss {loss:.4f}", flush=True)
+
+    model = train_latent_model(config, pictures, options.out, callback=show)
+    draw_training(options.out, model, pictures)
+
+
+if __name__ == "__main__":
+    main()

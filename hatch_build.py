@@ -9,7 +9,14 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-SHIPPED = ("registry.toml", "*/config.json", "*/model.safetensors", "*/README.md", "*/LICENSE")
+SHIPPED = (
+    "registry.toml",
+    "*/config.json",
+    "*/model.safetensors",
+    "*/demo.npz",
+    "*/README.md",
+    "*/LICENSE",
+)
 
 
 class ModelZoo(BuildHookInterface):

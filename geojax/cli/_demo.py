@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 from . import _defaults as defaults
@@ -42,7 +43,8 @@ def demo(
     """A character and itself turned: the geodesic between them and on beyond the second one,
     beside what a straight line makes of it and the truth.
 
-    Other models: `--model rotated_mnist` draws two digits; a folder that `geojax train --images`
+    Other models: `--model cartoon_faces` turns a face that also looks the other way;
+    `--model rotated_mnist` draws two digits; a folder that `geojax train --images`
     wrote takes two of its pictures.
 
     ctrl-C keeps the path found so far.
@@ -65,6 +67,8 @@ def demo(
             scene = _digits(settings, model, config, label_a, label_b, guidance)
         elif config.get("data", {}).get("kind") == "turned characters":
             scene = _turned(settings, config, glyph, angle, turn)
+        elif config.get("data", {}).get("kind") == "cartoon faces":
+            scene = _drawn(settings, config, extent)
         else:
             scene = _examples(settings, config)
         pipeline = make_pipeline(settings, model)
@@ -107,6 +111,31 @@ def _turned(settings: Settings, config, glyph: str, angle: float, turn: float) -
     )
     inputs = {"glyph": glyph, "angle": angle, "turn": turn}
     return _Scene(lead, lambda: (at(0.0), at(1.0)), inputs, at)
+
+
+def _drawn(settings: Settings, config, extent: float) -> _Scene:
+    from ..models import available, zoo_folder
+    from ._drawings import nearest, read_drawings
+    from ._run import as_points
+
+    name = settings.named_model
+    folder = zoo_folder() / name if name in available("latent") else Path(name)
+    times, pictures = read_drawings(folder, config)
+    if 1 + extent > times[-1] + 1e-6:
+        raise ValueError(
+            f"--extent must be at most {times[-1] - 1:g}, got {extent:g}: the drawings that the "
+            "path is compared with end there."
+        )
+
+    def at(time: float):
+        return as_points(nearest(times, pictures, time) / 127.5 - 1, x64=settings.x64)
+
+    lead = (
+        "A cartoon face and itself turned and looking the other way, drawings that the model "
+        f"{settings.model} was not trained on. It has seen the face at other angles and looks and "
+        "knows nothing of either. The last row is the truth, drawn."
+    )
+    return _Scene(lead, lambda: (at(0.0), at(1.0)), {}, at)
 
 
 def _examples(settings: Settings, config) -> _Scene:

@@ -8,10 +8,12 @@ again, it goes on from the last save.
 
 import argparse
 import copy
+import json
 from pathlib import Path
 
 import numpy as np
 from faces import FACES, NAMES, SIDE, draw, training_parameters
+from measure import measure
 
 from geojax.cli._train_images import draw_training
 from geojax.models.latent import LATENT_CONFIG, train_latent_model
@@ -22,7 +24,13 @@ HERE = Path(__file__).resolve().parent
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--autoencoder-steps", type=int, default=3000)
+    parser.add_argument(
+        "--autoencoder-steps",
+        type=int,
+        nargs="+",
+        default=[2500, 4500],
+        help="where each round ends; the learning rate falls as far as if it were the last one",
+    )
     parser.add_argument("--steps", type=int, default=5000)
     parser.add_argument("--out", type=Path, default=HERE, help="default: this folder")
     options = parser.parse_args()
@@ -30,15 +38,15 @@ def main() -> None:
     config["autoencoder"] |= {
         "channels": 3,
         "side": SIDE,
-        "widths": [16, 32, 48, 64],
+        "widths": [12, 24, 48, 64],
         "hidden": 384,
         "latent": 8,
     }
     config["components"] = 8
     config["denoiser"] = {"width": 288, "depth": 4}
     config["training"] |= {
-        "autoencoder_steps": options.autoencoder_steps,
-        "autoencoder_batch": 48,
+        "autoencoder_batch": 32,
+        "learning_rate": 1.5e-3,
         "denoiser_steps": options.steps,
     }
     config["data"] = {
@@ -53,8 +61,27 @@ def main() -> None:
         if step % 250 == 0:
             print(f"{phase}: step {step}, loss {loss:.4f}", flush=True)
 
-    model = train_latent_model(config, pictures, options.out, callback=show)
+    for steps in sorted(options.autoencoder_steps):
+        config["training"]["autoencoder_steps"] = steps
+        if not begin_round(options.out, steps):
+            continue
+        model = train_latent_model(config, pictures, options.out, callback=show)
     draw_training(options.out, model, pictures)
+    measure(options.out)
+
+
+def begin_round(folder: Path, steps: int) -> bool:
+    """Whether the folder stands before the end of this round. What earlier rounds left is taken
+    up: the autoencoder with its optimiser; the denoiser learns anew, for the latents differ.
+    """
+    path = folder / "config.json"
+    if not path.is_file():
+        return True
+    training = json.loads(path.read_text(encoding="utf-8"))["training"]
+    if training["autoencoder_steps"] < steps:
+        path.unlink()
+        (folder / "training-denoiser.safetensors").unlink(missing_ok=True)
+    return training["autoencoder_steps"] <= steps
 
 
 if __name__ == "__main__":

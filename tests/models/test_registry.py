@@ -27,7 +27,7 @@ needs_weights = pytest.mark.skipif(not BUNDLED.is_file(), reason=f"no weights at
 
 def test_available():
     assert list(available("score")) == ["rotated_mnist"]
-    assert list(available("latent")) == ["characters"]
+    assert list(available("latent")) == ["characters", "cartoon_faces"]
     assert all(len(line) < 80 and "\n" not in line for line in available().values())
 
 

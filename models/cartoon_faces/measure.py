@@ -1,0 +1,183 @@
+"""Measure a model of cartoon faces on parameters that it has not seen, and write its card.
+
+    python models/cartoon_faces/measure.py [--out DIR]
+
+``train.py`` does this at its end. Also writes ``demo.npz``, the drawings that the demo shows.
+"""
+
+import argparse
+import hashlib
+import json
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from faces import FACES, HIGH, LOW, SIDE, draw
+from jaxtyping import Array, Float
+
+import geojax
+from geojax.models.latent import load_latent_model
+
+TURNS, PAIRS, FRAMES = (60.0, 90.0, 120.0, 180.0), 12, 13
+UNIT = np.array([60.0, 1.0])  # of turn and look, in which the drawing's metric is computed
+STEP = np.array([2.0, 0.05])  # of finite differences: about a pixel
+HERE = Path(__file__).resolve().parent
+CARD = (HERE / "card.template.md").read_text(encoding="utf-8")
+# The demo: a face, (turn, look) at A and at B, and how finely and how far beyond B it is drawn; the
+# look stays in the range of training there.
+DEMO = 0, (20.75, -0.8), (140.75, 0.4)
+TIMES = np.arange(49) / 32
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=HERE, help="default: this folder")
+    measure(parser.parse_args().out)
+
+
+def measure(folder: Path) -> None:
+    """Writes the card and the drawings of the demo."""
+    model = load_latent_model(folder)
+    write_demo(folder)
+    rng = np.random.default_rng(0)
+    metrics = [_Drawing.of(face) for face in range(FACES)]
+    rows = [_measured(model, metrics, turn, rng) for turn in TURNS]
+    text = card(folder, model, rows)
+    (folder / "README.md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+def write_demo(folder: Path) -> None:
+    """``demo.npz``: times, and the drawings there; A is at time 0, B at time 1."""
+    face, a, b = DEMO
+    pictures = draw(face, _between(np.array(a), np.array(b), TIMES))
+    with (folder / "demo.npz").open("wb") as file:
+        np.savez_compressed(file, times=TIMES, pictures=pictures.transpose(0, 3, 1, 2))
+
+
+class _Drawing(eqx.Module):
+    """The metric of pictures, pulled back to (turn, look): J^T J as polynomials of the look, up to
+    a factor. Turning a head changes no length, so J^T J is the mean over some turns.
+    """
+
+    coefficients: Float[Array, "degree 2 2"]
+
+    @classmethod
+    def of(cls, face: int) -> "_Drawing":
+        looks = np.linspace(LOW[1], HIGH[1], 9)
+        points = np.stack(np.meshgrid(np.arange(8) * 47.0, looks, indexing="ij"), -1)
+        ends = [points + sign * np.diag(STEP)[:, None, None] for sign in (1, -1)]
+        plus, minus = (draw(face, p).reshape(2, 8, 9, -1) / 127.5 - 1 for p in ends)
+        columns = (plus - minus) * (UNIT / (2 * STEP))[:, None, None, None]
+        found = np.einsum("iabp,jabp->bij", columns, columns)
+        fitted = np.polyfit(looks, found.reshape(9, 4) / np.mean(found[:, 0, 0]), 4)
+        return cls(jnp.asarray(fitted.reshape(5, 2, 2), jnp.float32))
+
+    def __call__(self, x, args=None):
+        return jnp.polyval(self.coefficients, x[1])
+
+
+def _measured(model, metrics, turn: float, rng) -> dict[str, float]:
+    """Between a face and itself turned, with any looks: means over `PAIRS`."""
+    times = np.linspace(0, 1, FRAMES)
+    found = []
+    for number in range(PAIRS):
+        face = number % FACES
+        a = np.array([rng.uniform(0, 360), rng.uniform(LOW[1], HIGH[1])])
+        b = np.array([a[0] + turn, rng.uniform(LOW[1], HIGH[1])])
+        own = geojax.geodesic(
+            geojax.DenseMetric(metrics[face]),
+            jnp.asarray(a / UNIT, jnp.float32),
+            jnp.asarray(b / UNIT, jnp.float32),
+            throw=False,
+        )
+        shortest = np.asarray(own.curve.evaluate(jnp.asarray(times, jnp.float32)), float) * UNIT
+        drawn = draw(face, np.stack([_between(a, b, times), shortest])) / 127.5 - 1
+        truth, drawn_shortest = drawn.transpose(0, 1, 4, 2, 3)
+        images = _images(model, jnp.asarray(truth, jnp.float32), times)
+        fade = truth[0] + times[:, None, None, None] * (truth[-1] - truth[0])
+        row = {"fade": _decibels(fade, truth), "own": float(own.successful)}
+        row["detour"] = _detour(truth)
+        row["solved"] = images.pop("solved")
+        for name, frames in images.items():
+            row[name] = _decibels(frames, truth)
+            row[f"{name} shortest"] = _decibels(frames, drawn_shortest)
+        found.append(row)
+    return {"turn": turn} | {name: float(np.mean([r[name] for r in found])) for name in found[0]}
+
+
+def _images(model, truth, times) -> dict[str, np.ndarray | float]:
+    """Decoded frames of the straight line, the geodesic, and the true pictures."""
+    encoded = _encoded(model, truth)
+    a, b = encoded[0], encoded[-1]
+    score = model.score.at(model.t)
+    lam = geojax.score_contrast(score, a[None], b[None]).lam
+    solution = geojax.geodesic(geojax.SteinScoreMetric(score, lam), a, b, throw=False)
+    ts = jnp.asarray(times, a.dtype)
+    paths = {
+        "LERP": geojax.Lerp()(a, b, ts),
+        "geodesic": solution.curve.evaluate(ts),
+        "decoder": encoded,
+    }
+    images = {name: np.asarray(_decoded(model, path), float) for name, path in paths.items()}
+    return {**images, "solved": float(solution.successful)}
+
+
+@eqx.filter_jit
+def _encoded(model, images):
+    return jax.vmap(model.encode)(images)
+
+
+@eqx.filter_jit
+def _decoded(model, points):
+    return jax.vmap(model.decode)(points)
+
+
+def _between(a: np.ndarray, b: np.ndarray, times: np.ndarray) -> np.ndarray:
+    return a + times[:, None] * (b - a)
+
+
+def _decibels(frames: np.ndarray, truth: np.ndarray) -> float:
+    """PSNR, the mean over the frames between the ends."""
+    errors = np.mean((frames - truth)[1:-1] ** 2, axis=(1, 2, 3))
+    return float(np.mean(10 * np.log10(4 / errors)))
+
+
+def _detour(frames: np.ndarray) -> float:
+    """Arc over chord in pixels. Few frames: a lower bound."""
+    flat = frames.reshape(len(frames), -1)
+    arc = np.sum(np.linalg.norm(np.diff(flat, axis=0), axis=1))
+    return float(arc / np.linalg.norm(flat[-1] - flat[0]))
+
+
+def card(folder: Path, model, rows) -> str:
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    settings = config["training"]
+    weights = (folder / "model.safetensors").read_bytes()
+    parameters = sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(model, eqx.is_array)))
+    table = "\n".join(
+        f"| {r['turn']:.0f}° | {r['detour']:.1f} | {r['fade']:.1f} | {r['LERP']:.1f} | "
+        f"**{r['geodesic']:.1f}** | {r['decoder']:.1f} | {r['solved']:.0%} | "
+        f"{r['LERP shortest']:.1f} | **{r['geodesic shortest']:.1f}** | {r['own']:.0%} |"
+        for r in rows
+    )
+    return CARD.format(
+        **config["figures"],
+        **{name: settings[name] for name in ("autoencoder_steps", "denoiser_steps")},
+        text=config["data"]["text"],
+        faces=FACES,
+        side=SIDE,
+        components=config["components"],
+        parameters=parameters,
+        kilobytes=len(weights) // 1000,
+        sha=hashlib.sha256(weights).hexdigest()[:16],
+        pairs=PAIRS,
+        frames=FRAMES,
+        table=table,
+    )
+
+
+if __name__ == "__main__":
+    main()

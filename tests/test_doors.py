@@ -12,6 +12,7 @@ import geojax
 from tests.source import SUBPACKAGES
 
 POINT_MASSES = geojax.GaussianMixture(jnp.array([[-1.0, 0.0], [1.0, 0.0]]), scales=0.5)
+FLAT = geojax.NoisePrediction(lambda x, t, args: 0 * x, geojax.VPLinear())
 A, B = jnp.array([-1.0, 0.2]), jnp.array([1.0, -0.1])
 SMALL = {"frames": 3, "num_steps": 4, "num_segments": 4}
 
@@ -78,7 +79,7 @@ def test_interpolate_refuses_what_it_cannot_take():
         ((lambda x, args: -x, A, B), {}, "score must be a geojax score with noise levels"),
         ((POINT_MASSES, A, B), {"frames": 1}, "frames must be at least 2"),
         ((POINT_MASSES, A, B), {"lam": "large"}, "lam must be a number or 'auto', got 'large'"),
-        ((POINT_MASSES, A, -A), {"lam": "auto"}, "this score is zero there: give lam as a number"),
+        ((FLAT, A, B), {}, "this score is zero there and at its ends: give lam as a number"),
         (
             (geojax.NoiseRoute(POINT_MASSES), A, B),
             {"t": 0.3},

@@ -162,9 +162,10 @@ def suited_lam(contrast: ScoreContrast):
     """The lambda of "auto". **Raises:** `ValueError` where there is none."""
     value = known(contrast.lam)
     if value is not None and not np.isfinite(value):
+        size = max(float(contrast.middle), float(contrast.data))
         raise ValueError(
             "lam='auto' goes by |s|^2 at the middle of the chord, and this score is "
-            f"{'zero' if value > 0 else 'not finite'} there and at its ends: give lam as a number."
+            f"{'zero' if size == 0 else 'not finite'} there and at its ends: give lam as a number."
         )
     return contrast.lam
 

@@ -37,10 +37,13 @@ class ScoreContrast(eqx.Module):
     def lam(self) -> Float[Array, "..."]:
         """The weight of ``s s^T``, in units of length^2, that suits: ``100 / middle``, by which a
         step off the data costs a hundred times more energy along the score than across it. Where
-        the ratio is above 50 it is ``2 / data``, at most ``1000 / middle``. (A ratio below 1 takes
-        ``data`` for ``middle``.)
+        the ratio is above 50 it is ``2 / data``, at most ``1000 / middle``. Below the ratio of 10,
+        where no weight makes a path follow the data, it falls to ``1 / data``: a steep metric
+        would cost segments for nothing.
         """
-        steepness = jnp.clip(_ON_DATA * self.ratio, _LEAST_STEEPNESS, _MOST_STEEPNESS)
+        known = jnp.clip(_ON_DATA * self.ratio, _LEAST_STEEPNESS, _MOST_STEEPNESS)
+        unknown = jnp.maximum(LEAST_CONTRAST * self.ratio, 1.0)
+        steepness = jnp.where(self.ratio < LEAST_CONTRAST, unknown, known)
         return steepness / jnp.maximum(self.middle, self.data)
 
     @property

@@ -23,8 +23,8 @@ def test_figures_are_those_of_the_score_at_every_level():
         middle = np.mean(square(jnp.asarray((first + second) / 2)))
         data = np.mean((square(jnp.asarray(first)) + square(jnp.asarray(second))) / 2)
         assert found.contrast[i] == pytest.approx(middle / data, rel=1e-6)
-        steepness = np.clip(2 * middle / data, 100, 1000)
-        assert found.lam[i] == pytest.approx(steepness / max(middle, data), rel=1e-6)
+        contrast = geojax.ScoreContrast(jnp.asarray(middle), jnp.asarray(data))
+        assert found.lam[i] == pytest.approx(float(contrast.lam), rel=1e-6)
     assert found.t == 0.3 and "Take t = 0.3" in str(found)
 
 

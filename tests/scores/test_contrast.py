@@ -18,16 +18,18 @@ def test_it_is_the_ratio_of_mean_squares():
     """Of -k x: the middles have |x|^2 = 2 and 0, the ends 4 and 16."""
     found = geojax.score_contrast(linear, A, B, 3.0)
     np.testing.assert_allclose([found.middle, found.data], [9 * 1, 9 * 10])
-    np.testing.assert_allclose([found.ratio, found.lam], [0.1, 100 / 90])
+    np.testing.assert_allclose([found.ratio, found.lam], [0.1, 1 / 90])
     assert not found.knows_the_chord
     assert "0.1 times" in str(found) and "a geodesic cannot follow the data here" in str(found)
     blocks = geojax.score_contrast(linear, A, B, 3.0, batch_size=1)
     np.testing.assert_allclose([blocks.middle, blocks.data], [found.middle, found.data])
 
 
-@pytest.mark.parametrize("ratio, steepness", [(20.0, 100.0), (200.0, 400.0), (5e4, 1000.0)])
+@pytest.mark.parametrize(
+    "ratio, steepness", [(0.5, 2.5), (2.0, 20.0), (20.0, 100.0), (200.0, 400.0), (5e4, 1000.0)]
+)
 def test_lambda_grows_with_the_contrast(ratio, steepness):
-    """Twice the contrast, within 100 and 1000, over |s|^2 at the middle."""
+    """Twice the contrast, within 100 and 1000, over |s|^2 at the middle; below 10 ten times it."""
     found = geojax.ScoreContrast(jnp.asarray(7.0), jnp.asarray(7.0 / ratio))
     assert float(found.lam) == pytest.approx(steepness / 7, rel=1e-12)
 

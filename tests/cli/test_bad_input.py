@@ -151,7 +151,8 @@ def test_a_second_process_finds_the_programs_of_the_first(
             jax.config.update(name, value)
         compilation_cache.reset_cache()
     assert list((tmp_path / "geojax" / "compiled").iterdir())
-    assert hits[0] == 0 < hits[1]
+    # The first process may meet a program of its own twice.
+    assert 10 * hits[0] < hits[1]
 
 
 def test_the_version_and_the_models(geojax_command):

@@ -3,7 +3,6 @@
 import dataclasses
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 from . import _defaults as defaults
@@ -114,12 +113,11 @@ def _turned(settings: Settings, config, glyph: str, angle: float, turn: float) -
 
 
 def _drawn(settings: Settings, config, extent: float) -> _Scene:
-    from ..models import available, zoo_folder
+    from ..models import model_folder
     from ._drawings import nearest, read_drawings
     from ._run import as_points
 
-    name = settings.named_model
-    folder = zoo_folder() / name if name in available("latent") else Path(name)
+    folder = model_folder(settings.named_model, ("latent",))
     times, pictures = read_drawings(folder, config)
     if 1 + extent > times[-1] + 1e-6:
         raise ValueError(
@@ -139,10 +137,11 @@ def _drawn(settings: Settings, config, extent: float) -> _Scene:
 
 
 def _examples(settings: Settings, config) -> _Scene:
+    from ..models import model_folder
     from ..models.latent import example_pictures
     from ._run import as_points
 
-    pictures = example_pictures(settings.named_model, config)
+    pictures = example_pictures(model_folder(settings.named_model, ("latent",)), config)
     lead = (
         f"Two of the pictures that the model {settings.model} was trained on; a geodesic between "
         "them in its latent space, and its continuation beyond the second."

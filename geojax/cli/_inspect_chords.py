@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from ..evaluation import ChordInspection, inspect_chords
-from ..models import stable_diffusion
+from ..models import model_folder, stable_diffusion
 from ..models.latent import example_pictures
 from ..scores import AbstractPipeline, NoiseRoute
 from . import _defaults as defaults
@@ -44,10 +44,7 @@ def inspect_pipeline(
     elif model is None:
         raise ValueError("give two photographs or more.")
     else:
-        from ..models import zoo_folder
-
-        folder = Path(name) if Path(name).is_dir() else zoo_folder() / name
-        arrays, notices = list(example_pictures(folder, config)), []
+        arrays, notices = list(example_pictures(model_folder(name, ("latent",)), config)), []
     if len(arrays) < 2:
         raise ValueError("give at least two pictures.")
     points = jnp.stack([as_points(array, x64=options["x64"]) for array in arrays])
@@ -97,6 +94,6 @@ def _content(found: ChordInspection, settings: dict[str, Any], config) -> dict[s
         "score_contrast": found.contrast.tolist(),
         "lam": found.lam.tolist(),
         "t": found.t,
-        "knows_the_chords": bool(found.contrast[found.best] >= 10),
+        "knows_the_chords": found.knows_the_chords,
         "detour": config.get("figures", {}).get("detour"),
     }

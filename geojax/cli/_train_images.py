@@ -15,7 +15,7 @@ import typer
 from .._files import written_whole
 from ..models.latent import LATENT_CONFIG, latent_losses, train_latent_model
 from ..plotting import loss_curve, sample_sheet, save_figure
-from ..scores import sample
+from ..scores import LEAST_CONTRAST, sample
 from ._console import INTERRUPTED, fail, input_checked, say, tell
 from ._folders import removed_if_empty, reserve_folder
 from ._pictures import Pictures, read_pictures
@@ -74,9 +74,10 @@ def train_images(
         with input_checked():
             files = draw_training(folder, model, pictures.pixels)
             card = folder / "README.md"
+            text = card_text(folder)
             with written_whole(card) as temporary:
-                temporary.write_text(card_text(folder), encoding="utf-8")
-    for line in card_text(folder).splitlines():
+                temporary.write_text(text, encoding="utf-8")
+    for line in text.splitlines():
         if line.startswith("- "):
             say(line.removeprefix("- "))
     names = ", ".join(path.name for path in [folder / "model.safetensors", card, *files])
@@ -109,8 +110,10 @@ def _is_run(folder: Path) -> bool:
 
 def draw_training(folder: Path, model, pixels: np.ndarray) -> list[Path]:
     """``loss.png`` and ``samples.png``: pictures, the same decoded, and pictures drawn anew."""
+    files = []
     for phase, rows in latent_losses(folder).items():
-        save_figure(loss_curve(rows), folder / f"loss-{phase}.png")
+        files.append(folder / f"loss-{phase}.png")
+        save_figure(loss_curve(rows), files[-1])
     number = _ROWS * _COLUMNS
     index = np.random.default_rng(0).permutation(len(pixels))
     index = np.resize(index, number)
@@ -129,17 +132,16 @@ def draw_training(folder: Path, model, pixels: np.ndarray) -> list[Path]:
         name: np.asarray(block).reshape(_ROWS, _COLUMNS, *block.shape[1:])
         for name, block in blocks.items()
     }
-    save_figure(sample_sheet(arranged), folder / "samples.png")
-    return [folder / f"loss-{phase}.png" for phase in latent_losses(folder)] + [
-        folder / "samples.png"
-    ]
+    files.append(folder / "samples.png")
+    save_figure(sample_sheet(arranged), files[-1])
+    return files
 
 
 def card_text(folder: Path) -> str:
     """The card of a model, from its config."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     figures, channels = config["figures"], config["shape"][0]
-    knows = figures["contrast"] >= 10
+    knows = figures["contrast"] >= LEAST_CONTRAST
     verdict = (
         "the score knows that chords leave the data: geodesics can follow it."
         if knows

@@ -10,10 +10,9 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from .._arrays import Numbers, as_floating, refuse_pixels
-from ..scores import LEAST_CONTRAST, AbstractPipeline, score_contrast
+from ..scores import LEAST_CONTRAST, AbstractPipeline, score_contrast, suited_level
 
 LEVELS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.6)
-_NEAR_THE_BEST = 0.25  # of the largest contrast: a noisier level reaches farther from the data
 _PAIRS = 16
 
 
@@ -36,12 +35,17 @@ class ChordInspection(NamedTuple):
         """The index of ``t``."""
         return int(np.flatnonzero(self.ts == self.t)[0])
 
+    @property
+    def knows_the_chords(self) -> bool:
+        """Whether the contrast at ``t`` is at least 10."""
+        return bool(self.contrast[self.best] >= LEAST_CONTRAST)
+
     def __str__(self) -> str:
         rows = [
             f"t = {t:g}: contrast {c:.3g}, lambda {lam:.3g}"
             for t, c, lam in zip(self.ts, self.contrast, self.lam, strict=True)
         ]
-        if self.contrast[self.best] >= LEAST_CONTRAST:
+        if self.knows_the_chords:
             told = (
                 f"Take t = {self.t:g} and lambda = {self.lam[self.best]:.3g}: the score knows that "
                 "the chords between these images leave the data."
@@ -91,19 +95,20 @@ def inspect_chords(
     wrong = [t for t in levels if not 0 < t <= 1]
     if wrong or not levels:
         raise ValueError(f"ts must be levels in (0, 1], got {wrong[0] if wrong else 'none'}.")
+    # Without noise a picture is the same point at every level: an encoder is asked once.
+    clean = [pipeline.encode(image) for image in images]
     pairs = np.asarray(list(itertools.combinations(range(len(images)), 2))[:_PAIRS])
     found = []
     for i, level in enumerate(levels):
         if on_level is not None:
             on_level(i)
         at = eqx.tree_at(lambda p: p.t, pipeline, jnp.asarray(level, images.dtype))
-        points = jnp.stack([at.to_level(image, key=key) for image in images])
+        points = jnp.stack([at.noised(point, key=key) for point in clean])
         score, args = at.score.at(at.t), at.conditions[0]
         contrast = score_contrast(
             score, points[pairs[:, 0]], points[pairs[:, 1]], args, batch_size=1
         )
         found.append((float(contrast.ratio), float(contrast.lam)))
     contrasts, lams = np.asarray(found).T
-    ratios = np.where(np.isfinite(contrasts), contrasts, -np.inf)
-    best = int(np.flatnonzero(ratios >= _NEAR_THE_BEST * np.max(ratios))[-1])
+    best = suited_level(contrasts)
     return ChordInspection(np.asarray(levels), contrasts, lams, levels[best])

@@ -15,6 +15,7 @@ from ._registry import available as available
 from ._registry import describe as describe
 from ._registry import load as load
 from ._registry import load_classifier as load_classifier
+from ._registry import model_folder as model_folder
 from ._registry import zoo_folder as zoo_folder
 from ._rotated_mnist import from_pixels as from_pixels
 from ._rotated_mnist import load_mnist as load_mnist

@@ -59,7 +59,7 @@ def load(name_or_folder: str | Path) -> Any:
     >>> score(jnp.zeros((1, 28, 28)), 0.4, 3).shape  # t = 0.4, the digit 3
     (1, 28, 28)
     """
-    folder = _folder_of(name_or_folder, ("score", "latent"))
+    folder = model_folder(name_or_folder, ("score", "latent"))
     if read_config(folder).get("kind") == "latent":
         return load_latent_model(folder)
     score, _ = load_checkpoint(folder)
@@ -76,7 +76,7 @@ def load_classifier(name_or_folder: str | Path = "digit_classifier") -> DigitCla
     >>> load_classifier().features(jnp.zeros((1, 28, 28))).shape
     (64,)
     """
-    return read_classifier(_folder_of(name_or_folder, ("classifier",)))
+    return read_classifier(model_folder(name_or_folder, ("classifier",)))
 
 
 def describe(name_or_folder: str | Path) -> dict[str, Any]:
@@ -88,14 +88,20 @@ def describe(name_or_folder: str | Path) -> dict[str, Any]:
 
     **Raises:** as `load`.
     """
-    return read_config(_folder_of(name_or_folder, KINDS))
+    return read_config(model_folder(name_or_folder, KINDS))
 
 
 def _registry() -> dict[str, dict[str, str]]:
     return tomllib.loads((zoo_folder() / "registry.toml").read_text(encoding="utf-8"))
 
 
-def _folder_of(name_or_folder: str | Path, kinds: tuple[str, ...]) -> Path:
+def model_folder(name_or_folder: str | Path, kinds: tuple[str, ...]) -> Path:
+    """The folder of a model of one of the ``kinds``, by name or itself. **Raises:** as `load`.
+
+    >>> from geojax.models import model_folder
+    >>> model_folder("characters", ("latent",)).name
+    'characters'
+    """
     # A name wins over a folder of that name in the current directory: write ./name for the folder.
     registry = available(*kinds)
     if str(name_or_folder) in registry:

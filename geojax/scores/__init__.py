@@ -11,6 +11,7 @@ from ._between import ConditionBetween as ConditionBetween
 from ._contrast import LEAST_CONTRAST as LEAST_CONTRAST
 from ._contrast import ScoreContrast as ScoreContrast
 from ._contrast import score_contrast as score_contrast
+from ._contrast import suited_level as suited_level
 from ._ddim_path import Inversion as Inversion
 from ._ddim_path import ddim_inversion as ddim_inversion
 from ._ddim_path import ddim_path as ddim_path

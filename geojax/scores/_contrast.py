@@ -5,6 +5,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from .._arrays import Numbers, as_alike
@@ -60,6 +61,19 @@ class ScoreContrast(eqx.Module):
             f"{told}, at least {LEAST_CONTRAST:g} are needed: this score does not know that chords "
             "leave the data, and a geodesic cannot follow the data here."
         )
+
+
+def suited_level(contrasts: np.ndarray) -> int:
+    """The index of the noisiest level, the last one, whose contrast is at least a quarter of the
+    largest: its score reaches farther from the data. Contrasts that are not finite do not count.
+
+    >>> import numpy as np
+    >>> from geojax.scores import suited_level
+    >>> suited_level(np.array([90.0, 100.0, 30.0, 20.0]))
+    2
+    """
+    ratios = np.where(np.isfinite(contrasts), contrasts, -np.inf)
+    return int(np.flatnonzero(ratios >= np.max(ratios) / 4)[-1])
 
 
 def score_contrast(

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse.csgraph import dijkstra
 from scipy.spatial.distance import cdist
 
-from ...scores import score_contrast
+from ...scores import score_contrast, suited_level
 from ._autoencoder import from_bytes
 from ._distances import neighbour_graph
 from ._model import LatentModel
@@ -32,8 +32,7 @@ def latent_figures(model: LatentModel, pixels, points, *, seed: int = 0) -> dict
     levels = jnp.asarray(LEVELS, points.dtype)
     x0, x1 = points[first], points[second]
     found = jax.lax.map(lambda t: score_contrast(model.score.at(t), x0, x1), levels)
-    ratios = np.asarray(found.ratio)
-    best = int(np.flatnonzero(ratios >= np.max(ratios) / 4)[-1])
+    best = suited_level(np.asarray(found.ratio))
     sample = rng.permutation(len(pixels))[:_PAIRS]
     errors = jax.jit(jax.vmap(lambda p: _squared_error(model, p)))(jnp.asarray(pixels[sample]))
     return {

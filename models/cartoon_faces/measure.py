@@ -2,23 +2,25 @@
 
     python models/cartoon_faces/measure.py [--out DIR]
 
-``train.py`` does this at its end. Also writes ``demo.npz``, the drawings that the demo shows.
+Needs the weights, ``config.json`` and what draws faces (README.md). ``train.py`` does this at its
+end. Also writes ``demo.npz``, the drawings that the demo shows.
 """
 
 import argparse
-import hashlib
-import json
+import sys
 from pathlib import Path
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
-from faces import FACES, HIGH, LOW, SIDE, draw
+from faces import FACES, HIGH, LOW, draw
 from jaxtyping import Array, Float
 
 import geojax
 from geojax.models.latent import load_latent_model
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+from latent_card import decibels, decoded_frames, mean_of, write_card
 
 TURNS, PAIRS, FRAMES = (60.0, 90.0, 120.0, 180.0), 12, 13
 UNIT = np.array([60.0, 1.0])  # of turn and look, in which the drawing's metric is computed
@@ -43,10 +45,16 @@ def measure(folder: Path) -> None:
     write_demo(folder)
     rng = np.random.default_rng(0)
     metrics = [_Drawing.of(face) for face in range(FACES)]
-    rows = [_measured(model, metrics, turn, rng) for turn in TURNS]
-    text = card(folder, model, rows)
-    (folder / "README.md").write_text(text, encoding="utf-8")
-    print(text)
+    table = []
+    for turn in TURNS:
+        row = _measured(model, metrics, turn, rng)
+        table.append(
+            f"| {turn:.0f}° | {row['detour']:.1f} | {row['fade']:.1f} | {row['LERP']:.1f} | "
+            f"**{row['geodesic']:.1f}** | {row['decoder']:.1f} | {row['solved']:.0%} | "
+            f"{row['LERP shortest']:.1f} | **{row['geodesic shortest']:.1f}** | {row['own']:.0%} |"
+        )
+    own = {"faces": FACES, "pairs": PAIRS, "frames": FRAMES, "table": "\n".join(table)}
+    write_card(folder, CARD, model, **own)
 
 
 def write_demo(folder: Path) -> None:
@@ -82,7 +90,7 @@ class _Drawing(eqx.Module):
 def _measured(model, metrics, turn: float, rng) -> dict[str, float]:
     """Between a face and itself turned, with any looks: means over `PAIRS`."""
     times = np.linspace(0, 1, FRAMES)
-    found = []
+    rows = []
     for number in range(PAIRS):
         face = number % FACES
         a = np.array([rng.uniform(0, 360), rng.uniform(LOW[1], HIGH[1])])
@@ -96,53 +104,20 @@ def _measured(model, metrics, turn: float, rng) -> dict[str, float]:
         shortest = np.asarray(own.curve.evaluate(jnp.asarray(times, jnp.float32)), float) * UNIT
         drawn = draw(face, np.stack([_between(a, b, times), shortest])) / 127.5 - 1
         truth, drawn_shortest = drawn.transpose(0, 1, 4, 2, 3)
-        images = _images(model, jnp.asarray(truth, jnp.float32), times)
+        images = decoded_frames(model, truth, times)
         fade = truth[0] + times[:, None, None, None] * (truth[-1] - truth[0])
-        row = {"fade": _decibels(fade, truth), "own": float(own.successful)}
+        row = {"fade": decibels(fade, truth), "own": float(own.successful)}
         row["detour"] = _detour(truth)
         row["solved"] = images.pop("solved")
         for name, frames in images.items():
-            row[name] = _decibels(frames, truth)
-            row[f"{name} shortest"] = _decibels(frames, drawn_shortest)
-        found.append(row)
-    return {"turn": turn} | {name: float(np.mean([r[name] for r in found])) for name in found[0]}
-
-
-def _images(model, truth, times) -> dict[str, np.ndarray | float]:
-    """Decoded frames of the straight line, the geodesic, and the true pictures."""
-    encoded = _encoded(model, truth)
-    a, b = encoded[0], encoded[-1]
-    score = model.score.at(model.t)
-    lam = geojax.score_contrast(score, a[None], b[None]).lam
-    solution = geojax.geodesic(geojax.SteinScoreMetric(score, lam), a, b, throw=False)
-    ts = jnp.asarray(times, a.dtype)
-    paths = {
-        "LERP": geojax.Lerp()(a, b, ts),
-        "geodesic": solution.curve.evaluate(ts),
-        "decoder": encoded,
-    }
-    images = {name: np.asarray(_decoded(model, path), float) for name, path in paths.items()}
-    return {**images, "solved": float(solution.successful)}
-
-
-@eqx.filter_jit
-def _encoded(model, images):
-    return jax.vmap(model.encode)(images)
-
-
-@eqx.filter_jit
-def _decoded(model, points):
-    return jax.vmap(model.decode)(points)
+            row[name] = decibels(frames, truth)
+            row[f"{name} shortest"] = decibels(frames, drawn_shortest)
+        rows.append(row)
+    return mean_of(rows)
 
 
 def _between(a: np.ndarray, b: np.ndarray, times: np.ndarray) -> np.ndarray:
     return a + times[:, None] * (b - a)
-
-
-def _decibels(frames: np.ndarray, truth: np.ndarray) -> float:
-    """PSNR, the mean over the frames between the ends."""
-    errors = np.mean((frames - truth)[1:-1] ** 2, axis=(1, 2, 3))
-    return float(np.mean(10 * np.log10(4 / errors)))
 
 
 def _detour(frames: np.ndarray) -> float:
@@ -150,33 +125,6 @@ def _detour(frames: np.ndarray) -> float:
     flat = frames.reshape(len(frames), -1)
     arc = np.sum(np.linalg.norm(np.diff(flat, axis=0), axis=1))
     return float(arc / np.linalg.norm(flat[-1] - flat[0]))
-
-
-def card(folder: Path, model, rows) -> str:
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    settings = config["training"]
-    weights = (folder / "model.safetensors").read_bytes()
-    parameters = sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(model, eqx.is_array)))
-    table = "\n".join(
-        f"| {r['turn']:.0f}° | {r['detour']:.1f} | {r['fade']:.1f} | {r['LERP']:.1f} | "
-        f"**{r['geodesic']:.1f}** | {r['decoder']:.1f} | {r['solved']:.0%} | "
-        f"{r['LERP shortest']:.1f} | **{r['geodesic shortest']:.1f}** | {r['own']:.0%} |"
-        for r in rows
-    )
-    return CARD.format(
-        **config["figures"],
-        **{name: settings[name] for name in ("autoencoder_steps", "denoiser_steps")},
-        text=config["data"]["text"],
-        faces=FACES,
-        side=SIDE,
-        components=config["components"],
-        parameters=parameters,
-        kilobytes=len(weights) // 1000,
-        sha=hashlib.sha256(weights).hexdigest()[:16],
-        pairs=PAIRS,
-        frames=FRAMES,
-        table=table,
-    )
 
 
 if __name__ == "__main__":

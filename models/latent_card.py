@@ -1,0 +1,93 @@
+"""What the cards of the latent models have in common: the frames of both paths, and their fields.
+
+For the ``measure.py`` of a model, which puts this folder on the path of modules.
+"""
+
+import hashlib
+import json
+import subprocess
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import geojax
+from geojax.models.latent import LatentModel
+
+
+def decoded_frames(model: LatentModel, truth: np.ndarray, times: np.ndarray) -> dict:
+    """Decoded frames of the straight line, of the geodesic and of the true pictures themselves, by
+    "LERP", "geodesic" and "decoder"; and under "solved" whether the geodesic was found, 1 or 0.
+
+    - ``truth``: the pictures at ``times``, in [-1, 1], shape (times, channels, side, side).
+
+    The geodesic is that of I + λ s s^T with the λ of `score_contrast` for these two ends, from the
+    straight line.
+    """
+    encoded = _encoded(model, jnp.asarray(truth, jnp.float32))
+    a, b = encoded[0], encoded[-1]
+    score = model.score.at(model.t)
+    lam = geojax.score_contrast(score, a[None], b[None]).lam
+    solution = geojax.geodesic(geojax.SteinScoreMetric(score, lam), a, b, throw=False)
+    ts = jnp.asarray(times, a.dtype)
+    paths = {
+        "LERP": geojax.Lerp()(a, b, ts),
+        "geodesic": solution.curve.evaluate(ts),
+        "decoder": encoded,
+    }
+    frames = {name: np.asarray(_decoded(model, path), float) for name, path in paths.items()}
+    return {**frames, "solved": float(solution.successful)}
+
+
+@eqx.filter_jit
+def _encoded(model, images):
+    return jax.vmap(model.encode)(images)
+
+
+@eqx.filter_jit
+def _decoded(model, points):
+    return jax.vmap(model.decode)(points)
+
+
+def decibels(frames: np.ndarray, truth: np.ndarray) -> float:
+    """PSNR, the mean over the frames between the ends."""
+    errors = np.mean((frames - truth)[1:-1] ** 2, axis=(1, 2, 3))
+    return float(np.mean(10 * np.log10(4 / errors)))
+
+
+def mean_of(rows: list[dict[str, float]]) -> dict[str, float]:
+    """The mean of each column."""
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+
+
+def write_card(folder: Path, template: str, model: LatentModel, **own) -> None:
+    """``README.md`` in ``folder``: the template with what its config and weights say, the commit
+    that is run, and the model's ``own`` fields. Prints it, too.
+    """
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    training = config["training"]
+    weights = (folder / "model.safetensors").read_bytes()
+    text = template.format(
+        **config["figures"],
+        **{name: training[name] for name in ("autoencoder_steps", "denoiser_steps")},
+        text=config["data"]["text"],
+        side=config["shape"][1],
+        components=config["components"],
+        parameters=sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(model, eqx.is_array))),
+        kilobytes=len(weights) // 1000,
+        sha=hashlib.sha256(weights).hexdigest()[:16],
+        commit=_commit(),
+        **own,
+    )
+    (folder / "README.md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+def _commit() -> str:
+    """Of this repository, marked where its files differ from it; or that there is none."""
+    command = ["git", "describe", "--always", "--abbrev=7", "--exclude=*", "--dirty=, changed"]
+    here = Path(__file__).resolve().parent
+    found = subprocess.run(command, cwd=here, capture_output=True, text=True)
+    return found.stdout.strip() or "unknown"

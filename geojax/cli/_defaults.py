@@ -35,8 +35,6 @@ DRAW_STEPS = 50
 
 TRAIN_OUT = "geojax-model"
 TRAIN_STEPS = 12_000
-LATENT_STEPS = 5000, 8000  # of the autoencoder and of the score
-COMPONENTS = 8
 SAVE_EVERY = 250
 HELD_OUT = 512
 

@@ -17,6 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from ..models.latent import LATENT_CONFIG
 from . import _defaults as defaults
 from ._console import INTERRUPTED, fail, input_checked, say, tell
 from ._folders import removed_if_empty, reserve_folder
@@ -24,6 +25,7 @@ from ._settings import option
 
 _SAMPLES = 8  # images a class in the sheet
 _CHANGES, _PICTURES = "Instead of the config's", "Your own pictures"
+_LATENT = LATENT_CONFIG["training"]
 
 
 class Data(StrEnum):
@@ -51,18 +53,18 @@ def train(
         int | None,
         option(
             f"Training steps of the score. Default: {defaults.TRAIN_STEPS}; with --images "
-            f"{defaults.LATENT_STEPS[1]}."
+            f"{_LATENT['denoiser_steps']}."
         ),
     ] = None,
     autoencoder_steps: Annotated[
         int | None,
-        option(f"Of the autoencoder. Default: {defaults.LATENT_STEPS[0]}.", panel=_PICTURES),
+        option(f"Of the autoencoder. Default: {_LATENT['autoencoder_steps']}.", panel=_PICTURES),
     ] = None,
     components: Annotated[
         int | None,
         option(
             "Numbers that a picture becomes: few, for the score must know every direction. "
-            f"Default: {defaults.COMPONENTS}.",
+            f"Default: {LATENT_CONFIG['components']}.",
             panel=_PICTURES,
         ),
     ] = None,

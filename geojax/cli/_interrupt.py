@@ -4,11 +4,34 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from ._console import INTERRUPTED
+import typer
 
+from ._console import INTERRUPTED, fail, input_checked, tell
+
+GOES_ON = "the same command goes on from the last save in {}."  # said of training
 _PATIENCE = 3.0  # seconds that compiled code has to end after the second ctrl-C
+
+
+@contextmanager
+def resumable(stop_display: Callable[[], None], told: str) -> Iterator[None]:
+    """For work that saves as it goes. ctrl-C ends the command with ``told``: what is kept, and how
+    to go on. Input at fault and training that diverges end it with their own line. Before any line
+    the display of progress is stopped.
+    """
+    with input_checked():
+        try:
+            yield
+        except BaseException as error:
+            stop_display()
+            if isinstance(error, KeyboardInterrupt):
+                tell("interrupted", told)
+                raise typer.Exit(INTERRUPTED) from None
+            if isinstance(error, FloatingPointError):
+                fail(str(error))
+            raise
 
 
 class Interruption:

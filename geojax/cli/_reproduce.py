@@ -10,8 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
-from ._console import INTERRUPTED, input_checked, say, tell
+from ._console import input_checked, say
 from ._folders import removed_if_empty, reserve_folder, write_json
+from ._interrupt import resumable
 from ._settings import option
 
 _PLAN = "plan.json"  # in a folder: the plan whose rows it holds
@@ -75,7 +76,7 @@ def reproduce(
         with removed_if_empty(folder):
             _check_plan(folder, plan, command, so_far)
     about = {"command": command, "versions": versions(), "machine": machine()}
-    with removed_if_empty(folder), _bar(folder) as show, input_checked():
+    with removed_if_empty(folder), _bar(folder) as show:
         if digits:
             lines = _rotated_mnist(plan, folder, about, show, chunk, not so_far)
         else:
@@ -110,7 +111,7 @@ def _check_plan(folder: Path, plan: Any, command: str, so_far: bool) -> None:
 
 @contextmanager
 def _bar(folder: Path) -> Iterator[Callable[[int, int], None]]:
-    """A bar over rows, with the time left; an interruption says how to go on."""
+    """A bar over rows, with the time left. What ends the block is handled as by `resumable`."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
     from rich.progress import TimeRemainingColumn as Left
@@ -133,13 +134,9 @@ def _bar(folder: Path) -> Iterator[Callable[[int, int], None]]:
             tasks.append(progress.add_task("", total=total, completed=done))
         progress.update(tasks[0], completed=done)
 
-    with progress:
-        try:
-            yield show
-        except KeyboardInterrupt:
-            progress.stop()
-            tell("interrupted", f"what is measured is kept; the same command goes on in {folder}.")
-            raise typer.Exit(INTERRUPTED) from None
+    told = f"what is measured is kept; the same command goes on in {folder}."
+    with progress, resumable(progress.stop, told):
+        yield show
 
 
 def _plan(experiment: Experiment, quick: bool, pairs: int | None) -> Any:

@@ -19,8 +19,9 @@ from rich.progress import (
 
 from ..models.latent import LATENT_CONFIG
 from . import _defaults as defaults
-from ._console import INTERRUPTED, fail, input_checked, say, tell
+from ._console import input_checked, say, tell
 from ._folders import removed_if_empty, reserve_folder
+from ._interrupt import GOES_ON, resumable
 from ._settings import option
 
 _SAMPLES = 8  # images a class in the sheet
@@ -136,25 +137,17 @@ def train(
         def show(step: int, loss: float) -> None:
             progress.update(task, completed=step, description=f"loss {loss:.4f}")
 
-        try:
-            with input_checked():
-                score = models.train(
-                    chosen,
-                    digits,
-                    labels,
-                    folder,
-                    num_steps=steps,
-                    held_out=held_out,
-                    save_every=save_every,
-                    callback=show,
-                )
-        except KeyboardInterrupt:
-            progress.stop()
-            tell("interrupted", f"the same command goes on from the last save in {folder}.")
-            raise typer.Exit(INTERRUPTED) from None
-        except FloatingPointError as error:
-            progress.stop()
-            fail(str(error))
+        with resumable(progress.stop, GOES_ON.format(folder)):
+            score = models.train(
+                chosen,
+                digits,
+                labels,
+                folder,
+                num_steps=steps,
+                held_out=held_out,
+                save_every=save_every,
+                callback=show,
+            )
     with input_checked():
         files = _pictures(folder, score, chosen, digits, labels)
     say(f"Written: {', '.join(str(path) for path in [folder / 'model.safetensors', *files])}")

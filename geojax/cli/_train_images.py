@@ -10,14 +10,14 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import typer
 
 from .._files import written_whole
 from ..models.latent import LATENT_CONFIG, latent_losses, train_latent_model
 from ..plotting import loss_curve, sample_sheet, save_figure
 from ..scores import LEAST_CONTRAST, sample
-from ._console import INTERRUPTED, fail, input_checked, say, tell
+from ._console import input_checked, say, tell
 from ._folders import removed_if_empty, reserve_folder
+from ._interrupt import GOES_ON, resumable
 from ._pictures import Pictures, read_pictures
 from ._progress import Stages
 
@@ -53,23 +53,15 @@ def train_images(
             share = step / steps[phase]
             bar.detail(f"{phase}: step {step} of {steps[phase]}, loss {loss:.4f}", share)
 
-        try:
-            with input_checked():
-                model = train_latent_model(
-                    config,
-                    pictures.pixels,
-                    folder,
-                    labels=pictures.labels,
-                    groups=pictures.groups,
-                    callback=show,
-                )
-        except KeyboardInterrupt:
-            bar.stop()
-            tell("interrupted", f"the same command goes on from the last save in {folder}.")
-            raise typer.Exit(INTERRUPTED) from None
-        except FloatingPointError as error:
-            bar.stop()
-            fail(str(error))
+        with resumable(bar.stop, GOES_ON.format(folder)):
+            model = train_latent_model(
+                config,
+                pictures.pixels,
+                folder,
+                labels=pictures.labels,
+                groups=pictures.groups,
+                callback=show,
+            )
         bar.begin("figures")
         with input_checked():
             files = draw_training(folder, model, pictures.pixels)

@@ -5,8 +5,9 @@ import signal
 import time
 
 import pytest
+import typer
 
-from geojax.cli._interrupt import Interruption
+from geojax.cli._interrupt import Interruption, resumable
 
 
 @pytest.fixture(autouse=True)
@@ -36,3 +37,24 @@ def test_the_first_one_asks_and_the_second_one_leaves():
     assert said == ["asked"]  # the process did not have to be ended
     with pytest.raises(KeyboardInterrupt):  # and all is as before
         interrupt()
+
+
+@pytest.mark.parametrize(
+    "error, code, line",
+    [
+        (KeyboardInterrupt(), 130, "interrupted: go on with it."),
+        (FloatingPointError("the loss is nan."), 2, "error: the loss is nan."),
+        (ValueError("steps must be positive."), 2, "error: steps must be positive."),
+    ],
+)
+def test_what_ends_resumable_work_is_a_line_and_a_code(error, code, line, capsys):
+    stopped = []
+    with pytest.raises(typer.Exit) as ended, resumable(lambda: stopped.append(1), "go on with it."):
+        raise error
+    assert ended.value.exit_code == code and stopped == [1]
+    assert capsys.readouterr().err == f"{line}\n"
+
+
+def test_an_error_of_ours_stays_one():
+    with pytest.raises(ZeroDivisionError), resumable(lambda: None, ""):
+        raise ZeroDivisionError

@@ -1,10 +1,12 @@
-"""Files are written whole or not at all."""
+"""Files are written whole or not at all; arrays are read with one error."""
 
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import numpy as np
 
 
 @contextmanager
@@ -25,3 +27,28 @@ def written_whole(path: Path | str) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def read_arrays(path: Path | str, *needed: str) -> dict[str, np.ndarray]:
+    """All arrays of an ``.npz`` file, by name.
+
+    **Raises:** `OSError` when the file cannot be opened; `ValueError` when it is no such file, is
+    damaged, holds Python objects, or lacks one of the ``needed`` names.
+
+    >>> np.savez("points.npz", x=[1.0, 2.0])
+    >>> read_arrays("points.npz", "x")["x"].tolist()
+    [1.0, 2.0]
+    >>> read_arrays("points.npz", "x", "y")
+    Traceback (most recent call last):
+    ...
+    ValueError: points.npz lacks y.
+    """
+    with Path(path).open("rb") as file:
+        try:
+            with np.load(file, allow_pickle=False) as content:
+                arrays = dict(content)
+        except Exception:  # a damaged file can raise nearly anything, even of Python's tokenizer
+            raise ValueError(f"{path} cannot be read as an .npz file of arrays.") from None
+    if missing := [name for name in needed if name not in arrays]:
+        raise ValueError(f"{path} lacks {', '.join(missing)}.")
+    return arrays

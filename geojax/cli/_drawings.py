@@ -1,12 +1,15 @@
 """Drawings that a model keeps beside it: the truth of a demo that nothing here can draw."""
 
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
+
+from ..models.latent._examples import stored_pictures
+
+_FILE = "demo.npz"
 
 
 def read_drawings(
@@ -16,20 +19,12 @@ def read_drawings(
 
     **Raises:** `FileNotFoundError` without that file, `ValueError` when it is not such a one.
     """
-    path = folder / "demo.npz"
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"no demo.npz in {folder}: give two pictures to geojax interpolate --model {folder}."
+    arrays = stored_pictures(folder, _FILE, config)
+    times, pictures = arrays.get("times"), arrays["pictures"]
+    if times is None or times.shape != (len(pictures),) or not {0.0, 1.0} <= set(times.tolist()):
+        raise ValueError(
+            f"{folder / _FILE} must hold as many times as pictures, A at 0 and B at 1 among them."
         )
-    try:
-        with np.load(path, allow_pickle=False) as content:
-            times, pictures = content["times"], content["pictures"]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
-        raise ValueError(f"{path} cannot be read.") from None
-    if pictures.shape != (*times.shape, *config["shape"]) or pictures.dtype != np.uint8:
-        raise ValueError(f"{path} holds {pictures.dtype} of shape {pictures.shape}.")
-    if not {0.0, 1.0} <= set(times.tolist()):
-        raise ValueError(f"{path} must hold the drawings of A at 0 and B at 1.")
     return times, pictures
 
 

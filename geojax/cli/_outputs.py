@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from .._files import written_whole
+from .._files import read_arrays, written_whole
 from ..geodesics import GeodesicSolution
 from ..interpolation import Comparison, against_truth
 from ..plotting import (
@@ -60,10 +60,9 @@ def read_path(folder: Path) -> np.ndarray:
     if not file.is_file():
         raise StartRefused(f"--init {folder}: there is no {PATH_FILE}. Give a folder of results.")
     try:
-        with np.load(file, allow_pickle=False) as content:
-            return content["xs"]
-    except (OSError, ValueError, KeyError):
-        raise StartRefused(f"--init {folder}: {PATH_FILE} cannot be read.") from None
+        return read_arrays(file, "xs")["xs"]
+    except ValueError as error:
+        raise StartRefused(f"--init: {error}") from None
 
 
 def write_outputs(

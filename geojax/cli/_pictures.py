@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .._files import read_arrays
 from ._console import tell
 from ._frames import image_files
 from ._images import read_image
@@ -66,13 +67,12 @@ def _of_folder(folder: Path, side: int | None) -> np.ndarray:
 
 def _of_file(path: Path, side: int | None) -> tuple[np.ndarray, Any, Any]:
     try:
-        with np.load(path, allow_pickle=False) as content:
-            found = dict(content)
-            images, labels, groups = found["images"], found.get("labels"), found.get("groups")
-    except (OSError, TypeError, ValueError, KeyError):
+        found = read_arrays(path, "images")
+    except ValueError as error:
         raise ValueError(
-            f"--images {path} must be a folder of image files, or an .npz file with `images`."
+            f"{error} --images takes a folder of image files, or an .npz file with `images`."
         ) from None
+    images, labels, groups = found["images"], found.get("labels"), found.get("groups")
     if images.ndim == 3:
         images = images[..., None]
     if images.ndim != 4 or images.shape[-1] not in (1, 3):

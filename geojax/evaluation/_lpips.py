@@ -17,6 +17,7 @@ from safetensors import numpy as safetensors
 
 from .._arrays import Numbers, as_images
 from .._bundled import bundled_folder
+from .._files import read_arrays
 from .._linalg import dot
 from ._alexnet import ALEX_CHANNELS, AlexNet
 from ._squeezenet import CHANNELS, SqueezeNet
@@ -244,8 +245,7 @@ def _find(network: str, part: str, folder: Path | str | None) -> Path:
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
     if path.suffix == ".npz":
-        with np.load(path, allow_pickle=False) as file:
-            return dict(file)
+        return read_arrays(path)
     return safetensors.load_file(path) if path.suffix == ".safetensors" else read_tensors(path)
 
 

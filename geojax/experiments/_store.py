@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .._files import written_whole
+from .._files import read_arrays, written_whole
 
 Row = dict[str, Any]
 
@@ -41,8 +41,7 @@ class RowStore:
 
     def arrays(self, settings: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """The arrays kept with a row. **Raises:** `FileNotFoundError` when there are none."""
-        with np.load(self._path(settings).with_suffix(".npz"), allow_pickle=False) as file:
-            return dict(file)
+        return read_arrays(self._path(settings).with_suffix(".npz"))
 
     def put(
         self,

@@ -1,7 +1,6 @@
 """All distances between points, chunk by chunk, on disk if wanted."""
 
 import json
-import zipfile
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -14,7 +13,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int
 
 from .._arrays import Numbers, as_one_dtype
-from .._files import written_whole
+from .._files import read_arrays, written_whole
 from .._verdicts import AbstractSolution, Verdicts
 from ..geodesics import (
     DISCRETISATION_TOLERANCE,
@@ -210,12 +209,12 @@ class _Folder:
             return None
         remedy = f"{file} is not a chunk of {size} pairs. Delete it to have it solved again."
         try:
-            with file.open("rb") as stored, np.load(stored, allow_pickle=False) as arrays:
-                pairs = _Pairs(**{name: arrays[name] for name in _Pairs._fields})
+            arrays = read_arrays(file, *_Pairs._fields)
+            pairs = _Pairs(**{name: arrays[name] for name in _Pairs._fields})
             if any(array.shape != (size,) for array in pairs):
                 raise ValueError(remedy)
             verdict = GeodesicSolution.verdicts.results(pairs.verdict)
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, KeyError) as error:
             raise ValueError(remedy) from error
         return pairs._replace(verdict=verdict)
 

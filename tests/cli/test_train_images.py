@@ -107,4 +107,8 @@ def test_what_is_refused(geojax_command, tmp_path, file):
     np.savez(tmp_path / "bad.npz", images=moving_squares() * 1000.0)
     refused("of 8 bits, or floating in [0, 1] or [-1, 1]", "--images", tmp_path / "bad.npz")
     (tmp_path / "text.npz").write_text("no array")
-    refused("must be a folder of image files, or an .npz", "--images", tmp_path / "text.npz")
+    refused(
+        "cannot be read as an .npz file of arrays. --images takes a folder",
+        "--images",
+        tmp_path / "text.npz",
+    )

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.sparse.csgraph import dijkstra
 
-from ..._files import written_whole
+from ..._files import read_arrays, written_whole
 from ._distances import neighbour_graph
 
 EXAMPLES = "examples.npz"
@@ -34,16 +34,27 @@ def example_pictures(
     **Raises:** `FileNotFoundError` when there are none, `ValueError` when they do not fit the
     ``config``.
     """
-    path = Path(folder) / EXAMPLES
+    return stored_pictures(folder, EXAMPLES, config, 2)["pictures"] / 127.5 - 1
+
+
+def stored_pictures(
+    folder: Path | str, name: str, config: Mapping[str, Any], count: int | None = None
+) -> dict[str, np.ndarray]:
+    """What a file of a model holds, its ``pictures`` checked to be ``count`` of the model's shape.
+
+    **Raises:** as `example_pictures`.
+    """
+    path = Path(folder) / name
     if not path.is_file():
         raise FileNotFoundError(
-            f"no {EXAMPLES} in {folder}: give two pictures to geojax interpolate --model {folder}."
+            f"no {name} in {folder}: give two pictures to geojax interpolate --model {folder}."
         )
-    try:
-        with np.load(path, allow_pickle=False) as content:
-            pictures = content["pictures"]
-    except (OSError, ValueError, KeyError):
-        raise ValueError(f"{path} cannot be read.") from None
-    if pictures.shape != (2, *config["shape"]) or pictures.dtype != np.uint8:
-        raise ValueError(f"{path} holds {pictures.dtype} of shape {pictures.shape}.")
-    return pictures / 127.5 - 1
+    arrays = read_arrays(path, "pictures")
+    pictures = arrays["pictures"]
+    wanted = (len(pictures) if count is None else count, *config["shape"])
+    if pictures.shape != wanted or pictures.dtype != np.uint8:
+        raise ValueError(
+            f"{path} must hold pictures of shape {wanted}, uint8, got {pictures.shape}, "
+            f"{pictures.dtype}."
+        )
+    return arrays

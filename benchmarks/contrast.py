@@ -1,23 +1,29 @@
 """Does a score know the chords between pictures? Where geodesics can follow the data.
 
     python benchmarks/contrast.py              # some minutes on two cores; needs MNIST
+    python benchmarks/contrast.py --table      # prints the table of docs/when_geodesics_help.md
 
 Pairs of pictures, by kind:
 
 - ``A and nearly A``: a picture and itself turned by 2 degrees, the control: a chord that stays on
   the data has a contrast of about 1, whatever the score.
 - ``turned by 90``: a picture and itself turned by 90 degrees.
-- ``one class``, ``two classes``: of two digits (Rotated MNIST only).
+- ``one class``, ``two classes``: of two digits, or of one character at two angles and of two
+  characters.
 
-For each the contrast (|s|^2 at the middles of chords over |s|^2 on data) by noise level, of the
-latent model `characters` and of the pixels of `rotated_mnist`, there with inversion and for points
-without noise; and the detour, arc over chord of the true turn.
+For each the contrast (|s|^2 at the middles of chords over |s|^2 on data) by noise level, the median
+of the pairs; of the latent model `characters`, and of the pixels of `rotated_mnist` for points
+without noise, with one noise for both pictures, and with inversion. And the detour, arc over chord
+of the true turn before any noise, in steps of one degree.
 """
 
 import argparse
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 from record import ROOT, origin, save
 
@@ -27,27 +33,39 @@ from geojax.models import GLYPHS, load, load_mnist, rotated_batch, turned_charac
 
 RESULTS = ROOT / "benchmarks" / "results" / "contrast.json"
 LEVELS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6)
-NEAR, FAR, STEPS = 2.0, 90.0, 90
+SHOWN = (0.05, 0.2, 0.4)  # of them, in the printed table
+TURNS = {"A and nearly A": 2, "turned by 90": 90}  # degrees
+OTHERS = ("one class", "two classes")
 
 
-def characters(rng: np.random.Generator, turn: float) -> np.ndarray:
-    """A character from a random angle on: STEPS + 1 pictures up to ``turn`` degrees."""
-    angles = rng.uniform(0, 360) + np.linspace(0, turn, STEPS + 1)
-    drawn = turned_characters(GLYPHS[rng.integers(len(GLYPHS))], angles)[0]
-    return (drawn[:, None] / 127.5 - 1).astype(np.float32)
+def characters(kind: str) -> Callable[[np.random.Generator], np.ndarray]:
+    """A character from a random angle on, a picture a degree; other kinds: two pictures."""
+
+    def draw(rng: np.random.Generator) -> np.ndarray:
+        first, second = rng.choice(len(GLYPHS), 2, replace=False)
+        start, other = rng.uniform(0, 360, 2)
+        if kind in TURNS:
+            drawn = turned_characters(GLYPHS[first], start + np.arange(TURNS[kind] + 1))[0]
+        else:
+            one = turned_characters(GLYPHS[first], [start, other])[0]
+            two = turned_characters(GLYPHS[second], [other])[0]
+            drawn = one if kind == "one class" else np.concatenate([one[:1], two])
+        return (drawn[:, None] / 127.5 - 1).astype(np.float32)
+
+    return draw
 
 
-def digits(kind: str) -> Callable[[np.random.Generator, float], np.ndarray]:
-    """The same of test digits without 6 and 9; other kinds: two digits, each at some angle."""
+def digits(kind: str) -> Callable[[np.random.Generator], np.ndarray]:
+    """The same of test digits without 6 and 9, which turned are each other."""
     images, labels = load_mnist("test")
     kept = np.flatnonzero(~np.isin(labels, (6, 9)))
 
-    def draw(rng: np.random.Generator, turn: float) -> np.ndarray:
+    def draw(rng: np.random.Generator) -> np.ndarray:
         first = rng.choice(kept)
         start = rng.uniform(0, 360)
-        if kind == "turn":
-            angles = np.radians(start + np.linspace(0, turn, STEPS + 1))
-            return np.asarray(rotated_batch(np.repeat(images[first][None], STEPS + 1, 0), angles))
+        if kind in TURNS:
+            angles = np.radians(start + np.arange(TURNS[kind] + 1))
+            return np.asarray(rotated_batch(np.repeat(images[first][None], len(angles), 0), angles))
         alike = labels[kept] == labels[first]
         others = kept[(alike if kind == "one class" else ~alike) & (kept != first)]
         pair = images[[first, rng.choice(others)]]
@@ -56,42 +74,60 @@ def digits(kind: str) -> Callable[[np.random.Generator, float], np.ndarray]:
     return draw
 
 
-def measured(pipeline, draw, turn: float, count: int) -> dict[str, Any]:
-    """Contrast by level over pairs, each asked for on its own; and the median detour."""
+def measured(pipeline, draw, count: int) -> dict[str, Any]:
+    """Contrast by level over pairs, each asked for on its own; and the median detour of ways."""
     rng = np.random.default_rng(0)
     contrasts, detours = [], []
-    for _ in range(count):
-        way = draw(rng, turn)
-        found = inspect_chords(pipeline, way[[0, -1]], LEVELS)
+    for i in range(count):
+        way = draw(rng)
+        found = inspect_chords(pipeline, way[[0, -1]], LEVELS, key=jax.random.key(i))
         contrasts.append(found.contrast)
         points = np.stack([np.asarray(pipeline.encode(x)).ravel() for x in way])
         arc = np.sum(np.linalg.norm(np.diff(points, axis=0), axis=1))
         detours.append(arc / np.linalg.norm(points[-1] - points[0]))
     medians = np.median(contrasts, axis=0)
-    row = {f"contrast at t = {t:g}": float(c) for t, c in zip(LEVELS, medians, strict=True)}
-    return row | ({"detour": float(np.median(detours))} if len(way) > 2 else {})
+    contrast = {f"{t:g}": float(f"{c:.4g}") for t, c in zip(LEVELS, medians, strict=True)}
+    detour = float(f"{np.median(detours):.4g}") if len(way) > 2 else None
+    return {"contrast": contrast, "detour": detour}
+
+
+def table(rows) -> str:
+    """Markdown."""
+    names = ["space", "pairs of", *(f"t = {t:g}" for t in SHOWN), "detour"]
+    lines = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
+    for row in rows:
+        cells = [f"{row['contrast'][f'{t:g}']:.3g}" for t in SHOWN]
+        cells.append("–" if row["detour"] is None else f"{row['detour']:.2f}")
+        lines.append(f"| {row['space']} | {row['pairs of']} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pairs", type=int, default=16, help="of each kind")
-    pairs = parser.parse_args().pairs
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--table", action="store_true", help="print the table of the results")
+    options = parser.parse_args()
+    if options.table:
+        print(table(json.loads(options.out.read_text())["rows"]))
+        return
     network = load("rotated_mnist")
     clean = geojax.NoiseRoute(network, noising="none", denoising="none")
-    inverted = geojax.NoiseRoute(network, num_steps=20)
-    plan = [("characters, latent", load("characters"), characters, ("A and nearly A", "turned"))]
-    for name, route in (("digits, clean pixels", clean), ("digits, inverted pixels", inverted)):
-        plan.append((name, route, digits("turn"), ("A and nearly A", "turned")))
-        plan += [(name, route, digits(kind), (kind,)) for kind in ("one class", "two classes")]
+    plan = (
+        ("characters, latent", load("characters"), characters),
+        ("digits, clean pixels", clean, digits),
+        ("digits, one noise for both", geojax.NoiseRoute(network, noising="shared"), digits),
+        ("digits, inversion", geojax.NoiseRoute(network), digits),
+    )
     rows = []
-    for name, pipeline, draw, kinds in plan:
-        for kind in kinds:
-            turn = {"A and nearly A": NEAR, "turned": FAR}.get(kind, 0.0)
-            label = f"turned by {FAR:g}" if kind == "turned" else kind
-            row = {"space": name, "pairs of": label, **measured(pipeline, draw, turn, pairs)}
+    for space, pipeline, draw in plan:
+        for kind in (*TURNS, *OTHERS):
+            row = {"space": space, "pairs of": kind}
+            row |= measured(pipeline, draw(kind), options.pairs)
             rows.append(row)
             print(row, flush=True)
-    save(RESULTS, {"origin": origin(), "pairs": pairs, "rows": rows})
+    save(options.out, {"origin": origin(), "pairs": options.pairs, "rows": rows})
+    print(table(rows))
 
 
 if __name__ == "__main__":

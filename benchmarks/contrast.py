@@ -119,14 +119,14 @@ def main() -> None:
         ("digits, one noise for both", geojax.NoiseRoute(network, noising="shared"), digits),
         ("digits, inversion", geojax.NoiseRoute(network), digits),
     )
-    rows = []
+    rows, began = [], origin()
     for space, pipeline, draw in plan:
         for kind in (*TURNS, *OTHERS):
             row = {"space": space, "pairs of": kind}
             row |= measured(pipeline, draw(kind), options.pairs)
             rows.append(row)
             print(row, flush=True)
-    save(options.out, {"origin": origin(), "pairs": options.pairs, "rows": rows})
+    save(options.out, {"origin": began, "pairs": options.pairs, "rows": rows})
     print(table(rows))
 
 

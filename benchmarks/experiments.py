@@ -57,6 +57,7 @@ def main() -> None:
     parser.add_argument("experiment", choices=EXPERIMENTS)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--pairs", type=int, help="of each kind, every method on all of them")
+    parser.add_argument("--controls", action="store_true", help="of rotated-mnist: those alone")
     parser.add_argument("--rows", type=Path, help="where rows are kept, and taken up again")
     parser.add_argument("--so-far", action="store_true", help="measure nothing more")
     parser.add_argument("--rows-commit", help="where they were measured, if not at this commit")
@@ -64,6 +65,9 @@ def main() -> None:
     options = parser.parse_args()
     name = options.experiment.replace("-", "_") + ("_quick" if options.quick else "")
     name += "" if options.pairs is None else f"_{options.pairs}_pairs"
+    name += "_controls" if options.controls else ""
+    if options.controls and options.experiment != "rotated-mnist":
+        parser.error("--controls is for rotated-mnist")
     folder = RESULTS / name
     if options.table:
         file = folder / f"{options.experiment.replace('-', '_')}.json"
@@ -84,6 +88,7 @@ def main() -> None:
     about = {"command": f"geojax reproduce {options.experiment}", **origin()}
     about["command"] += " --quick" if options.quick else ""
     about["command"] += "" if options.pairs is None else f" --pairs {options.pairs}"
+    about["command"] += ", its controls alone" if options.controls else ""
     if options.rows_commit:
         about["rows_measured_at_commit"] = options.rows_commit
     quick = options.quick
@@ -96,6 +101,7 @@ def main() -> None:
     else:
         plan, run = CharactersPlan.quick() if quick else CharactersPlan(), run_characters
     plan = plan if options.pairs is None else plan.of_pairs(options.pairs)
+    plan = plan.of_controls() if options.controls else plan
     run(plan, options.rows, about=about, measure=not options.so_far)
     folder.mkdir(parents=True, exist_ok=True)
     for file in sorted(options.rows.iterdir()):

@@ -12,7 +12,9 @@ told, beside the straight line's), peak memory, and where torch and diffusers ar
 evaluations a second of theirs, in the same dtype on the same kind of device. Times are medians of
 repeated runs without compilation. lam is such that the score doubles the straight line's energy.
 The quadrature rule takes the score for a gradient, which that of random weights is not: the others
-find paths along which its integral is another, and end below it.
+find paths along which its integral is another, and end below it. Controls: each solver also goes
+from A to A, where the path must stay, and the contrast (`geojax.score_contrast`) from A to A, to a
+point a hundredth of the way to B, and to B; by random weights it says nothing of photographs.
 """
 
 import argparse
@@ -240,6 +242,7 @@ def geodesic_rows(setting: Setting, chunk: int, names: list[str]) -> dict[str, A
             certify=solver.certifies,
         )
         solution = solve(a, b, throw=False)
+        still = solve(a, a, throw=False).curve.evaluate(jnp.linspace(0, 1, 5, dtype=a.dtype))
         rows.append(
             {
                 "rule and solver": name,
@@ -249,11 +252,20 @@ def geodesic_rows(setting: Setting, chunk: int, names: list[str]) -> dict[str, A
                 "steps": int(solution.stats["num_steps"]),
                 "unet_evaluations": int(solution.stats["score_evaluations"]),
                 "unet_products": int(solution.stats["score_products"]),
+                "from_a_to_a_moves": float(jnp.max(jnp.abs(still - a[None]))),
             }
         )
     least = min(row["energy_fine"] for row in rows)
     return {
         "lam": lam,
+        "contrast": {
+            name: float(geojax.score_contrast(score, a[None], other[None]).ratio)
+            for name, other in {
+                "A to A": a,
+                "A to nearly A": a + 0.01 * (b - a),
+                "A to B": b,
+            }.items()
+        },
         "straight line": {"energy_fine": float(jnp.sum((b - a) ** 2))},
         "rows": [row | {"excess": row["energy_fine"] / least - 1} for row in rows],
     }

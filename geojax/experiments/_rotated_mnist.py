@@ -19,7 +19,7 @@ from ..scores import AbstractScore, NoiseRoute
 from ._rotated_mnist_measures import path_measures
 from ._rotated_mnist_page import write_tables
 from ._rotated_mnist_pairs import Digits, Pair
-from ._rotated_mnist_plan import BEYOND, ROTATION, RotatedMnistPlan
+from ._rotated_mnist_plan import BEYOND, ROTATION, SAME, RotatedMnistPlan
 from ._rotated_mnist_tables import RotatedMnistTables, rotated_mnist_tables
 from ._store import RowStore
 
@@ -171,7 +171,7 @@ class _Lab:
                 pairs[i],
                 path.points,
                 ts,
-                has_truth=row["kind"] == ROTATION,
+                has_truth=row["kind"] in (SAME, ROTATION),
             )
             figures |= {
                 "score_evaluations": int(path.score_evaluations),

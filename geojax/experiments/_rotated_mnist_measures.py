@@ -15,17 +15,20 @@ from ..evaluation import (
     gaussian_frechet_distance,
     neighbour_distances,
     psnr,
+    root_mean_square,
     ssim,
 )
 from ..models import DigitClassifier
 from ._rotated_mnist_pairs import Pair, turned_by
 
 _ORBIT = 181  # points of the true orbit among which the nearest is taken: a degree apart or less
+_ROUNDING = 1e-4  # per pixel; below it decibels say nothing
 # Digits are left out in turn for a standard error, in so many groups; with fewer there is none.
 _GROUPS, _LEAST_GROUPS = 10, 5
 
 # The figures of a row, with their headings and whether more is better.
 FIGURES = {
+    "rms": ("error", False),
     "psnr": ("PSNR, dB", True),
     "gain": ("above LERP, dB", True),
     "ssim": ("SSIM", True),
@@ -57,7 +60,8 @@ def path_measures(
     """The figures of a row, and the classifier's features of the frames that they are means over:
     all but those at the times 0 and 1.
 
-    ``ts``: from 0 to 1, or from 1 on for an extrapolation, which has no ``end_error``.
+    ``ts``: from 0 to 1, or from 1 on for an extrapolation, which has no ``end_error``. Between a
+    digit and itself there is no ``deviation``, and no PSNR where only rounding is left.
     """
     numbers = jnp.asarray([pair.angle, pair.turn], frames.dtype)
     # Half a turn is the same there and back: the way that a path is nearer to counts.
@@ -68,7 +72,12 @@ def path_measures(
     found, features = _measured(
         classifier, lpips, pair.x0, pair.x1, *given, frames, ts, beyond, has_truth
     )
-    return {name: float(value) for name, value in found.items()}, np.asarray(features)
+    figures = {name: float(value) for name, value in found.items()}
+    if not pair.turn and has_truth:
+        del figures["deviation"]
+        if figures["rms"] < _ROUNDING:
+            del figures["psnr"], figures["orbit_psnr"]
+    return figures, np.asarray(features)
 
 
 @eqx.filter_jit
@@ -94,6 +103,7 @@ def _measured(
         angle, *turns = numbers
         candidates = jnp.stack([turned_by(upright, angle + times * turn) for turn in turns])
         nearer = jnp.argmax(jnp.mean(jax.vmap(jax.vmap(psnr), (None, 0))(inner, candidates), 1))
+        found["rms"] = jnp.mean(jax.vmap(root_mean_square)(inner, candidates[nearer]))
         found |= _against(lpips, inner, candidates[nearer], "")
         along = jnp.linspace(ts[0], ts[-1], _ORBIT, dtype=ts.dtype)
         orbit = turned_by(upright, angle + along * jnp.stack(turns)[nearer])

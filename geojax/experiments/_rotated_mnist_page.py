@@ -11,7 +11,15 @@ from ..plotting import ResultPicture, ResultTable, save_figure
 from ._page import means_table, write_page
 from ._rotated_mnist_figures import compute_figure, delta_figure, example_figure
 from ._rotated_mnist_measures import FIGURES
-from ._rotated_mnist_plan import BETWEEN, BEYOND, ONE_CLASS, ROTATION, TWO_CLASSES, RotatedMnistPlan
+from ._rotated_mnist_plan import (
+    BETWEEN,
+    BEYOND,
+    ONE_CLASS,
+    ROTATION,
+    SAME,
+    TWO_CLASSES,
+    RotatedMnistPlan,
+)
 from ._rotated_mnist_tables import FAR, RotatedMnistTables
 from ._table import with_error, write_csv
 
@@ -94,6 +102,7 @@ def _notes(plan: RotatedMnistPlan, tables: RotatedMnistTables) -> list[str]:
 
 _PATH = ("psnr", "gain", "ssim", "lpips", "orbit_psnr", "orbit_ssim", "orbit_lpips")
 _EVEN = ("ppl", "pdv", "confidence_mean", "confidence_min", "end_error", "deviation")
+_SAME = ("rms", "psnr", "ssim", "lpips", "end_error", "score_evaluations", "successful")
 _COST = ("score_evaluations", "seconds", "successful")
 _AGAINST = (
     "Means over the frames of a path but its ends, then over pairs, ± one standard error. PSNR, "
@@ -110,6 +119,11 @@ _MEANING = (
     "and last frame from the given images. From LERP: the largest distance from the cross-fade of "
     "the given images, in units of their distance. Solved: the share of paths whose solver "
     "succeeded; methods with a budget of steps never say so."
+)
+_CONTROL = (
+    "The control: both ends are one picture, which is the truth all along. What is missing here is "
+    "lost on the way to the noise level and back, and no path of that protocol can gain it. Error: "
+    "root mean squared, per pixel in [-1, 1]; where only rounding is left, there is no PSNR."
 )
 _SETS = (
     "How near the frames of all pairs are, as a set, to the test digits turned at random: Fréchet "
@@ -151,7 +165,8 @@ def _tables(tables: RotatedMnistTables) -> list[ResultTable]:
 
 
 def _details(tables: RotatedMnistTables) -> list[ResultTable]:
-    found = [_distance_table(tables.distances)] if tables.distances else []
+    found = _table(_of(tables.means, BETWEEN, SAME), _SAME, "From A to A", _CONTROL)
+    found += [_distance_table(tables.distances)] if tables.distances else []
     for kind in (ONE_CLASS, TWO_CLASSES):
         rows = _of(tables.means, BETWEEN, kind)
         found += _table(rows, (*_EVEN, *_COST), f"Two different digits of {kind}", _AS_ABOVE)

@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Array, Float, UInt8
 
 from ..models import from_pixels, rotate, rotated_batch
-from ._rotated_mnist_plan import ONE_CLASS, ROTATION
+from ._rotated_mnist_plan import ONE_CLASS, ROTATION, SAME
 
 _LEFT_OUT = (6, 9)  # turned, one is the other
-_NUMBERS = {ROTATION: 0, ONE_CLASS: 1001}  # of the kinds, for their random numbers
+_NUMBERS = {SAME: 0, ROTATION: 0, ONE_CLASS: 1001}  # of the kinds, for their random numbers
 
 
 class Pair(NamedTuple):
@@ -20,7 +20,8 @@ class Pair(NamedTuple):
 
     - ``x0``, ``x1``: shape (1, 28, 28), in [-1, 1].
     - ``upright``: the digit that was turned, shape (28, 28); with ``angle``, that of x0, and
-      ``turn``, the angle from x0 to x1, in radians: only where both are of one digit.
+      ``turn``, the angle from x0 to x1, in radians: only where both are of one digit. It is 0
+      where both are one picture.
     - ``labels``: their classes.
     """
 
@@ -42,7 +43,7 @@ class Digits(NamedTuple):
         """The pair of that number; the same whatever else is asked for.
 
         Number n of the rotations is one digit, from one angle on, at every ``delta``: figures at
-        several angles are compared pair by pair.
+        several angles are compared pair by pair. "A to A" is the same digit at that angle, twice.
 
         **Raises:** `ValueError` when there are no more different ones.
         """
@@ -54,7 +55,7 @@ class Digits(NamedTuple):
         rng = np.random.default_rng([seed, _NUMBERS.get(kind, 1002), number])
         angles = rng.uniform(0, 2 * math.pi, 2)
         second = first
-        if kind != ROTATION:
+        if kind not in (SAME, ROTATION):
             alike = self.labels[kept] == self.labels[first]
             others = kept[alike if kind == ONE_CLASS else ~alike]
             others = others[others != first]
@@ -62,7 +63,8 @@ class Digits(NamedTuple):
                 raise ValueError(f"there are no two digits for pairs of kind {kind!r}.")
             second = rng.choice(others)
         turn = math.radians(delta or 0)
-        ends = (float(angles[0]), float(angles[0] + turn if kind == ROTATION else angles[1]))
+        one = kind in (SAME, ROTATION)
+        ends = (float(angles[0]), float(angles[0] + turn if one else angles[1]))
         x0, x1 = _turned(self.images[first], ends[0]), _turned(self.images[second], ends[1])
         labels = int(self.labels[first]), int(self.labels[second])
         return Pair(x0, x1, from_pixels(self.images[first]), ends[0], turn, labels)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from ..interpolation import EXTRAPOLATORS, INTERPOLATORS
 
 BETWEEN, BEYOND = "between", "beyond"
-ROTATION, ONE_CLASS, TWO_CLASSES = "rotation", "one class", "two classes"
+SAME, ROTATION, ONE_CLASS, TWO_CLASSES = "A to A", "rotation", "one class", "two classes"
 
 # Methods by what a path takes on two cores, which decides their turn: those that are not named
 # here a second or two; then some ten seconds; then up to several minutes.
@@ -120,6 +120,8 @@ class RotatedMnistPlan:
     - ``deltas``: degrees between the two angles at which one digit is turned. 6 and 9 are left
       out everywhere, which turned are each other.
     - ``num_pairs``: for each delta, and of two digits of one class and of two classes.
+    - ``num_controls``: pairs of a digit and itself, not turned at all, as many at most. The truth
+      is the digit: what is missing there the protocol has lost, and no path can gain.
     - ``num_costly_pairs``: as many at most for the methods in ``COSTLY``.
     - ``frames``: of a path, equally spaced in time, both ends included.
     - ``until``: how far extrapolations go, for turned digits; 1 is the second image.
@@ -132,6 +134,7 @@ class RotatedMnistPlan:
     protocols: Sequence[Protocol] = PROTOCOLS
     deltas: Sequence[int] = (30, 60, 90, 120, 180)
     num_pairs: int = 40
+    num_controls: int = 4
     num_costly_pairs: int = 8
     frames: int = 17
     until: float = 1.5
@@ -160,6 +163,7 @@ class RotatedMnistPlan:
             ),
             deltas=(60, 90),
             num_pairs=4,
+            num_controls=2,
             frames=9,
             num_reference=1000,
         )
@@ -173,7 +177,27 @@ class RotatedMnistPlan:
             raise ValueError(f"num_pairs must be at least 1, got {num_pairs}.")
         protocols = [dataclasses.replace(p, num_pairs=None) for p in self.protocols]
         return dataclasses.replace(
-            self, protocols=protocols, num_pairs=num_pairs, num_costly_pairs=num_pairs
+            self,
+            protocols=protocols,
+            num_pairs=num_pairs,
+            num_controls=min(num_pairs, self.num_controls),
+            num_costly_pairs=num_pairs,
+        )
+
+    def of_controls(self) -> "RotatedMnistPlan":
+        """The controls alone, without the costly methods: a digit and itself, and two digits of
+        one class and of two, ``num_controls`` pairs of each.
+        """
+        protocols = [
+            dataclasses.replace(
+                protocol,
+                methods=[name for name in protocol.methods if name not in COSTLY],
+                extrapolations=(),
+            )
+            for protocol in self.protocols
+        ]
+        return dataclasses.replace(
+            self, protocols=protocols, deltas=(), num_pairs=self.num_controls
         )
 
     def check(self) -> None:
@@ -191,7 +215,13 @@ class RotatedMnistPlan:
         names = [protocol.name for protocol in self.protocols]
         if len(set(names)) < len(names):
             raise ValueError(f"protocols must have names of their own, got {names}.")
-        least = {"num_pairs": 1, "num_costly_pairs": 0, "frames": 3, "num_reference": 2}
+        least = {
+            "num_pairs": 1,
+            "num_controls": 0,
+            "num_costly_pairs": 0,
+            "frames": 3,
+            "num_reference": 2,
+        }
         for name, smallest in least.items():
             if getattr(self, name) < smallest:
                 raise ValueError(f"{name} must be at least {smallest}, got {getattr(self, name)}.")
@@ -203,6 +233,7 @@ class RotatedMnistPlan:
     def kinds(self) -> list[tuple[str, int | None]]:
         """The kinds of pairs with their deltas."""
         return [
+            (SAME, None),
             *((ROTATION, delta) for delta in self.deltas),
             (ONE_CLASS, None),
             (TWO_CLASSES, None),
@@ -228,7 +259,8 @@ class RotatedMnistPlan:
             for pair in range(self.num_pairs)
             for kind, delta in self.kinds()
             for method, num_pairs in self._methods()
-            if pair < num_pairs and (kind == ROTATION or method["part"] == BETWEEN)
+            if pair < (min(num_pairs, self.num_controls) if kind == SAME else num_pairs)
+            and (kind == ROTATION or method["part"] == BETWEEN)
         ]
         return sorted(rows, key=turn)
 

@@ -9,7 +9,15 @@ from ..models import DigitClassifier
 from ._rotated_mnist_figures import Example
 from ._rotated_mnist_measures import FIGURES, classifier_features, set_distances
 from ._rotated_mnist_pairs import Digits, turned_by
-from ._rotated_mnist_plan import BETWEEN, BEYOND, ONE_CLASS, ROTATION, TWO_CLASSES, RotatedMnistPlan
+from ._rotated_mnist_plan import (
+    BETWEEN,
+    BEYOND,
+    ONE_CLASS,
+    ROTATION,
+    SAME,
+    TWO_CLASSES,
+    RotatedMnistPlan,
+)
 from ._store import RowStore
 from ._table import summarise
 
@@ -52,6 +60,8 @@ def rotated_mnist_tables(
     reference = classifier_features(classifier, digits.turned(plan.num_reference, plan.seed))
     groups: dict[tuple, tuple[list[np.ndarray], list[int]]] = {}
     for row in settings:
+        if row["kind"] == SAME:  # its frames are copies
+            continue
         key = tuple(row[name] for name in ("part", "kind", "protocol", "method"))
         features, pairs = groups.setdefault(key, ([], []))
         features.append(store.arrays(row)["features"])

@@ -23,7 +23,7 @@ from geojax.evaluation import (
 from geojax.evaluation._distributions import unbiased_discrepancy
 from geojax.experiments import Digits, Protocol, RotatedMnistPlan, run_rotated_mnist
 from geojax.experiments._rotated_mnist_measures import set_distances
-from geojax.experiments._rotated_mnist_plan import LATER
+from geojax.experiments._rotated_mnist_plan import COSTLY, LATER
 from geojax.interpolation import EXTRAPOLATORS, INTERPOLATORS, interpolator
 from geojax.models import rotate
 from tests.source import ROOT
@@ -100,7 +100,8 @@ def test_the_figures_and_the_files(tmp_path, monkeypatch):
         about={"command": "test"}, callback=lambda *counts: said.append(counts),
     )  # fmt: skip
     assert said[0] == (0, len(plan.rows())) and said[-1] == (len(plan.rows()),) * 2
-    assert {row["result"] for row in tables.rows} == {"successful"}
+    turned = [row for row in tables.rows if row["kind"] != "A to A"]
+    assert {row["result"] for row in turned} == {"successful"}
     assert len(compiled) == 6  # once a method, not once a pair
 
     # The straight line between the clean images, against the digit turned: by hand.
@@ -119,13 +120,23 @@ def test_the_figures_and_the_files(tmp_path, monkeypatch):
     assert row["end_error"] == pytest.approx(0, abs=1e-12)
     assert row["orbit_psnr"] >= row["psnr"]
     assert 0 <= row["confidence_min"] <= row["confidence_mean"] <= 1
-    other = next(r for r in tables.rows if r["method"] == "NoiseDiffusion")
+    other = next(r for r in turned if r["method"] == "NoiseDiffusion")
     assert other["end_error"] > 0.01 and other["deviation"] > 0.01
+    # The control: from a picture to itself the straight line between clean points is the picture,
+    # and what a path between noised points misses is the way there and back.
+    controls = {r["method"]: r for r in tables.rows if r["kind"] == "A to A" and not r["pair"]}
+    assert controls.keys() == {"LERP", "SLERP", "NoiseDiffusion", "Stein"}
+    for name in ("LERP", "SLERP"):
+        assert controls[name]["rms"] < 1e-12 and "psnr" not in controls[name]
+        assert controls[name]["ssim"] == pytest.approx(1)
+    there_and_back = controls["Stein"]
+    assert there_and_back["rms"] == pytest.approx(there_and_back["end_error"], rel=1e-6) != 0
     without_truth = [r for r in tables.rows if r["kind"] == "two classes"]
     assert without_truth and all("psnr" not in r for r in without_truth)
     # No weights of LPIPS here: it is unknown, not 0.
     assert all(mean["lpips"] is mean["lpips_se"] is None for mean in tables.means + tables.far)
 
+    assert "A to A" not in {row["kind"] for row in tables.distances}
     for kind in ("rotation", "one class", "two classes"):
         (found,) = [r for r in tables.distances if (r["kind"], r["method"]) == (kind, "Stein")]
         assert found["images"] == 2 * 2 * (2 if kind == "rotation" else 1)
@@ -138,7 +149,14 @@ def test_the_figures_and_the_files(tmp_path, monkeypatch):
         "paths_one_class_between.png",
     } <= names
     page = (tmp_path / "rotated_mnist.html").read_text()
-    for text in ("Stein", "biased upwards", "LPIPS(squeeze) were not found", "180°", "command"):
+    for text in (
+        "Stein",
+        "biased upwards",
+        "LPIPS(squeeze) were not found",
+        "180°",
+        "command",
+        "From A to A",
+    ):
         assert text in page
 
 
@@ -182,6 +200,10 @@ def test_pairs_are_the_same_whatever_else_is_asked_for():
         np.testing.assert_array_equal(turn.upright, turns[0].upright)
         np.testing.assert_array_equal(turn.x0, turns[0].x0)
     assert len({float(turn.turn) for turn in turns}) == 3
+    same = digits.pair("A to A", None, 3, 0)
+    np.testing.assert_array_equal(same.x0, turns[0].x0)
+    np.testing.assert_array_equal(same.x1, turns[0].x0)
+    assert same.turn == 0 and same.labels == turns[0].labels
     with pytest.raises(ValueError, match="num_pairs must be at most 80"):
         digits.pair("rotation", 60, 80, 0)
 
@@ -261,6 +283,14 @@ def test_the_same_plan_on_a_number_of_pairs():
     assert {name for _, _, name in by_method} == {*INTERPOLATORS, *EXTRAPOLATORS} - {*LATER}
     with pytest.raises(ValueError, match="num_pairs must be at least 1, got 0"):
         RotatedMnistPlan().of_pairs(0)
+
+
+def test_controls_alone():
+    rows = RotatedMnistPlan(num_controls=2).of_controls().rows()
+    found = {(r["kind"], r["delta"], r["pair"]) for r in rows}
+    kinds = ("A to A", "one class", "two classes")
+    assert found == {(kind, None, pair) for kind in kinds for pair in (0, 1)}
+    assert not {row["method"] for row in rows} & {*COSTLY}
 
 
 @pytest.mark.slow

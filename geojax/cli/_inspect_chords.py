@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from ..evaluation import ChordInspection, inspect_chords
 from ..models import model_folder, stable_diffusion
 from ..models.latent import example_pictures
-from ..scores import AbstractPipeline, NoiseRoute
+from ..scores import AbstractPipeline
 from . import _defaults as defaults
 from ._console import input_checked, say, tell
 from ._environment import machine, versions
@@ -73,14 +73,8 @@ def _photographs(name: str, options: dict[str, Any]) -> tuple[AbstractPipeline, 
     if options["label"] is not None:
         raise ValueError("--label is for models of classes: give --prompt.")
     model = stable_diffusion.load(name)
-    route = NoiseRoute(
-        model.score,
-        noising=options["noising"].value,
-        num_steps=defaults.DENOISE_STEPS,
-        args=model.encode_prompt(options["prompt"] or ""),
-        encoder=model.encode_image,
-        decoder=model.decode_latents,
-    )
+    noising = options["noising"].value
+    route = model.route(options["prompt"] or "", noising=noising, num_steps=defaults.DENOISE_STEPS)
     return route, (3, model.side, model.side)
 
 

@@ -15,7 +15,6 @@ from ..geodesics import GaussNewton, device_mesh
 from ..interpolation import ENDING_AT_B, EXTRAPOLATORS, INTERPOLATORS, compare
 from ..models import stable_diffusion
 from ..models.stable_diffusion import StableDiffusion
-from ..scores import NoiseRoute
 from . import _defaults as defaults
 from ._console import input_checked, tell
 from ._folders import reserve_folder
@@ -101,32 +100,23 @@ def between_photographs(
         guidance = 1.0 if prompts.guidance is None else prompts.guidance
         if not math.isfinite(guidance):
             raise ValueError(f"--guidance must be a finite number, got {guidance}.")
-        guided = guidance != 1
-        if prompts.negative_prompt and not guided:
+        if prompts.negative_prompt and guidance == 1:
             raise ValueError(
                 "--negative-prompt is what guidance leads away from: give --guidance, say 5, too."
             )
         with _warnings_noted(notices):  # of texts that are too long
-            first = model.encode_prompt(prompts.prompt or "")
-            conditions = first, first
-            if prompts.prompt_b is not None and prompts.prompt_b != prompts.prompt:
-                conditions = first, model.encode_prompt(prompts.prompt_b)
-            score = model.guided(guidance, prompts.negative_prompt or "") if guided else model.score
-        rule = make_rule(settings.rule, score, batch_size=chunk, devices=device_mesh())
-        pipeline = NoiseRoute(
-            score,
-            t=defaults.T if settings.t is None else settings.t,
-            noising=settings.noising.value,
-            denoising=settings.denoising.value,
-            num_steps=settings.denoise_steps,
-            args=conditions[0],
-            between=None if conditions[0] is conditions[1] else conditions,
-            encoder=model.encode_image,
-            decoder=model.decode_latents,
-            # Finer than its network's digits the flow would never be content.
-            rtol=1e-4 if dtype == "float32" else 1e-2,
-            throw=False,
-        )
+            pipeline = model.route(
+                prompts.prompt or "",
+                prompts.prompt_b,
+                guidance=guidance,
+                negative_prompt=prompts.negative_prompt or "",
+                t=defaults.T if settings.t is None else settings.t,
+                noising=settings.noising.value,
+                denoising=settings.denoising.value,
+                num_steps=settings.denoise_steps,
+                throw=False,
+            )
+        rule = make_rule(settings.rule, pipeline.score, batch_size=chunk, devices=device_mesh())
         folder = reserve_folder(out)
     for notice in notices:
         tell("notice", notice)

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import equinox as eqx
 import numpy as np
+import pytest
 from safetensors.numpy import save_file
 
-from geojax.models.stable_diffusion import Autoencoder, TextEncoder, UNet
+from geojax.models.stable_diffusion import Autoencoder, TextEncoder, UNet, load
 from geojax.models.stable_diffusion._weights import parameter_names
 
 WORDS = 2 * 256 + 2  # the tokenizer's bytes, within and at the end of a word, and two marks
@@ -146,3 +147,12 @@ def write_tokenizer(folder: Path) -> None:
     (folder / "merges.txt").write_text("#version: 0.2\n")
     marks = {"bos_token": words[-2], "eos_token": words[-1], "unk_token": words[-1]}
     (folder / "special_tokens_map.json").write_text(json.dumps(marks | {"pad_token": "!"}))
+
+
+def load_error(folder, pattern):
+    """The one line that refuses ``folder``."""
+    with pytest.raises(ValueError, match=pattern) as error:
+        load(folder)
+    line = str(error.value)
+    assert "\n" not in line
+    return line

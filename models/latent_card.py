@@ -5,13 +5,13 @@ For the ``measure.py`` of a model, which puts this folder on the path of modules
 
 import hashlib
 import json
-import subprocess
 from pathlib import Path
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from revision import commit
 
 import geojax
 from geojax.models.latent import LatentModel
@@ -78,16 +78,8 @@ def write_card(folder: Path, template: str, model: LatentModel, **own) -> None:
         parameters=sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(model, eqx.is_array))),
         kilobytes=len(weights) // 1000,
         sha=hashlib.sha256(weights).hexdigest()[:16],
-        commit=_commit(),
+        commit=commit(),
         **own,
     )
     (folder / "README.md").write_text(text, encoding="utf-8")
     print(text)
-
-
-def _commit() -> str:
-    """Of this repository, marked where its files differ from it; or that there is none."""
-    command = ["git", "describe", "--always", "--abbrev=7", "--exclude=*", "--dirty=, changed"]
-    here = Path(__file__).resolve().parent
-    found = subprocess.run(command, cwd=here, capture_output=True, text=True)
-    return found.stdout.strip() or "unknown"

@@ -12,7 +12,7 @@ import importlib.metadata
 import json
 import os
 import platform
-import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -22,18 +22,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from card_text import card
+from digits import LEVELS, NULL, NUM_DIGITS, Digits
 from matplotlib.figure import Figure
+from noise_errors import noise_errors
 
-from geojax.models import load_checkpoint, load_mnist, loss_history, rotated_batch
+from geojax.models import load_checkpoint, loss_history, rotated_batch
 from geojax.plotting import loss_curve, sample_sheet, save_figure
-from geojax.scores import ClassifierFreeGuidance, Empirical, sample
+from geojax.scores import ClassifierFreeGuidance, sample
 
-LEVELS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
-NUM_DIGITS = 300
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+from revision import commit
+
 NUM_PROBES = 16
 GUIDANCE = 2.0
 DRAWN_A_CLASS = 8
-NULL = 10
 HERE = Path(__file__).resolve().parent
 
 
@@ -77,121 +79,6 @@ def main() -> None:
 
 def report(what: str, started: float) -> None:
     print(f"{time.perf_counter() - started:6.0f} s  {what}", flush=True)
-
-
-class Digits:
-    """The digits that everything is measured on: turned by fixed random angles, in [-1, 1]."""
-
-    def __init__(self):
-        train, self.train_labels = load_mnist("train")
-        test, labels = load_mnist("test")
-        keys = jax.random.split(jax.random.key(20), 3)
-        self.train = turned(train, jax.random.uniform(keys[0], (len(train),), maxval=2 * np.pi))
-        order = jax.random.permutation(keys[1], len(test))[:NUM_DIGITS]
-        self.upright = jnp.asarray(test)[order]
-        self.labels = jnp.asarray(labels, jnp.int32)[order]
-        self.angles = jax.random.uniform(keys[2], (NUM_DIGITS,), maxval=2 * np.pi)
-        self.test = turned(self.upright, self.angles)
-
-    def recognised(self, images: np.ndarray, labels) -> float:
-        """The share of images whose nearest training digit has the right label."""
-        data, x = self.train.reshape(len(self.train), -1), images.reshape(len(images), -1)
-        nearest = np.argmax(x @ data.T - np.sum(data**2, axis=1) / 2, axis=1)
-        return float(np.mean(self.train_labels[nearest] == np.asarray(labels)))
-
-
-def turned(images, angles, chunk: int = 5000) -> np.ndarray:
-    """Digits turned, shape (n, 1, 28, 28), in parts so that memory stays small."""
-    turn = jax.jit(rotated_batch)
-    parts = [
-        np.asarray(turn(jnp.asarray(images[i : i + chunk]), angles[i : i + chunk]))
-        for i in range(0, len(images), chunk)
-    ]
-    return np.concatenate(parts)
-
-
-def noise_errors(score, digits: Digits) -> list[dict[str, float]]:
-    """The mean squared error, per pixel, of the predicted noise; predicting 0 has error 1.
-
-    All predictors see the same noised digits.
-    """
-    eps = np.asarray(jax.random.normal(jax.random.key(21), digits.test.shape))
-    own = digits.train[:NUM_DIGITS]
-    nulls = jnp.full_like(digits.labels, NULL)
-    data = digits.train.reshape(len(digits.train), -1)
-    linear = LinearPredictor(data)
-    rows = []
-    for t in LEVELS:
-        alpha, sigma = (float(f(t)) for f in (score.schedule.alpha, score.schedule.sigma))
-        x_test, x_own = alpha * digits.test + sigma * eps, alpha * own + sigma * eps
-        predictions = {
-            "network_label": network_noise(score, x_test, t, digits.labels),
-            "network_null": network_noise(score, x_test, t, nulls),
-            "class_training_set": exact_noise_by_class(digits, x_test, alpha, sigma),
-            "training_set": exact_noise(data, x_test, alpha, sigma),
-            "training_set_on_its_own_digits": exact_noise(data, x_own, alpha, sigma),
-            "linear": linear(x_test, alpha, sigma),
-        }
-        rows.append({f"error_{k}": float(np.mean((p - eps) ** 2)) for k, p in predictions.items()})
-    check_exact_noise(score.schedule, digits, eps[0])
-    return rows
-
-
-def network_noise(score, xs, t: float, labels) -> np.ndarray:
-    return np.asarray(_network_noise(score, jnp.asarray(xs), jnp.asarray(t), labels))
-
-
-@eqx.filter_jit
-def _network_noise(score, xs, t, labels):
-    one = lambda pair: score.predicted_noise(pair[0], t, pair[1])  # noqa: E731
-    return jax.lax.map(one, (xs, labels), batch_size=50)
-
-
-def exact_noise(data: np.ndarray, xs: np.ndarray, alpha: float, sigma: float) -> np.ndarray:
-    """The noise predicted by the exact score of a data set, for many points by matrix products.
-
-    `geojax.scores.Empirical` takes differences instead, which keeps more digits and allows
-    derivatives, at a hundred times the time; `check_exact_noise` compares the two.
-    """
-    x = xs.reshape(len(xs), -1)
-    logits = (alpha * (x @ data.T) - alpha**2 / 2 * np.sum(data**2, axis=1)) / sigma**2
-    weights = np.exp(logits - np.max(logits, axis=1, keepdims=True))
-    mean = (weights @ data) / np.sum(weights, axis=1, keepdims=True)
-    return ((x - alpha * mean) / sigma).reshape(xs.shape)
-
-
-def exact_noise_by_class(digits: Digits, xs: np.ndarray, alpha: float, sigma: float) -> np.ndarray:
-    """`exact_noise` of the training digits that have the label of the digit."""
-    noise, labels = np.empty_like(xs), np.asarray(digits.labels)
-    for label in range(10):
-        data = digits.train[digits.train_labels == label]
-        here = labels == label
-        noise[here] = exact_noise(data.reshape(len(data), -1), xs[here], alpha, sigma)
-    return noise
-
-
-def check_exact_noise(schedule, digits: Digits, eps: np.ndarray) -> None:
-    t = 0.2
-    alpha, sigma = float(schedule.alpha(t)), float(schedule.sigma(t))
-    x = alpha * digits.test[0] + sigma * eps
-    empirical = Empirical(digits.train, schedule, chunk_size=4096)
-    reference = np.asarray(empirical.predicted_noise(jnp.asarray(x), t))
-    data = digits.train.reshape(len(digits.train), -1)
-    np.testing.assert_allclose(exact_noise(data, x[None], alpha, sigma)[0], reference, atol=2e-2)
-
-
-class LinearPredictor:
-    """The best predictor linear in x: the exact score of the Gaussian with the data's moments."""
-
-    def __init__(self, data: np.ndarray):
-        self.mean = data.mean(axis=0)
-        centred = data - self.mean
-        self.variances, self.axes = np.linalg.eigh(centred.T @ centred / len(data))
-
-    def __call__(self, xs: np.ndarray, alpha: float, sigma: float) -> np.ndarray:
-        x = (xs.reshape(len(xs), -1) - alpha * self.mean) @ self.axes
-        gains = sigma / (alpha**2 * np.maximum(self.variances, 0) + sigma**2)
-        return ((x * gains) @ self.axes.T).reshape(xs.shape)
 
 
 def asymmetry(score, digits: Digits) -> list[dict[str, float]]:
@@ -402,18 +289,6 @@ def cpu_model() -> str:
         return next(line.split(":", 1)[1].strip() for line in lines if "model name" in line)
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
-
-
-def commit() -> str:
-    def git(*arguments: str) -> str:
-        run = ["git", "-C", str(HERE), *arguments]
-        return subprocess.run(run, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        changed = " with changes" if git("status", "--porcelain", "--", "../../geojax") else ""
-        return git("rev-parse", "--short", "HEAD") + changed
-    except (OSError, subprocess.CalledProcessError):
-        return "none"
 
 
 if __name__ == "__main__":

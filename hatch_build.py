@@ -14,6 +14,7 @@ SHIPPED = (
     "*/config.json",
     "*/model.safetensors",
     "*/demo.npz",
+    "*/examples.npz",
     "*/README.md",
     "*/LICENSE",
 )

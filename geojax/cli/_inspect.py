@@ -15,7 +15,10 @@ from ._settings import DIFFUSION, GEOMETRY, MACHINE, OUT, PICTURES, Noising, opt
 def inspect(
     images: Annotated[
         list[Path] | None,
-        typer.Argument(help="Image files, or a folder of them. Default: drawn from the model."),
+        typer.Argument(
+            help="Image files, or a folder of them. Default: drawn from the model; of a latent "
+            "model the two that it keeps."
+        ),
     ] = None,
     model: Annotated[
         str, option("A name from `geojax models`, or a folder of a model.")

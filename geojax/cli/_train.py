@@ -104,6 +104,8 @@ def train(
     with input_checked():
         if (images is None) == (data is None):
             raise ValueError("give --images FOLDER or FILE.npz, or the data set rotated-mnist.")
+        if save_every < 1:
+            raise ValueError(f"--save-every must be at least 1, got {save_every}.")
     if images is not None:
         from ._train_images import train_images
 
@@ -113,12 +115,12 @@ def train(
             configure_jax()
         changes = {"denoiser_steps": steps, "autoencoder_steps": autoencoder_steps}
         changes |= {"components": components, "learning_rate": learning_rate, "seed": seed}
-        train_images(images, out, changes, side, colour)
+        train_images(images, out, changes, side, colour, save_every)
         return
     with input_checked():
         steps = defaults.TRAIN_STEPS if steps is None else steps
-        if steps < 1 or save_every < 1:
-            raise ValueError("--steps and --save-every must be at least 1.")
+        if steps < 1:
+            raise ValueError("--steps must be at least 1.")
         chosen = _config(models.ROTATED_MNIST_CONFIG, config)
         changes = {"batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
         changes = {name: value for name, value in changes.items() if value is not None}

@@ -25,7 +25,12 @@ _ROWS, _COLUMNS = 6, 8
 
 
 def train_images(
-    images: Path, out: str, changes: dict[str, Any], side: int | None, colour: bool | None
+    images: Path,
+    out: str,
+    changes: dict[str, Any],
+    side: int | None,
+    colour: bool | None,
+    save_every: int,
 ) -> None:
     """Train, draw loss and sheets, write the card. **Raises:** `typer.Exit` as the command."""
     with input_checked():
@@ -60,6 +65,7 @@ def train_images(
                 folder,
                 labels=pictures.labels,
                 groups=pictures.groups,
+                save_every=save_every,
                 callback=show,
             )
         bar.begin("figures")

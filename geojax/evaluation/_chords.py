@@ -22,7 +22,8 @@ class ChordInspection(NamedTuple):
     - ``ts``: the levels, shape (levels,).
     - ``contrast``: |s|^2 at the middles of chords over |s|^2 on data (`score_contrast`).
     - ``lam``: the weight of s s^T that suits, in units of length^2.
-    - ``t``: the noisiest level whose contrast is at least a quarter of the largest.
+    - ``t``: the noisiest level whose contrast is at least a quarter of the largest and at least
+      10; where none has 10, that of the largest.
     """
 
     ts: Float[np.ndarray, " levels"]

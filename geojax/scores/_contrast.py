@@ -65,15 +65,17 @@ class ScoreContrast(eqx.Module):
 
 def suited_level(contrasts: np.ndarray) -> int:
     """The index of the noisiest level, the last one, whose contrast is at least a quarter of the
-    largest: its score reaches farther from the data. Contrasts that are not finite do not count.
+    largest and at least 10: its score reaches farther from the data. Where none has 10, the level
+    of the largest. Contrasts that are not finite do not count.
 
     >>> import numpy as np
     >>> from geojax.scores import suited_level
-    >>> suited_level(np.array([90.0, 100.0, 30.0, 20.0]))
-    2
+    >>> suited_level(np.array([90.0, 100.0, 30.0, 20.0])), suited_level(np.array([3.5, 3.0, 0.9]))
+    (2, 0)
     """
     ratios = np.where(np.isfinite(contrasts), contrasts, -np.inf)
-    return int(np.flatnonzero(ratios >= np.max(ratios) / 4)[-1])
+    largest = np.max(ratios)
+    return int(np.flatnonzero(ratios >= max(largest / 4, min(largest, LEAST_CONTRAST)))[-1])
 
 
 def score_contrast(

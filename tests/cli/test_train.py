@@ -113,7 +113,8 @@ def test_bad_input(geojax_command, tmp_path, monkeypatch, config):
         return result.stderr
 
     assert "error: no train-images-idx3-ubyte.gz in" in error_of("--config", config)
-    assert "--steps and --save-every must be at least 1" in error_of("--steps", "0")
+    assert "--steps must be at least 1" in error_of("--steps", "0")
+    assert "--save-every must be at least 1, got 0" in error_of("--save-every", "0")
     assert "--batch-size must be at least 1" in error_of("--batch-size", "0")
     assert "no config file" in error_of("--config", tmp_path / "none.json")
     (tmp_path / "bad.json").write_text("{")

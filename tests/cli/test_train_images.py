@@ -37,13 +37,15 @@ def test_from_nothing_to_a_geodesic_with_an_interruption(
     train = _train_images.train_latent_model
 
     def interrupted(*arguments, callback, **options):
+        assert options["save_every"] == 1
+
         def stop(phase, step, loss):
             if phase == "denoiser":
                 raise KeyboardInterrupt
 
         return train(*arguments, callback=stop, **options)
 
-    command = ["train", "--images", file, "--out", out, *QUICK]
+    command = ["train", "--images", file, "--out", out, *QUICK, "--save-every", "1"]
     monkeypatch.setattr(_train_images, "train_latent_model", interrupted)
     result = geojax_command(*command)
     assert result.exit_code == 130 and "goes on from the last save" in result.stderr

@@ -1,5 +1,6 @@
 """The zoo: names, folders, and the bundled weights themselves."""
 
+import ast
 import hashlib
 
 import jax
@@ -17,7 +18,9 @@ from geojax.models import (
     save_checkpoint,
     zoo_folder,
 )
+from geojax.models.latent import example_pictures
 from geojax.scores import AbstractPipeline, AbstractScore
+from tests.source import ROOT
 
 from .networks import random_weights, tiny_config
 
@@ -73,6 +76,22 @@ def test_the_card_is_of_the_bundled_weights(name):
     folder = zoo_folder() / name
     sha = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
     assert sha[:16] in (folder / "README.md").read_text(encoding="utf-8")
+
+
+@needs_weights
+@pytest.mark.parametrize("name", available("latent"))
+def test_a_latent_model_ships_with_two_pictures(name):
+    """`geojax inspect` takes them where it is given none, from an installed wheel too."""
+    folder = zoo_folder() / name
+    pictures = example_pictures(folder, describe(name))
+    assert np.ptp(pictures, axis=(1, 2, 3)).min() > 1 and not np.allclose(*pictures)
+    tree = ast.parse((ROOT / "hatch_build.py").read_text(encoding="utf-8"))
+    (shipped,) = (
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "SHIPPED"
+    )
+    assert "*/examples.npz" in shipped
 
 
 @pytest.mark.slow

@@ -20,8 +20,7 @@ _PAIRS, _GRAPH = 256, 1500
 def latent_figures(model: LatentModel, pixels, points, *, seed: int = 0) -> dict[str, Any]:
     """The figures of a card, by name.
 
-    - ``t``: the noisiest of `LEVELS` whose contrast is at least a quarter of the largest, for its
-      score reaches farther from the data; ``sigma``: its noise, in the unit of the points;
+    - ``t``: of `LEVELS`, as `suited_level` has it; ``sigma``: its noise, in the unit of the points;
       ``contrast``, ``lam``: as `score_contrast` has them there, between random pairs.
     - ``detour``: the median of path over chord, along the neighbour graph of the points, between
       random joined pairs: above about 2 a straight line is a poor start.

@@ -52,6 +52,7 @@ LATENT_CONFIG: dict[str, Any] = {
 }
 PHASES = ("autoencoder", "denoiser")
 _CHUNK = 25  # steps in one call of a compiled program
+_ROW = 100  # steps whose mean loss is a row of ``loss.csv``, at most
 _EMA = 0.999
 _NEAREST = 24  # pictures that count as near
 _UNJOINED = 0.75  # how far apart pictures are that no path joins, as a share of `REACH`
@@ -228,7 +229,7 @@ def _fit(folder, settings, save_every, callback, phase: str, module, loss, data)
         state = load_arrays(saved, state)
     history = [row for row in _losses(folder) if row[0] != phase or row[1] <= int(state.step)]
     recent = []
-    step = since = int(state.step)
+    step = since = saved_at = int(state.step)
     while step < steps:
         count = min(_CHUNK, steps - step)
         state, values = _run(state, data, optimiser, loss, _hashable(settings), count, root)
@@ -240,9 +241,12 @@ def _fit(folder, settings, save_every, callback, phase: str, module, loss, data)
                 f"{folder} is intact: lower learning_rate and run again."
             )
         callback(phase, step, recent[-1])
-        if step - since >= save_every or step == steps:
+        saves = step - saved_at >= save_every or step == steps
+        if step - since >= _ROW or saves:
             history.append((phase, step, float(np.mean(recent))))
             recent, since = [], step
+        if saves:
+            saved_at = step
             save_arrays(saved, state)
             _write_losses(folder, history)
     return state.average

@@ -381,7 +381,7 @@ COSTLY: dict[str, list[Case]] = {
     ],
     "Torus": [
         case(
-            lambda a, b: jax.jit(lambda: evaluation.Torus(2.0, 1.0).distance(a, b))(),
+            lambda a, b: evaluation.Torus(2.0, 1.0).distance(a, b),
             a=[3.0, 0.0, 0.0],
             b=[0.0, 3.0, 0.0],
         )

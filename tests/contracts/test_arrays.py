@@ -17,6 +17,7 @@ from tests.test_public_api import exported, is_documented
 
 from .array_cases import CASES, Case
 from .costly_array_cases import COSTLY
+from .network_array_cases import NETWORKS
 
 # These compile before they look at the array.
 LATE = {"DigitClassifier", "ExtendedGeodesic", "ImageUNet"}
@@ -24,7 +25,7 @@ LATE |= {"GeodesicRegression", "PrincipalGeodesics"}
 
 ROUNDED = 1e-3  # a result of float32
 FLOATS = (np.float32, np.float16, ml_dtypes.bfloat16)
-EVERY = CASES | COSTLY
+EVERY = CASES | COSTLY | NETWORKS
 # One of each kind for the quick tier: a score, a metric, a curve, an interpolator, measures.
 QUICK = {"Shell", "Euclidean", "Polyline", "Lerp", "psnr", "LPIPS", "frechet_distance", "rotate"}
 

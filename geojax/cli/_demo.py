@@ -106,7 +106,7 @@ def _turned(settings: Settings, config, glyph: str, angle: float, turn: float) -
     lead = (
         f"The character {glyph} and itself turned by {turn:g} degrees, pictures that the model "
         f"{settings.model} was not trained on. It has seen the character at other angles and knows "
-        "nothing of turning. The last row is the truth."
+        "nothing of turning. The last pictures are the truth: the character turned, drawn."
     )
     inputs = {"glyph": glyph, "angle": angle, "turn": turn}
     return _Scene(lead, lambda: (at(0.0), at(1.0)), inputs, at)
@@ -131,7 +131,7 @@ def _drawn(settings: Settings, config, extent: float) -> _Scene:
     lead = (
         "A cartoon face and itself turned and looking the other way, drawings that the model "
         f"{settings.model} was not trained on. It has seen the face at other angles and looks and "
-        "knows nothing of either. The last row is the truth, drawn."
+        "knows nothing of either. The last pictures are the truth, drawn."
     )
     return _Scene(lead, lambda: (at(0.0), at(1.0)), {}, at)
 

@@ -225,14 +225,14 @@ def summary(result: Comparison, t: float, *, noised: bool) -> list[str]:
     texts = [
         f"Every row of pictures goes from A to B along a path among {space}. LERP is the straight "
         f"line there, {arc}and the geodesic the path of least energy, which takes the changes of "
-        "log-density into account that lines and arcs ignore. The pictures at A and B are the "
-        f"given images {ends}.",
+        f"log-density into account that {'lines and arcs ignore' if arc else 'lines ignore'}. The "
+        f"pictures at A and B are the given images {ends}.",
         f"{result.contrast} The weight of the score is λ = {result.lam:.4g}.",
     ]
     if result.truth is not None:
         texts.append(
-            "Here the truth is known: its pictures are the last row, and the figures in decibels "
-            "say how near each row comes to it. The first row fades A into B pixel by pixel."
+            "Here the truth is known: its pictures are the last ones, and the figures in decibels "
+            "say how near the others come to it. The first ones fade A into B pixel by pixel."
         )
     if all(map(math.isfinite, energies.values())) and geodesic > 0:
         others = "".join(
@@ -244,8 +244,8 @@ def summary(result: Comparison, t: float, *, noised: bool) -> list[str]:
             f"The energy of LERP is {lerp / geodesic:.2g} times the geodesic's{others}. In the "
             "left picture of energies the geodesic is the flat line, for its speed in the metric "
             "is constant; the others pay in peaks, where log-density changes fast. Energy is what "
-            "the solver minimises, not a measure of the pictures: `geojax evaluate` measures "
-            "these, for every method."
+            "the solver minimises, not a measure of the pictures; the command geojax evaluate "
+            "measures these, for every method."
         )
     if result.problems:
         texts.append(
@@ -255,7 +255,8 @@ def summary(result: Comparison, t: float, *, noised: bool) -> list[str]:
     if beyond > 0:
         texts.append(
             f"Beyond B, in orange, the paths go on by {beyond:.0%} of the way: the straight line "
-            "and the arc as they were, the geodesic by the exponential map, that is with the "
-            "velocity with which it arrives at B and no further aim."
+            f"{'and the arc as they were' if arc else 'as it was'}, the geodesic by the "
+            "exponential map, that is with the velocity with which it arrives at B and no further "
+            "aim."
         )
     return texts

@@ -59,7 +59,7 @@ def html_report(
     - ``problems``, ``notes``: at the top, in red and in yellow; ``success`` where there is no
       problem.
     - ``images``, ``times``, ``given``: as for `paths_figure`; they go under a slider that moves
-      all methods together.
+      all methods together, halfway at first.
     - ``summary``: paragraphs that say what one sees.
     - ``rows``: the table of figures, one value for each of ``images``; a dash where a method has
       none. Those that only the last method has get a table of their own.
@@ -88,6 +88,7 @@ def html_report(
     height, width = np.asarray(given).shape[-2:]
     names = list(tiles)
     beyond = times[-1] > 1 + 1e-6
+    begin = int(np.argmin(np.abs(times - 0.5)))  # halfway the paths differ; at A they are one
     alone = [row for row in rows if _only_last(row)]
     shared = [row for row in rows if row not in alone and any(v != _DASH for v in row.values)]
     parts = {
@@ -101,10 +102,11 @@ def html_report(
             for label, tile in zip("AB", pixels(given), strict=True)
         ),
         "tiles": "\n".join(
-            _labelled(name, tiles[name][0], f"{name}: the picture at A", f"path-{k}")
+            _labelled(name, tiles[name][begin], f"{name}: a picture on the way", f"path-{k}")
             for k, name in enumerate(names)
         ),
         "last": str(len(times) - 1),
+        "begin": str(begin),
         "scale": _scale(times),
         "scale_height": "2.4rem" if beyond else "1.3rem",
         "range": f"Time along the paths, from A to B{' and beyond' if beyond else ''}",

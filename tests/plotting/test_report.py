@@ -83,6 +83,10 @@ def test_the_slider_has_a_frame_for_every_time():
     np.testing.assert_array_equal(levels, [0, 85, 170, 255])
     slider = next(a for tag, a in Elements(page).tags if tag == "input")
     assert (slider["type"], slider["min"], slider["max"]) == ("range", "0", "3")
+    # It begins halfway, where the paths differ, and shows the pictures of that place.
+    assert slider["value"] == "1" and re.search(r"^show\(1\);$", page, flags=re.MULTILINE)
+    shown = {a.get("id"): a["src"] for tag, a in Elements(page).tags if tag == "img"}
+    assert [shown["path-0"], shown["path-1"]] == [path[1] for path in frames]
     ids = {attributes.get("id") for _, attributes in Elements(page).tags}
     assert {"path-0", "path-1", "time", "play", "where", "scrubber"} <= ids
 
@@ -122,8 +126,8 @@ def test_for_those_who_do_not_see_the_pictures():
     texts = [attributes["alt"] for tag, attributes in tags if tag == "img"]
     assert all(texts) and texts[:2] == ["The given picture A", "The given picture B"]
     assert texts[2:] == [
-        "LERP: the picture at A",
-        "geodesic: the picture at A",
+        "LERP: a picture on the way",
+        "geodesic: a picture on the way",
         OPTIONS["pictures"]["Frames"].description,
     ]
     button = next(attributes for tag, attributes in tags if tag == "button")

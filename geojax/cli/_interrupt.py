@@ -11,7 +11,8 @@ import typer
 
 from ._console import INTERRUPTED, fail, input_checked, tell
 
-GOES_ON = "the same command goes on from the last save in {}."  # said of training
+# Said of training.
+GOES_ON = "the same command goes on from the last save in {}, or begins again if there is none."
 _PATIENCE = 3.0  # seconds that compiled code has to end after the second ctrl-C
 
 

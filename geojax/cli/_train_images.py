@@ -103,7 +103,10 @@ def latent_config(pictures: Pictures, name: str, changes: dict[str, Any]) -> dic
 
 
 def _is_run(folder: Path) -> bool:
-    return (folder / "training-autoencoder.safetensors").is_file()
+    """Whether a run of training is there, be it that it was ended before its first save."""
+    if (folder / "training-autoencoder.safetensors").is_file():
+        return True
+    return {path.name for path in folder.iterdir()} == {"config.json"}
 
 
 def draw_training(folder: Path, model, pixels: np.ndarray) -> list[Path]:

@@ -72,6 +72,20 @@ def test_from_nothing_to_a_geodesic_with_an_interruption(
     assert result.exit_code == 2 and "the model has no classes" in result.stderr
 
 
+def test_a_run_that_ended_before_its_first_save_begins_again(
+    geojax_command, file, tmp_path, monkeypatch
+):
+    def stopped(config, pixels, folder, **options):
+        (folder / "config.json").write_text(json.dumps(config))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_train_images, "train_latent_model", stopped)
+    for _ in range(2):
+        result = geojax_command("train", "--images", file, "--out", tmp_path / "model", *QUICK)
+        assert result.exit_code == 130 and "or begins again" in result.stderr.replace("\n", " ")
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["model"]
+
+
 def test_pictures_from_a_folder_and_from_a_file(tmp_path, file):
     squares = moving_squares(32)
     for k, picture in enumerate(squares):

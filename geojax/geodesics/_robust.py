@@ -17,6 +17,7 @@ from ._curve import straight_line
 from ._default import solver_and_rule
 from ._geodesic import DISCRETISATION_TOLERANCE, check_points, fine_energies, geodesic
 from ._iterate import AbstractSolver
+from ._leading import leading_metric
 from ._neighbours import neighbour_path
 from ._problem import TwoPointProblem
 from ._results import RESULTS
@@ -85,7 +86,9 @@ def robust_geodesic(
     """`geodesic` for hard problems: it tries what its messages would tell you to.
 
     1. **Starts**: the straight line; with ``samples`` the shortest path through their neighbour
-       graph (`neighbour_path`); and the paths of ``starts``.
+       graph (`neighbour_path`); the paths of ``starts``; and, where the metric holds a
+       `JacobianMetric`, the geodesic of ``I + lam s s^T`` of the same score from the straight line,
+       with the lam of `score_contrast`, which needs no samples.
     2. **Resolution**: while a path is not successful, twice the segments, up to ``max_segments``,
        the nodes moved to where the discrete energy is furthest from the finely priced one. A path
        that a coarse mesh lured across a ridge is dropped for the one it came from.
@@ -104,8 +107,9 @@ def robust_geodesic(
     - the rest as for `geodesic`.
 
     **Returns:** the solution chosen, with what `geodesic` says of it. Its ``stats`` also hold
-    ``start`` (0: straight line, then samples, then ``starts``), ``start_energies`` (the finely
-    priced energy by start); counts of steps and evaluations are totals of all that was tried.
+    ``start`` (0: straight line, then samples, then ``starts``, then the path of ``I + lam s s^T``),
+    ``start_energies`` (the finely priced energy by start); counts of steps and evaluations are
+    totals of all that was tried.
     ``solution.curve.ts`` are the parameters of its nodes, at unequal steps where the mesh adapted.
 
     **Raises:** as `geodesic` and `neighbour_path` do.
@@ -123,7 +127,8 @@ def robust_geodesic(
             f"num_segments must be between 1 and max_segments, got {num_segments} and "
             f"{max_segments}."
         )
-    solver, rule = solver_and_rule(metric, x0, args, solver, rule)
+    given = solver
+    solver, rule = solver_and_rule(metric, x0, args, given, rule)
     options = {
         "rule": rule,
         "max_steps": max_steps,
@@ -136,6 +141,13 @@ def robust_geodesic(
     paths = [line, *(as_floating("starts", path, dtype=x0.dtype) for path in starts)]
     if samples is not None:
         paths.insert(1, neighbour_path(samples, x0, x1, neighbours=neighbours))
+    leading = leading_metric(metric, x0, x1, args)
+    if leading is not None:
+        leader, _ = solver_and_rule(leading, x0, args, given, rule)
+        lead = solve._replace(arguments=(leading, x0, x1, args, leader))
+        ts = jnp.linspace(0, 1, num_segments + 1, dtype=x0.dtype)
+        first = lead(f"Stein metric, {num_segments} segments", 1.0, line, ts)
+        paths += [first.curve.xs] if _finite(first) else []
     found = []
     for number, path in enumerate(paths):
         path = _through(x0, x1, path, num_segments)

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 
 import geojax
 from geojax import RESULTS
+from geojax.geodesics._leading import leading_metric
 from geojax.geodesics._neighbours import _nearest
 from geojax.models import load_mnist, rotated_batch
 from tests.geodesics.problems import metric, on_circle
@@ -114,6 +115,49 @@ def test_modes_far_apart_settle():
     assert len(solution.curve.ts) > 65 and np.ptp(np.diff(solution.curve.ts)) > 1e-3
     total = sum(int(found.stats["score_evaluations"]) for _, found in stages)
     assert solution.stats["score_evaluations"] == total
+
+
+def test_the_metric_that_leads_to_one_with_a_jacobian():
+    score, target = RING.score, on_circle(2, 2.0)
+    jacobian = geojax.JacobianMetric(score, 0.1)
+    norm = geojax.ScoreNormMetric(score, 1.0)
+    middle = np.asarray(A + target) / 2
+    radius = np.linalg.norm(middle)
+    square = ((radius - 2.0) / 0.5**2) ** 2  # |s|^2 where the chord is nearest to the centre
+    for hard in (jacobian, 2 * jacobian, norm + jacobian, 0.5 * (RING + jacobian) + norm):
+        found = leading_metric(hard, A, target, None)
+        assert isinstance(found, geojax.SteinScoreMetric) and found.score is score
+        assert float(found.lam) == pytest.approx(1000 / square)  # on the data the score is 0
+    for other in (RING, norm, geojax.Euclidean(), RING + norm):
+        assert leading_metric(other, A, target, None) is None
+    nowhere = geojax.JacobianMetric(lambda x, args: 0 * x, 0.1)
+    assert leading_metric(nowhere, A, target, None) is None
+
+
+@pytest.mark.slow
+def test_the_geodesic_of_the_stein_metric_is_a_start():
+    """Round a narrow ring, in the Jacobian metric: nothing that is spent on it is forgotten."""
+    score, target = geojax.Shell(2.0, 0.2), on_circle(2, 2.5)
+    jacobian = geojax.JacobianMetric(score, 1e-2)
+    stages = []
+    found = geojax.robust_geodesic(
+        jacobian, A, target, throw=False, callback=lambda *stage: stages.append(stage)
+    )
+    names = [name for name, _ in stages]
+    assert names == [
+        "Stein metric, 32 segments",
+        "start 0, 32 segments",
+        "start 1, 32 segments",
+    ]
+    first, _, led = (solution for _, solution in stages)
+    stein = leading_metric(jacobian, A, target, None)
+    assert stein is not None
+    np.testing.assert_allclose(first.energy, geojax.geodesic(stein, A, target).energy, rtol=1e-6)
+    np.testing.assert_allclose(found.stats["start_energies"][1], led.stats["energy_fine"])
+    assert found.stats["energy_fine"] == min(found.stats["start_energies"])
+    assert led.stats["num_steps"] < stages[1][1].stats["num_steps"]
+    total = sum(int(solution.stats["score_evaluations"]) for _, solution in stages)
+    assert found.stats["score_evaluations"] == total
 
 
 @pytest.mark.slow

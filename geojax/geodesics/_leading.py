@@ -1,0 +1,39 @@
+"""The metric whose geodesic is a start for that of a harder one."""
+
+from typing import Any
+
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from ..metrics import AbstractMetric, JacobianMetric, SteinScoreMetric
+from ..scores import score_contrast
+
+
+def leading_metric(
+    metric: AbstractMetric, x0: Array, x1: Array, args: Any
+) -> AbstractMetric | None:
+    """``I + lam s s^T`` of the score of a `JacobianMetric`, alone or in a sum or multiple, with the
+    ``lam`` of `score_contrast` for this chord; None where there is no such part or no such lam.
+
+    From the straight line its solver finds a way along the data where that of J^T J, which is
+    steep in many directions and flat far from the data, does not.
+    """
+    part = _jacobian(metric)
+    if part is None:
+        return None
+    lam = score_contrast(part.score, x0[None], x1[None], args).lam
+    return SteinScoreMetric(part.score, lam) if bool(jnp.isfinite(lam)) else None
+
+
+def _jacobian(metric: AbstractMetric) -> JacobianMetric | None:
+    """The first Jacobian metric in a sum or multiple."""
+    if isinstance(metric, JacobianMetric):
+        return metric
+    parts = (*_tuple(getattr(metric, "parts", ())), getattr(metric, "part", None))
+    found = (_jacobian(part) for part in parts if isinstance(part, AbstractMetric))
+    return next((part for part in found if part is not None), None)
+
+
+def _tuple(parts: Any) -> tuple:
+    """``parts`` of a sum; other metrics have a method of that name."""
+    return parts if isinstance(parts, tuple) else ()

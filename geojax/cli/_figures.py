@@ -56,7 +56,8 @@ _ROWS: list[tuple[str, str, Callable[[Any], str], str]] = [
         "Length",
         number,
         "The length in the metric. In that of the score, I + λ s sᵀ, it is the Euclidean way, made "
-        "longer by every change of log-density.",
+        "longer by every change of log-density; in that of its Jacobian, by every change of the "
+        "score.",
     ),
     (
         "excess",
@@ -109,7 +110,8 @@ _ROWS: list[tuple[str, str, Callable[[Any], str], str]] = [
         "score_evaluations",
         "Score evaluations",
         number,
-        "Evaluations of the network to find and check the path.",
+        "Evaluations of the network to find and check the path, and the one that its solve started "
+        "from.",
     ),
     (
         "score_products",
@@ -129,7 +131,7 @@ _ROWS: list[tuple[str, str, Callable[[Any], str], str]] = [
         number,
         "Of the network besides, to price the path: a program that only wants it needs none.",
     ),
-    ("seconds", "Seconds", _seconds, "To find the path."),
+    ("seconds", "Seconds", _seconds, "To find the path, and the one that its solve started from."),
     ("compile_seconds", "of these compiling", _seconds, "Saved when compiled before."),
 ]
 _OF_SOLVING = {"iterations", "score_evaluations", "score_products", "seconds", "compile_seconds"}
@@ -227,7 +229,7 @@ def summary(result: Comparison, t: float, *, noised: bool) -> list[str]:
         f"line there, {arc}and the geodesic the path of least energy, which takes the changes of "
         f"log-density into account that {'lines and arcs ignore' if arc else 'lines ignore'}. The "
         f"pictures at A and B are the given images {ends}.",
-        f"{result.contrast} The weight of the score is λ = {result.lam:.4g}.",
+        f"{result.contrast} The metric is {result.metric}; s is the score and J its Jacobian.",
     ]
     if result.truth is not None:
         texts.append(

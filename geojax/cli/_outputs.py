@@ -194,9 +194,16 @@ def metrics(
             **result.extension_figures,
             "result": result.extension.notice().text("command line"),
         }
+    leading = result.leading
+    if leading is not None:
+        leading = {
+            **{name: int(leading.stats[name]) for name in ("num_steps", "score_evaluations")},
+            "result": leading.notice().text("command line"),
+        }
     return {
         "command": command,
         "settings": {**_setting_values(settings), **inputs},
+        "metric": {"text": result.metric, "leading": leading},
         "contrast": {
             "middle": float(result.contrast.middle),
             "data": float(result.contrast.data),

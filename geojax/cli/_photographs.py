@@ -146,6 +146,7 @@ def between_photographs(
             on_stage=this.begin,
             on_share=this.bar.share,
             find=this.search,
+            start=this.start,
         )
         this.begin("files")
         found = time.perf_counter()

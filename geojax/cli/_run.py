@@ -41,6 +41,7 @@ STAGES = [
     ("ends", "drawing the end-points", 15.0),
     ("check", "asking the model whether it knows these pictures", 8.0),
     ("noise", "taking both images to the noise level", 3.0),
+    ("start", "compiling the solver of the path to start from", 20.0),
     ("geodesic", "compiling the solver", 35.0),
     ("extension", "extrapolating beyond B", 20.0),
     ("methods", "finding the other paths", 2.0),
@@ -143,6 +144,9 @@ def run(
     left_out = {"ends"} if known else {"check"}
     if not extent:
         left_out.add("extension")
+    by_default = settings.weight == "auto" and settings.rule is Rule.MIDPOINT
+    if isinstance(pipeline, NoiseRoute) or settings.init is not None or not by_default:
+        left_out.add("start")  # no other metric leads
     stages = [stage for stage in STAGES if stage[0] not in left_out]
     notices = list(notices)
     with session(folder, stages, settings.init) as this:
@@ -172,6 +176,7 @@ def run(
             on_stage=this.begin,
             on_share=this.bar.share,
             find=this.search,
+            start=this.start,
         )
         this.begin("files")
         found = time.perf_counter()
@@ -188,7 +193,7 @@ def report(result: Comparison, files: list[Path], seconds: float, this: Session)
     **Raises:** `typer.Exit` when a solve failed or was interrupted.
     """
     Console().print(terminal_table(figure_rows(result), list(picture_rows(result))))
-    say(f"\nlambda = {result.lam:.4g}; {result.contrast}")
+    say(f"\nmetric: {result.metric}\n{result.contrast}")
     for note in texts(result.notes):
         tell("note", note)
     names = ", ".join(path.name for path in files)

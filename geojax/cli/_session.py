@@ -6,11 +6,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 import typer
 
-from ..geodesics import GeodesicSolution, SolverProgress, watched_geodesic
+from ..geodesics import RESULTS, GeodesicSolution, SolverProgress, watched_geodesic
+from ..interpolation import AbstractInterpolator, InterpolatedPath
 from ._console import INTERRUPTED, fail, tell
 from ._figures import number
 from ._folders import removed_if_empty
@@ -19,6 +21,32 @@ from ._outputs import PATH_FILE, StartRefused, read_path, write_path
 from ._progress import Stages
 
 _SAME_ENDS = 0.02  # how far the ends of a path to start from may be off, relative to |B - A|
+
+
+class KeptPath(AbstractInterpolator):
+    """The path of an earlier run, to start from."""
+
+    nodes: np.ndarray
+    name: str = eqx.field(static=True)
+
+    def run(self, x0, x1, ts, *, key=None):
+        nodes, ends = self.nodes, (np.asarray(x0), np.asarray(x1))
+        fits = nodes.ndim == x0.ndim + 1 and nodes.shape[1:] == x0.shape and len(nodes) > 1
+        if fits:
+            off = sum(
+                np.linalg.norm(a - b) for a, b in zip(ends, (nodes[0], nodes[-1]), strict=True)
+            )
+            fits = bool(off <= _SAME_ENDS * np.linalg.norm(ends[1] - ends[0]))
+        if not fits:
+            raise StartRefused(
+                f"--init {self.name} holds a path between other points. It must be of the same "
+                "pictures, --model, --t, --noising and --seed."
+            )
+        times = np.linspace(0, 1, len(nodes))
+        columns = [np.interp(ts, times, column) for column in nodes.reshape(len(nodes), -1).T]
+        points = np.stack(columns, axis=1).reshape(len(ts), *x0.shape)
+        result, nothing = RESULTS.successful, jnp.asarray(0)
+        return InterpolatedPath(jnp.asarray(points, x0.dtype), result, nothing)
 
 
 class Session:
@@ -33,8 +61,7 @@ class Session:
         self.folder, self.bar = folder, bar
         self.kept = False  # whether the path is in the folder
         self.interrupted = False  # whether the search was
-        self._start = None if init is None else read_path(init)
-        self._init = init
+        self.start = None if init is None else KeptPath(read_path(init), str(init))
         self._last = SolverProgress(0, math.inf, math.inf, 0.0)
         self.stop = Interruption(self._requested, self.tell_left)
 
@@ -46,28 +73,10 @@ class Session:
 
     def search(self, metric, x0, x1, args: Any = None, **options: Any) -> GeodesicSolution:
         """`geodesic`, watched; the path is written to the folder at the end, whatever the end."""
-        if self._start is not None:
-            options["init"] = self._checked_start(x0, x1)
         solution = watched_geodesic(metric, x0, x1, args, on_step=self._on_step, **options)
         write_path(self.folder, solution)
         self.kept = True
         return solution
-
-    def _checked_start(self, x0, x1):
-        start = np.asarray(self._start)
-        fits = start.ndim == x0.ndim + 1 and start.shape[1:] == x0.shape and len(start) > 1
-        ends = np.asarray(x0), np.asarray(x1)
-        if fits:
-            off = sum(
-                np.linalg.norm(a - b) for a, b in zip(ends, (start[0], start[-1]), strict=True)
-            )
-            fits = bool(off <= _SAME_ENDS * np.linalg.norm(ends[1] - ends[0]))
-        if not fits:
-            raise StartRefused(
-                f"--init {self._init} holds a path between other points. It must be of the same "
-                "pictures, --model, --t, --noising and --seed."
-            )
-        return jnp.asarray(start, x0.dtype)
 
     def _on_step(self, progress: SolverProgress) -> bool:
         self._last = progress

@@ -101,7 +101,8 @@ class Settings:
         str,
         option(
             "Weight of the score in the metric I + lam s s^T, or auto: by |s|^2 at the middle "
-            "of the chord.",
+            "of the chord; with a latent model that path leads to the geodesic of "
+            "I + 10 sigma^4 J^T J.",
             panel=GEOMETRY,
         ),
     ] = defaults.LAM

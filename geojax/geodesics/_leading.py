@@ -16,7 +16,7 @@ def leading_metric(
     ``lam`` of `score_contrast` for this chord; None where there is no such part or no such lam.
 
     From the straight line its solver finds a way along the data where that of J^T J, which is
-    steep in many directions and flat far from the data, does not.
+    steep in many directions and flat far from the data, may not.
     """
     part = _jacobian(metric)
     if part is None:

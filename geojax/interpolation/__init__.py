@@ -5,7 +5,6 @@ from ._base import InterpolatedPath as InterpolatedPath
 from ._comparison import METHODS as METHODS
 from ._comparison import Comparison as Comparison
 from ._comparison import PathRecord as PathRecord
-from ._comparison import against_truth as against_truth
 from ._comparison import compare as compare
 from ._density_flow import DensityFlow as DensityFlow
 from ._extrapolation import ScoreWalk as ScoreWalk
@@ -30,3 +29,4 @@ from ._slerp import Slerp as Slerp
 from ._spacetime import SpacetimeGeodesic as SpacetimeGeodesic
 from ._spacetime import SpacetimePath as SpacetimePath
 from ._string_method import StringMethod as StringMethod
+from ._truth import against_truth as against_truth

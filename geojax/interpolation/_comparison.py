@@ -28,7 +28,8 @@ from ..geodesics import (
 from ..metrics import AbstractMetric
 from ..scores import AbstractPipeline, ScoreContrast
 from ..scores import score_contrast as find_contrast
-from ._base import InterpolatedPath
+from ._base import AbstractInterpolator, InterpolatedPath
+from ._default import chosen_geometry, is_led
 from ._geodesic import ExtendedGeodesic
 from ._interpolate import path_times, suited_lam
 from ._level import Level, lost_on_the_way, method_at_level
@@ -36,6 +37,7 @@ from ._pictures import pictures
 from ._price import price_path, pricing_cost
 from ._registry import NAMED_METRICS, MethodSettings, check_methods
 from ._seconds import stopwatch
+from ._truth import against_truth, true_images
 from ._verdict import deviation, verdict
 
 METHODS = ("LERP", "SLERP", "geodesic")
@@ -76,7 +78,9 @@ class Comparison(NamedTuple):
     - ``records``: by method: LERP, the others that were asked for, the geodesic.
     - ``frame_times``, ``node_times``: of the pictures and points, and of the curves.
     - ``given``: the two images, shape (2, *image); ``truth``: the true images, or None.
-    - ``contrast``: whether the score knows that this chord leaves the data; ``lam``: the weight.
+    - ``contrast``: whether the score knows that this chord leaves the data; ``lam``: the weight of
+      s s^T. ``metric``: in words, the metric whose geodesic this is and where its solve started.
+    - ``leading``: the geodesic of another metric that the solve started from, or None.
     - ``solution``, ``extension``: the geodesic and, beyond B, its continuation (or None).
     - ``extension_figures``: ``energy_drift``, ``steps``, ``score_evaluations``,
       ``score_products``, ``seconds``, ``compile_seconds``; empty without an extension.
@@ -92,6 +96,8 @@ class Comparison(NamedTuple):
     truth: Float[np.ndarray, "frames *image"] | None
     contrast: ScoreContrast
     lam: float
+    metric: str
+    leading: GeodesicSolution | None
     solution: GeodesicSolution
     extension: GeodesicSolution | None
     extension_figures: dict[str, float | int]
@@ -105,7 +111,7 @@ def compare(
     image_b: Numbers,
     *,
     key: Key[Array, ""],
-    metric: str | Callable[[MethodSettings], AbstractMetric] = "Stein",
+    metric: str | Callable[[MethodSettings], AbstractMetric] | None = None,
     lam: Numbers | str = "auto",
     solver: AbstractSolver | None = None,
     num_segments: int = 32,
@@ -119,6 +125,7 @@ def compare(
     on_stage: Callable[[str], None] | None = None,
     on_share: Callable[[float], None] | None = None,
     find: Callable[..., GeodesicSolution] = geodesic,
+    start: AbstractInterpolator | None = None,
 ) -> Comparison:
     """The geodesic from A to B and on to time ``until``, beside other paths, with their figures.
 
@@ -127,8 +134,10 @@ def compare(
       they are mixed on the way (`ConditionBetween`).
     - ``image_a``, ``image_b``: of one shape. ``key``: for what is random: the noise that both
       share, the probes of the smoothed metric.
-    - ``metric``: a name of `NAMED_METRICS`, or a function like these. ``lam``: its weight, or
-      "auto" (`score_contrast`).
+    - ``metric``: a name of `NAMED_METRICS`, or a function like these; solved for alone, from the
+      straight line. ``lam``: its weight, or "auto" (`score_contrast`). None: that of `interpolate`:
+      "Stein", and where points carry no noise and ``lam`` is "auto" the metric of J^T J of weight
+      10 sigma^4, from the geodesic of "Stein".
     - ``solver``, ``num_segments``, ``max_steps``, ``certify``: as for `geodesic`.
     - ``rule``: how a segment is priced. Its ``batch_size`` and ``devices`` hold for everything, so
       also for denoising and decoding. Default: ``Midpoint()``, all at once.
@@ -137,10 +146,13 @@ def compare(
     - ``until``: the last time, at least 1. ``frames``: how many pictures from A to B; beyond B
       they are as far apart.
     - ``truth``: from a time to the true image there: adds figures.
-    - ``on_stage``: called with "noise", "geodesic", "extension", "methods", "figures", "images" as
-      each begins; ``on_share`` with the share of the images that is done.
+    - ``on_stage``: called with "noise", "start" (only where another metric leads), "geodesic",
+      "extension", "methods", "figures", "images" as each begins; ``on_share`` with the share of
+      the images that is done.
     - ``find``: finds the geodesic; called as `geodesic` is. Where its search was interrupted the
       paths end at B.
+    - ``start``: the interpolator whose path the solver starts from, instead of the straight line or
+      of another geodesic.
 
     A solve that did not succeed does not raise: read ``problems``. The same programs serve all
     pairs of one shape.
@@ -184,12 +196,20 @@ def compare(
         name: method_at_level(name, settings, pipeline, ends)
         for name in dict.fromkeys(["LERP", *methods])
     }
-    chosen = (NAMED_METRICS[metric] if isinstance(metric, str) else metric)(settings)
-    stage("geodesic")
+    auto, led = isinstance(lam, str), start is None and is_led(pipeline, lam, rule)
+    geometry = chosen_geometry(metric, settings, led=led, auto=auto)
+    chosen, solves = geometry.metric, []
+
+    def found(*arguments, **options) -> GeodesicSolution:
+        stage("start" if geometry.leading is not None and not solves else "geodesic")
+        solves.append(find(*arguments, **options))
+        return solves[-1]
+
+    options = {"num_segments": num_segments, "rule": rule, "max_steps": max_steps}
+    options |= {"solver": solver, "certify": certify}
     with stopwatch() as seconds:
-        options = {"num_segments": num_segments, "rule": rule, "max_steps": max_steps}
-        options |= {"solver": solver, "certify": certify, "throw": False}
-        solution = find(chosen, z0, z1, level.args, **options)
+        curve = geometry.interpolator(level.args, start, **options)
+        solution = curve.solve(z0, z1, throw=False, find=found).solution
         jax.block_until_ready(solution)
     until = end_of(solution, until)
     node_times, frame_times = path_times(until, num_segments), path_times(until, frames - 1)
@@ -224,7 +244,7 @@ def compare(
 
         shares = np.clip(frame_times, 0, 1)
         images[name], taken[name] = pictures(pipeline, rule, zs, shares, heard)
-    true_images = _true_images(truth, frame_times, image_a)
+    true = true_images(truth, frame_times, image_a)
     calls = pipeline.score.network_evaluations
     seen = {name: np.asarray(zs) for name, zs in points.items()}
     records = {}
@@ -236,14 +256,14 @@ def compare(
             "detour": _detour(np.asarray(run.points[: num_segments + 1])),
             "deviation": deviation(seen[name], seen["LERP"], frame_times),
             "picture_deviation": deviation(images[name], images["LERP"], frame_times),
-            "iterations": int(solution.stats["num_steps"]) if solved else 0,
+            "iterations": sum(int(each.stats["num_steps"]) for each in solves) if solved else 0,
             "score_evaluations": count,
             "score_products": int(run.score_products),
             "network_evaluations": calls * (ends.evaluations + count + taken[name]),
             # The contrast asks at A, B and the middle between them.
             "pricing_evaluations": calls * (pricing_cost(chosen, rule, pieces) + 3 * solved),
             **(times[name] if count else {"seconds": 0.0, "compile_seconds": 0.0}),
-            **against_truth(true_images, images[name], frame_times),
+            **against_truth(true, images[name], frame_times),
         }
         message = run.message if count else "closed form"
         records[name] = PathRecord(
@@ -260,9 +280,11 @@ def compare(
         frame_times,
         node_times,
         np.stack([np.asarray(image_a), np.asarray(image_b)]),
-        true_images,
+        true,
         contrast,
         float(weight),
+        geometry.told,
+        None if geometry.leading is None else solves[0],
         solution,
         extension,
         extension_figures,
@@ -298,31 +320,6 @@ def _extend(metric, solution: GeodesicSolution, args, until: float, pieces: int)
     counted = ("energy_drift", "num_steps", "score_evaluations", "score_products")
     figures = {name.removeprefix("num_"): extension.stats[name].item() for name in counted}
     return extension, figures | seconds
-
-
-def _true_images(truth, times, like) -> np.ndarray | None:
-    if truth is None:
-        return None
-    images = np.stack([np.asarray(truth(float(time)), like.dtype) for time in times])
-    if images.shape[1:] != like.shape:
-        raise ValueError(
-            f"truth must return images of the shape of image_a, {like.shape}, got "
-            f"{images.shape[1:]}."
-        )
-    return images
-
-
-def against_truth(
-    truth: np.ndarray | None, images: np.ndarray, times: np.ndarray
-) -> dict[str, float]:
-    """PSNR to the true images, of a range of 2, strictly between A and B and beyond B."""
-    if truth is None:
-        return {}
-    errors = np.mean((images - truth).reshape(len(times), -1) ** 2, axis=1)
-    decibels = 10 * np.log10(4 / np.maximum(errors, 1e-12))
-    between, beyond = (times > 0) & (times < 1 - 1e-9), times > 1 + 1e-9
-    parts = {"psnr": between, "psnr_beyond": beyond}
-    return {name: float(np.mean(decibels[part])) for name, part in parts.items() if part.any()}
 
 
 def _detour(nodes: np.ndarray) -> float:

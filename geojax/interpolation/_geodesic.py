@@ -17,11 +17,14 @@ from ..geodesics import (
     AbstractRule,
     AbstractSolver,
     GeodesicSolution,
+    Midpoint,
+    TwoPointProblem,
     exponential_map,
     geodesic,
 )
 from ..metrics import AbstractMetric
 from ._base import AbstractInterpolator, InterpolatedPath
+from ._lerp import Lerp
 
 
 class ExtendedGeodesic(eqx.Module):
@@ -92,7 +95,9 @@ class GeodesicInterpolator(AbstractInterpolator):
       ``certify``, ``progress_meter``: as for `geodesic`.
     - ``extension_rtol``, ``extension_atol``, ``extension_max_steps``: ``rtol``, ``atol`` and
       ``max_steps`` of `exponential_map`, for what lies beyond x1.
-    - ``start``: the interpolator whose path the solver starts from; default the straight line.
+    - ``start``: the interpolator whose path the solver starts from; default the straight line. The
+      path of another `GeodesicInterpolator`, of an easier metric, is taken only where it has less
+      energy than the straight line; give it ``throw=False``. What it costs is counted.
     - ``until``: the last time that a call or `run` can be asked for, at least 1. None: the largest
       of the times, which must then be known when the caller is compiled.
     - ``throw``: raise when a solve did not succeed; else a call returns the points that it has,
@@ -137,15 +142,15 @@ class GeodesicInterpolator(AbstractInterpolator):
     ) -> ExtendedGeodesic:
         """The geodesic, continued to time ``until`` >= 1, with all figures and verdicts.
 
-        ``find`` finds the geodesic: it is called as `geodesic` is. `watched_geodesic` is one.
+        ``find`` finds the geodesic, and that of a ``start`` which is one: it is called as
+        `geodesic` is. `watched_geodesic` is one. The counts of evaluations and products in
+        ``solution.stats`` are those of both solves.
 
         **Raises:** `ValueError` when ``until`` < 1; else as `geodesic` and `exponential_map`.
         """
         if until < 1:
             raise ValueError(f"until must be at least 1, the time of x1, got {until}.")
-        init = None
-        if self.start is not None:
-            init = self.start(x0, x1, jnp.linspace(0, 1, self.num_segments + 1, dtype=x0.dtype))
+        init, before = self._started(x0, x1, find)
         solution = find(
             self.metric,
             x0,
@@ -161,8 +166,25 @@ class GeodesicInterpolator(AbstractInterpolator):
             throw=throw,
             progress_meter=self.progress_meter,
         )
+        solution = _counted(solution, before)
         extension = self.extend(solution, until, throw=throw) if until > 1 else None
         return ExtendedGeodesic(solution, extension, float(until))
+
+    def _started(self, x0, x1, find):
+        """The path that the solver starts from, and the evaluations and products that it took."""
+        if self.start is None:
+            return None, (0, 0)
+        times = jnp.linspace(0, 1, self.num_segments + 1, dtype=x0.dtype)
+        if not isinstance(self.start, GeodesicInterpolator):
+            path = self.start.run(x0, x1, times)
+            return path.points, (path.score_evaluations, path.score_products)
+        path = self.start.solve(x0, x1, throw=self.start.throw, find=find)
+        both = jnp.stack([path.evaluate(times), Lerp()(x0, x1, times)])
+        rule = Midpoint() if self.rule is None else self.rule
+        problem = TwoPointProblem(self.metric, rule, self.args)
+        evaluations, products = path.cost
+        evaluations = evaluations + 2 * problem.energy_cost(self.num_segments)
+        return _cheapest(problem, both), (evaluations, products)
 
     def extend(
         self,
@@ -201,3 +223,17 @@ class GeodesicInterpolator(AbstractInterpolator):
                 "GeodesicInterpolator(metric, until=1.0), or pass times that are no argument of "
                 "the compiled function."
             ) from None
+
+
+@eqx.filter_jit
+def _cheapest(problem: TwoPointProblem, paths) -> Float[Array, "nodes *shape"]:
+    """The path of least energy; one that has none, as it is not finite, is never taken."""
+    energies = jax.lax.map(problem.energy, paths)
+    return paths[jnp.argmin(jnp.where(jnp.isfinite(energies), energies, jnp.inf))]
+
+
+def _counted(solution: GeodesicSolution, before) -> GeodesicSolution:
+    """The solution with what was spent before its solve among its counts."""
+    names = "score_evaluations", "score_products"
+    counts = {name: solution.stats[name] + spent for name, spent in zip(names, before, strict=True)}
+    return eqx.tree_at(lambda s: s.stats, solution, {**solution.stats, **counts})

@@ -17,9 +17,10 @@ from ..geodesics import (
     AbstractSolver,
     GeodesicSolution,
 )
-from ..metrics import AbstractMetric, SteinScoreMetric
+from ..metrics import AbstractMetric
 from ..scores import AbstractPipeline, AbstractScore, NoiseRoute, ScoreContrast, score_contrast
-from ._geodesic import ExtendedGeodesic, GeodesicInterpolator
+from ._default import Geometry, default_geometry, is_led
+from ._geodesic import ExtendedGeodesic
 
 
 class ImagePath(eqx.Module):
@@ -32,6 +33,7 @@ class ImagePath(eqx.Module):
     - ``pipeline``: the way there and back: a `NoiseRoute`, or the one that was given.
     - ``contrast``: whether the score knows that this chord leaves the data (`score_contrast`):
       ``print(found)`` says so.
+    - ``metric``: in words, in which metric it is a geodesic and where its solve started.
     """
 
     images: Float[Array, "frames *image"]
@@ -40,6 +42,7 @@ class ImagePath(eqx.Module):
     path: ExtendedGeodesic
     pipeline: AbstractPipeline
     contrast: ScoreContrast
+    metric: str = eqx.field(static=True)
 
     @property
     def solution(self) -> GeodesicSolution:
@@ -57,7 +60,8 @@ class ImagePath(eqx.Module):
         return self.result == RESULTS.successful
 
     def __str__(self) -> str:
-        return f"{len(self.images)} images along a {self.solution}\n{self.contrast}"
+        head = f"{len(self.images)} images along a {self.solution}"
+        return f"{head}\nmetric: {self.metric}\n{self.contrast}"
 
 
 def interpolate(
@@ -85,8 +89,10 @@ def interpolate(
     """Images along the geodesic between two images, in the geometry of a diffusion model.
 
     Both images go to the noise level ``t``, the geodesic of ``I + lam s s^T`` is found there, and
-    its points come back. It is `NoiseRoute` and `GeodesicInterpolator` in one call; `compare` puts
-    LERP and SLERP beside it.
+    its points come back. Where points carry no noise, in a latent space, that path is where the
+    solver starts for the geodesic of ``I + 10 sigma^4 J^T J``, with J the Jacobian of the score: it
+    lies nearer to the data, and the straight line is not always a start for it. It is `NoiseRoute`
+    and `GeodesicInterpolator` in one call; `compare` puts LERP and SLERP beside it.
 
     - ``score``: a diffusion model, an `AbstractScore` (`geojax.models.load` gives one); or an
       `AbstractPipeline`, such as a model of `geojax.models.latent`: the geometry is then where it
@@ -97,7 +103,8 @@ def interpolate(
     - ``t``: the noise level in (0, 1], default 0.2; step k of T is k / T.
     - ``lam``: the weight of s s^T, in units of squared length. "auto": what suits the chord,
       100 to 1000 over |s|^2 at its middle (`ScoreContrast.lam`); ``print(found)`` says what it was.
-    - ``metric``: another metric, of ``score.at(t)``; ``lam`` is then unused.
+      A number: the metric is ``I + lam s s^T`` in a latent space, too.
+    - ``metric``: another metric, of ``score.at(t)``, alone; ``lam`` is then unused.
     - ``frames``: how many images from A to B, at least 2; beyond B they are as far apart.
     - ``until``: the last time. Above 1 the path goes on beyond B by the exponential map.
     - ``noising``, ``denoising``, ``num_steps``: as for `NoiseRoute`, which has their defaults.
@@ -142,8 +149,11 @@ def interpolate(
     at_level = pipeline.score.at(pipeline.t)
     contrast = score_contrast(at_level, z0[None], z1[None], args)
     weight = suited_lam(contrast) if isinstance(lam, str) else lam
-    geodesic = GeodesicInterpolator(
-        SteinScoreMetric(at_level, weight) if metric is None else metric,
+    geometry = Geometry(metric, None, type(metric).__name__) if metric is not None else None
+    if geometry is None:
+        square, led = pipeline.score.schedule.sigma(pipeline.t) ** 2, is_led(pipeline, lam, rule)
+        geometry = default_geometry(at_level, weight, square, led=led)
+    geodesic = geometry.interpolator(
         args,
         solver=solver,
         num_segments=num_segments,
@@ -155,7 +165,7 @@ def interpolate(
     times = jnp.asarray(path_times(until, frames - 1), z0.dtype)
     points = path.evaluate(times)
     images = jax.vmap(pipeline.to_image)(points)
-    return ImagePath(images, times, points, path, pipeline, contrast)
+    return ImagePath(images, times, points, path, pipeline, contrast, geometry.told)
 
 
 def suited_lam(contrast: ScoreContrast):

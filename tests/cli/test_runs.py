@@ -69,6 +69,7 @@ def test_demo_writes_everything_and_the_same_again(geojax_command, checkpoint, t
         "versions",
         "machine",
         "contrast",
+        "metric",
         "methods",
         "extension",
         "successful",

@@ -1,5 +1,7 @@
 """Three paths side by side: their figures are those of `geodesic`, and failures are said."""
 
+import functools
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -7,7 +9,9 @@ import numpy as np
 import pytest
 
 import geojax
-from geojax.interpolation import METHODS, against_truth
+from geojax.interpolation import METHODS, MethodSettings, against_truth
+from geojax.interpolation._default import chosen_geometry, is_led
+from geojax.interpolation._geodesic import _cheapest
 from geojax.interpolation._seconds import _covered
 from geojax.interpolation._verdict import verdict
 from geojax.scores import AbstractScore
@@ -190,11 +194,69 @@ def test_a_pipeline_of_ones_own_and_a_truth():
     contrast = geojax.score_contrast(ring.at(0.1), (a / 3)[None], (b / 3)[None])
     assert result.lam == pytest.approx(float(contrast.lam), rel=1e-5)
     assert bool(result.contrast.knows_the_chord)
+    # Points without noise: the metric of the Jacobian, from the geodesic of that of the score.
+    stein = geojax.SteinScoreMetric(ring.at(0.1), contrast.lam)
+    weight = 10 * float(ring.schedule.sigma(0.1)) ** 4
+    jacobian = geojax.JacobianMetric(ring.at(0.1), weight)
+    solve = {"num_segments": SEGMENTS, "throw": False}
+    plain = geojax.GaussNewton(rtol=1e-3, curvature_steps=0)
+    first = geojax.geodesic(stein, a / 3, b / 3, solver=plain, certify=False, **solve)
+    second = geojax.geodesic(jacobian, a / 3, b / 3, init=first.curve.xs, **solve)
+    np.testing.assert_allclose(result.solution.curve.xs, second.curve.xs, atol=1e-6)
+    assert result.leading is not None
+    np.testing.assert_allclose(result.leading.energy, first.energy, rtol=1e-6)
+    both = (first.stats, second.stats)
+    assert path["iterations"] == sum(int(stats["num_steps"]) for stats in both)
+    choice = 2 * SEGMENTS  # to price the straight line and that path
+    spent = sum(int(stats["score_evaluations"]) for stats in both) + choice
+    beyond = result.extension_figures["score_evaluations"]
+    assert path["score_evaluations"] == spent + beyond
+    told = f"I + {weight:.4g} J^T J (10 sigma^4), from the geodesic of I + {result.lam:.4g} s s^T"
+    assert result.metric == told
+    images = geojax.interpolate(Scaled(ring), a, b, frames=5, num_segments=SEGMENTS, throw=False)
+    assert images.metric == told and told in str(images)
+    np.testing.assert_allclose(images.points, result.records["geodesic"].points[:5], atol=1e-6)
+    assert images.solution.stats["score_evaluations"] == spent
     assert not any("cannot follow" in str(note) for note in result.notes)
     with pytest.raises(ValueError, match="NoiseDiffusion' needs a pipeline that adds noise"):
         geojax.compare(Scaled(ring), a, b, methods=["NoiseDiffusion"], **(options | {"until": 1.0}))
     with pytest.raises(ValueError, match="truth must return images of the shape of image_a"):
         geojax.compare(Scaled(ring), a, b, methods=(), truth=lambda time: np.zeros(3), **options)
+
+
+def test_which_metric_leads_to_which():
+    """Only where points carry no noise, and nobody asked for another."""
+    own, ring = Scaled(SCORE), geojax.NoisedSphere(1.0, schedule=geojax.VE(0.1, 1.0))
+    assert is_led(own, "auto", None) and is_led(own, "auto", geojax.Midpoint())
+    quadrature = geojax.geodesics.Quadrature()
+    for case in ((ROUTE, "auto", None), (own, 2.0, None), (own, "auto", quadrature)):
+        assert not is_led(*case)
+    route = geojax.NoiseRoute(ring, t=0.1, noising="none", denoising="none")
+    settings = MethodSettings(route, (2,), jax.random.key(0), lam=2.0)
+    square = float(ring.schedule.sigma(0.1)) ** 2
+    of = functools.partial(chosen_geometry, settings=settings)
+    alone = of(None, led=False, auto=True)
+    assert isinstance(alone.metric, geojax.SteinScoreMetric) and alone.told == "I + 2 s s^T"
+    for name in ("Stein", "Jacobian", "combined"):
+        assert of(name, led=True, auto=True).leading is None
+    by_name, default = (of(name, led=True, auto=True).metric for name in ("Jacobian", None))
+    for metric in (by_name, default):
+        assert isinstance(metric, geojax.JacobianMetric) and float(metric.mu) == 1
+        assert float(metric.lam) == pytest.approx(10 * square**2)
+    given = of("Jacobian", led=True, auto=False).metric
+    assert isinstance(given, geojax.JacobianMetric)
+    assert float(given.lam) == pytest.approx(2.0 * square)
+    own = of(lambda settings: geojax.Euclidean(), led=True, auto=True)
+    assert own.told == "Euclidean" and own.leading is None
+
+
+def test_a_path_that_is_dearer_than_the_straight_line_is_no_start():
+    problem = geojax.geodesics.TwoPointProblem(geojax.Euclidean(), geojax.Midpoint(), None)
+    line = np.linspace([0.0, 0.0], [1.0, 0.0], 5)
+    bent, broken = line.copy(), line * np.nan
+    bent[1, 1] = 1.0
+    for paths in ((bent, line), (broken, line), (line, bent)):
+        np.testing.assert_array_equal(_cheapest(problem, jnp.asarray(np.stack(paths))), line)
 
 
 def test_psnr_is_that_of_the_squared_error():

@@ -175,6 +175,7 @@ class Scaled(geojax.AbstractPipeline):
         return 3 * jnp.asarray(point)
 
 
+@pytest.mark.slow
 def test_a_pipeline_of_ones_own_and_a_truth():
     """On a ring whose pictures are known: figures of the pictures, contrast, lambda by the rule."""
     ring = geojax.NoisedSphere(1.0, schedule=geojax.VE(0.1, 1.0))

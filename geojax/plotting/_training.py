@@ -38,13 +38,19 @@ def loss_curve(history: Sequence[tuple[int, float, float]]) -> Figure:
         )
         axes.set_yscale("log")
         axes.set_ylabel(name)
-        # Plain numbers: a loss seldom spans the decade that a log axis labels.
+        # Plain numbers: a loss seldom spans the decade that a log axis labels. Where it spans more
+        # than a factor of three, only twos and fives beside the ones, lest they lie on each other.
+        wide = np.nanmax(values) > 3 * np.nanmin(values)
         axes.yaxis.set_major_formatter("{x:g}")
-        axes.yaxis.set_minor_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter(_twos_and_fives if wide else "{x:g}")
         axes.grid(True, which="both", alpha=0.25)
         axes.margins(x=0.12)
     panels[-1].set_xlabel("training step")
     return figure
+
+
+def _twos_and_fives(value: float, _) -> str:
+    return f"{value:g}" if f"{value:.0e}"[0] in "25" else ""
 
 
 def sample_sheet(

@@ -23,6 +23,18 @@ def test_loss_curve_without_held_out_digits():
     assert axes.get_ylabel() == "loss on training batches"
 
 
+def test_the_loss_axis_labels_lie_apart():
+    """Of a loss that falls twentyfold; of one that falls by a sixth every tick has its number."""
+    found = []
+    for last in (0.025, 0.52):
+        figure = loss_curve([(100, 0.62, float("nan")), (200, last, float("nan"))])
+        figure.draw_without_rendering()
+        labels = figure.axes[0].get_yticklabels(minor=True)
+        found.append({label.get_text() for label in labels} - {""})
+    assert found[0] >= {"0.05", "0.2", "0.5"} and {label[-1] for label in found[0]} == {"2", "5"}
+    assert {"0.52", "0.54", "0.58"} <= found[1]
+
+
 def test_loss_curve_of_nothing():
     with pytest.raises(ValueError, match="the history is empty"):
         loss_curve([])

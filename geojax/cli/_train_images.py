@@ -146,7 +146,9 @@ def card_text(folder: Path) -> str:
     verdict = (
         "the score knows that chords leave the data: geodesics can follow it."
         if knows
-        else "below 10 a geodesic cannot follow the data: take fewer components, or more pictures."
+        else "below 10 a geodesic cannot follow the data. Either chords stay among the pictures, "
+        "and a straight line is as good; or the score knows too little: take more pictures, more "
+        "steps or fewer components."
     )
     start = (
         "a straight line is a good start."

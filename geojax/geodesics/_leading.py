@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
@@ -27,13 +28,5 @@ def leading_metric(
 
 def _jacobian(metric: AbstractMetric) -> JacobianMetric | None:
     """The first Jacobian metric in a sum or multiple."""
-    if isinstance(metric, JacobianMetric):
-        return metric
-    parts = (*_tuple(getattr(metric, "parts", ())), getattr(metric, "part", None))
-    found = (_jacobian(part) for part in parts if isinstance(part, AbstractMetric))
-    return next((part for part in found if part is not None), None)
-
-
-def _tuple(parts: Any) -> tuple:
-    """``parts`` of a sum; other metrics have a method of that name."""
-    return parts if isinstance(parts, tuple) else ()
+    wanted = lambda node: isinstance(node, JacobianMetric)  # noqa: E731
+    return next(filter(wanted, jax.tree.leaves(metric, is_leaf=wanted)), None)

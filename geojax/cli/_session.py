@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import typer
 
-from ..geodesics import RESULTS, GeodesicSolution, SolverProgress, watched_geodesic
+from ..geodesics import RESULTS, GeodesicSolution, Polyline, SolverProgress, watched_geodesic
 from ..interpolation import AbstractInterpolator, InterpolatedPath
 from ._console import INTERRUPTED, fail, tell
 from ._figures import number
@@ -42,11 +42,8 @@ class KeptPath(AbstractInterpolator):
                 f"--init {self.name} holds a path between other points. It must be of the same "
                 "pictures, --model, --t, --noising and --seed."
             )
-        times = np.linspace(0, 1, len(nodes))
-        columns = [np.interp(ts, times, column) for column in nodes.reshape(len(nodes), -1).T]
-        points = np.stack(columns, axis=1).reshape(len(ts), *x0.shape)
-        result, nothing = RESULTS.successful, jnp.asarray(0)
-        return InterpolatedPath(jnp.asarray(points, x0.dtype), result, nothing)
+        line = Polyline(jnp.linspace(0, 1, len(nodes), dtype=x0.dtype), nodes.astype(x0.dtype))
+        return InterpolatedPath(line.evaluate(ts), RESULTS.successful, jnp.asarray(0))
 
 
 class Session:

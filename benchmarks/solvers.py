@@ -87,7 +87,7 @@ def _solve(score, lam, x0, x1, solver, num_segments, max_steps):
     metric = geojax.SteinScoreMetric(score, lam)
     options = {"num_segments": num_segments, "max_steps": max_steps, "throw": False}
     # Only Gauss-Newton tells minima from saddles, in its own loop.
-    return geojax.geodesic(metric, x0, x1, solver=solver, certify=False, **options)
+    return geojax.geodesic(metric, x0, x1, solver=solver, diagnostics="price", **options)
 
 
 @eqx.filter_jit
@@ -96,7 +96,7 @@ def _newton_decrement(score, lam, xs):
     metric = geojax.SteinScoreMetric(score, lam)
     options = {"init": xs, "num_segments": len(xs) - 1, "max_steps": 0, "throw": False}
     judge = geojax.GaussNewton(damping=0.0, curvature_steps=0)
-    return geojax.geodesic(metric, xs[0], xs[-1], solver=judge, certify=False, **options)
+    return geojax.geodesic(metric, xs[0], xs[-1], solver=judge, diagnostics="price", **options)
 
 
 _programs: dict[Any, tuple[Any, float]] = {}

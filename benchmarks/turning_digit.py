@@ -151,7 +151,7 @@ def solve(metric, start, label):
         init=start,
         num_segments=len(start) - 1,
         max_steps=STARTS["steps"],
-        certify=False,
+        diagnostics="price",
         throw=False,
     )
 

@@ -108,7 +108,7 @@ def true_energy(metric, xs):
     """The energy of a polyline, five Gauss-Legendre points a segment."""
     solution = geojax.geodesic(
         metric, xs[0], xs[-1], solver=geojax.PathEnergy(), init=xs, num_segments=len(xs) - 1,
-        max_steps=0, throw=False, certify=False,
+        max_steps=0, throw=False, diagnostics="price",
     )  # fmt: skip
     return solution.stats["energy_fine"]
 

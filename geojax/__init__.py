@@ -36,6 +36,7 @@ from .geodesics import AbstractIterativeSolver as AbstractIterativeSolver
 from .geodesics import AbstractRule as AbstractRule
 from .geodesics import AbstractSolver as AbstractSolver
 from .geodesics import CoarseToFine as CoarseToFine
+from .geodesics import CubicSpline as CubicSpline
 from .geodesics import GaussNewton as GaussNewton
 from .geodesics import GeodesicError as GeodesicError
 from .geodesics import GeodesicSolution as GeodesicSolution
@@ -46,6 +47,7 @@ from .geodesics import Midpoint as Midpoint
 from .geodesics import PathEnergy as PathEnergy
 from .geodesics import Quadrature as Quadrature
 from .geodesics import Shooting as Shooting
+from .geodesics import SplineGauss as SplineGauss
 from .geodesics import compile_geodesic as compile_geodesic
 from .geodesics import device_mesh as device_mesh
 from .geodesics import distance as distance

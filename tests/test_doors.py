@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import typing
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +26,8 @@ def signatures():
         module = importlib.import_module(f"geojax.{folder}")
         for name, thing in vars(module).items():
             if name[0] == "_" or inspect.ismodule(thing) or not callable(thing):
+                continue
+            if typing.get_origin(thing) is not None:  # the choices of an option
                 continue
             found = thing.__call__ if inspect.isclass(thing) else thing
             if inspect.isclass(thing) and not inspect.isfunction(found):

@@ -9,7 +9,7 @@ import pytest
 import geojax
 from geojax import JacobianMetric, PoleLadder, ScoreNormMetric, SteinScoreMetric
 from geojax.curvature import estimate_log_volume_element
-from geojax.geodesics import Polyline
+from geojax.geodesics import CubicSpline
 from tests.metrics.fields import gradient, swirl, whirl
 from tests.programs import imprecise_products, largest_array
 
@@ -19,7 +19,7 @@ GRADIENT = SteinScoreMetric(gradient, 1.0, conservative=True)
 SQUARES = JacobianMetric(swirl, 0.1) + ScoreNormMetric(whirl, 0.1) + ANY
 OPTIONS = {"num_segments": 4, "max_steps": 5, "throw": False}
 THREE = jnp.linspace(0, 1, 3).reshape(3, 1, 1, 1)
-CURVE = Polyline(jnp.linspace(0, 1, 3), jnp.ones((3, *SHAPE)))
+CURVE = CubicSpline(jnp.linspace(0, 1, 3), jnp.ones((3, *SHAPE)))
 
 
 def solved(metric, solver=None, **options):

@@ -7,7 +7,7 @@ DEMO_MODEL = "characters"
 # one noise for both images.
 T = 0.2  # the noise level: step k of T is k / T
 LAM = "auto"  # by |s|^2 at the middle of the chord and at its ends
-SEGMENTS = 32
+SEGMENTS = 16
 SEED = 5  # with it the demo draws two digits that differ in more than angle
 DENOISE_STEPS = 30
 FRAMES = 17  # pictures from A to B

@@ -11,7 +11,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 
-from ..geodesics import GaussNewton, device_mesh
+from ..geodesics import Diagnostics, GaussNewton, device_mesh
 from ..interpolation import ENDING_AT_B, EXTRAPOLATORS, INTERPOLATORS, compare
 from ..models import stable_diffusion
 from ..models.stable_diffusion import StableDiffusion
@@ -121,13 +121,13 @@ def between_photographs(
     for notice in notices:
         tell("notice", notice)
     solver = make_solver(settings.solver, settings.rtol)
-    certify = True
+    diagnostics: Diagnostics = "full"
     if forward_only and settings.solver is Solver.GAUSS_NEWTON:
         # Forward evaluations alone: no VJP or JVP of the U-Net, hence no certificate either. Who
         # counts evaluations wants no digits that no eye sees.
         rtol = _FORWARD_ONLY_RTOL if settings.rtol is None else settings.rtol
         solver = GaussNewton(rtol=rtol, curvature_steps=0)
-        certify = False
+        diagnostics = "price"
     with session(folder, _stages(settings, methods, extent), settings.init) as this:
         result = compare(
             pipeline,
@@ -139,7 +139,7 @@ def between_photographs(
             solver=solver,
             num_segments=settings.segments,
             max_steps=settings.steps,
-            certify=certify,
+            diagnostics=diagnostics,
             methods=methods,
             until=1 + extent,
             frames=settings.frames,

@@ -24,6 +24,7 @@ from ..geodesics import (
     Midpoint,
     PathEnergy,
     Quadrature,
+    SplineGauss,
 )
 from ..interpolation import Comparison, compare
 from ..models import describe, load
@@ -81,9 +82,10 @@ def make_rule(name: Rule, score: AbstractScore, **options: Any) -> AbstractRule:
     if name is Rule.LOG_DENSITY_CHORD and not hasattr(score, "log_density"):
         raise ValueError(
             "--rule log-density-chord needs a model whose log-density is known; a network's is "
-            "not. Use midpoint or quadrature."
+            "not. Use spline-gauss or quadrature."
         )
     return {
+        Rule.SPLINE_GAUSS: SplineGauss,
         Rule.MIDPOINT: Midpoint,
         Rule.LOG_DENSITY_CHORD: LogDensityChord,
         Rule.QUADRATURE: Quadrature,
@@ -144,7 +146,7 @@ def run(
     left_out = {"ends"} if known else {"check"}
     if not extent:
         left_out.add("extension")
-    by_default = settings.weight == "auto" and settings.rule is Rule.MIDPOINT
+    by_default = settings.weight == "auto" and settings.rule in (Rule.SPLINE_GAUSS, Rule.MIDPOINT)
     if isinstance(pipeline, NoiseRoute) or settings.init is not None or not by_default:
         left_out.add("start")  # no other metric leads
     stages = [stage for stage in STAGES if stage[0] not in left_out]

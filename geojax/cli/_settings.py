@@ -28,6 +28,7 @@ class Solver(StrEnum):
 class Rule(StrEnum):
     """The rules that price a segment."""
 
+    SPLINE_GAUSS = "spline-gauss"
     MIDPOINT = "midpoint"
     LOG_DENSITY_CHORD = "log-density-chord"
     QUADRATURE = "quadrature"
@@ -113,7 +114,7 @@ class Settings:
         Solver.GAUSS_NEWTON
     )
     rule: Annotated[Rule, option("How the energy of a segment is computed.", panel=SEARCH)] = (
-        Rule.MIDPOINT
+        Rule.SPLINE_GAUSS
     )
     max_steps: Annotated[
         int | None,

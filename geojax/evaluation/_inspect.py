@@ -18,7 +18,7 @@ from .._arrays import Numbers, as_floating, refuse_pixels
 from .._functions import explained_derivatives
 from .._linalg import dot
 from ..curvature import DimensionEstimate, intrinsic_dimension, ricci_curvature, trace_probes
-from ..geodesics import AbstractSolver, GaussNewton, Polyline, geodesic
+from ..geodesics import AbstractSolver, Diagnostics, GaussNewton, geodesic
 from ..metrics import SteinScoreMetric
 from ..scores import AbstractScore, ddim
 from ._advice import SUCCESSFUL, Recommendation, recommend
@@ -98,7 +98,7 @@ def inspect_score(
     solver: AbstractSolver | None = None,
     num_segments: int = 16,
     max_steps: int = 40,
-    certify: bool = False,
+    diagnostics: Diagnostics = "price",
     on_level: Callable[[int], None] | None = None,
 ) -> Inspection:
     """Measure the geometry of ``I + lam s s^T`` around images at several noise levels.
@@ -114,7 +114,7 @@ def inspect_score(
     - ``num_pairs``: between how many pairs of images geodesics are found.
     - ``num_values``: of `intrinsic_dimension`.
     - ``args``: handed to the score (a label, or None).
-    - ``solver``, ``num_segments``, ``max_steps``, ``certify``: as for `geodesic`; the default
+    - ``solver``, ``num_segments``, ``max_steps``, ``diagnostics``: as for `geodesic`; the default
       solver is plain Gauss-Newton to a decrement of 1e-4.
     - ``on_level``: called with the index of each level as it begins.
 
@@ -142,7 +142,7 @@ def inspect_score(
         "solver": _SOLVER if solver is None else solver,
         "num_segments": num_segments,
         "max_steps": max_steps,
-        "certify": certify,
+        "diagnostics": diagnostics,
     }
     noise_key, probe_key, dimension_key = jax.random.split(key, 3)
     like = images[0]
@@ -278,7 +278,6 @@ def _between(score, t, lam, a, b, probes, args, options) -> tuple[float, str, fl
     """The geodesic's deviation from LERP and its verdict, and the curvature at its start."""
     metric = SteinScoreMetric(score.at(t), jnp.asarray(lam, a.dtype))
     solution = geodesic(metric, a, b, args, throw=False, **options)
-    assert isinstance(solution.curve, Polyline)
     xs, ts = np.asarray(solution.curve.xs), np.asarray(solution.curve.ts)
     ts = ts.reshape(-1, *[1] * a.ndim)
     apart = xs - ((1 - ts) * np.asarray(a) + ts * np.asarray(b))

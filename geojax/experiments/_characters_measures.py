@@ -253,7 +253,7 @@ def _encoded(model: LatentModel, images):
 def _solve(metric, a, b, init, adam_steps: int | None, segments: int):
     options: dict[str, Any] = {}
     if adam_steps is not None:
-        options = {"solver": PathEnergy(optimiser=optax.adam(1e-3)), "certify": False}
+        options = {"solver": PathEnergy(optimiser=optax.adam(1e-3)), "diagnostics": "price"}
         options["max_steps"] = adam_steps
     path = geodesic(metric, a, b, init=init, num_segments=segments, throw=False, **options)
     return path.curve.xs, path.final_velocity, path.stats["score_evaluations"], path

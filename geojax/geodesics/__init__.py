@@ -1,5 +1,6 @@
 """Curves: two-point solvers, the exponential map, solutions (see README.md in this folder)."""
 
+from ._basis import sampled_path as sampled_path
 from ._batch import geodesic_batch as geodesic_batch
 from ._compiled import compile_geodesic as compile_geodesic
 from ._continuation import CoarseToFine as CoarseToFine
@@ -7,6 +8,7 @@ from ._continuation import LambdaContinuation as LambdaContinuation
 from ._curve import IntegratedCurve as IntegratedCurve
 from ._curve import Polyline as Polyline
 from ._devices import device_mesh as device_mesh
+from ._diagnosis import Diagnostics as Diagnostics
 from ._exponential import exponential_map as exponential_map
 from ._gauss_newton import GaussNewton as GaussNewton
 from ._geodesic import DISCRETISATION_TOLERANCE as DISCRETISATION_TOLERANCE
@@ -28,7 +30,9 @@ from ._rules import Linearisation as Linearisation
 from ._rules import LogDensityChord as LogDensityChord
 from ._rules import Midpoint as Midpoint
 from ._rules import Quadrature as Quadrature
+from ._rules import SplineGauss as SplineGauss
 from ._shooting import Shooting as Shooting
 from ._solution import GeodesicSolution as GeodesicSolution
+from ._spline import CubicSpline as CubicSpline
 from ._watched import SolverProgress as SolverProgress
 from ._watched import watched_geodesic as watched_geodesic

@@ -15,9 +15,10 @@ from .._numbers import number
 from .._verdicts import or_raise
 from ..metrics import AbstractMetric
 from ._checks import check_meter, derivative_remedy
-from ._curve import resample, straight_line
+from ._curve import resample
 from ._default import solver_and_rule
 from ._devices import map_lanes, over_devices
+from ._diagnosis import Diagnostics
 from ._geodesic import DISCRETISATION_TOLERANCE, check_points, geodesic
 from ._iterate import AbstractSolver, Solved, one_segment
 from ._problem import TwoPointProblem
@@ -36,11 +37,11 @@ def geodesic_batch(
     args_axis: int | None = None,
     init: Numbers | None = None,
     batch_size: int = 16,
-    num_segments: int = 32,
+    num_segments: int = 16,
     rule: AbstractRule | None = None,
     max_steps: int = 200,
     discretisation_tolerance: Numbers = DISCRETISATION_TOLERANCE,
-    certify: bool = True,
+    diagnostics: Diagnostics = "full",
     throw: bool = True,
     progress_meter: diffrax.AbstractProgressMeter | None = None,
     devices: Mesh | None = None,
@@ -112,7 +113,7 @@ def geodesic_batch(
     if devices is not None and progress_meter is not None:
         raise ValueError("progress_meter must be None where lanes are shared out over devices.")
     tolerance = number("discretisation_tolerance", discretisation_tolerance).astype(x0.dtype)
-    settings = num_segments, max_steps, tolerance, certify, batch_size
+    settings = num_segments, max_steps, tolerance, diagnostics, batch_size
     given = metric, x0, x1, solver, args, args_axis, init
     with explained_derivatives(derivative_remedy(metric)):
         solution = _solve_lanes(*given, rule, settings, meter, devices)
@@ -123,7 +124,7 @@ def geodesic_batch(
 def _solve_lanes(
     metric, x0, x1, solver, args, args_axis, init, rule, settings, meter, devices
 ) -> GeodesicSolution:
-    num_segments, max_steps, discretisation_tolerance, certify, batch_size = settings
+    num_segments, max_steps, discretisation_tolerance, diagnostics, batch_size = settings
     by_lane = args if args_axis == 0 else None
 
     def solve(given):
@@ -133,18 +134,17 @@ def _solve_lanes(
             return args if args_axis is None else jax.tree.map(lambda leaf: leaf[lane], by_lane)
 
         def problem_of(lane):
-            return held(TwoPointProblem(metric, rule, args_of(lane)))
+            return held(TwoPointProblem(metric, rule, args_of(lane), x0[lane], x1[lane]))
 
         def path(lane):
-            xs = straight_line(x0[lane], x1[lane], num_segments)
             if init is None:
-                return xs
-            return xs.at[1:-1].set(resample(init[lane], num_segments)[1:-1])
+                return jnp.zeros((num_segments + 1, *x0.shape[1:]), x0.dtype)
+            return problem_of(lane).offsets(resample(init[lane], num_segments))
 
         lanes = jnp.arange(len(x0))
         paths = held(jax.vmap(path)(lanes))
         if num_segments == 1:
-            found = jax.vmap(lambda lane, xs: one_segment(problem_of(lane), xs))(lanes, paths)
+            found = jax.vmap(lambda lane, path: one_segment(problem_of(lane), path))(lanes, paths)
         else:
             found = solver.solve_many(problem_of, paths, max_steps, batch_size, meter)
 
@@ -156,12 +156,11 @@ def _solve_lanes(
                 x1[lane],
                 solver=Solved(output, solver.certifies),
                 args=args_of(lane),
-                init=output.xs,
                 num_segments=num_segments,
                 rule=rule,
                 max_steps=max_steps,
                 discretisation_tolerance=discretisation_tolerance,
-                certify=certify,
+                diagnostics=diagnostics,
                 throw=False,
             )
 

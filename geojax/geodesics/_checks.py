@@ -52,7 +52,7 @@ def check_solver(solver: Any) -> None:
 def check_rule(rule: Any) -> None:
     """**Raises:** `ValueError` when ``rule`` is no quadrature rule."""
     remedy = "It is a solver: solver=..." if isinstance(rule, AbstractSolver) else ""
-    wanted = "a geojax rule, such as Midpoint() or Quadrature()"
+    wanted = "a geojax rule, such as SplineGauss() or Quadrature()"
     check_option("rule", rule, AbstractRule, wanted, remedy)
 
 
@@ -80,12 +80,12 @@ def derivative_remedy(metric: AbstractMetric) -> str:
     if isinstance(metric, AbstractLowRankMetric):
         return (
             "A two-point solve takes no JVP with solver=GaussNewton(curvature_steps=0) and "
-            "certify=False; no derivative at all with rule=Quadrature() besides, for a score that "
-            f"is a gradient. {custom}"
+            "diagnostics='price'; no derivative at all with rule=Quadrature() besides, for a score "
+            f"that is a gradient. {custom}"
         )
     if isinstance(metric, AbstractPullbackMetric):
         return f"G{custom.removeprefix('Or g')}"
     return (
         "A two-point solve takes no JVP with solver=PathEnergy(optimiser=optimistix.LBFGS(rtol=1e-6"
-        f", atol=1e-6)) and certify=False. {custom}"
+        f", atol=1e-6)) and diagnostics='price'. {custom}"
     )

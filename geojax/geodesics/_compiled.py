@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
+import jax
+import jax.numpy as jnp
 from jaxtyping import Array
 
 from .._arrays import Numbers, as_floating
@@ -11,8 +13,8 @@ from .._functions import explained_derivatives
 from .._verdicts import or_raise
 from ..metrics import AbstractMetric
 from ._checks import derivative_remedy
-from ._curve import straight_line
 from ._default import solver_and_rule
+from ._diagnosis import Diagnostics
 from ._geodesic import DISCRETISATION_TOLERANCE, check_points, geodesic
 from ._iterate import AbstractSolver
 from ._rules import AbstractRule
@@ -25,12 +27,12 @@ def compile_geodesic(
     args: Any = None,
     *,
     solver: AbstractSolver | None = None,
-    num_segments: int = 32,
+    num_segments: int = 16,
     ts: Numbers | None = None,
     rule: AbstractRule | None = None,
     max_steps: int = 200,
     discretisation_tolerance: Numbers = DISCRETISATION_TOLERANCE,
-    certify: bool = True,
+    diagnostics: Diagnostics = "full",
 ) -> Callable[..., GeodesicSolution]:
     """`geodesic` between any two points like ``x``, compiled now and not when it is first called.
 
@@ -53,13 +55,13 @@ def compile_geodesic(
     """
     (x,) = check_points(metric, x=x)
     solver, rule = solver_and_rule(metric, x, args, solver, rule)
-    path = straight_line(x, x, num_segments)
+    path = jnp.broadcast_to(x, (num_segments + 1, *x.shape))
     options = {
         "ts": ts,
         "rule": rule,
         "max_steps": max_steps,
         "discretisation_tolerance": discretisation_tolerance,
-        "certify": certify,
+        "diagnostics": diagnostics,
     }
     given = metric, solver, options
     with explained_derivatives(derivative_remedy(metric)):
@@ -74,7 +76,8 @@ def compile_geodesic(
         throw: bool = True,
     ) -> GeodesicSolution:
         x0, x1 = check_points(metric, x0=x0, x1=x1)
-        nodes = straight_line(x0, x1, num_segments)
+        shares = jnp.linspace(0, 1, num_segments + 1, dtype=x0.dtype)
+        nodes = jax.vmap(lambda w: (1 - w) * x0 + w * x1)(shares).at[-1].set(x1)
         if init is not None:
             nodes = nodes.at[1:-1].set(as_floating("init", init, dtype=nodes.dtype)[1:-1])
         if (nodes.shape, nodes.dtype) != (path.shape, path.dtype):

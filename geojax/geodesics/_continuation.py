@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from ..metrics import AbstractMetric, Euclidean
 from ._checks import check_solver
-from ._curve import resample
+from ._curve import refine, resample
 from ._iterate import AbstractSolver
 from ._problem import SolverOutput, TwoPointProblem
 
@@ -36,42 +36,44 @@ class AbstractStages(AbstractSolver):
     def certifies(self) -> bool:
         return self.solver.certifies
 
-    def solve(self, problem, xs, max_steps, progress_meter):
+    def solve(self, problem, offsets, max_steps, progress_meter):
         def run(change, start):
             return self.solver.solve(change(problem), start, max_steps, progress_meter)
 
-        return _in_turn(run, self.stages(len(xs) - 1), xs, max_steps, lambda one: one)
+        stages = self.stages(len(offsets) - 1)
+        return _in_turn(run, stages, offsets, max_steps, lambda one: one)
 
-    def solve_many(self, problem_of, xs, max_steps, batch_size, progress_meter):
+    def solve_many(self, problem_of, offsets, max_steps, batch_size, progress_meter):
         def run(change, starts):
             def changed(lane):
                 return change(problem_of(lane))
 
             return self.solver.solve_many(changed, starts, max_steps, batch_size, progress_meter)
 
-        return _in_turn(run, self.stages(xs.shape[1] - 1), xs, max_steps, jax.vmap)
+        stages = self.stages(offsets.shape[1] - 1)
+        return _in_turn(run, stages, offsets, max_steps, jax.vmap)
 
 
-def _in_turn(run, stages, xs, max_steps, each) -> SolverOutput:
+def _in_turn(run, stages, offsets, max_steps, each) -> SolverOutput:
     """Each stage starts from the path of the one before, unless that one is not finite.
 
     ``each`` makes what holds for a lane hold for all that ``run`` has.
     """
 
-    def begin(xs, x1, size):
-        return resample(xs, size).at[-1].set(x1)  # which `Shooting` meets only nearly
+    def begin(offsets, size):
+        finer = refine if size >= len(offsets) else resample
+        return finer(offsets, size).at[-1].set(0.0)  # `Shooting` meets x1 only nearly
 
     def end(output, start):
-        finite = jnp.all(jnp.isfinite(output.xs)) & jnp.isfinite(output.energy)
-        return jnp.where(finite, output.xs, start)
+        finite = jnp.all(jnp.isfinite(output.offsets)) & jnp.isfinite(output.energy)
+        return jnp.where(finite, output.offsets, start)
 
-    x1 = each(lambda path: path[-1])(xs)
     steps = evaluations = products = limit = jnp.asarray(0)
     output = None
     for change, size in stages:
-        start = each(lambda xs, x1, size=size: begin(xs, x1, size))(xs, x1)
+        start = each(lambda offsets, size=size: begin(offsets, size))(offsets)
         output = run(change, start)
-        xs = each(end)(output, start)
+        offsets = each(end)(output, start)
         steps = steps + output.num_steps
         limit = limit + output.limits.get("num_steps", jnp.full_like(steps, max_steps))
         evaluations = evaluations + output.score_evaluations

@@ -5,12 +5,12 @@ from typing import Any
 
 import diffrax
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from .._arrays import as_floating
+from ._spline import CubicSpline, at_times
 
 
 class Polyline(diffrax.AbstractPath):
@@ -42,7 +42,7 @@ class Polyline(diffrax.AbstractPath):
         """
         if t1 is not None:
             return self.evaluate(t1) - self.evaluate(t0)
-        return _at_times(self._at, t0, self.ts.dtype)
+        return at_times(self._at, t0, self.ts.dtype)
 
     def _at(self, t):
         i = jnp.clip(jnp.searchsorted(self.ts, t) - 1, 0, len(self.ts) - 2)
@@ -75,11 +75,11 @@ class IntegratedCurve(diffrax.AbstractPath):
         """
         if t1 is not None:
             return self.evaluate(t1) - self.evaluate(t0)
-        return _at_times(lambda t: self._at(t)[0], t0, self.ts.dtype)
+        return at_times(lambda t: self._at(t)[0], t0, self.ts.dtype)
 
     def velocity(self, t: ArrayLike):
         """The velocity at the time ``t``; for an array of times shape (times, *shape)."""
-        return _at_times(lambda t: self._at(t)[1], t, self.ts.dtype)
+        return at_times(lambda t: self._at(t)[1], t, self.ts.dtype)
 
     def _at(self, t):
         return self._cubic(t) if self.dense is None else self.dense.evaluate(t)
@@ -97,42 +97,38 @@ class IntegratedCurve(diffrax.AbstractPath):
         return x, (b - a + bend) / h
 
 
-def _at_times(function, times, dtype):
-    """``function`` of a time; of an array of times, one after the other along the first axis."""
-    times = jnp.asarray(times, dtype)
-    if times.ndim > 1:
-        raise ValueError(f"t must be a time or an array of shape (times,), got {times.shape}.")
-    return function(times) if times.ndim == 0 else jax.vmap(function)(times)
-
-
 def resample(
     xs: Float[Array, "nodes *shape"], num_segments: int
 ) -> Float[Array, "new_nodes *shape"]:
     """The polyline with ``num_segments`` pieces of equal parameter; both ends are kept exactly."""
+    return _resampled(Polyline, xs, num_segments)
+
+
+def refine(xs: Float[Array, "nodes *shape"], num_segments: int) -> Float[Array, "new_nodes *shape"]:
+    """The same of the cubic spline: for a path that is smooth already."""
+    return _resampled(CubicSpline, xs, num_segments)
+
+
+def _resampled(kind, xs, num_segments: int):
     n = len(xs) - 1
     if n == num_segments:
         return xs
-    curve = Polyline(jnp.linspace(0, 1, n + 1, dtype=xs.dtype), xs)
+    curve = kind(jnp.linspace(0, 1, n + 1, dtype=xs.dtype), xs)
     inner = jnp.arange(1, num_segments, dtype=xs.dtype) / num_segments
-    return jnp.concatenate([xs[:1], eqx.filter_vmap(curve.evaluate)(inner), xs[-1:]])
+    return jnp.concatenate([xs[:1], curve.evaluate(inner), xs[-1:]])
 
 
-def straight_line(x0, x1, num_segments: int) -> Float[Array, "nodes *shape"]:
-    """The nodes of the straight line, both ends exact."""
-    t = jnp.arange(num_segments + 1, dtype=x0.dtype) / num_segments
-    xs = jax.vmap(lambda w: (1 - w) * x0 + w * x1)(t)
-    return xs.at[-1].set(x1)
+def check_init(init, x0) -> Array | None:
+    """The nodes of a path to start from, as an array.
 
-
-def start_path(x0, x1, init, num_segments: int):
-    """The nodes of a path to start from, between the given ends."""
-    xs = straight_line(x0, x1, num_segments)
+    **Raises:** `ValueError` where they are none for points like ``x0``.
+    """
     if init is None:
-        return xs
+        return None
     init = as_floating("init", init, dtype=x0.dtype)
     if init.ndim != x0.ndim + 1 or init.shape[1:] != x0.shape or len(init) < 2:
         raise ValueError(
             f"init must hold at least two nodes of shape {x0.shape}, shape (nodes, *shape), "
             f"got shape {init.shape}."
         )
-    return xs.at[1:-1].set(resample(init, num_segments)[1:-1])
+    return init

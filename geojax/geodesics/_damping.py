@@ -8,6 +8,7 @@ from jaxtyping import Array, Bool, Float, Int
 from .._linalg import dot
 from . import _path_hessian as ph
 from ._conjugate_gradients import Truncated
+from ._problem import TwoPointProblem
 
 MOST_IDLE = 10  # steps in a row whose expected gain is below the energy's rounding error
 PATIENCE = 0.3  # a Gauss-Newton step that leaves a larger share of the decrement is slow
@@ -47,13 +48,15 @@ def judge(energy, defined, before, predicted, damping, idle, slack) -> Judgement
     )
 
 
-def escape(found: Truncated, gradient, deltas, taus, damping):
+def escape(found: Truncated, gradient, problem: TwoPointProblem, offsets, damping):
     """A step along a direction of negative curvature and the energy it should gain.
 
     Tried again after a refusal, with more ``damping``, it goes less far.
     """
-    size = jnp.sum(deltas**2 / taus[:, None])
-    spread = ph.h1_square(taus, found.direction)
+    basis = problem.basis(offsets)
+    inner = offsets[1:-1].reshape(gradient.shape)
+    size = jnp.sum(problem.chord**2) + ph.h1_square(basis, inner)
+    spread = ph.h1_square(basis, found.direction)
     reach = _ESCAPE * jnp.sqrt(size / jnp.where(spread > 0, spread, 1.0))
     reach = reach / jnp.maximum(damping, 1.0)
     downwards = dot(gradient, found.direction) <= 0

@@ -10,7 +10,7 @@ from ._gauss_newton import GaussNewton
 from ._georce import Georce
 from ._iterate import AbstractSolver
 from ._path_energy import PathEnergy
-from ._rules import AbstractRule, Midpoint
+from ._rules import AbstractRule, Midpoint, SplineGauss
 
 # Coordinates up to which a metric is inverted: of a `DenseMetric`, and of one whose matrices would
 # have to be made.
@@ -40,8 +40,15 @@ def solver_and_rule(
     **Raises:** `ValueError` where an option is of a wrong kind or in a wrong place.
     """
     check_args(args)
-    rule = Midpoint() if rule is None else rule
-    check_rule(rule)
+    if rule is not None:
+        check_rule(rule)
     solver = default_solver(metric, x, rule) if solver is None else solver
     check_solver(solver)
+    rule = default_rule(solver) if rule is None else rule
     return solver, rule
+
+
+def default_rule(solver: AbstractSolver) -> AbstractRule:
+    """The rule of `geodesic` where none is given."""
+    inner = getattr(solver, "solver", solver)
+    return Midpoint() if isinstance(inner, Georce) else SplineGauss()

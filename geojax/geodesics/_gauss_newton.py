@@ -10,18 +10,20 @@ from jaxtyping import Array, Bool, Float, Int
 
 from .._linalg import dot
 from ..metrics import AbstractLowRankMetric, AbstractSumOfSquaresMetric
-from . import _path_hessian as ph
 from ._conjugate_gradients import truncated_cg
 from ._damping import MOST_IDLE, PATIENCE, escape, judge
-from ._iterate import AbstractIterativeSolver
-from ._least_squares import LeastSquares
+from ._iterate import AbstractIterativeSolver, unit_of_energy
+from ._linear_model import AbstractLinearModel, Proposal, Sample, linear_model, sample
 from ._problem import TwoPointProblem
-from ._rules import Midpoint
+from ._rules import Midpoint, SplineGauss
+
+_IDLE = 3  # steps in a row whose gain should be below the energy's rounding error
+_ROUGH = 1e-3, 0.1  # least and largest accuracy of an iterative step
 
 
 class _State(NamedTuple):
-    xs: Float[Array, "nodes *shape"]
-    model: ph.PathModel
+    offsets: Float[Array, "nodes *shape"]
+    sample: Sample
     damping: Float[Array, ""]
     step: Float[Array, "inner d"]
     predicted: Float[Array, ""]  # the energy that the step should gain
@@ -29,7 +31,8 @@ class _State(NamedTuple):
     decrement: Float[Array, ""]  # what the loop reads: inf until a minimum has been certified
     exact: Bool[Array, ""]  # whether steps use the exact curvature
     idle: Int[Array, ""]
-    products: Int[Array, ""]  # with the exact Hessian, so far
+    products: Int[Array, ""]  # with the Gauss-Newton Hessian, so far
+    exact_products: Int[Array, ""]  # with the exact Hessian, so far
 
 
 class GaussNewton(AbstractIterativeSolver):
@@ -53,8 +56,8 @@ class GaussNewton(AbstractIterativeSolver):
       score, a JVP and a VJP a segment, forward over reverse. 0: Gauss-Newton steps only, and
       no saddle is recognised.
 
-    For a low-rank metric a Gauss-Newton iteration costs one score and one VJP a segment (midpoint
-    rule).
+    For a low-rank metric a Gauss-Newton iteration costs one score and one VJP a point of the rule,
+    two points a segment by default.
 
     **Raises:** `ValueError` for a metric that is no sum of squares, or options out of range.
 
@@ -82,166 +85,147 @@ class GaussNewton(AbstractIterativeSolver):
     def certifies(self) -> bool:
         return self.curvature_steps > 0
 
-    def solve(self, problem, xs, max_steps, progress_meter):
-        solver = self.stepped(problem)
-        if solver is self:
-            return super().solve(problem, xs, max_steps, progress_meter)
-        return solver.solve(problem, xs, max_steps, progress_meter)
-
-    def solve_many(self, problem_of, xs, max_steps, batch_size, progress_meter):
-        solver = self.stepped(problem_of(jnp.asarray(0)))
-        if solver is self:
-            return super().solve_many(problem_of, xs, max_steps, batch_size, progress_meter)
-        return solver.solve_many(problem_of, xs, max_steps, batch_size, progress_meter)
-
-    def stepped(self, problem: TwoPointProblem) -> AbstractIterativeSolver:
-        """This, or its form for sums of squares that are not low-rank."""
-        metric = problem.metric
-        if isinstance(metric, AbstractLowRankMetric):
-            return self
+    def _check(self, problem: TwoPointProblem) -> None:
+        metric, rule = problem.metric, problem.rule
         if not isinstance(metric, AbstractSumOfSquaresMetric):
             raise ValueError(
                 "GaussNewton needs a metric whose path energy is a sum of squares (an "
                 f"AbstractSumOfSquaresMetric), got {type(metric).__name__}. Use "
                 "solver=PathEnergy(), Georce(dense=True) or Shooting()."
             )
-        if not isinstance(problem.rule, Midpoint):
+        if not isinstance(metric, AbstractLowRankMetric) and not isinstance(
+            rule, SplineGauss | Midpoint
+        ):
             raise ValueError(
-                f"rule={type(problem.rule).__name__}() needs a metric of the form base I + sum "
-                f"lam s s^T, got {type(metric).__name__}. Use rule=Midpoint()."
+                f"rule={type(rule).__name__}() needs a metric of the form base I + sum "
+                f"lam s s^T, got {type(metric).__name__}. Use rule=SplineGauss()."
             )
-        return LeastSquares(self.rtol, self.damping, self.curvature_steps)
 
-    def init(self, problem, xs):
-        shapes = jax.eval_shape(lambda: ph.linearise(problem, xs))
+    def init(self, problem, offsets):
+        self._check(problem)
+        shapes = jax.eval_shape(lambda: sample(problem, offsets))
         blank = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shapes)
-        unknown = jnp.asarray(jnp.inf, xs.dtype)
+        unknown = jnp.asarray(jnp.inf, offsets.dtype)
         blank = blank._replace(energy=unknown)
-        damping, step = jnp.asarray(self.damping, xs.dtype), jnp.zeros_like(blank.deltas[1:])
+        damping = jnp.asarray(self.damping, offsets.dtype)
+        step = jnp.zeros((len(offsets) - 2, offsets[0].size), offsets.dtype)
         no, none = jnp.asarray(False), jnp.asarray(0)
-        return _State(xs, blank, damping, step, unknown, unknown, unknown, no, none, none)
+        return _State(
+            offsets, blank, damping, step, unknown, unknown, unknown, no, none, none, none
+        )
 
     def step(self, problem, state):
-        xs = state.xs.at[1:-1].add(state.step.reshape(state.xs[1:-1].shape))
-        model = ph.linearise(problem, xs)
+        inner = state.offsets[1:-1]
+        offsets = state.offsets.at[1:-1].add(state.step.reshape(inner.shape))
+        found = sample(problem, offsets)
         verdict = judge(
-            model.energy,
-            model.defined,
-            state.model.energy,
+            found.energy,
+            found.defined,
+            state.sample.energy,
             state.predicted,
             state.damping,
             state.idle,
-            ph.rounding_error(state.model),
+            state.sample.rounding,
         )
         accept = verdict.accept
         pick = lambda new, old: jnp.where(accept, new, old)  # noqa: E731
         kept = state._replace(
-            xs=pick(xs, state.xs),
-            model=jax.tree.map(pick, model, state.model),
+            offsets=pick(offsets, state.offsets),
+            sample=jax.tree.map(pick, found, state.sample),
             damping=verdict.damping,
             idle=verdict.idle,
         )
-        factor = ph.factorise(kept.model, ph.gram(kept.model), kept.damping)
-        unit = self.unit(xs, kept.model.energy, kept.model.base)
-        new, slope = _propose(kept, factor, accept, unit)
+        model = linear_model(problem, kept.offsets, kept.sample.parts, kept.damping)
+        rough = jnp.clip(jnp.sqrt(state.bound), *_ROUGH)
+        proposal = model.propose(rough)
+        bound = proposal.gain / unit_of_energy(kept.sample.energy)
+        bound = jnp.where(jnp.isfinite(bound), bound, jnp.inf)
+        # After a refused step the path is the same and the bound found before holds too.
+        bound = jnp.where(accept, bound, jnp.minimum(bound, state.bound))
+        defined = jnp.isfinite(kept.sample.energy) & ~jnp.isnan(proposal.gain)
+        bound = jnp.where(defined, bound, jnp.nan)
+        new = kept._replace(
+            step=proposal.step,
+            predicted=proposal.predicted,
+            bound=bound,
+            decrement=bound,
+            products=kept.products + proposal.products,
+        )
         if self.curvature_steps == 0:
             return new
         # Exact curvature where Gauss-Newton steps are slow, but not while the energy still falls
         # by large factors; a refused step gives the other kind its turn.
-        slow = verdict.unhurried & (new.bound > PATIENCE * state.bound)
+        slow = verdict.unhurried & (bound > PATIENCE * state.bound)
         new = new._replace(exact=jnp.where(accept, state.exact | slow, ~state.exact))
-        return self._with_curvature(problem, new, factor, slope)
+        return self._with_curvature(problem, new, model, proposal)
 
-    def _with_curvature(self, problem, state: _State, factor, slope) -> _State:
+    def _with_curvature(
+        self, problem, state: _State, model: AbstractLinearModel, proposal: Proposal
+    ) -> _State:
         """The step of the exact Hessian; or at the end, the check that the path is a minimum."""
-        model, inner = state.model, state.xs[1:-1]
-
-        def derivative(nodes):
-            return ph.gradient(ph.linearise(problem, state.xs.at[1:-1].set(nodes)))
+        damping, gradient = state.damping, model.gradient
+        ended = state.bound <= self.limit(state)
 
         def product(d):
-            image = jax.jvp(derivative, (inner,), (d.reshape(inner.shape),))[1]
             # At the end it is the energy itself that must curve upwards, not the damped model.
-            damping = jnp.where(ended, 0.0, state.damping)
-            return image + damping * model.base * ph.laplacian(model.taus, d)
+            return model.exact(d) + jnp.where(ended, 0.0, damping) * model.stiffness(d)
 
-        def precondition(right):
-            return ph.solve(model, factor, right).nodes
-
-        ended = state.bound <= self.tolerance(inner.dtype)
-        probe = ph.generic(model)
-        probed = precondition(probe)
+        probe = jax.random.normal(jax.random.key(0), gradient.shape, gradient.dtype)
+        right = jnp.where(ended, probe, -gradient)
+        first = model.precondition(right)
         found = truncated_cg(
             product,
-            precondition,
-            jnp.where(ended, probe, -ph.gradient(model)),
-            jnp.where(ended, probed, state.step),
-            jnp.where(ended, dot(probe, probed), slope),
+            model.precondition,
+            right,
+            first,
+            dot(right, first),
             active=ended | (state.exact & (state.predicted > 0)),
-            rtol=jnp.where(ended, 1e-2, jnp.clip(jnp.sqrt(state.bound), 1e-3, 0.3)),
+            rtol=jnp.where(ended, 1e-2, jnp.clip(jnp.sqrt(state.bound), *_ROUGH)),
             max_steps=self.curvature_steps,
         )
-        energy = self.unit(state.xs, model.energy, model.base)
-        stretch = model.base * ph.h1_square(model.taus, found.solution)
-        newton = _State(
-            state.xs,
-            model,
-            state.damping,
-            found.solution,
-            (found.decrease + state.damping * stretch) / 2,
-            state.bound,
-            jnp.maximum((1 + state.damping) * found.decrease / energy, state.bound),
-            state.exact,
-            state.idle,
-            state.products + found.count,
+        stretch = dot(found.solution, model.stiffness(found.solution))
+        energy = unit_of_energy(state.sample.energy)
+        plain = state._replace(exact_products=state.exact_products + found.count)
+        newton = plain._replace(
+            step=found.solution,
+            predicted=(found.decrease + damping * stretch) / 2,
+            decrement=jnp.maximum((1 + damping) * found.decrease / energy, state.bound),
         )
-        gradient = ph.gradient(model)
-        away, gain = escape(found, gradient, model.deltas, model.taus, state.damping)
-        leaving = newton._replace(
+        away, gain = escape(found, gradient, problem, state.offsets, damping)
+        leaving = plain._replace(
             step=away,
             predicted=gain,
-            decrement=jnp.asarray(jnp.inf, inner.dtype),
-            damping=jnp.maximum(state.damping, 1.0),
+            decrement=jnp.asarray(jnp.inf, gradient.dtype),
+            damping=jnp.maximum(damping, 1.0),
         )
-        plain = state._replace(products=newton.products)
         taken = jax.tree.map(
             lambda a, b: jnp.where(state.exact & (found.decrease > 0), a, b), newton, plain
         )
         at_end = jax.tree.map(lambda a, b: jnp.where(found.negative, a, b), leaving, plain)
         return jax.tree.map(lambda a, b: jnp.where(ended, a, b), at_end, taken)
 
+    def cost(self, problem, num_segments):
+        evaluations, products = problem.cost(num_segments)
+        if isinstance(problem.metric, AbstractLowRankMetric):
+            return evaluations, products
+        # A trial, the weights of the preconditioner, and the linearisation with one product more.
+        return 3 * evaluations, 2 * products
+
     def extra_cost(self, problem, num_segments, state):
-        evaluations, products = problem.curvature_cost(num_segments)
-        return state.products * evaluations, state.products * products
+        _, products = problem.cost(num_segments)
+        evaluations, twice = problem.curvature_cost(num_segments)
+        return (
+            state.exact_products * evaluations,
+            state.products * 2 * products + state.exact_products * twice,
+        )
 
     def read(self, state):
-        return state.xs, state.model.energy, state.decrement
+        return state.offsets, state.sample.energy, state.decrement
+
+    def rounding(self, state):
+        # The estimate is for the worst case; it is believed where steps gain nothing any more.
+        rounding = state.sample.rounding / unit_of_energy(state.sample.energy)
+        return jnp.where(state.idle >= _IDLE, rounding, rounding / 8)
 
     def stalled(self, state):
         return (state.damping > 1e12) | (state.idle >= MOST_IDLE)
-
-
-def _propose(state: _State, factor: ph.Factor, accepted, energy) -> tuple[_State, Array]:
-    """The damped Gauss-Newton step, its decrement relative to ``energy`` and what it should gain;
-    -grad . d.
-    """
-    model, damping = state.model, state.damping
-    step = ph.downhill(model, factor)
-    taus, base = model.taus[:, None], model.base
-    # -grad . d and d^T H d are computed apart: they agree only if the linear algebra held.
-    slope = -base * jnp.sum(model.deltas * step.differences / taus)
-    slope = slope - jnp.sum(model.weights * model.h * step.change)
-    stretch = base * jnp.sum(step.differences**2 / taus)
-    curvature = stretch + jnp.sum(model.weights * step.change**2)
-    damped = curvature + damping * stretch
-    error = jnp.abs(slope - damped)
-    sound = error <= 0.5 * damped
-    # H_mu <= (1 + mu) H, so this bounds the undamped decrement from above.
-    bound = (1 + damping) * (jnp.maximum(slope, damped) + error) / energy
-    bound = jnp.where(jnp.isfinite(bound), bound, jnp.inf)
-    # After a refused step the path is the same and the bound found before holds too.
-    bound = jnp.where(accepted, bound, jnp.minimum(bound, state.bound))
-    bound = jnp.where(model.defined, bound, jnp.nan)
-    predicted = jnp.where(sound, slope - curvature / 2, -jnp.inf)
-    new = state._replace(step=step.nodes, predicted=predicted, bound=bound, decrement=bound)
-    return new, slope

@@ -82,7 +82,7 @@ class _LowRankMetrics(NamedTuple):
 
 
 class _State(NamedTuple):
-    xs: Float[Array, "nodes *shape"]
+    offsets: Float[Array, "nodes *shape"]
     direction: Float[Array, "inner d"]
     length: Float[Array, ""]  # of the line search, as a fraction of the direction
     slope: Float[Array, ""]  # minus the derivative of the energy along the direction
@@ -124,28 +124,29 @@ class Georce(AbstractIterativeSolver):
     dense: bool = eqx.field(static=True, default=False)
     left_end: bool = eqx.field(static=True, default=False)
 
-    def init(self, problem, xs):
+    def init(self, problem, offsets):
         if not isinstance(problem.rule, Midpoint):
             raise ValueError(
                 f"Georce prices a segment by the metric at one point, got "
                 f"rule={type(problem.rule).__name__}(). Use rule=Midpoint()."
             )
-        unknown, one = jnp.asarray(jnp.inf, xs.dtype), jnp.ones((), xs.dtype)
-        direction = jnp.zeros((len(xs) - 2, xs[0].size), xs.dtype)
-        return _State(xs, direction, one, one, unknown, unknown)
+        unknown, one = jnp.asarray(jnp.inf, offsets.dtype), jnp.ones((), offsets.dtype)
+        direction = jnp.zeros((len(offsets) - 2, offsets[0].size), offsets.dtype)
+        return _State(offsets, direction, one, one, unknown, unknown)
 
     def step(self, problem, state):
-        xs = state.xs.at[1:-1].add((state.length * state.direction).reshape(state.xs[1:-1].shape))
-        energy, gradient, metrics = self._price(problem, xs)
+        move = (state.length * state.direction).reshape(state.offsets[1:-1].shape)
+        offsets = state.offsets.at[1:-1].add(move)
+        energy, gradient, metrics = self._price(problem, offsets)
         first = jnp.isinf(state.energy)
-        slack = 32 * jnp.finfo(xs.dtype).eps * state.energy
+        slack = 32 * jnp.finfo(offsets.dtype).eps * state.energy
         enough = state.energy - _DESCENT * state.length * state.slope + slack
         accept = first | (energy <= enough) & jnp.all(jnp.isfinite(gradient))
 
         def propose():
             direction, slope, decrement = _direction(energy, gradient, metrics)
-            length = jnp.where(first, 1.0, jnp.minimum(1.0, 2 * state.length)).astype(xs.dtype)
-            return _State(xs, direction, length, slope, energy, decrement)
+            length = jnp.where(first, 1.0, jnp.minimum(1.0, 2 * state.length)).astype(offsets.dtype)
+            return _State(offsets, direction, length, slope, energy, decrement)
 
         def shorten():
             return state._replace(length=state.length / 2)
@@ -153,14 +154,14 @@ class Georce(AbstractIterativeSolver):
         return jax.lax.cond(accept, propose, shorten)
 
     def read(self, state):
-        return state.xs, state.energy, state.decrement
+        return state.offsets, state.energy, state.decrement
 
     def stalled(self, state):
         return state.length < jnp.finfo(state.length.dtype).eps
 
-    def _price(self, problem, xs):
+    def _price(self, problem, offsets):
         """The energy, its gradient by the steps over N, and the metrics of the segments."""
-        metric, args, n = problem.metric, problem.args, len(xs) - 1
+        metric, args, n = problem.metric, problem.args, len(offsets) - 1
         matrices = self.dense or isinstance(metric, DenseMetric)
 
         def metric_at(x, weight):
@@ -185,9 +186,10 @@ class Georce(AbstractIterativeSolver):
             (square, here), nu = jax.value_and_grad(squared, has_aux=True)(x)
             return square, nu.reshape(-1), jax.tree.map(lambda a: a[0], here)
 
-        steps = xs[1:] - xs[:-1]
-        points = xs[:-1] if self.left_end else (xs[1:] + xs[:-1]) / 2
-        weights = 1 / (n * problem.taus(xs))  # 1 on the uniform mesh
+        path, taus = problem.path(offsets), problem.basis(offsets).weights
+        steps = jax.vmap(jnp.multiply)(taus, path.velocities)
+        points = path.nodes[:-1] if self.left_end else path.points
+        weights = 1 / (n * taus)  # 1 on the uniform mesh
         squares, nus, metrics = problem.rule.map(one, points, steps, weights)
         # A step moves the points of all later segments, and its own if that is the middle.
         later = jnp.cumsum(nus[::-1], axis=0)[::-1] - nus

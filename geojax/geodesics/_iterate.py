@@ -28,16 +28,16 @@ class AbstractSolver(eqx.Module):
     def solve(
         self,
         problem: TwoPointProblem,
-        xs: Float[Array, "nodes *shape"],
+        offsets: Float[Array, "nodes *shape"],
         max_steps: int,
         progress_meter: diffrax.AbstractProgressMeter,
     ) -> SolverOutput:
-        """Start from the path ``xs`` and return a path with the same ends and as many nodes."""
+        """Start from the path with these ``offsets`` and return one with as many nodes."""
 
     def solve_many(
         self,
         problem_of: Callable[[Int[Array, ""]], TwoPointProblem],
-        xs: Float[Array, "lanes nodes *shape"],
+        offsets: Float[Array, "lanes nodes *shape"],
         max_steps: int,
         batch_size: int,
         progress_meter: diffrax.AbstractProgressMeter,
@@ -50,9 +50,9 @@ class AbstractSolver(eqx.Module):
 
         def one(lane):
             problem = problem_of(lane)
-            return self.solve(problem, xs[lane], max_steps, diffrax.NoProgressMeter())
+            return self.solve(problem, offsets[lane], max_steps, diffrax.NoProgressMeter())
 
-        lanes = jnp.arange(len(xs))
+        lanes = jnp.arange(len(offsets))
         if isinstance(progress_meter, diffrax.NoProgressMeter):
             return map_lanes(one, lanes, batch_size)
         return _watched(one, lanes, batch_size, progress_meter)
@@ -81,13 +81,13 @@ def _watched(one, lanes, batch_size: int, meter: diffrax.AbstractProgressMeter) 
     return outputs
 
 
-def one_segment(problem: TwoPointProblem, xs: Float[Array, "nodes *shape"]) -> SolverOutput:
+def one_segment(problem: TwoPointProblem, offsets: Float[Array, "nodes *shape"]) -> SolverOutput:
     """The path of one segment, which has no node to move: any solver's answer."""
-    energy = problem.energy(xs)
+    energy = problem.energy(offsets)
     result = RESULTS.where(jnp.isfinite(energy), RESULTS.successful, RESULTS.non_finite)
     none = jnp.asarray(0)
     evaluations = jnp.asarray(problem.energy_cost(1))
-    return SolverOutput(xs, energy, jnp.zeros_like(energy), result, none, evaluations, none)
+    return SolverOutput(offsets, energy, jnp.zeros_like(energy), result, none, evaluations, none)
 
 
 class AbstractIterativeSolver(AbstractSolver):
@@ -102,7 +102,7 @@ class AbstractIterativeSolver(AbstractSolver):
     rtol: eqx.AbstractVar[float | None]
 
     @abc.abstractmethod
-    def init(self, problem: TwoPointProblem, xs: Float[Array, "nodes *shape"]) -> PyTree:
+    def init(self, problem: TwoPointProblem, offsets: Float[Array, "nodes *shape"]) -> PyTree:
         """The state before the initial path is evaluated, with an energy of inf."""
 
     @abc.abstractmethod
@@ -112,6 +112,16 @@ class AbstractIterativeSolver(AbstractSolver):
     @abc.abstractmethod
     def read(self, state: PyTree) -> tuple[Array, Array, Array]:
         """The path to return, its energy, its decrement."""
+
+    def rounding(self, state: PyTree) -> Float[Array, ""]:
+        """The relative rounding error of the energy: what is left below it cannot be gained."""
+        _, energy, _ = self.read(state)
+        return jnp.asarray(4 * jnp.finfo(energy.dtype).eps, energy.dtype)
+
+    def limit(self, state: PyTree) -> Float[Array, ""]:
+        """What the decrement is held to: the tolerance, or working precision where that is more."""
+        rounding = self.rounding(state)
+        return jnp.maximum(jnp.asarray(self.tolerance(rounding.dtype), rounding.dtype), rounding)
 
     def stalled(self, state: PyTree) -> Bool[Array, ""]:
         """Whether no further step can help."""
@@ -138,21 +148,10 @@ class AbstractIterativeSolver(AbstractSolver):
         """``rtol``, or its default."""
         return default_rtol(dtype) if self.rtol is None else self.rtol
 
-    def unit(
-        self, xs: Float[Array, "nodes *shape"], energy: Array, base: Array | float = 1.0
-    ) -> Float[Array, ""]:
-        """What a decrement is relative to: the energy, unless ``rtol`` times the energy is below
-        what the last digits of the points are worth, as for points that nearly coincide.
-        """
-        eps = float(jnp.finfo(xs.dtype).eps)
-        digits = 4 * base * (eps * (len(xs) - 1)) ** 2 * jnp.sum(xs[0] ** 2 + xs[-1] ** 2)
-        unit = jnp.maximum(energy, digits / max(self.tolerance(xs.dtype), eps))
-        return jnp.where(unit > 0, unit, 1.0)
-
     def going(self, state: PyTree, evaluated, max_steps: int | Int[Array, ""]) -> Bool[Array, ""]:
         """Whether to take another step after ``evaluated`` of them."""
-        xs, energy, decrement = self.read(state)
-        active = (decrement > self.tolerance(xs.dtype)) & jnp.isfinite(energy)
+        _, energy, decrement = self.read(state)
+        active = (decrement > self.limit(state)) & jnp.isfinite(energy)
         active &= ~self.stalled(state)
         return (evaluated == 0) | active & (evaluated <= max_steps)
 
@@ -167,24 +166,26 @@ class AbstractIterativeSolver(AbstractSolver):
 
     def output(self, problem: TwoPointProblem, state: PyTree, evaluated) -> SolverOutput:
         """The path in the state, with the verdict on it and what ``evaluated`` steps took."""
-        xs, energy, decrement = self.read(state)
+        offsets, energy, decrement = self.read(state)
+        limit = self.limit(state)
         result = RESULTS.where(
-            decrement <= self.tolerance(xs.dtype),
+            decrement <= limit,
             RESULTS.successful,
             RESULTS.where(self.stalled(state), RESULTS.stalled, RESULTS.max_steps_reached),
         )
         defined = jnp.isfinite(energy) & ~jnp.isnan(decrement)
         result = RESULTS.where(defined, result, RESULTS.non_finite)
-        a_step = self.cost(problem, len(xs) - 1)
-        extra = self.extra_cost(problem, len(xs) - 1, state)
+        a_step = self.cost(problem, len(offsets) - 1)
+        extra = self.extra_cost(problem, len(offsets) - 1, state)
         evaluations, products = (
             evaluated * one + more for one, more in zip(a_step, extra, strict=True)
         )
         counts = evaluated - 1, evaluations, products
-        limits = {"decrement": jnp.asarray(self.tolerance(xs.dtype), xs.dtype)}
-        return SolverOutput(xs, energy, decrement, result, *counts, limits)
+        limits = {"decrement": limit}
+        rounding = self.rounding(state)
+        return SolverOutput(offsets, energy, decrement, result, *counts, limits, rounding)
 
-    def solve(self, problem, xs, max_steps, progress_meter):
+    def solve(self, problem, offsets, max_steps, progress_meter):
         def body(carry):
             state, evaluated, meter = carry
             state = self.step(problem, state)
@@ -196,15 +197,20 @@ class AbstractIterativeSolver(AbstractSolver):
                 progress_meter.step(meter, done.astype(jnp.result_type(float))),
             )
 
-        start = (self.init(problem, xs), jnp.asarray(0), progress_meter.init())
+        start = (self.init(problem, offsets), jnp.asarray(0), progress_meter.init())
         state, evaluated, meter = jax.lax.while_loop(
             lambda carry: self.going(carry[0], carry[1], max_steps), body, start
         )
         progress_meter.close(meter)
         return self.output(problem, state, evaluated)
 
-    def solve_many(self, problem_of, xs, max_steps, batch_size, progress_meter):
-        return in_queue(self, problem_of, xs, max_steps, batch_size, progress_meter)
+    def solve_many(self, problem_of, offsets, max_steps, batch_size, progress_meter):
+        return in_queue(self, problem_of, offsets, max_steps, batch_size, progress_meter)
+
+
+def unit_of_energy(energy: Array) -> Float[Array, ""]:
+    """What a decrement is relative to: the energy, or 1 where that is 0."""
+    return jnp.where(energy > 0, energy, 1.0)
 
 
 def default_rtol(dtype) -> float:
@@ -222,5 +228,5 @@ class Solved(AbstractSolver):
     def certifies(self) -> bool:
         return self.was_certified
 
-    def solve(self, problem, xs, max_steps, progress_meter):
+    def solve(self, problem, offsets, max_steps, progress_meter):
         return self.found

@@ -14,6 +14,7 @@ from .._functions import explained_derivatives
 from .._linalg import norm, safe_sqrt, tensordot
 from .._verdicts import or_raise
 from ..metrics import AbstractMetric, AbstractSumOfSquaresMetric
+from ._diagnosis import Diagnostics
 from ._gauss_newton import GaussNewton
 from ._geodesic import DISCRETISATION_TOLERANCE, check_points, geodesic
 from ._iterate import AbstractSolver
@@ -44,12 +45,12 @@ def distance(
     *,
     solver: AbstractSolver | None = None,
     init: Numbers | None = None,
-    num_segments: int = 32,
+    num_segments: int = 16,
     ts: Numbers | None = None,
     rule: AbstractRule | None = None,
     max_steps: int = 200,
     discretisation_tolerance: Numbers = DISCRETISATION_TOLERANCE,
-    certify: bool = True,
+    diagnostics: Diagnostics = "full",
     throw: bool = True,
     progress_meter: diffrax.AbstractProgressMeter | None = None,
 ) -> Float[Array, ""]:
@@ -78,7 +79,7 @@ def distance(
         rule=rule,
         max_steps=max_steps,
         discretisation_tolerance=discretisation_tolerance,
-        certify=certify,
+        diagnostics=diagnostics,
         throw=throw,
         progress_meter=progress_meter,
     )
@@ -97,12 +98,12 @@ def log_map(
     rtol: float | None = None,
     max_corrections: int = 10,
     init: Numbers | None = None,
-    num_segments: int = 32,
+    num_segments: int = 16,
     ts: Numbers | None = None,
     rule: AbstractRule | None = None,
     max_steps: int = 200,
     discretisation_tolerance: Numbers = DISCRETISATION_TOLERANCE,
-    certify: bool = True,
+    diagnostics: Diagnostics = "full",
     throw: bool = True,
     progress_meter: diffrax.AbstractProgressMeter | None = None,
 ) -> Float[Array, "*shape"]:
@@ -151,7 +152,7 @@ def log_map(
         "rule": rule,
         "max_steps": max_steps,
         "discretisation_tolerance": discretisation_tolerance,
-        "certify": certify,
+        "diagnostics": diagnostics,
     }
     start = {"init": init, "throw": throw, "progress_meter": progress_meter}
     first = geodesic(metric, x0, x1, args, solver=solver, **start, **options)

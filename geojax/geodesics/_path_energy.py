@@ -9,8 +9,10 @@ import optax
 import optimistix as optx
 from jaxtyping import Array, Float
 
+from .._linalg import matmul
 from .._options import check_option
 from ..metrics import AbstractLowRankMetric
+from ._basis import Basis
 from ._iterate import AbstractIterativeSolver, AbstractSolver, default_rtol
 from ._meters import metered, unmetered
 from ._problem import SolverOutput, TwoPointProblem
@@ -18,7 +20,7 @@ from ._results import RESULTS
 
 
 class _State(NamedTuple):
-    xs: Float[Array, "nodes *shape"]
+    offsets: Float[Array, "nodes *shape"]
     optimiser: Any
     best: Float[Array, "nodes *shape"]
     best_energy: Float[Array, ""]
@@ -34,9 +36,10 @@ class PathEnergy(AbstractIterativeSolver):
       lowest energy that it met; an optimistix minimiser stops by its own tolerances. Make an optax
       optimiser once and keep it: ``optax.adam(1e-2)`` is a new function each time it is called,
       and each new one is compiled anew.
-    - ``rtol``: bound on the decrement, which is here ``g^T (N b L)^-1 g / E``: the squared H^1
+    - ``rtol``: bound on the decrement, which is here ``g^T (b K)^-1 g / E``: the squared H^1
       dual norm of the gradient, which bounds the Newton decrement of a low-rank metric from above
-      (b its base; for any other metric the least ``<Delta, Delta>_g / |Delta|^2`` of a segment).
+      (K is the stiffness matrix of the path, b the metric's base, or for other metrics the least
+      ``<x', x'>_g / |x'|^2``).
 
     The decrement of a first-order run seldom meets a strict ``rtol``: then the result says so and
     the energy is what it is. Counts of evaluations are exact for optax and for BFGS and LBFGS; any
@@ -69,24 +72,24 @@ class PathEnergy(AbstractIterativeSolver):
         """Whether an optimistix minimiser does it, which has a loop of its own."""
         return self.optimiser is None or isinstance(self.optimiser, optx.AbstractMinimiser)
 
-    def init(self, problem, xs):
-        unknown = jnp.asarray(jnp.inf, xs.dtype)
-        return _State(xs, self.optimiser.init(xs[1:-1]), xs, unknown, unknown)
+    def init(self, problem, offsets):
+        unknown = jnp.asarray(jnp.inf, offsets.dtype)
+        return _State(offsets, self.optimiser.init(offsets[1:-1]), offsets, unknown, unknown)
 
     def step(self, problem, state):
-        xs = state.xs
-        energy, gradient, decrement = _gradient_at(problem, xs)
+        offsets = state.offsets
+        energy, gradient, decrement = _gradient_at(problem, offsets)
         # `not >` so that a non-finite energy is passed on and ends the loop with its verdict.
         better = ~(energy > state.best_energy)
         pick = lambda new, old: jnp.where(better, new, old)  # noqa: E731
-        best = pick(xs, state.best), pick(energy, state.best_energy)
+        best = pick(offsets, state.best), pick(energy, state.best_energy)
         best = *best, pick(decrement, state.best_decrement)
-        inner = xs[1:-1]
+        inner = offsets[1:-1]
         # optax and optimistix rely on implicit promotion; a user's strict setting is not theirs.
         with jax.numpy_dtype_promotion("standard"):
             updates, optimiser = self.optimiser.update(gradient, state.optimiser, inner)
             inner = optax.apply_updates(inner, updates)
-        return _State(xs.at[1:-1].set(inner), optimiser, *best)
+        return _State(offsets.at[1:-1].set(inner), optimiser, *best)
 
     def read(self, state):
         return state.best, state.best_energy, state.best_decrement
@@ -98,44 +101,44 @@ class PathEnergy(AbstractIterativeSolver):
         del problem
         return None if self._minimises else self
 
-    def solve(self, problem, xs, max_steps, progress_meter):
+    def solve(self, problem, offsets, max_steps, progress_meter):
         if not self._minimises:
-            return super().solve(problem, xs, max_steps, progress_meter)
-        return self._minimise(problem, xs, max_steps, progress_meter)
+            return super().solve(problem, offsets, max_steps, progress_meter)
+        return self._minimise(problem, offsets, max_steps, progress_meter)
 
-    def solve_many(self, problem_of, xs, max_steps, batch_size, progress_meter):
+    def solve_many(self, problem_of, offsets, max_steps, batch_size, progress_meter):
         # An optimistix minimiser has its own loop, which no queue can step through.
-        lanes = (problem_of, xs, max_steps, batch_size, progress_meter)
+        lanes = (problem_of, offsets, max_steps, batch_size, progress_meter)
         if self._minimises:
             return AbstractSolver.solve_many(self, *lanes)
         return super().solve_many(*lanes)
 
-    def _minimise(self, problem, xs, max_steps, progress_meter) -> SolverOutput:
+    def _minimise(self, problem, offsets, max_steps, progress_meter) -> SolverOutput:
         optimiser = self.optimiser
         if optimiser is None:
-            tolerance = 1e-10 if xs.dtype == jnp.float64 else 1e-6
+            tolerance = 1e-10 if offsets.dtype == jnp.float64 else 1e-6
             optimiser = optx.LBFGS(rtol=tolerance, atol=tolerance)
         solver = metered(optimiser, progress_meter, max_steps)
 
         def whole(inner):
-            return xs.at[1:-1].set(inner)
+            return offsets.at[1:-1].set(inner)
 
         # In units of the least energy that there can be: minimisers have absolute tolerances too.
-        n, low_rank = len(xs) - 1, isinstance(problem.metric, AbstractLowRankMetric)
-        base = _base(problem, xs, None if low_rank else problem.segment_energies(xs))
-        least = base * jnp.sum((xs[-1] - xs[0]) ** 2) / 2
+        n, low_rank = len(offsets) - 1, isinstance(problem.metric, AbstractLowRankMetric)
+        base = _base(problem, offsets, None if low_rank else problem.squared_speeds(offsets))
+        least = base * jnp.sum(problem.chord**2) / 2
         unit = jnp.where(least > 0, least, 1.0)
         with jax.numpy_dtype_promotion("standard"):
             found = optx.minimise(
                 lambda inner, _: problem.energy(whole(inner)) / unit,
                 solver,
-                xs[1:-1],
+                offsets[1:-1],
                 max_steps=max_steps,
                 throw=False,
             )
         path = whole(found.value)
         energy, _, decrement = _gradient_at(problem, path)
-        rtol = default_rtol(xs.dtype) if self.rtol is None else self.rtol
+        rtol = default_rtol(offsets.dtype) if self.rtol is None else self.rtol
         result = RESULTS.where(
             decrement <= rtol,
             RESULTS.successful,
@@ -157,37 +160,37 @@ class PathEnergy(AbstractIterativeSolver):
         evaluations = (steps + 1) * forward + differentiated * (evaluations - forward) + for_unit
         products = differentiated * products
         counts = steps, evaluations, products
-        limits = {"decrement": jnp.asarray(rtol, xs.dtype)}
+        limits = {"decrement": jnp.asarray(rtol, offsets.dtype)}
         exact = isinstance(optimiser, optx.BFGS | optx.LBFGS)
-        return SolverOutput(path, energy, decrement, result, *counts, limits, not exact)
+        return SolverOutput(path, energy, decrement, result, *counts, limits, None, not exact)
 
 
-def _gradient_at(problem: TwoPointProblem, xs):
-    """The energy, its gradient by the interior nodes, and `sobolev_decrement`."""
+def _gradient_at(problem: TwoPointProblem, offsets):
+    """The energy, its gradient by the inner offsets, and `sobolev_decrement`."""
+    basis = problem.basis(offsets)
 
     def energy(inner):
-        energies = problem.segment_energies(xs.at[1:-1].set(inner))
-        return jnp.sum(energies), energies
+        squares = problem.squared_speeds(offsets.at[1:-1].set(inner))
+        return jnp.sum(basis.weights * squares) / 2, squares
 
-    (total, energies), gradient = jax.value_and_grad(energy, has_aux=True)(xs[1:-1])
-    base = _base(problem, xs, energies)
-    return total, gradient, sobolev_decrement(gradient, problem.taus(xs), base, total)
+    (total, squares), gradient = jax.value_and_grad(energy, has_aux=True)(offsets[1:-1])
+    base = _base(problem, offsets, squares)
+    return total, gradient, sobolev_decrement(gradient, basis, base, total)
 
 
-def _base(problem: TwoPointProblem, xs, energies) -> Float[Array, ""]:
-    """The base b of a low-rank metric; else the least ``<Delta, Delta>_g / |Delta|^2``."""
+def _base(problem: TwoPointProblem, offsets, squared_speeds) -> Float[Array, ""]:
+    """The base b of a low-rank metric; else the least ``<x', x'>_g / |x'|^2``."""
     if isinstance(problem.metric, AbstractLowRankMetric):
-        return jnp.asarray(problem.metric.terms().base, xs.dtype)
-    squares = jnp.sum((xs[1:] - xs[:-1]).reshape(len(energies), -1) ** 2, axis=1)
-    flat = squares / (2 * problem.taus(xs))
-    ratios = jnp.where(flat > 0, energies / jnp.where(flat > 0, flat, 1.0), jnp.inf)
+        return jnp.asarray(problem.metric.terms().base, offsets.dtype)
+    velocities = problem.path(offsets).velocities
+    flat = jnp.sum(velocities.reshape(len(velocities), -1) ** 2, axis=1)
+    ratios = jnp.where(flat > 0, squared_speeds / jnp.where(flat > 0, flat, 1.0), jnp.inf)
     least = jnp.min(ratios)
     return jnp.where(jnp.isposinf(least), 1.0, least)
 
 
-def sobolev_decrement(gradient, taus, base, energy) -> Float[Array, ""]:
-    """``g^T (b L)^-1 g / E``: in units of the energy and of the mesh, whatever they are."""
-    running = jnp.cumsum(gradient.reshape(len(gradient), -1), axis=0)
-    w = jnp.concatenate([jnp.zeros_like(running[:1]), running])
-    w = w - jnp.sum(taus[:, None] * w, axis=0, keepdims=True)
-    return jnp.sum(taus[:, None] * w**2) / base / jnp.where(energy > 0, energy, 1.0)
+def sobolev_decrement(gradient, basis: Basis, base, energy) -> Float[Array, ""]:
+    """``g^T (b K)^-1 g / E``: in units of the energy and of the mesh, whatever they are."""
+    flat = gradient.reshape(len(gradient), -1)
+    square = jnp.sum(flat * matmul(basis.inverse, flat))
+    return square / base / jnp.where(energy > 0, energy, 1.0)

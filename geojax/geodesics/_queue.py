@@ -14,14 +14,16 @@ import jax
 import jax.numpy as jnp
 
 
-def in_queue(solver, problem_of: Callable[..., Any], xs, max_steps, batch_size, progress_meter):
+def in_queue(
+    solver, problem_of: Callable[..., Any], offsets, max_steps, batch_size, progress_meter
+):
     """`AbstractSolver.solve_many` of an iterative solver: init, step and output lane by lane."""
-    num_lanes = len(xs)
+    num_lanes = len(offsets)
     slots = min(batch_size, num_lanes)
 
     def start(lane):
         lane = jnp.minimum(lane, num_lanes - 1)
-        return solver.init(problem_of(lane), xs[lane])
+        return solver.init(problem_of(lane), offsets[lane])
 
     def step(lane, state):
         return solver.step(problem_of(jnp.minimum(lane, num_lanes - 1)), state)
@@ -30,7 +32,7 @@ def in_queue(solver, problem_of: Callable[..., Any], xs, max_steps, batch_size, 
         return solver.output(problem_of(jnp.minimum(lane, num_lanes - 1)), state, evaluated)
 
     def steps(carry):
-        """Step until a lane ends. A slot without a lane repeats its last one, unheeded."""
+        """Step until a lane ends. An idle slot repeats its last lane; the result is discarded."""
         lanes, states, evaluated, _ = carry
         states = jax.vmap(step)(lanes, states)
         evaluated = evaluated + 1

@@ -42,13 +42,6 @@ _NOTICES = {
         "nodes where they are needed.",
         "Raise --segments[ to {more_segments}], or lower --lam.",
     ),
-    "too_near": Notice(
-        "The end-points are too near to each other, or too far from the origin, for their dtype: "
-        "the nodes between them are rounded[, which adds {rounding_error:%} to the energy, allowed "
-        "{rounding_error_limit:%}].",
-        "Use float64, fewer segments, or num_segments=1, which is the chord.",
-        "Use --x64, or fewer --segments.",
-    ),
     "not_closed": Notice(
         "The shots do not meet: the root finder ended with gaps above rtol[ (twice the largest is "
         "{decrement} of |x1 - x0|, tolerance {decrement_limit})].",
@@ -150,7 +143,6 @@ class RESULTS(eqx.Enumeration):
     stalled = _alone("stalled")
     saddle_point = _alone("saddle_point")
     under_resolved = _alone("under_resolved")
-    too_near = _alone("too_near")
     not_closed = _alone("not_closed")
     not_shortest = _alone("not_shortest")
     non_finite = _alone("non_finite")

@@ -13,9 +13,10 @@ from .._arrays import Numbers, as_floating
 from .._verdicts import or_raise
 from ..metrics import AbstractMetric
 from ._continuation import weakened
-from ._curve import straight_line
+from ._curve import Polyline
 from ._default import solver_and_rule
-from ._geodesic import DISCRETISATION_TOLERANCE, check_points, fine_energies, geodesic
+from ._diagnosis import fine_energies
+from ._geodesic import DISCRETISATION_TOLERANCE, check_points, geodesic
 from ._iterate import AbstractSolver
 from ._leading import leading_metric
 from ._neighbours import neighbour_path
@@ -39,10 +40,10 @@ class _Door(NamedTuple):
 
     def problem(self, weight: float, ts) -> TwoPointProblem:
         """That of the metric weakened to ``weight``, over the nodes ``ts``."""
-        metric, _, _, args, _ = self.arguments
+        metric, x0, x1, args, _ = self.arguments
         if weight < 1:
             metric = weakened(metric, jnp.asarray(weight, ts.dtype))
-        return TwoPointProblem(metric, self.options["rule"], args, ts)
+        return TwoPointProblem(metric, self.options["rule"], args, x0, x1, ts)
 
     def __call__(self, stage: str, weight: float, path, ts) -> GeodesicSolution:
         _, x0, x1, args, solver = self.arguments
@@ -75,7 +76,7 @@ def robust_geodesic(
     samples: Numbers | None = None,
     neighbours: int = 10,
     starts: Sequence[Numbers] = (),
-    num_segments: int = 32,
+    num_segments: int = 16,
     max_segments: int = 512,
     rule: AbstractRule | None = None,
     max_steps: int = 200,
@@ -137,8 +138,7 @@ def robust_geodesic(
     counts = {"num_steps": 0, "score_evaluations": 0, "score_products": 0}
     say = callback if callback is not None else lambda stage, solution: None
     solve = _Door((metric, x0, x1, args, solver), options, counts, [0], say)
-    line = straight_line(x0, x1, num_segments)
-    paths = [line, *(as_floating("starts", path, dtype=x0.dtype) for path in starts)]
+    paths = [jnp.stack([x0, x1]), *(as_floating("starts", path, dtype=x0.dtype) for path in starts)]
     if samples is not None:
         paths.insert(1, neighbour_path(samples, x0, x1, neighbours=neighbours))
     leading = leading_metric(metric, x0, x1, args)
@@ -146,7 +146,12 @@ def robust_geodesic(
         leader, _ = solver_and_rule(leading, x0, args, given, rule)
         lead = solve._replace(arguments=(leading, x0, x1, args, leader))
         ts = jnp.linspace(0, 1, num_segments + 1, dtype=x0.dtype)
-        first = lead(f"Stein metric, {num_segments} segments", 1.0, line, ts)
+        first = lead(
+            f"Stein metric, {num_segments} segments",
+            1.0,
+            _through(x0, x1, paths[0], num_segments),
+            ts,
+        )
         paths += [first.curve.xs] if _finite(first) else []
     found = []
     for number, path in enumerate(paths):
@@ -235,35 +240,34 @@ def _fine(solution: GeodesicSolution) -> float:
 
 @eqx.filter_jit
 def _priced(problem: TwoPointProblem, xs) -> Float[Array, ""]:
-    """The finely priced energy of a path."""
-    return jnp.sum(fine_energies(problem, xs))
+    """The finely priced energy of the path through the nodes ``xs``."""
+    return jnp.sum(fine_energies(problem, problem.offsets(xs)))
 
 
 @eqx.filter_jit
 def _moved(problem: TwoPointProblem, xs, num_segments: int) -> Float[Array, " nodes"]:
     """A mesh that divides the discretisation error evenly.
 
-    A segment's error falls like tau^3, so its nodes should be as dense as the cube root of the
-    error over tau. The density is smoothed over neighbours and bounded below, as an error may be
-    small by chance and moves when the path does.
+    A segment's error falls like tau^3 for a polyline and like tau^5 for a spline, so its nodes
+    should be as dense as that root of the error over tau. The density is smoothed over neighbours
+    and bounded below, as an error may be small by chance and moves when the path does.
     """
-    taus = problem.taus(xs)
-    error = jnp.abs(fine_energies(problem, xs) - problem.segment_energies(xs))
-    density = jnp.cbrt(jnp.where(jnp.isfinite(error), error, 0.0)) / taus
+    mesh, offsets = problem.mesh(len(xs) - 1), problem.offsets(xs)
+    taus, power = jnp.diff(mesh), 5 if problem.rule.scheme.spline else 3
+    error = jnp.abs(fine_energies(problem, offsets) - problem.segment_energies(offsets))
+    density = jnp.where(jnp.isfinite(error), error, 0.0) ** (1 / power) / taus
     padded = jnp.concatenate([density[:1], density, density[-1:]])
     density = jnp.maximum(jnp.maximum(padded[:-2], padded[2:]), density)
     mean = jnp.sum(density * taus)
     density = jnp.where(mean > 0, density / jnp.where(mean > 0, mean, 1.0), 1.0) + 0.3
     mass = jnp.concatenate([jnp.zeros(1, xs.dtype), jnp.cumsum(density * taus)])
     wanted = jnp.linspace(0, 1, num_segments + 1, dtype=xs.dtype) * mass[-1]
-    ts = jnp.interp(wanted, mass, problem.mesh(xs))
+    ts = jnp.interp(wanted, mass, mesh)
     return ts.at[0].set(0.0).at[-1].set(1.0)
 
 
 @jax.jit
 def _at(ts, xs, new):
     """The polyline ``xs`` over ``ts`` at the parameters ``new``; both ends exactly."""
-    flat = xs.reshape(len(xs), -1)
-    nodes = jax.vmap(lambda column: jnp.interp(new, ts, column), in_axes=1, out_axes=1)(flat)
-    nodes = nodes.reshape(len(new), *xs.shape[1:])
+    nodes = Polyline(ts, xs).evaluate(new)
     return nodes.at[0].set(xs[0]).at[-1].set(xs[-1])

@@ -1,17 +1,19 @@
-"""Quadrature rules: how a segment of a polyline is priced.
+"""Quadrature rules: which curve goes through the nodes of a path, and how it is priced.
 
-For a metric ``base I + sum_k lam_k s_k s_k^T`` the energy of a polyline with N segments is
-``E = N/2 sum_i (base |Delta_i|^2 + sum_k lam_k h_ik^2)``; a rule says what h_i is (the change of
-log-density over segment i) and what its derivatives are:
+For a metric ``base I + sum_k lam_k s_k s_k^T`` the energy of a path is
+``E = 1/2 sum_q w_q (base |x'_q|^2 + sum_k lam_k h_qk^2)`` over the points of a rule; h_q is the
+rate at which the log-density changes there, ``s . x'``:
 
-| rule | h_i | cost a segment |
-|---|---|---|
-| `Midpoint` | s(m_i) . Delta_i | 1 score, 1 VJP |
-| `LogDensityChord` | f(x_{i+1}) - f(x_i) | 1 score and 1 log-density |
-| `Quadrature` | Gauss-Legendre integral of s along the segment | order + 1 scores |
+| rule | curve | h_q | cost a segment |
+|---|---|---|---|
+| `SplineGauss` | cubic spline | s(x_q) . x'_q at Gauss points | order scores, order VJPs |
+| `Midpoint` | polyline | s(m_i) . x'_i in the middle | 1 score, 1 VJP |
+| `LogDensityChord` | polyline | (f(x_{i+1}) - f(x_i)) / tau_i | 1 score and 1 log-density |
+| `Quadrature` | polyline | mean of s . x' by Gauss points | order + 1 scores |
 
-The rule that takes the metric at the left end is not offered: a minimiser exploits it by long jumps
-from points where s = 0.
+The energy of `SplineGauss` is that of the solution's own curve, of fourth order and better; the
+others are of second order. The rule that takes the metric at the left end is not offered: a
+minimiser exploits it by long jumps from points where s = 0.
 """
 
 import abc
@@ -26,20 +28,23 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
 from .._linalg import dot, einsum
-from ..metrics import AbstractLowRankMetric, AbstractMetric
+from ..metrics import AbstractLowRankMetric, AbstractMetric, SampledPath
+from ._basis import Scheme
 from ._devices import map_points
+
+_POLYLINE = Scheme(spline=False, order=1)
 
 
 class Linearisation(NamedTuple):
-    """h_i and its derivatives, ``sums + differences`` at x_{i+1}, ``sums - differences`` at x_i."""
+    """The rates h_q and their derivatives by the velocities and by the points."""
 
-    increments: Float[Array, " segments"]
-    differences: Float[Array, "segments *shape"]
-    sums: Float[Array, "segments *shape"]
+    rates: Float[Array, " points"]
+    by_velocity: Float[Array, "points *shape"]
+    by_point: Float[Array, "points *shape"]
 
 
 class AbstractRule(eqx.Module):
-    """How to price a segment.
+    """How to price a path.
 
     ``batch_size`` bounds the points that are evaluated at once (on a device); ``devices``, made by
     `device_mesh`, are what the points are shared out over.
@@ -48,31 +53,34 @@ class AbstractRule(eqx.Module):
     batch_size: eqx.AbstractVar[int | None]
     devices: eqx.AbstractVar[Mesh | None]
 
+    @property
+    def scheme(self) -> Scheme:
+        """The curve through the nodes, and the points that it is seen at."""
+        return _POLYLINE
+
     def map(self, function: Callable[..., Any], *arrays: Array) -> Any:
         """``function`` over the leading axes, as ``batch_size`` and ``devices`` have it."""
         return map_points(function, *arrays, batch_size=self.batch_size, devices=self.devices)
 
     @abc.abstractmethod
-    def increments(
-        self, score, xs: Float[Array, "nodes *shape"], args: Any
-    ) -> Float[Array, " segments"]:
-        """h, shape (N,)."""
+    def rates(self, score, path: SampledPath, args: Any) -> Float[Array, " points"]:
+        """h, shape (points,)."""
 
     @abc.abstractmethod
-    def linearise(self, score, xs: Float[Array, "nodes *shape"], args: Any) -> Linearisation:
-        """h and its derivatives with respect to the nodes."""
+    def linearise(self, score, path: SampledPath, args: Any) -> Linearisation:
+        """h and its derivatives."""
 
     @abc.abstractmethod
     def cost(self, num_segments: int) -> tuple[int, int]:
         """The score evaluations and derivative products (JVP or VJP) of one `linearise`."""
 
     @abc.abstractmethod
-    def increments_cost(self, num_segments: int) -> int:
-        """The score evaluations of one `increments`."""
+    def rates_cost(self, num_segments: int) -> int:
+        """The score evaluations of one `rates`."""
 
     def gradient_cost(self, num_segments: int) -> tuple[int, int]:
-        """The cost of one `increments` differentiated in reverse, as for `cost`."""
-        evaluations = self.increments_cost(num_segments)
+        """The cost of one `rates` differentiated in reverse, as for `cost`."""
+        evaluations = self.rates_cost(num_segments)
         return evaluations, evaluations
 
     def curvature_cost(self, num_segments: int) -> tuple[int, int]:
@@ -80,27 +88,83 @@ class AbstractRule(eqx.Module):
         evaluations, products = self.cost(num_segments)
         return evaluations, evaluations + products
 
-    def segment_energies(self, metric: AbstractMetric, xs, args: Any):
-        """The energy of each segment over [0, 1], shape (N,)."""
+    def squared_speeds(self, metric: AbstractMetric, path: SampledPath, args: Any):
+        """``<x', x'>_g`` at the points, shape (points,)."""
         if not isinstance(metric, AbstractLowRankMetric):
             raise ValueError(
                 f"rule={type(self).__name__}() needs a metric of the form base I + sum lam s s^T, "
-                f"got {type(metric).__name__}. Use rule=Midpoint()."
+                f"got {type(metric).__name__}. Use rule=SplineGauss()."
             )
-        n = len(xs) - 1
-        terms = metric.terms()
-        deltas = (xs[1:] - xs[:-1]).reshape(n, -1)
-        total = jnp.asarray(terms.base, xs.dtype) * jnp.sum(deltas**2, axis=1)
+        terms, dtype = metric.terms(), path.points.dtype
+        velocities = path.velocities.reshape(len(path.points), -1)
+        total = jnp.asarray(terms.base, dtype) * jnp.sum(velocities**2, axis=1)
 
         def square(weight, score, _):
-            return weight.astype(xs.dtype) * self.increments(score, xs, args) ** 2
+            return weight.astype(dtype) * self.rates(score, path, args) ** 2
 
         squares = terms.each(square)
-        return n / 2 * (total if squares is None else total + jnp.sum(squares, axis=0))
+        return total if squares is None else total + jnp.sum(squares, axis=0)
 
 
-class Midpoint(AbstractRule):
-    """``h_i = s(m_i) . Delta_i`` with m_i the middle of the segment. The default; any metric.
+class _AtPoints(AbstractRule):
+    """A rule that takes the score at its points: for any metric."""
+
+    def rates(self, score, path, args):
+        one = lambda x, v: dot(score(x, args), v)  # noqa: E731
+        return self.map(one, path.points, path.velocities)
+
+    def linearise(self, score, path, args):
+        def one(x, v):
+            s, pull = jax.vjp(lambda y: score(y, args), x)
+            return dot(s, v), s, pull(v)[0]
+
+        return Linearisation(*self.map(one, path.points, path.velocities))
+
+    def cost(self, num_segments):
+        points = self.scheme.order * num_segments
+        return points, points
+
+    def rates_cost(self, num_segments):
+        return self.scheme.order * num_segments
+
+    def squared_speeds(self, metric: AbstractMetric, path: SampledPath, args: Any):
+        if isinstance(metric, AbstractLowRankMetric):
+            return super().squared_speeds(metric, path, args)
+        return metric.squared_speeds(path, args, self.map)
+
+
+class SplineGauss(_AtPoints):
+    """The cubic spline through the nodes, by Gauss-Legendre points of each segment. The default.
+
+    What is minimised is the energy of the solution's curve itself, but for the quadrature: energy,
+    length and end velocities converge at the fourth order and better, and the minimum bounds the
+    geodesic's energy from above. ``order`` >= 2 (one point a segment leaves the spline free to
+    exploit its ends). Any metric.
+
+    >>> import jax.numpy as jnp, geojax
+    >>> metric = geojax.SteinScoreMetric(geojax.Shell(radius=2.0, width=0.25), lam=1.0)
+    >>> a, b = jnp.array([2.0, 0.0]), jnp.array([0.0, 2.0])
+    >>> print(f"{geojax.geodesic(metric, a, b, rule=geojax.SplineGauss()).length:.4f}")
+    3.0201
+    """
+
+    order: int = eqx.field(static=True, default=2)
+    batch_size: int | None = eqx.field(static=True, default=None)
+    devices: Mesh | None = eqx.field(static=True, default=None)
+
+    def __check_init__(self):
+        if self.order < 2:
+            raise ValueError(
+                f"order must be at least 2, got {self.order}: a minimiser exploits a lower one."
+            )
+
+    @property
+    def scheme(self):
+        return Scheme(spline=True, order=self.order)
+
+
+class Midpoint(_AtPoints):
+    """The polyline through the nodes, by the middle of each segment. Any metric.
 
     >>> import jax.numpy as jnp, geojax
     >>> metric = geojax.SteinScoreMetric(geojax.Shell(radius=2.0, width=0.25), lam=1.0)
@@ -112,33 +176,10 @@ class Midpoint(AbstractRule):
     batch_size: int | None = eqx.field(static=True, default=None)
     devices: Mesh | None = eqx.field(static=True, default=None)
 
-    def increments(self, score, xs, args):
-        deltas, middles = xs[1:] - xs[:-1], (xs[1:] + xs[:-1]) / 2
-        one = lambda m, d: dot(score(m, args), d)  # noqa: E731
-        return self.map(one, middles, deltas)
-
-    def linearise(self, score, xs, args):
-        def one(m, d):
-            s, pull = jax.vjp(lambda y: score(y, args), m)
-            return dot(s, d), s, pull(d)[0] / 2
-
-        deltas, middles = xs[1:] - xs[:-1], (xs[1:] + xs[:-1]) / 2
-        return Linearisation(*self.map(one, middles, deltas))
-
-    def cost(self, num_segments):
-        return num_segments, num_segments
-
-    def increments_cost(self, num_segments):
-        return num_segments
-
-    def segment_energies(self, metric, xs, args):
-        if isinstance(metric, AbstractLowRankMetric):
-            return super().segment_energies(metric, xs, args)
-        return metric.segment_energies(xs, args, self.map)
-
 
 class LogDensityChord(AbstractRule):
-    """``h_i = f(x_{i+1}) - f(x_i)`` for a score with a ``log_density`` f. No derivative of s.
+    """``h_i = (f(x_{i+1}) - f(x_i)) / tau_i`` for a score with a ``log_density`` f: the polyline,
+    and no derivative of s.
 
     >>> import jax.numpy as jnp, geojax
     >>> metric = geojax.SteinScoreMetric(geojax.Shell(radius=2.0, width=0.25), lam=1.0)
@@ -150,24 +191,22 @@ class LogDensityChord(AbstractRule):
     batch_size: int | None = eqx.field(static=True, default=None)
     devices: Mesh | None = eqx.field(static=True, default=None)
 
-    def increments(self, score, xs, args):
+    def rates(self, score, path, args):
         if not hasattr(score, "log_density"):
             raise ValueError(
                 "rule=LogDensityChord() needs a score with a method log_density(x, args), got "
-                f"{type(score).__name__}. Use from_log_density(...), or rule=Midpoint()."
+                f"{type(score).__name__}. Use from_log_density(...), or rule=SplineGauss()."
             )
-        one = lambda x: score.log_density(x, args)  # noqa: E731
-        return jnp.diff(self.map(one, xs))
+        return path.rates(self.map(lambda x: score.log_density(x, args), path.nodes))
 
-    def linearise(self, score, xs, args):
-        s = self.map(lambda x: score(x, args), xs)
-        h = self.increments(score, xs, args)
-        return Linearisation(h, (s[1:] + s[:-1]) / 2, (s[1:] - s[:-1]) / 2)
+    def linearise(self, score, path, args):
+        s = self.map(lambda x: score(x, args), path.nodes)
+        return Linearisation(self.rates(score, path, args), (s[1:] + s[:-1]) / 2, path.rates(s))
 
     def cost(self, num_segments):
         return num_segments + 1, 0
 
-    def increments_cost(self, num_segments):
+    def rates_cost(self, num_segments):
         return 0
 
     def gradient_cost(self, num_segments):
@@ -176,9 +215,9 @@ class LogDensityChord(AbstractRule):
 
 
 class Quadrature(AbstractRule):
-    """``h_i`` by Gauss-Legendre quadrature of s along the segment. Forward evaluations only.
+    """``h_i`` by Gauss-Legendre quadrature of s along the polyline. Forward evaluations only.
 
-    For a score that is a gradient, whose derivative is dear or not to be had. ``order`` >= 3.
+    For conservative scores whose derivatives are expensive or unavailable. ``order`` >= 3.
     (`PathEnergy` differentiates the energy itself, which takes a VJP at each of its points.)
 
     >>> import jax.numpy as jnp, geojax
@@ -198,39 +237,35 @@ class Quadrature(AbstractRule):
                 f"order must be at least 3, got {self.order}: a minimiser exploits a lower one."
             )
 
-    def increments(self, score, xs, args):
-        points, weights = gauss_points(xs, self.order)
-        return self._integrals(xs, self.map(lambda x: score(x, args), points), weights)
+    def rates(self, score, path, args):
+        points, weights = self._between(path.nodes)
+        s = self.map(lambda x: score(x, args), points)
+        return self._means(path.velocities, s, weights)
 
-    def linearise(self, score, xs, args):
-        points, weights = gauss_points(xs, self.order)
+    def linearise(self, score, path, args):
+        points, weights = self._between(path.nodes)
         # Nodes and points at once, so that the score stands in the program once.
-        s = self.map(lambda x: score(x, args), jnp.concatenate([xs, points]))
-        at_nodes, within = s[: len(xs)], s[len(xs) :]
-        h = self._integrals(xs, within, weights)
-        return Linearisation(
-            h, (at_nodes[1:] + at_nodes[:-1]) / 2, (at_nodes[1:] - at_nodes[:-1]) / 2
-        )
+        s = self.map(lambda x: score(x, args), jnp.concatenate([path.nodes, points]))
+        at_nodes, within = s[: len(path.nodes)], s[len(path.nodes) :]
+        h = self._means(path.velocities, within, weights)
+        return Linearisation(h, (at_nodes[1:] + at_nodes[:-1]) / 2, path.rates(at_nodes))
 
-    def _integrals(self, xs, s, weights):
-        """Of ``s`` at the points, along each segment."""
-        n = len(xs) - 1
-        deltas = (xs[1:] - xs[:-1]).reshape(n, -1)
+    def _between(self, nodes):
+        """The Gauss points of every straight segment (one after the other), and their weights."""
+        places, weights = np.polynomial.legendre.leggauss(self.order)
+        tau = jnp.asarray((places + 1) / 2, nodes.dtype)
+        of_segment = lambda a, b: jax.vmap(lambda w: a + w * (b - a))(tau)  # noqa: E731
+        points = jax.vmap(of_segment)(nodes[:-1], nodes[1:])
+        return points.reshape(-1, *nodes.shape[1:]), jnp.asarray(weights / 2, nodes.dtype)
+
+    def _means(self, velocities, s, weights):
+        """Of ``s . x'`` over each segment, from ``s`` at the points."""
+        n = len(velocities)
         s = s.reshape(n, self.order, -1)
-        return einsum("nqd,nd,q->n", s, deltas, weights)
+        return einsum("nqd,nd,q->n", s, velocities.reshape(n, -1), weights)
 
     def cost(self, num_segments):
         return (self.order + 1) * num_segments + 1, 0
 
-    def increments_cost(self, num_segments):
+    def rates_cost(self, num_segments):
         return self.order * num_segments
-
-
-def gauss_points(
-    xs: Float[Array, "nodes *shape"], order: int
-) -> tuple[Float[Array, "points *shape"], Float[Array, " order"]]:
-    """The Gauss-Legendre points of every segment (segment by segment) and the weights on [0, 1]."""
-    places, weights = np.polynomial.legendre.leggauss(order)
-    tau = jnp.asarray((places + 1) / 2, xs.dtype)
-    points = jax.vmap(lambda a, b: jax.vmap(lambda w: a + w * (b - a))(tau))(xs[:-1], xs[1:])
-    return points.reshape(-1, *xs.shape[1:]), jnp.asarray(weights / 2, xs.dtype)

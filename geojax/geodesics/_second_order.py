@@ -1,9 +1,9 @@
 """What a path's energy does to second order around it: Hessian products, and two uses of them.
 
-`certify` asks whether a stationary path is a minimum, and `attach` gives the interior nodes of a
+`certify` asks whether a stationary path is a minimum, and `attach` gives the inner offsets of a
 path that a solver has found their derivatives (`envelope` the energy its own), by the implicit
-function theorem: with G the gradient of the energy by the interior nodes x, ``G(x, theta) = 0``
-makes ``dx = -H^-1 (dG/dtheta) dtheta``, by preconditioned conjugate gradients. theta are the ends,
+function theorem: with G the gradient of the energy by the inner offsets z, ``G(z, theta) = 0``
+makes ``dz = -H^-1 (dG/dtheta) dtheta``, by preconditioned conjugate gradients. theta are the ends,
 ``args``, and every number in metric and score. Nothing of a solver's loop is differentiated.
 """
 
@@ -16,6 +16,7 @@ from .._linalg import dot
 from ..metrics import AbstractLowRankMetric
 from . import _path_hessian as ph
 from ._conjugate_gradients import truncated_cg
+from ._linear_model import generic_weights
 from ._problem import TwoPointProblem
 
 _CERTIFY_STEPS = 20
@@ -28,28 +29,30 @@ def held(tree):
     return jax.tree.map(lambda a: jax.lax.stop_gradient(a) if eqx.is_array(a) else a, tree)
 
 
-def path(inner, ends):
-    """The nodes of a path from its interior nodes and its two ends."""
-    return jnp.concatenate([ends[0][None], inner, ends[1][None]])
+def with_ends(inner):
+    """The offsets of all nodes from those of the inner ones."""
+    return jnp.pad(inner, [(1, 1), *[(0, 0)] * (inner.ndim - 1)])
 
 
-def _gradient(inner, problem: TwoPointProblem, ends):
-    """The derivative of the energy by the interior nodes, as the solver sees it."""
+def _gradient(inner, problem: TwoPointProblem):
+    """The derivative of the energy by the inner offsets, as the solver sees it."""
     if isinstance(problem.metric, AbstractLowRankMetric):
-        return ph.gradient(ph.linearise(problem, path(inner, ends))).reshape(inner.shape)
-    return jax.grad(lambda nodes: problem.energy(path(nodes, ends)))(inner)
+        return ph.gradient(ph.linearise(problem, with_ends(inner))).reshape(inner.shape)
+    return jax.grad(lambda offsets: problem.energy(with_ends(offsets)))(inner)
 
 
-def _preconditioner(inner, problem: TwoPointProblem, ends):
-    """``H^-1`` roughly: by the Gauss-Newton Hessian where there is one, else by the Laplacian."""
-    xs = path(inner, ends)
+def _preconditioner(inner, problem: TwoPointProblem):
+    """``H^-1`` roughly: by the Gauss-Newton Hessian where there is one, else by the stiffness."""
+    offsets = with_ends(inner)
     if isinstance(problem.metric, AbstractLowRankMetric):
-        model = ph.linearise(problem, xs)
-        factor = ph.factorise(model, ph.gram(model), jnp.zeros((), xs.dtype))
+        model = ph.linearise(problem, offsets)
+        factor = ph.factorise(model, ph.gram(model), jnp.zeros((), inner.dtype))
         flat = (len(inner), -1)
         return lambda r: ph.solve(model, factor, r.reshape(flat)).nodes.reshape(inner.shape)
-    taus = problem.taus(xs)
-    return lambda r: ph.inverse_laplacian(taus, r.reshape(len(r), -1)).reshape(r.shape)
+    matrix = problem.basis(offsets).stiffness(generic_weights(problem, offsets))
+    cholesky = jnp.linalg.cholesky(matrix)
+    solve = lambda r: jax.scipy.linalg.cho_solve((cholesky, True), r)  # noqa: E731
+    return lambda r: solve(r.reshape(len(r), -1)).reshape(r.shape)
 
 
 def preparing(problem: TwoPointProblem, num_segments: int) -> tuple[int, int]:
@@ -58,27 +61,27 @@ def preparing(problem: TwoPointProblem, num_segments: int) -> tuple[int, int]:
     return problem.cost(num_segments) if low_rank else (0, 0)
 
 
-def _product(inner, problem: TwoPointProblem, ends):
+def _product(inner, problem: TwoPointProblem):
     def product(d):
-        return jax.jvp(lambda x: _gradient(x, problem, ends), (inner,), (d,))[1]
+        return jax.jvp(lambda x: _gradient(x, problem), (inner,), (d,))[1]
 
     return product
 
 
-def certify(problem: TwoPointProblem, xs, active: Bool[Array, ""]):
-    """Whether conjugate gradients on a generic right-hand side meet negative curvature at ``xs``.
+def certify(problem: TwoPointProblem, offsets, active: Bool[Array, ""]):
+    """Whether conjugate gradients on a generic right-hand side meet negative curvature there.
 
     They may not: a direction that is one of many, and weak, has a small share of the right-hand
     side, so that False is no proof of a minimum where there are tens of thousands of coordinates.
 
     **Returns:** that, and the number of Hessian products it took.
     """
-    inner, ends = xs[1:-1], (xs[0], xs[-1])
-    precondition = _preconditioner(inner, problem, ends)
+    inner = offsets[1:-1]
+    precondition = _preconditioner(inner, problem)
     probe = jax.random.normal(jax.random.key(0), inner.shape, inner.dtype)
     first = precondition(probe)
     found = truncated_cg(
-        _product(inner, problem, ends),
+        _product(inner, problem),
         precondition,
         probe,
         first,
@@ -91,31 +94,31 @@ def certify(problem: TwoPointProblem, xs, active: Bool[Array, ""]):
 
 
 @eqx.filter_custom_jvp
-def attach(inner: Float[Array, "inner *shape"], problem: TwoPointProblem, ends):
-    """The interior nodes of a minimiser, with its derivatives by ``problem`` and ``ends``.
+def attach(inner: Float[Array, "inner *shape"], problem: TwoPointProblem):
+    """The inner offsets of a minimiser, with its derivatives by all that ``problem`` holds.
 
     Forward and reverse, of any order. NaN where the linear system was not solved: at a path that
     is no minimum there is no derivative.
     """
-    del problem, ends
+    del problem
     return inner
 
 
 @attach.def_jvp
 def _attach_jvp(primals, tangents):
-    inner, problem, ends = primals
-    unexpected, *tangents = tangents
+    inner, problem = primals
+    unexpected, tangent = tangents
     check_closures(unexpected)
-    x = attach(inner, problem, ends)
-    right = _by_parameters(lambda p, e: _gradient(x, p, e), (problem, ends), tangents)
+    x = attach(inner, problem)
+    right = _by_problem(lambda p: _gradient(x, p), problem, tangent)
     if right is None:
         return x, jnp.zeros_like(x)
-    return x, -_solve(x, problem, ends, right)
+    return x, -_solve(x, problem, right)
 
 
-def _solve(x, problem, ends, right):
+def _solve(x, problem, right):
     """``H^-1 right``; NaN where conjugate gradients did not get there."""
-    precondition = _preconditioner(*held((x, problem, ends)))
+    precondition = _preconditioner(*held((x, problem)))
     # Far beyond what a derivative needs, as what is asked for may be a derivative of it.
     eps = float(jnp.finfo(x.dtype).eps)
     rtol = 10 * eps if x.dtype == jnp.float64 else 100 * eps
@@ -138,7 +141,7 @@ def _solve(x, problem, ends, right):
         return jnp.where(left <= _SOLVED**2 * size, found.solution, jnp.nan)
 
     # The product stays differentiable by x and the parameters: higher derivatives go through it.
-    product = _product(x, problem, ends)
+    product = _product(x, problem)
     return jax.lax.custom_linear_solve(product, right, solve, symmetric=True)
 
 
@@ -152,28 +155,26 @@ def check_closures(tangents):
         )
 
 
-def _by_parameters(function, primals, tangents):
-    """The derivative of ``function(*primals)`` along ``tangents``; None where these are nothing."""
-    if not jax.tree.leaves(tangents):
+def _by_problem(function, problem, tangent):
+    """The derivative of ``function(problem)`` along the tangent; None where that is nothing."""
+    if not jax.tree.leaves(tangent):
         return None
-    return eqx.filter_jvp(function, tuple(primals), tuple(tangents))[1]
+    return eqx.filter_jvp(function, (problem,), (tangent,))[1]
 
 
 @eqx.filter_custom_jvp
-def envelope(energy: Float[Array, ""], inner, problem: TwoPointProblem, ends):
+def envelope(energy: Float[Array, ""], inner, problem: TwoPointProblem):
     """The energy at a minimiser; its first derivative takes no solve (envelope theorem)."""
-    del inner, problem, ends
+    del inner, problem
     return energy
 
 
 @envelope.def_jvp
 def _envelope_jvp(primals, tangents):
-    energy, inner, problem, ends = primals
-    *unexpected, problem_tangent, ends_tangent = tangents
+    energy, inner, problem = primals
+    *unexpected, tangent = tangents
     check_closures(unexpected)
-    x = attach(inner, problem, ends)
-    out = envelope(energy, inner, problem, ends)
-    change = _by_parameters(
-        lambda p, e: p.energy(path(x, e)), (problem, ends), (problem_tangent, ends_tangent)
-    )
+    x = attach(inner, problem)
+    out = envelope(energy, inner, problem)
+    change = _by_problem(lambda p: p.energy(with_ends(x)), problem, tangent)
     return out, jnp.zeros_like(out) if change is None else change

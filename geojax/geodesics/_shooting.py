@@ -97,16 +97,16 @@ class Shooting(AbstractSolver):
         wanted = "a root finder of optimistix, such as optimistix.Newton(rtol=1e-8, atol=1e-8)"
         check_option("root_finder", self.root_finder, finders, wanted)
 
-    def solve(self, problem, xs, max_steps, progress_meter):
-        n = len(xs) - 1
+    def solve(self, problem, offsets, max_steps, progress_meter):
+        n, xs = len(offsets) - 1, problem.nodes(offsets)
         if n % self.shots:
             raise ValueError(
                 f"shots must divide num_segments, got shots={self.shots}, num_segments={n}."
             )
         rtol = default_rtol(xs.dtype) ** 0.8 if self.rtol is None else self.rtol
-        size = jnp.linalg.norm((xs[-1] - xs[0]).reshape(-1))
+        size = jnp.linalg.norm(problem.chord.reshape(-1))
         unit = jnp.where(size > 0, size, 1.0)
-        every, times = n // self.shots, problem.mesh(xs)
+        every, times = n // self.shots, problem.mesh(n)
         nodes = every * jnp.arange(self.shots)[:, None] + jnp.arange(every + 1)[None, :]
 
         def shoot(unknowns, between: bool) -> _Shots:
@@ -126,7 +126,7 @@ class Shooting(AbstractSolver):
             gaps = _gaps(unknowns, shoot(unknowns, between=False), xs[-1], unit)
             return _cast(_closing_in_flat_space(gaps, jnp.diff(times[::every])), wide)
 
-        rise = jax.vmap(jnp.divide)(jnp.diff(xs, axis=0), problem.taus(xs))
+        rise = jax.vmap(jnp.divide)(jnp.diff(xs, axis=0), jnp.diff(times))
         guess = _Unknowns(xs[every:-1:every] / unit, rise[::every] / unit)
         if max_steps == 0:  # the path is priced and judged as it is, by the gaps of its shots
             found, steps = _cast(guess, wide), jnp.asarray(0)
@@ -146,8 +146,10 @@ class Shooting(AbstractSolver):
         decrement = 2 * jnp.max(jnp.concatenate(norms))
         # Shots that flew off are no path.
         finite = jnp.all(jnp.isfinite(path))
-        path, decrement = jnp.where(finite, path, xs), jnp.where(finite, decrement, jnp.inf)
-        energy, at_start = problem.energy(path), problem.energy(xs)
+        # What the path misses x1 by stays in it.
+        moved = (path - problem.line(times)).at[0].set(0.0)
+        moved, decrement = jnp.where(finite, moved, offsets), jnp.where(finite, decrement, jnp.inf)
+        energy, at_start = problem.energy(moved), problem.energy(offsets)
         closed = decrement <= rtol
         longer = energy > (1 + 32 * jnp.finfo(xs.dtype).eps) * at_start
         result = RESULTS.where(closed, RESULTS.successful, result)
@@ -156,7 +158,7 @@ class Shooting(AbstractSolver):
         taken = (steps + 1) * jnp.sum(accelerations(self.integrator, shots.num_steps))
         counts = taken * evaluations + 2 * problem.energy_cost(n), taken * products
         limits = {"decrement": jnp.asarray(rtol, xs.dtype)}
-        return SolverOutput(path, energy, decrement, result, steps, *counts, limits, True)
+        return SolverOutput(moved, energy, decrement, result, steps, *counts, limits, None, True)
 
     def _root(self, corrections, guess: _Unknowns, rtol: float, max_steps: int, meter):
         """The unknowns, the number of steps, and the verdict on gaps that are left."""

@@ -8,15 +8,17 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .._verdicts import AbstractSolution, Verdicts
-from ._curve import IntegratedCurve, Polyline
+from ._curve import IntegratedCurve
 from ._results import RESULTS, VERDICTS
+from ._spline import CubicSpline
 
 
 class GeodesicSolution(AbstractSolution):
     """A geodesic, its figures, and the verdict on it.
 
-    - ``curve``: a diffrax path on [0, 1], nodes ``curve.xs`` of shape (num_segments + 1, *shape)
-      at ``curve.ts``; ``start``, ``end`` are its ends and ``evaluate(t)`` its points.
+    - ``curve``: a diffrax path on [0, 1], the `CubicSpline` through nodes ``curve.xs`` of shape
+      (num_segments + 1, *shape) at ``curve.ts``; ``start``, ``end`` are its ends, ``evaluate(t)``
+      its points and ``velocity(t)`` its velocities.
     - ``energy``: ``1/2 integral g(x', x') dt``, as discretised by the rule that was minimised.
     - ``length``: the length in the metric.
     - ``initial_velocity``, ``final_velocity``: x' at both ends, of the shape of a point.
@@ -37,7 +39,7 @@ class GeodesicSolution(AbstractSolution):
     [0.5 0.5] [1. 1.]
     """
 
-    curve: Polyline | IntegratedCurve
+    curve: CubicSpline | IntegratedCurve
     energy: Float[Array, ""]
     length: Float[Array, ""]
     initial_velocity: Float[Array, "*shape"]
@@ -74,7 +76,13 @@ class GeodesicSolution(AbstractSolution):
         """The points at ``t`` in [0, 1], as ``curve.evaluate`` has them; of a batch lane by lane,
         with the lanes' axes first.
         """
-        of_lane = lambda curve: curve.evaluate(t)  # noqa: E731
+        return self._of_lanes(lambda curve: curve.evaluate(t))
+
+    def velocity(self, t) -> Array:
+        """The velocities of the curve at ``t``, as for `evaluate`."""
+        return self._of_lanes(lambda curve: curve.velocity(t))
+
+    def _of_lanes(self, of_lane) -> Array:
         for _ in range(self.energy.ndim):
             of_lane = eqx.filter_vmap(of_lane)
         return of_lane(self.curve)
@@ -83,8 +91,8 @@ class GeodesicSolution(AbstractSolution):
         figures = super().figures()
         error, limit = (figures.get(f"discretisation_error{end}") for end in ("", "_limit"))
         if error is not None and limit is not None:
-            # The error falls like 1 / num_segments^2; of an estimate that may be far off.
-            factor = np.where(np.asarray(error) > 4 * np.asarray(limit), 4, 2)
+            # The error falls like 1 / num_segments^4, once the path is resolved at all.
+            factor = np.where(np.asarray(error) > 16 * np.asarray(limit), 4, 2)
             figures["more_segments"] = factor * self._num_segments
         return figures
 

@@ -16,13 +16,15 @@ from .._functions import explained_derivatives
 from ..metrics import AbstractMetric
 from ._checks import check_meter, derivative_remedy
 from ._continuation import AbstractStages
-from ._curve import resample, start_path
+from ._curve import resample
 from ._default import solver_and_rule
+from ._diagnosis import Diagnostics
 from ._geodesic import (
     DISCRETISATION_TOLERANCE,
     check_counts,
     check_points,
     geodesic,
+    start_offsets,
 )
 from ._iterate import AbstractIterativeSolver, AbstractSolver, Solved
 from ._problem import SolverOutput, TwoPointProblem
@@ -57,11 +59,11 @@ def watched_geodesic(
     on_step: Callable[[SolverProgress], bool | None],
     solver: AbstractSolver | None = None,
     init: Numbers | None = None,
-    num_segments: int = 32,
+    num_segments: int = 16,
     rule: AbstractRule | None = None,
     max_steps: int = 200,
     discretisation_tolerance: Numbers = DISCRETISATION_TOLERANCE,
-    certify: bool = True,
+    diagnostics: Diagnostics = "full",
     throw: bool = True,
     progress_meter: diffrax.AbstractProgressMeter | None = None,
 ) -> GeodesicSolution:
@@ -87,18 +89,18 @@ def watched_geodesic(
     x0, x1 = check_points(metric, x0=x0, x1=x1)
     check_counts(num_segments, max_steps)
     solver, rule = solver_and_rule(metric, x0, args, solver, rule)
-    problem = TwoPointProblem(metric, rule, args)
+    problem = TwoPointProblem(metric, rule, args, x0, x1)
     watch = _Watch(on_step)
-    start = start_path(x0, x1, init, num_segments)
+    start = start_offsets(problem, init, num_segments)
     meter = diffrax.NoProgressMeter() if progress_meter is None else progress_meter
     check_meter(meter)
     try:
         with explained_derivatives(derivative_remedy(metric)):
             output = _watched(solver, watch).solve(problem, start, max_steps, meter)
     except _Stopped as stopped:
-        output, certify = _interrupted(problem, stopped.output, watch, num_segments), False
+        output, diagnostics = _interrupted(problem, stopped.output, watch, num_segments), "price"
     found = Solved(output, solver.certifies)
-    options = {"num_segments": num_segments, "rule": rule, "certify": certify, "throw": throw}
+    options = {"num_segments": num_segments, "rule": rule, "throw": throw}
     return geodesic(
         metric,
         x0,
@@ -107,6 +109,7 @@ def watched_geodesic(
         solver=found,
         max_steps=max_steps,
         discretisation_tolerance=discretisation_tolerance,
+        diagnostics=diagnostics,
         **options,
     )
 
@@ -142,14 +145,14 @@ class _Watched(AbstractSolver):
     def certifies(self) -> bool:
         return self.solver.certifies
 
-    def solve(self, problem, xs, max_steps, progress_meter):
+    def solve(self, problem, offsets, max_steps, progress_meter):
         solver = self.solver
         stepped = solver.stepped(problem) if isinstance(solver, AbstractIterativeSolver) else None
         if stepped is None:
-            whole = eqx.filter_jit(solver.solve)(problem, xs, max_steps, progress_meter)
+            whole = eqx.filter_jit(solver.solve)(problem, offsets, max_steps, progress_meter)
             output = jax.block_until_ready(whole)
         else:
-            output = _in_slices(stepped, problem, xs, max_steps, self.watch)
+            output = _in_slices(stepped, problem, offsets, max_steps, self.watch)
         self.watch.stages.append(output)
         return output
 
@@ -162,10 +165,10 @@ def _watched(solver: AbstractSolver, watch: _Watch) -> AbstractSolver:
 
 
 def _in_slices(
-    solver: AbstractIterativeSolver, problem: TwoPointProblem, xs: Array, max_steps: int, watch
+    solver: AbstractIterativeSolver, problem: TwoPointProblem, offsets: Array, max_steps: int, watch
 ) -> SolverOutput:
     limit, size, going = jnp.asarray(max_steps), 1, True
-    state, evaluated = _first(solver, problem, xs), jnp.asarray(0)
+    state, evaluated = _first(solver, problem, offsets), jnp.asarray(0)
     while going:
         began = time.perf_counter()
         state, evaluated, active, *figures = jax.block_until_ready(
@@ -184,8 +187,8 @@ def _in_slices(
 
 
 @eqx.filter_jit
-def _first(solver: AbstractIterativeSolver, problem, xs):
-    return solver.init(problem, xs)
+def _first(solver: AbstractIterativeSolver, problem, offsets):
+    return solver.init(problem, offsets)
 
 
 @eqx.filter_jit
@@ -210,12 +213,12 @@ def _interrupted(
     problem: TwoPointProblem, output: SolverOutput, watch: _Watch, num_segments: int
 ) -> SolverOutput:
     """The path so far as one of the problem itself, where it is of a coarser or weaker one."""
-    xs = resample(output.xs, num_segments)
-    energy = eqx.filter_jit(lambda problem, xs: problem.energy(xs))(problem, xs)
+    offsets = resample(output.offsets, num_segments)
+    energy = eqx.filter_jit(lambda problem, offsets: problem.energy(offsets))(problem, offsets)
     parts = [*watch.stages, output]
     totals = {
         name: jnp.asarray(sum(getattr(part, name) for part in parts))
         for name in ("num_steps", "score_evaluations", "score_products")
     }
     result = RESULTS.interrupted
-    return dataclasses.replace(output, xs=xs, energy=energy, result=result, **totals)
+    return dataclasses.replace(output, offsets=offsets, energy=energy, result=result, **totals)

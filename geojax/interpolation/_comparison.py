@@ -20,8 +20,9 @@ from ..geodesics import (
     RESULTS,
     AbstractRule,
     AbstractSolver,
+    Diagnostics,
     GeodesicSolution,
-    Midpoint,
+    SplineGauss,
     exponential_map,
     geodesic,
 )
@@ -114,10 +115,10 @@ def compare(
     metric: str | Callable[[MethodSettings], AbstractMetric] | None = None,
     lam: Numbers | str = "auto",
     solver: AbstractSolver | None = None,
-    num_segments: int = 32,
+    num_segments: int = 16,
     rule: AbstractRule | None = None,
     max_steps: int = 200,
-    certify: bool = True,
+    diagnostics: Diagnostics = "full",
     methods: Sequence[str] = ("SLERP",),
     until: float = 1.0,
     frames: int = 17,
@@ -138,9 +139,9 @@ def compare(
       straight line. ``lam``: its weight, or "auto" (`score_contrast`). None: that of `interpolate`:
       "Stein", and where points carry no noise and ``lam`` is "auto" the metric of J^T J of weight
       10 sigma^4, from the geodesic of "Stein".
-    - ``solver``, ``num_segments``, ``max_steps``, ``certify``: as for `geodesic`.
+    - ``solver``, ``num_segments``, ``max_steps``, ``diagnostics``: as for `geodesic`.
     - ``rule``: how a segment is priced. Its ``batch_size`` and ``devices`` hold for everything, so
-      also for denoising and decoding. Default: ``Midpoint()``, all at once.
+      also for denoising and decoding. Default: ``SplineGauss()``, all at once.
     - ``methods``: names of `INTERPOLATORS`, and where ``until`` is beyond B of `EXTRAPOLATORS`,
       besides LERP, which is always there; the notes say how a solve of theirs ended.
     - ``until``: the last time, at least 1. ``frames``: how many pictures from A to B; beyond B
@@ -175,7 +176,7 @@ def compare(
     refuse_pixels("image_b", image_b)
     image_a, image_b = as_alike(image_a=image_a, image_b=image_b)
     stage, share_done = on_stage or (lambda name: None), on_share or (lambda share: None)
-    rule = Midpoint() if rule is None else rule
+    rule = SplineGauss() if rule is None else rule
     stage("noise")
     ends = pipeline.ends(image_a, image_b, key=key)
     z0, z1 = ends.points
@@ -189,7 +190,7 @@ def compare(
         weight,
         num_segments,
         max_steps,
-        Midpoint(rule.batch_size, rule.devices),
+        SplineGauss(batch_size=rule.batch_size, devices=rule.devices),
         z0,
     )
     paths = {
@@ -206,7 +207,7 @@ def compare(
         return solves[-1]
 
     options = {"num_segments": num_segments, "rule": rule, "max_steps": max_steps}
-    options |= {"solver": solver, "certify": certify}
+    options |= {"solver": solver, "diagnostics": diagnostics}
     with stopwatch() as seconds:
         curve = geometry.interpolator(level.args, start, **options)
         solution = curve.solve(z0, z1, throw=False, find=found).solution

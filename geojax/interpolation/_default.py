@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from .._numbers import known
-from ..geodesics import AbstractRule, GaussNewton, Midpoint
+from ..geodesics import AbstractRule, GaussNewton, Midpoint, SplineGauss
 from ..metrics import AbstractMetric, JacobianMetric, SteinScoreMetric
 from ..scores import AbstractPipeline, NoiseRoute
 from ._base import AbstractInterpolator
@@ -33,7 +33,7 @@ class Geometry(NamedTuple):
         three digits only: no exact curvature is asked for, nor whether it is a saddle.
         """
         if self.leading is not None:
-            lead = {**options, "certify": False, "until": 1.0, "throw": False}
+            lead = {**options, "diagnostics": "none", "until": 1.0, "throw": False}
             if isinstance(options.get("solver"), GaussNewton | None):
                 lead["solver"] = GaussNewton(rtol=_LEADING_RTOL, curvature_steps=0)
             start = GeodesicInterpolator(self.leading, args, **lead)
@@ -46,7 +46,10 @@ def is_led(pipeline: AbstractPipeline, lam: Any, rule: AbstractRule | None) -> b
     It is where points carry no noise, as in a latent space; not where the user weighs s s^T, and
     not by a rule that takes metrics of low rank only.
     """
-    clean, free = not isinstance(pipeline, NoiseRoute), isinstance(rule, Midpoint | None)
+    clean, free = (
+        not isinstance(pipeline, NoiseRoute),
+        isinstance(rule, SplineGauss | Midpoint | None),
+    )
     return clean and free and isinstance(lam, str)
 
 

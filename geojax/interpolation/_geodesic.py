@@ -16,8 +16,9 @@ from ..geodesics import (
     RESULTS,
     AbstractRule,
     AbstractSolver,
+    Diagnostics,
     GeodesicSolution,
-    Midpoint,
+    SplineGauss,
     TwoPointProblem,
     exponential_map,
     geodesic,
@@ -92,7 +93,7 @@ class GeodesicInterpolator(AbstractInterpolator):
     - ``metric``: any geojax metric.
     - ``args``: passed to its score.
     - ``solver``, ``num_segments``, ``rule``, ``max_steps``, ``discretisation_tolerance``,
-      ``certify``, ``progress_meter``: as for `geodesic`.
+      ``diagnostics``, ``progress_meter``: as for `geodesic`.
     - ``extension_rtol``, ``extension_atol``, ``extension_max_steps``: ``rtol``, ``atol`` and
       ``max_steps`` of `exponential_map`, for what lies beyond x1.
     - ``start``: the interpolator whose path the solver starts from; default the straight line. The
@@ -113,11 +114,11 @@ class GeodesicInterpolator(AbstractInterpolator):
     args: Any = None
     _: KW_ONLY
     solver: AbstractSolver | None = None
-    num_segments: int = eqx.field(static=True, default=32)
+    num_segments: int = eqx.field(static=True, default=16)
     rule: AbstractRule | None = None
     max_steps: int = 200
     discretisation_tolerance: Numbers = DISCRETISATION_TOLERANCE
-    certify: bool = eqx.field(static=True, default=True)
+    diagnostics: Diagnostics = eqx.field(static=True, default="full")
     progress_meter: diffrax.AbstractProgressMeter | None = None
     extension_rtol: float | None = None
     extension_atol: float | None = None
@@ -162,7 +163,7 @@ class GeodesicInterpolator(AbstractInterpolator):
             rule=self.rule,
             max_steps=self.max_steps,
             discretisation_tolerance=self.discretisation_tolerance,
-            certify=self.certify,
+            diagnostics=self.diagnostics,
             throw=throw,
             progress_meter=self.progress_meter,
         )
@@ -180,8 +181,8 @@ class GeodesicInterpolator(AbstractInterpolator):
             return path.points, (path.score_evaluations, path.score_products)
         path = self.start.solve(x0, x1, throw=self.start.throw, find=find)
         both = jnp.stack([path.evaluate(times), Lerp()(x0, x1, times)])
-        rule = Midpoint() if self.rule is None else self.rule
-        problem = TwoPointProblem(self.metric, rule, self.args)
+        rule = SplineGauss() if self.rule is None else self.rule
+        problem = TwoPointProblem(self.metric, rule, self.args, x0, x1)
         evaluations, products = path.cost
         evaluations = evaluations + 2 * problem.energy_cost(self.num_segments)
         return _cheapest(problem, both), (evaluations, products)
@@ -228,7 +229,7 @@ class GeodesicInterpolator(AbstractInterpolator):
 @eqx.filter_jit
 def _cheapest(problem: TwoPointProblem, paths) -> Float[Array, "nodes *shape"]:
     """The path of least energy; one that has none, as it is not finite, is never taken."""
-    energies = jax.lax.map(problem.energy, paths)
+    energies = jax.lax.map(lambda path: problem.energy(problem.offsets(path)), paths)
     return paths[jnp.argmin(jnp.where(jnp.isfinite(energies), energies, jnp.inf))]
 
 

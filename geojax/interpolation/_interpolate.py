@@ -80,7 +80,7 @@ def interpolate(
     num_steps: int | None = None,
     key: Key[Array, ""] | None = None,
     solver: AbstractSolver | None = None,
-    num_segments: int = 32,
+    num_segments: int = 16,
     rule: AbstractRule | None = None,
     max_steps: int = 200,
     discretisation_tolerance: Numbers = DISCRETISATION_TOLERANCE,

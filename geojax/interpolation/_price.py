@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .._linalg import dot, matmul
-from ..geodesics import AbstractRule, TwoPointProblem
-from ..metrics import AbstractMetric
+from .._linalg import dot
+from ..geodesics import AbstractRule, SplineGauss, sampled_path
+from ..metrics import AbstractLowRankMetric, AbstractMetric
 
 _ORDER = 3  # Gauss-Legendre points a segment
 
@@ -17,7 +17,7 @@ _ORDER = 3  # Gauss-Legendre points a segment
 class Price(NamedTuple):
     """A path's price by segment.
 
-    - ``density``: the mean of ``1/2 g(x', x')``, finely, shape (segments,).
+    - ``density``: the mean of ``1/2 g(x', x')`` of the cubic spline, finely, shape (segments,).
     - ``rates``: the mean of ``s . x'``; ``energies``: the share of the energy by the rule of the
       solve; ``steps``: how long each lasts.
     """
@@ -52,27 +52,26 @@ def price_path(metric: AbstractMetric, score, rule: AbstractRule, nodes, times, 
 
 def pricing_cost(metric: AbstractMetric, rule: AbstractRule, num_segments: int) -> int:
     """Score evaluations of `price_path`."""
-    problem = TwoPointProblem(metric, rule, None)
-    fine = num_segments * _ORDER * (problem.rank + 1)
-    return fine + problem.energy_cost(num_segments)
+    low_rank = isinstance(metric, AbstractLowRankMetric)
+    rank = len(metric.terms().scores) if low_rank else 1
+    return num_segments * _ORDER * (rank + 1) + rank * rule.rates_cost(num_segments)
 
 
 @eqx.filter_jit
 def _price(
     metric: AbstractMetric, score, rule: AbstractRule, nodes, times, args
 ) -> tuple[Array, Array, Array]:
-    places, weights = np.polynomial.legendre.leggauss(_ORDER)
-    steps = jnp.diff(jnp.asarray(times, nodes.dtype))
-    taus = jnp.repeat(steps, _ORDER)
-    starts, deltas = (jnp.repeat(a, _ORDER, axis=0) for a in (nodes[:-1], jnp.diff(nodes, axis=0)))
-    shares = jnp.tile(jnp.asarray((places + 1) / 2, nodes.dtype), len(steps))
+    times = jnp.asarray(times, nodes.dtype)
+    steps = jnp.diff(times)
+    coarse, weights = sampled_path(rule, times, nodes)
+    fine, shares = sampled_path(SplineGauss(order=_ORDER), times, nodes)
 
-    def fine(start, delta, tau, share):
-        x, v = start + share * delta, delta / tau
+    def at_point(x, v):
         return metric.inner(x, v, v, args) / 2, dot(score(x, args), v)
 
-    mapped = rule.map(fine, starts, deltas, taus, shares)
-    energies = rule.segment_energies(metric, nodes, args) / (len(steps) * steps)
-    share = jnp.asarray(weights / 2, nodes.dtype)
-    density, rates = (matmul(a.reshape(-1, _ORDER), share) for a in mapped)
+    def mean(values, weights):
+        return jnp.sum((weights * values).reshape(len(steps), -1), axis=1) / steps
+
+    density, rates = (mean(a, shares) for a in rule.map(at_point, fine.points, fine.velocities))
+    energies = mean(rule.squared_speeds(metric, coarse, args), weights) * steps / 2
     return density, rates, energies

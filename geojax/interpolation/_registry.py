@@ -42,7 +42,7 @@ from typing import Any, NamedTuple
 import optax
 from jaxtyping import Array, Float, Key
 
-from ..geodesics import AbstractRule, Midpoint, PathEnergy
+from ..geodesics import AbstractRule, PathEnergy, SplineGauss
 from ..metrics import (
     AbstractMetric,
     DensityMetric,
@@ -76,7 +76,7 @@ class MethodSettings(NamedTuple):
       arXiv 2505.11128.
     - ``num_segments``, ``max_steps``: of geojax's own solves.
     - ``rule``: how many points are seen at once, and on which devices; of the methods that solve
-      for a path. `Midpoint` for metrics that are not low-rank.
+      for a path. `SplineGauss` for metrics that are not low-rank.
     - ``reference``: a point of the density metric, where its factor is 1.
     """
 
@@ -84,9 +84,9 @@ class MethodSettings(NamedTuple):
     shape: tuple[int, ...]
     key: Key[Array, ""]
     lam: float | Float[Array, ""] = 0.1
-    num_segments: int = 32
+    num_segments: int = 16
     max_steps: int = 200
-    rule: AbstractRule = Midpoint()
+    rule: AbstractRule = SplineGauss()
     reference: Array | None = None
 
     @property
@@ -193,7 +193,7 @@ def _stein_as_published(settings: MethodSettings) -> AbstractInterpolator:
         num_segments=settings.num_segments,
         rule=settings.rule,
         max_steps=500,
-        certify=False,
+        diagnostics="price",
         throw=False,
     )
 
@@ -208,7 +208,7 @@ def _jacobian(settings: MethodSettings) -> AbstractInterpolator:
         num_segments=10,
         rule=settings.rule,
         max_steps=500,
-        certify=False,
+        diagnostics="price",
         start=Slerp(),
         throw=False,
     )

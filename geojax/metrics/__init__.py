@@ -20,6 +20,7 @@ from ._model_spaces import PoincareBall as PoincareBall
 from ._model_spaces import StereographicSphere as StereographicSphere
 from ._operator import LowRankOperator as LowRankOperator
 from ._pullback import AbstractPullbackMetric as AbstractPullbackMetric
+from ._sampled import SampledPath as SampledPath
 from ._score_norm import ScoreNormMetric as ScoreNormMetric
 from ._smoothed import SmoothedSteinScoreMetric as SmoothedSteinScoreMetric
 from ._stein import SteinScoreMetric as SteinScoreMetric

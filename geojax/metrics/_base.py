@@ -19,6 +19,7 @@ from .._arrays import ConvertsArrays, takes_arrays
 from .._functions import explained_derivatives
 from .._linalg import dot, safe_sqrt
 from ._operator import LowRankOperator
+from ._sampled import SampledPath
 
 Mapping = Callable[..., Any]
 
@@ -121,19 +122,16 @@ class AbstractMetric(ConvertsArrays, eqx.Module):
         """
         return self.sharp(x, self.christoffel_first(x, v, w, args), args)
 
-    @takes_arrays("xs")
-    def segment_energies(
-        self, xs: Float[Array, "nodes *shape"], args: Any = None, mapping: Mapping = at_once
-    ) -> Float[Array, " segments"]:
-        """The energy of each segment of a polyline over [0, 1], by the midpoint rule.
+    def squared_speeds(
+        self, path: SampledPath, args: Any = None, mapping: Mapping = at_once
+    ) -> Float[Array, " points"]:
+        """``<x', x'>_g`` at the points of a path, shape (points,).
 
-        ``xs`` are N + 1 nodes at equal parameter steps; ``mapping(function, *arrays)`` is the
-        function over their leading axes, as a quadrature rule has it. **Returns:** shape (N,), with
-        sum ``E = N / 2 sum_i <Delta_i, Delta_i>_{g(m_i)}``.
+        ``mapping(function, *arrays)`` is the function over the leading axes of the arrays, as a
+        quadrature rule has it.
         """
-        deltas, middles = xs[1:] - xs[:-1], (xs[1:] + xs[:-1]) / 2
-        squares = mapping(lambda m, d: self.inner(m, d, d, args), middles, deltas)
-        return len(deltas) / 2 * squares
+        square = lambda x, v: self.inner(x, v, v, args)  # noqa: E731
+        return mapping(square, path.points, path.velocities)
 
     def __add__(self, other: "AbstractMetric") -> "AbstractMetric":
         from ._compose import add

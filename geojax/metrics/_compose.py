@@ -41,21 +41,21 @@ class LowRankScaled(AbstractLowRankMetric):
 
 
 class SumOfSquaresSum(AbstractSumOfSquaresMetric):
-    """A sum of sums of squares: displacements are collected."""
+    """A sum of sums of squares: their roots are collected."""
 
     parts: tuple[AbstractSumOfSquaresMetric, ...]
 
     def operator(self, x, args: Any = None) -> lx.AbstractLinearOperator:
         return _sum(self.parts, x, args)
 
-    def displacement(self, start, end, args: Any = None):
-        return sum((part.displacement(start, end, args) for part in self.parts), ())
+    def root(self, x, v, args: Any = None):
+        return sum((part.root(x, v, args) for part in self.parts), ())
 
-    def displacements(self, xs, args: Any = None, mapping: Mapping = at_once):
-        return sum((part.displacements(xs, args, mapping) for part in self.parts), ())
+    def roots(self, path, args: Any = None, mapping: Mapping = at_once):
+        return sum((part.roots(path, args, mapping) for part in self.parts), ())
 
-    def segment_energies(self, xs, args: Any = None, mapping: Mapping = at_once):
-        return sum(part.segment_energies(xs, args, mapping) for part in self.parts)
+    def squared_speeds(self, path, args: Any = None, mapping: Mapping = at_once):
+        return sum(part.squared_speeds(path, args, mapping) for part in self.parts)
 
 
 class SumOfSquaresScaled(AbstractSumOfSquaresMetric):
@@ -73,16 +73,16 @@ class SumOfSquaresScaled(AbstractSumOfSquaresMetric):
     def log_det(self, x, args: Any = None):
         return self.part.log_det(x, args) + x.size * jnp.log(self.factor.astype(x.dtype))
 
-    def displacement(self, start, end, args: Any = None):
-        root = jnp.sqrt(self.factor).astype(start.dtype)
-        return tuple(root * each for each in self.part.displacement(start, end, args))
+    def root(self, x, v, args: Any = None):
+        root = jnp.sqrt(self.factor).astype(x.dtype)
+        return tuple(root * each for each in self.part.root(x, v, args))
 
-    def displacements(self, xs, args: Any = None, mapping: Mapping = at_once):
-        root = jnp.sqrt(self.factor).astype(xs.dtype)
-        return tuple(root * each for each in self.part.displacements(xs, args, mapping))
+    def roots(self, path, args: Any = None, mapping: Mapping = at_once):
+        root = jnp.sqrt(self.factor).astype(path.points.dtype)
+        return tuple(root * each for each in self.part.roots(path, args, mapping))
 
-    def segment_energies(self, xs, args: Any = None, mapping: Mapping = at_once):
-        return self.factor.astype(xs.dtype) * self.part.segment_energies(xs, args, mapping)
+    def squared_speeds(self, path, args: Any = None, mapping: Mapping = at_once):
+        return self.factor.astype(path.points.dtype) * self.part.squared_speeds(path, args, mapping)
 
 
 class SumMetric(AbstractMetric):
@@ -93,8 +93,8 @@ class SumMetric(AbstractMetric):
     def operator(self, x, args: Any = None) -> lx.AbstractLinearOperator:
         return _sum(self.parts, x, args)
 
-    def segment_energies(self, xs, args: Any = None, mapping: Mapping = at_once):
-        return sum(part.segment_energies(xs, args, mapping) for part in self.parts)
+    def squared_speeds(self, path, args: Any = None, mapping: Mapping = at_once):
+        return sum(part.squared_speeds(path, args, mapping) for part in self.parts)
 
 
 class ScaledMetric(AbstractMetric):
@@ -112,8 +112,8 @@ class ScaledMetric(AbstractMetric):
     def log_det(self, x, args: Any = None):
         return self.part.log_det(x, args) + x.size * jnp.log(self.factor.astype(x.dtype))
 
-    def segment_energies(self, xs, args: Any = None, mapping: Mapping = at_once):
-        return self.factor.astype(xs.dtype) * self.part.segment_energies(xs, args, mapping)
+    def squared_speeds(self, path, args: Any = None, mapping: Mapping = at_once):
+        return self.factor.astype(path.points.dtype) * self.part.squared_speeds(path, args, mapping)
 
 
 def _sum(parts: tuple[AbstractMetric, ...], x, args) -> lx.AbstractLinearOperator:

@@ -48,7 +48,6 @@ class AbstractConformalMetric(AbstractSumOfSquaresMetric):
         """``|v|^2 p / 2 - (p . v) v`` with ``p = grad log c``: c itself is not evaluated."""
         return -self.christoffel(x, v, v, args)
 
-    def displacement(self, start, end, args: Any = None):
-        """``sqrt(c) (end - start)``, c at the middle."""
-        middle, delta = (start + end) / 2, end - start
-        return (jnp.exp(self.log_factor(middle, args) / 2) * delta,)
+    def root(self, x, v, args: Any = None):
+        """``sqrt(c) v``."""
+        return (jnp.exp(self.log_factor(x, args) / 2) * v,)

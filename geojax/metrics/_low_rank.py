@@ -81,23 +81,22 @@ class AbstractLowRankMetric(AbstractSumOfSquaresMetric):
 
         return _operator(terms.base, terms.each(factor), x)
 
-    def displacement(self, start, end, args: Any = None):
-        """``sqrt(base) Delta`` and, for each score at the middle, ``sqrt(lam) s . Delta``.
+    def root(self, x, v, args: Any = None):
+        """``sqrt(base) v`` and, for each score, ``sqrt(lam) s . v``.
 
-        These have no derivative by a weight of 0; their squares, `segment_energies`, have.
+        These have no derivative by a weight of 0; their squares, `squared_speeds`, have.
         """
         terms = self.terms()
-        middle, delta = (start + end) / 2, end - start
 
         def change(weight, score, _):
-            return jnp.sqrt(weight).astype(delta.dtype) * dot(score(middle, args), delta)
+            return jnp.sqrt(weight).astype(v.dtype) * dot(score(x, args), v)
 
         changes = terms.each(change)
-        straight = jnp.sqrt(jnp.asarray(terms.base, delta.dtype)) * delta
+        straight = jnp.sqrt(jnp.asarray(terms.base, v.dtype)) * v
         return (straight,) if changes is None else (straight, changes)
 
     # The weights outside the squares: a square root has no derivative at weight 0.
-    segment_energies = AbstractMetric.segment_energies
+    squared_speeds = AbstractMetric.squared_speeds
 
     @explained_derivatives()
     def acceleration(self, x, v, args: Any = None):

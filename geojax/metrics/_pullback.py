@@ -1,7 +1,7 @@
 """Metrics of the form ``base I + weight J^T J``, J the Jacobian of a map.
 
 That is the metric which R^D inherits from the graph ``x -> (sqrt(base) x, sqrt(weight) f(x))``: the
-length of a short segment is the distance of its images, so path energies need no derivative of f.
+length of a curve is that of its image, so path energies need no derivative of f.
 """
 
 import abc
@@ -16,6 +16,7 @@ from jaxtyping import Array, Float
 from .._functions import explained_derivatives
 from .._linalg import dot
 from ._base import Mapping, at_once, solve
+from ._sampled import SampledPath
 from ._sum_of_squares import AbstractSumOfSquaresMetric
 
 
@@ -69,29 +70,26 @@ class AbstractPullbackMetric(AbstractSumOfSquaresMetric):
         operator, pull = self._linearised(x, args)
         return solve(operator, -pull(_bend(image, x, v, v)))
 
-    def displacement(self, start, end, args: Any = None):
-        return tuple(part[0] for part in self.displacements(jnp.stack([start, end]), args))
+    def root(self, x, v, args: Any = None):
+        """``sqrt(base) v`` and ``sqrt(weight) J v``."""
+        base, weight, image = self._at(x, args)
+        return jnp.sqrt(base) * v, jnp.sqrt(weight) * jax.jvp(image, (x,), (v,))[1]
 
-    def displacements(self, xs, args: Any = None, mapping: Mapping = at_once):
-        base, weight, image = self._at(xs, args)
-        return jnp.sqrt(base) * jnp.diff(xs, axis=0), jnp.sqrt(weight) * _changes(
-            image, xs, mapping
-        )
+    def roots(self, path: SampledPath, args: Any = None, mapping: Mapping = at_once):
+        """The same of a path's image, which is evaluated once a node: no derivative of the map."""
+        base, weight, image = self._at(path.points, args)
+        moved = path.rates(mapping(image, path.nodes))
+        return jnp.sqrt(base) * path.velocities, jnp.sqrt(weight) * moved
 
-    def segment_energies(self, xs, args: Any = None, mapping: Mapping = at_once):
+    def squared_speeds(self, path: SampledPath, args: Any = None, mapping: Mapping = at_once):
         # The weights outside the squares: a square root has no derivative at weight 0.
-        base, weight, image = self._at(xs, args)
-        n = len(xs) - 1
-        squares = lambda changes: jnp.sum(changes.reshape(n, -1) ** 2, axis=1)  # noqa: E731
-        total = base * squares(jnp.diff(xs, axis=0)) + weight * squares(
-            _changes(image, xs, mapping)
-        )
-        return n / 2 * total
+        base, weight, image = self._at(path.points, args)
+        moved = path.rates(mapping(image, path.nodes))
 
+        def squares(vectors):
+            return jnp.sum(vectors.reshape(len(vectors), -1) ** 2, axis=1)
 
-def _changes(image, xs, mapping):
-    """``f(x_{i+1}) - f(x_i)``, f evaluated once a node."""
-    return jnp.diff(mapping(image, xs), axis=0)
+        return base * squares(path.velocities) + weight * squares(moved)
 
 
 def _bend(image, x, v, w):

@@ -1,4 +1,4 @@
-"""Metrics whose path energy is a sum of squares: what Gauss-Newton needs."""
+"""Metrics with a differentiable square root: what Gauss-Newton needs."""
 
 import abc
 from typing import Any
@@ -8,46 +8,40 @@ from jaxtyping import Array, Float
 
 from .._arrays import takes_arrays
 from ._base import AbstractMetric, Mapping, at_once
+from ._sampled import SampledPath
 
 
 class AbstractSumOfSquaresMetric(AbstractMetric):
-    """A metric that prices a short straight segment by squares of differentiable functions.
+    """A metric whose ``<v, v>_g`` is a sum of squares of differentiable functions, linear in v.
 
-    With N segments at equal parameter steps the energy of a polyline is
-    ``E = N / 2 sum_i |displacement(x_i, x_{i+1})|^2``, a non-linear least-squares problem. Sums
-    and multiples of such metrics are such metrics.
+    The energy of a path, ``1/2 integral |root(x, x')|^2 dt``, is then a non-linear least-squares
+    problem. Sums and multiples of such metrics are such metrics.
     """
 
     @abc.abstractmethod
-    @takes_arrays("start", "end")
-    def displacement(
-        self, start: Float[Array, "*shape"], end: Float[Array, "*shape"], args: Any = None
+    @takes_arrays("x", "v")
+    def root(
+        self, x: Float[Array, "*shape"], v: Float[Array, "*shape"], args: Any = None
     ) -> tuple[Array, ...]:
-        """Arrays of any shapes whose squares add up to the squared length of the segment.
-
-        They do so to second order: with ``m`` the middle and ``Delta = end - start`` the sum is
-        ``<Delta, Delta>_{g(m)} (1 + O(|Delta|^2))``. Exchanging the ends changes signs only.
+        """``g(x)^(1/2) v``: arrays of any shapes, linear in v, whose squares add up to
+        ``<v, v>_g``.
         """
 
-    @takes_arrays("xs")
-    def displacements(
-        self, xs: Float[Array, "nodes *shape"], args: Any = None, mapping: Mapping = at_once
+    def roots(
+        self, path: SampledPath, args: Any = None, mapping: Mapping = at_once
     ) -> tuple[Array, ...]:
-        """`displacement` of each of the N segments between N + 1 nodes, along leading axes.
+        """`root` of the velocity at each point of a path, along leading axes.
 
-        The same values as one segment at a time; metrics that price a segment by what they find
-        at its two ends evaluate that once a node. ``mapping`` is as for `segment_energies`.
+        Metrics that are pulled back differentiate the path's image instead, to the order of the
+        path. ``mapping`` is as for `squared_speeds`.
         """
-        return mapping(lambda a, b: self.displacement(a, b, args), xs[:-1], xs[1:])
+        return mapping(lambda x, v: self.root(x, v, args), path.points, path.velocities)
 
-    def segment_energies(
-        self, xs: Float[Array, "nodes *shape"], args: Any = None, mapping: Mapping = at_once
-    ) -> Float[Array, " segments"]:
-        """The energy of each segment of a polyline over [0, 1], by `displacement`.
-
-        ``xs`` are N + 1 nodes at equal parameter steps. **Returns:** shape (N,).
-        """
-        n = len(xs) - 1
-        parts = self.displacements(xs, args, mapping)
-        rows = jnp.concatenate([part.reshape(n, -1) for part in parts], axis=1)
-        return n / 2 * jnp.sum(rows**2, axis=1)
+    def squared_speeds(
+        self, path: SampledPath, args: Any = None, mapping: Mapping = at_once
+    ) -> Float[Array, " points"]:
+        """``<x', x'>_g`` at the points of a path by `roots`, shape (points,)."""
+        size = len(path.points)
+        parts = self.roots(path, args, mapping)
+        rows = jnp.concatenate([part.reshape(size, -1) for part in parts], axis=1)
+        return jnp.sum(rows**2, axis=1)

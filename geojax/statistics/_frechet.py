@@ -15,6 +15,7 @@ from ..geodesics import (
     DISCRETISATION_TOLERANCE,
     AbstractRule,
     AbstractSolver,
+    Diagnostics,
     GeodesicSolution,
 )
 from ..metrics import AbstractMetric
@@ -60,12 +61,12 @@ def frechet_mean(
     init: Numbers | None = None,
     rtol: float | None = None,
     max_evaluations: int = 50,
-    num_segments: int = 32,
+    num_segments: int = 16,
     batch_size: int = 16,
     rule: AbstractRule | None = None,
     max_steps: int = 200,
     discretisation_tolerance: Numbers = DISCRETISATION_TOLERANCE,
-    certify: bool = True,
+    diagnostics: Diagnostics = "full",
     devices: Mesh | None = None,
     throw: bool = True,
 ) -> FrechetMean:
@@ -78,7 +79,7 @@ def frechet_mean(
 
     - ``points``: shape (points, *shape). ``weights``: shape (points,), at least 0, scaled to sum 1.
     - ``args``, ``solver``, ``num_segments``, ``batch_size``, ``rule``, ``max_steps``,
-      ``discretisation_tolerance``, ``certify``, ``devices``: as for `geodesic_batch`.
+      ``discretisation_tolerance``, ``diagnostics``, ``devices``: as for `geodesic_batch`.
     - ``init``: where to start; default the point nearest to the arithmetic mean, which lies on the
       data where that mean need not.
     - ``rtol``: bound on ``gradient_norm`` relative to the root mean square distance of the points
@@ -114,7 +115,7 @@ def frechet_mean(
         "rule": rule,
         "max_steps": max_steps,
         "discretisation_tolerance": discretisation_tolerance,
-        "certify": certify,
+        "diagnostics": diagnostics,
         "devices": devices,
     }
     solves = Solves(metric, solver, args, options)

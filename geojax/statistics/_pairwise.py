@@ -20,6 +20,7 @@ from ..geodesics import (
     RESULTS,
     AbstractRule,
     AbstractSolver,
+    Diagnostics,
     GeodesicSolution,
     geodesic_batch,
 )
@@ -76,12 +77,12 @@ def pairwise_distances(
     chunk_size: int = 1024,
     folder: Path | str | None = None,
     progress_meter: diffrax.AbstractProgressMeter | None = None,
-    num_segments: int = 32,
+    num_segments: int = 16,
     batch_size: int = 16,
     rule: AbstractRule | None = None,
     max_steps: int = 200,
     discretisation_tolerance: Numbers = DISCRETISATION_TOLERANCE,
-    certify: bool = True,
+    diagnostics: Diagnostics = "full",
     devices: Mesh | None = None,
 ) -> PairwiseDistances:
     """The geodesic distances between all ``points``, or from ``points`` to ``others``.
@@ -91,8 +92,8 @@ def pairwise_distances(
 
     - ``points``, ``others``: shape (points, *shape).
     - ``args``, ``solver``, ``num_segments``, ``batch_size``, ``rule``, ``max_steps``,
-      ``discretisation_tolerance``, ``certify``, ``devices``: as for `geodesic_batch`. A pair that
-      failed is NaN, with its verdict in ``result``.
+      ``discretisation_tolerance``, ``diagnostics``, ``devices``: as for `geodesic_batch`. A pair
+      that failed is NaN, with its verdict in ``result``.
     - ``folder``: a chunk that is finished is written there, whole or not at all, and never computed
       again: an interrupted call goes on where it stopped when it is called again, in this process
       or another. A folder whose chunks are of other points, another metric or other settings is
@@ -126,7 +127,7 @@ def pairwise_distances(
         "rule": rule,
         "max_steps": max_steps,
         "discretisation_tolerance": discretisation_tolerance,
-        "certify": certify,
+        "diagnostics": diagnostics,
         "devices": devices,
     }
     if chunk_size < 1:

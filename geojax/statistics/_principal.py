@@ -16,6 +16,7 @@ from ..geodesics import (
     RESULTS,
     AbstractRule,
     AbstractSolver,
+    Diagnostics,
     GeodesicSolution,
     exponential_map,
     log_map,
@@ -71,7 +72,7 @@ class PrincipalGeodesics(AbstractSolution):
         x: Numbers,
         *,
         solver: AbstractSolver | None = None,
-        num_segments: int = 32,
+        num_segments: int = 16,
         max_corrections: int = 10,
         throw: bool = True,
     ) -> Float[Array, " components"]:
@@ -134,12 +135,12 @@ def principal_geodesics(
     solver: AbstractSolver | None = None,
     mean: FrechetMean | None = None,
     max_corrections: int = 10,
-    num_segments: int = 32,
+    num_segments: int = 16,
     batch_size: int = 16,
     rule: AbstractRule | None = None,
     max_steps: int = 200,
     discretisation_tolerance: Numbers = DISCRETISATION_TOLERANCE,
-    certify: bool = True,
+    diagnostics: Diagnostics = "full",
     devices: Mesh | None = None,
     throw: bool = True,
 ) -> PrincipalGeodesics:
@@ -182,7 +183,7 @@ def principal_geodesics(
         "rule": rule,
         "max_steps": max_steps,
         "discretisation_tolerance": discretisation_tolerance,
-        "certify": certify,
+        "diagnostics": diagnostics,
         "devices": devices,
     }
     if mean is None:
@@ -199,12 +200,14 @@ def principal_geodesics(
             "rule": rule,
             "max_steps": max_steps,
             "discretisation_tolerance": discretisation_tolerance,
-            "certify": certify,
+            "diagnostics": diagnostics,
         }
         logs = _logs(metric, points, solver, args, mean, max_corrections, batch_size, options)
         # Of a point within rounding of the mean the chord is the logarithm, to all its digits.
-        met = (mean.solutions.result == RESULTS.too_near).reshape(-1, *[1] * (points.ndim - 1))
-        logs = jnp.where(met, points - mean.point[None], logs)
+        chords = points - mean.point[None]
+        size, digits = (jnp.max(jnp.abs(a), axis=tuple(range(1, a.ndim))) for a in (chords, points))
+        met = size <= 64 * jnp.finfo(points.dtype).eps * digits
+        logs = jnp.where(met.reshape(-1, *[1] * (points.ndim - 1)), chords, logs)
     fit = _analyse(metric, args, mean, logs, num_components)
     return or_raise(fit) if throw else fit
 

@@ -17,6 +17,7 @@ from ..geodesics import (
     RESULTS,
     AbstractRule,
     AbstractSolver,
+    Diagnostics,
     GeodesicSolution,
     exponential_map,
 )
@@ -88,12 +89,12 @@ def geodesic_regression(
     shot_rtol: float | None = None,
     shot_atol: float | None = None,
     shot_max_steps: int = 4096,
-    num_segments: int = 32,
+    num_segments: int = 16,
     batch_size: int = 16,
     rule: AbstractRule | None = None,
     max_steps: int = 200,
     discretisation_tolerance: Numbers = DISCRETISATION_TOLERANCE,
-    certify: bool = True,
+    diagnostics: Diagnostics = "full",
     devices: Mesh | None = None,
     throw: bool = True,
 ) -> GeodesicRegression:
@@ -136,7 +137,7 @@ def geodesic_regression(
         "rule": rule,
         "max_steps": max_steps,
         "discretisation_tolerance": discretisation_tolerance,
-        "certify": certify,
+        "diagnostics": diagnostics,
         "devices": devices,
     }
     if mean is None:

@@ -132,8 +132,6 @@ def default_rtol(dtype) -> float:
 
 def verdict(result: FIT_RESULTS, solutions: GeodesicSolution) -> FIT_RESULTS:
     """The end of a descent, and whether its geodesics are to be trusted."""
-    # A point met to within rounding, as in a perfect fit, has no residual left to judge.
-    met = solutions.result == RESULTS.too_near
-    solved = jnp.all(met | (solutions.result == RESULTS.successful))
+    solved = jnp.all(solutions.result == RESULTS.successful)
     doubt = (result != FIT_RESULTS.non_finite) & ~solved
     return FIT_RESULTS.where(doubt, FIT_RESULTS.geodesics_failed, result)

@@ -274,4 +274,9 @@ def test_every_solver_and_rule_can_be_named():
     assert {getattr(s, "solver", s).rtol for s in solvers.values()} == {1e-3}
     known = geojax.GaussianMixture(jnp.zeros((1, 2)), scales=1.0)
     kinds = [type(make_rule(name, known)) for name in Rule]
-    assert kinds == [geojax.Midpoint, geojax.LogDensityChord, geojax.Quadrature]
+    assert kinds == [
+        geojax.SplineGauss,
+        geojax.Midpoint,
+        geojax.LogDensityChord,
+        geojax.Quadrature,
+    ]

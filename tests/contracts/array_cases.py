@@ -57,7 +57,7 @@ DENSE = geojax.DenseMetric(lambda x, args: (1 + jnp.sum(x**2)) * jnp.eye(2, dtyp
 CLEAN = geojax.NoiseRoute(MIXTURE, t=0.5, noising="none", denoising="none")
 SHORT = geojax.NoiseRoute(MIXTURE, t=0.5, num_steps=2)
 CONDITIONS = jnp.asarray(A), jnp.asarray(B)
-LINE = geodesics.Polyline(jnp.asarray([0.0, 1.0]), jnp.asarray([A, B]))
+LINE = geodesics.CubicSpline(jnp.asarray([0.0, 1.0]), jnp.asarray([A, B]))
 CORNER = evaluation.EmbeddedCurve([[0, 0], [2, 0], [2, 1]], closed=False)
 
 
@@ -79,11 +79,9 @@ def of_metric(metric):
         case(lambda x, w: metric.sharp(x, w), x=A, w=W),
         case(lambda x, u, v: metric.inner(x, u, v), x=A, u=W, v=V),
         case(lambda x, v, w: metric.christoffel(x, v, w), x=A, v=V, w=W),
-        case(lambda xs: metric.segment_energies(xs), xs=POINTS),
     ]
     if isinstance(metric, metrics.AbstractSumOfSquaresMetric):
-        ends = {"start": A, "end": B}
-        cases.append(case(lambda start, end: metric.displacement(start, end), **ends))
+        cases.append(case(lambda x, v: metric.root(x, v), x=A, v=V))
     return cases
 
 
@@ -205,6 +203,13 @@ CASES: dict[str, list[Case]] = {
     "Polyline": [
         case(
             lambda ts, xs: geodesics.Polyline(ts, xs).evaluate(0.5),
+            ts=[0.0, 1.0, 2.0],
+            xs=[[0.0], [3.0], [5.0]],
+        )
+    ],
+    "CubicSpline": [
+        case(
+            lambda ts, xs: geodesics.CubicSpline(ts, xs).evaluate(0.5),
             ts=[0.0, 1.0, 2.0],
             xs=[[0.0], [3.0], [5.0]],
         )

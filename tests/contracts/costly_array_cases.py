@@ -52,7 +52,7 @@ def fits():
 
 # What compiles fastest: how arrays are taken does not depend on it.
 PLAIN = geojax.GaussNewton(curvature_steps=0)
-TWO: dict = {"num_segments": 2, "solver": PLAIN, "certify": False}
+TWO: dict = {"num_segments": 2, "solver": PLAIN, "diagnostics": "price"}
 UNCERTIFIED: dict = {"num_segments": 2, "solver": PLAIN}
 SHORT_CLEAN = geojax.NoiseRoute(MIXTURE, t=0.5, noising="none", denoising="none", num_steps=2)
 ONE_DATUM = geojax.Empirical([[1.0, 2.0]])  # whose noise is known: the loss is 0
@@ -155,7 +155,9 @@ COSTLY: dict[str, list[Case]] = {
         case(lambda x0, x1: nodes(geojax.geodesic(FLAT, x0, x1, **TWO)), **PAIR),
         case(lambda init: nodes(geojax.geodesic(FLAT, A, B, init=init, **TWO)), init=[A, V, B]),
         case(
-            lambda ts: nodes(geojax.geodesic(FLAT, A, B, ts=ts, num_segments=1, certify=False)),
+            lambda ts: nodes(
+                geojax.geodesic(FLAT, A, B, ts=ts, num_segments=1, diagnostics="price")
+            ),
             ts=TS,
         ),
     ],

@@ -27,7 +27,7 @@ ROUNDED = 1e-3  # a result of float32
 FLOATS = (np.float32, np.float16, ml_dtypes.bfloat16)
 EVERY = CASES | COSTLY | NETWORKS
 # One of each kind for the quick tier: a score, a metric, a curve, an interpolator, measures.
-QUICK = {"Shell", "Euclidean", "Polyline", "Lerp", "psnr", "LPIPS", "frechet_distance", "rotate"}
+QUICK = {"Shell", "Euclidean", "CubicSpline", "Lerp", "psnr", "LPIPS", "frechet_distance", "rotate"}
 
 
 def tiers(slow):
@@ -116,13 +116,13 @@ IntegratedCurve InterpolatedPath Inversion JacobiField KernelDistance LambdaCont
 Linearisation LogDensityChord LowRankOperator LowRankTerms MethodSettings Midpoint
 MorphingFigures MotionShare ChordInspection PathEnds against_truth model_folder suited_level
 PairwiseDistances PathEnergy PathFigures PathRecord Picture PoleLadder ProbeAveragedDensity
-ProbeAveragedScore Quadrature RESULTS Recommendation ScaledLinear Shooting SolverOutput
+ProbeAveragedScore Quadrature RESULTS Recommendation SampledPath ScaledLinear Shooting SolverOutput
 ScoreContrast SpacetimePath
-SolverProgress StableDiffusion TextEncoder Tokenizer TraceEstimate TransportODE
+SolverProgress SplineGauss StableDiffusion TextEncoder Tokenizer TraceEstimate TransportODE
 TransportSolution TwoPointProblem VE VPCosine VPLinear available build_score c_shape
 check_inception ddim_levels describe device_mesh from_pixels inception_features interpolator
 load load_checkpoint load_classifier load_mnist loss_history random_embedding recommend
-rotated_batch sample save_checkpoint save_classifier spiral swiss_roll text_to_image
+rotated_batch sample sampled_path save_checkpoint save_classifier spiral swiss_roll text_to_image
 trace_probes train training_step turned_characters zoo_folder
 """
 WITHOUT_ARRAYS = set(_WITHOUT_ARRAYS.split())

@@ -23,6 +23,7 @@ from geojax.metrics import (
     AbstractMetric,
     AbstractSumOfSquaresMetric,
     PoincareBall,
+    SampledPath,
     StereographicSphere,
 )
 from tests.metrics.fields import (
@@ -32,6 +33,7 @@ from tests.metrics.fields import (
     matrix,
     points,
     potential,
+    sampled,
     swirl,
     whirl,
 )
@@ -102,18 +104,17 @@ def products(metric, x, u, v):
     }
 
 
-def squared_steps(metric, xs):
-    """What the energies of two segments are made of."""
+def squares(metric, path):
+    """What the squared speeds at two points are made of."""
     if isinstance(metric, AbstractSumOfSquaresMetric):
-        return sum(jnp.sum(part.reshape(2, -1) ** 2, axis=1) for part in metric.displacements(xs))
-    middles, deltas = (xs[1:] + xs[:-1]) / 2, xs[1:] - xs[:-1]
-    return jax.vmap(lambda m, d: metric.inner(m, d, d))(middles, deltas)
+        return sum(jnp.sum(part.reshape(2, -1) ** 2, axis=1) for part in metric.roots(path))
+    return jax.vmap(lambda m, d: metric.inner(m, d, d))(path.points, path.velocities)
 
 
 def geometry(metric, x, u, v):
     """The rest, at a small point."""
-    operator, xs = metric.operator(x), jnp.stack([x, u, v])
-    short = jnp.stack([x - 5e-4 * v, x + 5e-4 * v])
+    operator, path = metric.operator(x), sampled(jnp.stack([x, u, v]))
+    short = SampledPath.straight(x - 5e-4 * v, x + 5e-4 * v)
     return {
         "matrix": metric.as_matrix(x),
         "matrix of the operator": operator.as_matrix(),
@@ -127,9 +128,9 @@ def geometry(metric, x, u, v):
         "acceleration in general": AbstractMetric.acceleration(metric, x, v),
         "christoffel_first": metric.christoffel_first(x, u, v),
         "christoffel_first in general": AbstractMetric.christoffel_first(metric, x, u, v),
-        "segment energies": metric.segment_energies(xs),
-        "squared steps": squared_steps(metric, xs),
-        "short segment": metric.segment_energies(short),
+        "squared speeds": metric.squared_speeds(path),
+        "squares": squares(metric, path),
+        "short segment": metric.squared_speeds(short),
     }
 
 
@@ -142,7 +143,7 @@ def test_every_metric_has_consistent_products(make, shape, dtype, tol):
     x, u, v = points(shape, dtype)
     got = jitted_products(make(shape), x, u, v)
     assert {value.dtype for value in got.values()} == {jnp.dtype(dtype)}
-    priced = jax.eval_shape(make(shape).segment_energies, jnp.stack([x, u, v]))
+    priced = jax.eval_shape(make(shape).squared_speeds, sampled(jnp.stack([x, u, v])))
     assert priced == jax.ShapeDtypeStruct((2,), dtype)
 
     def close(name, desired, scale):
@@ -185,8 +186,8 @@ def test_every_metric_is_one(name):
     close("acceleration", got["acceleration in general"])
     close("christoffel", got["acceleration in general"])
     close("christoffel_first", got["christoffel_first in general"])
-    close("segment energies", got["squared steps"])
-    close("short segment", np.atleast_1d(1e-6 * v @ dense @ v / 2), rtol=1e-5)
+    close("squared speeds", got["squares"])
+    close("short segment", np.atleast_1d(1e-6 * v @ dense @ v), rtol=1e-5)
 
 
 def test_a_batch_is_a_loop_and_jit_changes_nothing():

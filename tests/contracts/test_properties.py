@@ -134,7 +134,7 @@ def test_what_every_solution_promises():
     good = []
 
     @FEW
-    @given(seeds, st.floats(-3, 3), directions, directions)
+    @given(seeds, st.floats(-3, 6), directions, directions)
     def check(seed, power, a, b):
         metric = stein(seed, 10**power)
         solution = solved(metric, jnp.asarray(a), jnp.asarray(b))
@@ -149,7 +149,8 @@ def test_what_every_solution_promises():
         good.append(is_good(solution))
         if good[-1]:
             assert solution.message == "successful"
-            assert float(stats["lower_bound"]) <= float(solution.length) * (1 + 1e-6)
+            slack = 1e-6 + float(stats["discretisation_error"])
+            assert float(stats["lower_bound"]) <= float(solution.length) * (1 + slack)
             fine = float(stats["energy_fine"])
             assert abs(fine / max(energy, 1e-30) - 1) < 0.06 or energy < 1e-20
         else:

@@ -76,7 +76,7 @@ def solve(metric, points, solver, rule, max_steps):
         rule=rule,
         max_steps=max_steps,
         discretisation_tolerance=0.2,
-        certify=False,
+        diagnostics="price",
     )
 
 

@@ -116,7 +116,7 @@ def test_along_a_polyline_it_is_exact_and_of_second_order_in_the_segments():
 @pytest.mark.slow
 def test_the_velocity_of_a_two_point_solution_arrives():
     a, b = points((1, 2, 2), jnp.float64, 2)
-    solution = geojax.geodesic(STEIN, 2 * a, 2 * b, num_segments=32, certify=False)
+    solution = geojax.geodesic(STEIN, 2 * a, 2 * b, num_segments=32, diagnostics="price")
     v = solution.initial_velocity
     carried = parallel_transport(STEIN, solution, v)
     assert relative(carried.vector, solution.final_velocity) < 0.01

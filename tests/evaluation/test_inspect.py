@@ -71,7 +71,7 @@ def test_the_figures_are_what_they_are_called(ring, found):
     np.testing.assert_allclose(found.lams[0], np.array([0.3, 1]) / np.median(rates), rtol=1e-9)
 
     metric = geojax.SteinScoreMetric(score, found.lams[0, 1])
-    solution = geojax.geodesic(metric, x[0], x[1], num_segments=16, certify=False)
+    solution = geojax.geodesic(metric, x[0], x[1], num_segments=16, diagnostics="price")
     line = x[0] + np.asarray(solution.curve.ts)[:, None, None] * v[0]
     apart = np.linalg.norm((np.asarray(solution.curve.xs) - line).reshape(17, -1), axis=1)
     deviation = np.max(apart) / np.linalg.norm(chord)

@@ -64,8 +64,25 @@ class Matrix(eqx.Module):
 
 
 def clairaut_length(radius, width, lam, start, end, angle):
-    """The length of the geodesic around a density that depends on r alone, between points at the
-    radii ``start`` and ``end`` whose directions differ by ``angle``.
+    """The length of the geodesic of `clairaut`."""
+    return clairaut(radius, width, lam, start, end, angle)[0]
+
+
+def clairaut_velocities(radius, width, lam, start, end, angle):
+    """Its velocities over unit time, as (r', r theta') at both ends."""
+    length, c, turns = clairaut(radius, width, lam, start, end, angle)
+    found = []
+    for r, inwards in ((start, turns or end < start), (end, end < start and not turns)):
+        slope = np.sqrt(1 + lam * ((r - radius) / width**2) ** 2)
+        radial = np.sqrt(max(1 - (c / r) ** 2, 0.0)) / slope
+        found.append(length * np.array([-radial if inwards else radial, c / r]))
+    return found
+
+
+def clairaut(radius, width, lam, start, end, angle):
+    """The length, c, and whether r falls and rises again, of the geodesic around a density that
+    depends on r alone, between points at the radii ``start`` and ``end`` whose directions differ by
+    ``angle``.
 
     On the surface of revolution of height ``sqrt(lam) f(r)`` Clairaut's relation makes
     ``c = r^2 theta'`` constant (at unit speed). Either r changes all the way, or it falls to c and
@@ -85,7 +102,7 @@ def clairaut_length(radius, width, lam, start, end, angle):
 
     turns = excess(near, True) < 0
     c = brentq(excess, 1e-3, near, args=(turns,), xtol=1e-15, rtol=1e-15)
-    return between(rate, c, turns)
+    return between(rate, c, turns), c, turns
 
 
 def _integral(function, low, high):

@@ -24,7 +24,7 @@ def compare() -> None:
     devices = geojax.device_mesh()
     # Without exact curvature, which would take most of the time to compile.
     solver = geojax.GaussNewton(curvature_steps=0)
-    options: dict = {"num_segments": 7, "solver": solver, "certify": False}
+    options: dict = {"num_segments": 7, "solver": solver, "diagnostics": "price"}
 
     @jax.jit
     def path(end):
@@ -39,7 +39,10 @@ def compare() -> None:
 
     (alone, shared), forward_only = path(ends[3])
     assert_equal(*forward_only)
-    batch = geojax.geodesic_batch(metric, starts, ends, batch_size=2, devices=devices, **options)
+    rule = geojax.Midpoint()
+    batch = geojax.geodesic_batch(
+        metric, starts, ends, rule=rule, batch_size=2, devices=devices, **options
+    )
     assert bool(jnp.all(batch.result == geojax.RESULTS.successful))
     for found in (shared, batch[3]):
         assert len(found.energy.sharding.device_set) == devices.size
@@ -54,7 +57,7 @@ def compare_gradients() -> None:
         def length(end, width, devices):
             metric = geojax.SteinScoreMetric(geojax.Shell(jnp.asarray(2.0), width), 1.0)
             rule, solver = geojax.Midpoint(devices=devices), geojax.GaussNewton(curvature_steps=0)
-            options = {"rule": rule, "solver": solver, "num_segments": 7, "certify": False}
+            options = {"rule": rule, "solver": solver, "num_segments": 7, "diagnostics": "price"}
             return geojax.distance(metric, jnp.asarray([2.0, 0.0]), end, throw=False, **options)
 
         return [jax.grad(length, (0, 1))(end, width, d) for d in (geojax.device_mesh(), None)]

@@ -18,7 +18,7 @@ from tests.geodesics.problems import on_circle, shell
 
 CALLS = collections.Counter()
 SMALL: dict = {"num_segments": 6, "discretisation_tolerance": 0.2, "max_steps": 25}
-SMALL |= {"certify": False, "throw": False}
+SMALL |= {"diagnostics": "price", "throw": False}
 RING = shell(2, 0.5)
 
 

@@ -7,7 +7,7 @@ import pytest
 import geojax
 
 SOLVER = geojax.GaussNewton(curvature_steps=0)
-OPTIONS: dict = {"num_segments": 6, "certify": False}
+OPTIONS: dict = {"num_segments": 6, "diagnostics": "price"}
 
 
 def test_one_program_serves_all_pairs():

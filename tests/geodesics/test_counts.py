@@ -127,7 +127,7 @@ def test_two_point_problems(solver, rule, max_steps):
     CALLS.clear()
     metric = geojax.SteinScoreMetric(Score(), 1.0)
     options = {"num_segments": 4, "rule": rule, "max_steps": max_steps, "throw": False}
-    options["certify"] = False
+    options["diagnostics"] = "price"
     counted = check(geojax.geodesic(metric, A, B, solver=solver, **options))
     forward_only = isinstance(solver, GaussNewton) and isinstance(rule, geojax.Quadrature)
     assert not (forward_only and "products" in counted)
@@ -135,15 +135,15 @@ def test_two_point_problems(solver, rule, max_steps):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "solver, certify",
+    "solver, diagnostics",
     [
-        (GaussNewton(damping=30.0), True),
-        (PathEnergy(LBFGS), True),
-        pytest.param(PathEnergy(LBFGS), False, marks=pytest.mark.slow),
+        (GaussNewton(damping=30.0), "full"),
+        (PathEnergy(LBFGS), "full"),
+        pytest.param(PathEnergy(LBFGS), "price", marks=pytest.mark.slow),
     ],
     ids=["GN", "LBFGS, certified", "LBFGS"],
 )
-def test_exact_curvature(solver, certify):
+def test_exact_curvature(solver, diagnostics):
     """A score that is differentiated twice: its evaluations are counted where they happen."""
     CALLS.clear()
 
@@ -154,7 +154,7 @@ def test_exact_curvature(solver, certify):
     metric = geojax.SteinScoreMetric(score, 1.0)
     options = {
         "num_segments": 4,
-        "certify": certify,
+        "diagnostics": diagnostics,
         "throw": False,
         "discretisation_tolerance": 9.0,
     }
@@ -170,7 +170,7 @@ def test_a_metric_that_is_not_made_of_scores_counts_itself():
     """Here each of its evaluations holds two of the score; `sharp` is one, by Cholesky."""
     CALLS.clear()
     metric = geojax.DenseMetric(matrix)
-    options = {"num_segments": 4, "max_steps": 50, "certify": False, "throw": False}
+    options = {"num_segments": 4, "max_steps": 50, "diagnostics": "price", "throw": False}
     solution = geojax.geodesic(metric, A, B, solver=PathEnergy(LBFGS), **options)
     jax.block_until_ready(solution.energy)
     jax.effects_barrier()

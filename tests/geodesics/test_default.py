@@ -69,14 +69,14 @@ PROBLEMS = {
 def test_the_default_is_right(name):
     metric, args, x, y, closed_form = PROBLEMS[name]
     ends = jnp.array(x), jnp.array(y, float)
-    solution = geojax.geodesic(metric, *ends, args=args, num_segments=64, certify=False)
+    solution = geojax.geodesic(metric, *ends, args=args, num_segments=64, diagnostics="price")
     np.testing.assert_allclose(solution.length, closed_form(x, y), rtol=3e-3)
 
 
 @pytest.mark.slow
 def test_what_is_not_resolved_is_not_successful():
     x, y = jnp.array([0.0, 1.0]), jnp.array([300.0, 1.0])
-    options = {"num_segments": 16, "certify": False, "throw": False}
+    options = {"num_segments": 16, "diagnostics": "price", "throw": False}
     solution = geojax.geodesic(PLANE, x, y, args=ONE, **options)
     off = abs(float(solution.length) / upper(x, y) - 1)
     assert solution.result != RESULTS.successful or off < 0.03
@@ -87,7 +87,7 @@ def test_many_coordinates_and_batches_have_a_default_too():
     """L-BFGS where the matrices would be many, or large."""
     metric = DenseMetric(lambda x, args: (1 + jnp.sum(x**2)) * jnp.eye(x.size))
     x, y = jnp.array([1.0, 0.0]), jnp.array([0.0, 1.0])
-    expected = geojax.distance(metric, x, y, certify=False)
+    expected = geojax.distance(metric, x, y, diagnostics="price")
     with pytest.raises(ValueError, match=r"Quadrature.* needs a metric of the form"):
         geojax.geodesic(metric, x, y, rule=geojax.Quadrature())
     operator = OperatorMetric(
@@ -95,7 +95,9 @@ def test_many_coordinates_and_batches_have_a_default_too():
     )
     many = [jnp.zeros(80).at[:2].set(z) for z in (x, y)]
     np.testing.assert_allclose(
-        geojax.distance(operator, *many, num_segments=8, certify=False), expected, rtol=1e-2
+        geojax.distance(operator, *many, num_segments=8, diagnostics="price"), expected, rtol=1e-2
     )
-    in_batch = geojax.geodesic_batch(metric, jnp.stack([x, y]), jnp.stack([y, x]), certify=False)
+    in_batch = geojax.geodesic_batch(
+        metric, jnp.stack([x, y]), jnp.stack([y, x]), diagnostics="price"
+    )
     np.testing.assert_allclose(in_batch.length, jnp.full(2, expected), rtol=1e-6)

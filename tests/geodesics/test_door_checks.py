@@ -155,7 +155,7 @@ def test_a_score_is_judged_in_words(metric):
 @pytest.mark.slow
 def test_a_score_in_half_precision_is_solved_with():
     """The path is that of the score in full precision, to the digits that it has."""
-    options = {"num_segments": 4, "solver": PLAIN, "certify": False, "throw": False}
+    options = {"num_segments": 4, "solver": PLAIN, "diagnostics": "price", "throw": False}
     exact = geojax.geodesic(METRIC, A, B, **options)
     half = geojax.SteinScoreMetric(lambda x, args: (-x).astype(jnp.bfloat16))
     found = geojax.geodesic(half, A, B, **options)
@@ -209,18 +209,20 @@ FEW: dict = {"num_segments": 3, "max_steps": 30, "throw": False}
 def test_a_score_without_a_forward_derivative():
     """What the message says works: the path is that of the score with all its derivatives."""
     metric = geojax.SteinScoreMetric(lambda x, args: reverse_only(x))
-    message = r"JVP.*custom_vjp.*solver=GaussNewton\(curvature_steps=0\) and certify=False"
+    message = r"JVP.*custom_vjp.*solver=GaussNewton\(curvature_steps=0\) and diagnostics='price'"
     with pytest.raises(ValueError, match=message):
         geojax.geodesic(metric, A, B, **FEW)
-    remedy = {**FEW, "solver": PLAIN, "certify": False}
+    remedy = {**FEW, "solver": PLAIN, "diagnostics": "price"}
     found = geojax.geodesic(metric, A, B, **remedy)
     exact = geojax.geodesic(geojax.SteinScoreMetric(lambda x, args: _field(x)), A, B, **remedy)
     np.testing.assert_allclose(found.curve.xs, exact.curve.xs, rtol=1e-9)
 
     norm = geojax.ScoreNormMetric(lambda x, args: reverse_only(x))
-    with pytest.raises(ValueError, match=r"JVP.*solver=PathEnergy\(optimiser=.*certify=False"):
+    with pytest.raises(
+        ValueError, match=r"JVP.*solver=PathEnergy\(optimiser=.*diagnostics='price'"
+    ):
         geojax.geodesic(norm, A, B, **FEW)
-    found = geojax.geodesic(norm, A, B, solver=LBFGS, certify=False, **FEW)
+    found = geojax.geodesic(norm, A, B, solver=LBFGS, diagnostics="price", **FEW)
     assert np.all(np.isfinite(found.curve.xs))
 
 
@@ -251,13 +253,13 @@ def test_a_score_without_any_derivative():
     ):
         geojax.geodesic(metric, A, B, **FEW)
     rule = geojax.Quadrature()
-    found = geojax.geodesic(metric, A, B, solver=PLAIN, certify=False, rule=rule, **FEW)
-    exact = geojax.geodesic(METRIC, A, B, solver=PLAIN, certify=False, rule=rule, **FEW)
+    found = geojax.geodesic(metric, A, B, solver=PLAIN, diagnostics="price", rule=rule, **FEW)
+    exact = geojax.geodesic(METRIC, A, B, solver=PLAIN, diagnostics="price", rule=rule, **FEW)
     np.testing.assert_allclose(found.curve.xs, exact.curve.xs, rtol=1e-9)
 
 
 def test_points_are_taken_as_numbers():
-    options = {"solver": PLAIN, "certify": False, **FEW}
+    options = {"solver": PLAIN, "diagnostics": "price", **FEW}
     whole = geojax.geodesic(METRIC, [1, 0], np.asarray([0, 1], np.uint8), **options)
     same = geojax.geodesic(METRIC, jnp.asarray([1.0, 0.0]), jnp.asarray([0.0, 1.0]), **options)
     np.testing.assert_array_equal(whole.curve.xs, same.curve.xs)
@@ -271,7 +273,7 @@ def test_another_number_does_not_compile_a_solve_anew():
         metric = geojax.SteinScoreMetric(density.at(number), number) + 0.1 * geojax.Euclidean()
         metric = metric + geojax.SteinScoreMetric(geojax.Shell(1 + number, number), number)
         return geojax.geodesic(
-            metric, A, B, solver=PLAIN, certify=False, discretisation_tolerance=number, **FEW
+            metric, A, B, solver=PLAIN, diagnostics="price", discretisation_tolerance=number, **FEW
         )
 
     first = solve(0.5)

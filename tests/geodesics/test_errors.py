@@ -21,7 +21,7 @@ FLAT = geojax.Euclidean()
 A, B = on_circle(2.0, 0.0), on_circle(1.9, 1.0)
 NAN = jnp.full(2, jnp.nan)
 # Without exact curvature: twice as quick to compile. One program for most tests of a kind.
-PLAIN: dict = {"solver": geojax.GaussNewton(curvature_steps=0), "certify": False}
+PLAIN: dict = {"solver": geojax.GaussNewton(curvature_steps=0), "diagnostics": "price"}
 STOPPED = {"num_segments": 4, "max_steps": 0, **PLAIN}
 TWO = {"num_segments": 2, **PLAIN}
 POINTS = jnp.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 2.0]])
@@ -97,7 +97,7 @@ def test_maps_that_return_arrays_raise_with_the_solution():
         geojax.distance(FLAT, A, NAN, **TWO)
     assert caught.value.solution.result == RESULTS.non_finite
     with pytest.raises(GeodesicError, match=r"misses x1 by .* after 0 of 0|not finite") as caught:
-        geojax.log_map(FLAT, A, NAN, num_segments=2, certify=False)
+        geojax.log_map(FLAT, A, NAN, num_segments=2, diagnostics="price")
     assert "log_map" not in str(caught.value)
 
 

@@ -93,7 +93,7 @@ def test_a_score_that_is_no_gradient_must_not_be_called_one():
     right = geojax.SteinScoreMetric(whirl, 10.0)
     wrong = geojax.SteinScoreMetric(whirl, 10.0, conservative=True)
     ends, excesses = [], []
-    plain = {"solver": geojax.GaussNewton(curvature_steps=0), "certify": False}
+    plain = {"solver": geojax.GaussNewton(curvature_steps=0), "diagnostics": "price"}
     for stein in (right, wrong):
         shot = shoot(stein, x0, v0)
         assert shot.stats["energy_drift"] < 1e-5

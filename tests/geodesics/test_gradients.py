@@ -8,7 +8,6 @@ import pytest
 
 import geojax
 from geojax.geodesics import TwoPointProblem
-from geojax.geodesics._curve import straight_line
 from tests.geodesics.problems import on_circle
 
 # radius, width, lam, then both ends
@@ -18,7 +17,7 @@ SOLVER = geojax.GaussNewton(rtol=1e-14, curvature_steps=0)
 WEIGHTS = jax.random.normal(jax.random.key(1), (9, 2))
 N = 8
 OPTIONS: dict = {"num_segments": N, "discretisation_tolerance": 1.0}
-OPTIONS |= {"solver": SOLVER, "certify": False}
+OPTIONS |= {"solver": SOLVER, "diagnostics": "price"}
 
 
 def stein(score, lam):
@@ -66,14 +65,15 @@ def differences(function, inputs, step=2e-3):
     return np.stack([along(i) for i in range(len(inputs))], axis=-1)
 
 
-CASES = [
-    (stein, geojax.LogDensityChord()),
-    pytest.param(combined, geojax.Midpoint(), marks=pytest.mark.slow),
-]
+CASES = {
+    "low rank": (stein, geojax.SplineGauss()),
+    "chords": (stein, geojax.LogDensityChord()),
+    "sum of squares": (combined, geojax.SplineGauss()),
+}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("make, rule", CASES, ids=["low rank", "sum of squares"])
+@pytest.mark.parametrize("make, rule", CASES.values(), ids=CASES.keys())
 def test_forward_and_reverse_agree_with_finite_differences(make, rule):
     mode = jax.jacrev if make is stein else jax.jacfwd
     function = jax.jit(lambda inputs: all_of_them(inputs, make, rule))
@@ -107,15 +107,15 @@ def test_unrolled_differentiation_agrees():
 
     def unrolled(inputs):
         metric = stein(geojax.Shell(inputs[0], inputs[1]), inputs[2])
-        problem = TwoPointProblem(metric, geojax.Midpoint(), None)
+        problem = TwoPointProblem(metric, geojax.SplineGauss(), None, inputs[3:5], inputs[5:7])
         solver = geojax.GaussNewton(curvature_steps=0)
-        state = solver.init(problem, straight_line(inputs[3:5], inputs[5:7], N))
+        state = solver.init(problem, jnp.zeros((N + 1, 2)))
 
         def step(state, _):
             return solver.step(problem, state), None
 
         state, _ = jax.lax.scan(step, state, length=40)
-        return jnp.vdot(state.xs, WEIGHTS)
+        return jnp.vdot(problem.nodes(state.offsets), WEIGHTS)
 
     implicit = jax.jit(jax.grad(lambda inputs: QUANTITIES["path"](solve(inputs))))(INPUTS)
     # By forward mode: reverse would multiply the infinite energy before the first step by zero.

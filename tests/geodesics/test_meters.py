@@ -39,7 +39,7 @@ SOLVERS = {
 
 
 SHOOTING = [name for name in SOLVERS if name.startswith("Shooting")]  # 12 s to compile
-OPTIONS: dict = {"num_segments": 4, "max_steps": 50, "certify": False, "throw": False}
+OPTIONS: dict = {"num_segments": 4, "max_steps": 50, "diagnostics": "price", "throw": False}
 
 
 def watched(name, end):
@@ -113,20 +113,24 @@ def test_one_segment_is_the_chord_for_every_solver_and_rule(metric):
     """There is no node to move: no solver is asked, whatever it demands of a path."""
     solvers = list(SOLVERS.values()) if metric is LOW_RANK else [None, SOLVERS["LBFGS"]]
     rules = [geojax.Midpoint(), geojax.Quadrature(3)][: 2 if metric is LOW_RANK else 1]
-    options = {"num_segments": 1, "discretisation_tolerance": 1.0, "throw": False}
+    options: dict = {"num_segments": 1, "discretisation_tolerance": 1.0, "throw": False}
     energy = lambda b: metric.inner((A + b) / 2, b - A, b - A) / 2  # noqa: E731
 
     @jax.jit
     def everything(b, step):
         def of(solver):
-            chord = geojax.geodesic(metric, A, b, solver=solver, certify=False, **options)
+            chord = geojax.geodesic(
+                metric, A, b, solver=solver, rule=rules[0], diagnostics="price", **options
+            )
             return chord.energy, chord.stats["num_steps"], chord.successful
 
         def energies(rule):
             batch = geojax.geodesic_batch(metric, A, jnp.stack([b, A]), rule=rule, **options)
             return batch.energy, batch.start, batch.successful
 
-        slope = jax.grad(lambda b: geojax.geodesic(metric, A, b, **options).energy)(b)
+        slope = jax.grad(lambda b: geojax.geodesic(metric, A, b, rule=rules[0], **options).energy)(
+            b
+        )
         difference = (energy(b + step) - energy(b - step)) / (2 * step[0])
         return list(map(of, solvers)), list(map(energies, rules)), energy(b), slope, difference
 

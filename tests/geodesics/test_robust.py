@@ -45,7 +45,7 @@ def test_from_the_straight_line_between_opposite_points_it_goes_around():
     line = geojax.geodesic(RING, A, B, solver=PLAIN, **FEW, throw=False)
     assert line.result == RESULTS.saddle_point
     np.testing.assert_allclose(line.curve.xs[:, 1], 0, atol=1e-12)
-    blind = geojax.geodesic(RING, A, B, solver=PLAIN, **FEW, certify=False)
+    blind = geojax.geodesic(RING, A, B, solver=PLAIN, **FEW, diagnostics="price")
     assert blind.result == RESULTS.successful  # as it was asked not to look
     around = geojax.geodesic(RING, A, B, **FEW)
     assert around.energy < 0.5 * line.energy
@@ -104,7 +104,7 @@ def test_modes_far_apart_settle():
         stein,
         modes.means[0],
         modes.means[1],
-        num_segments=64,
+        num_segments=8,
         discretisation_tolerance=0.05,
         callback=lambda stage, found: stages.append((stage, found)),
     )
@@ -112,7 +112,7 @@ def test_modes_far_apart_settle():
     assert solution.result == RESULTS.successful
     assert solution.stats["discretisation_error"] <= 0.05
     assert solution.length >= 0.995 * solution.stats["lower_bound"]
-    assert len(solution.curve.ts) > 65 and np.ptp(np.diff(solution.curve.ts)) > 1e-3
+    assert len(solution.curve.ts) > 9 and np.ptp(np.diff(solution.curve.ts)) > 1e-3
     total = sum(int(found.stats["score_evaluations"]) for _, found in stages)
     assert solution.stats["score_evaluations"] == total
 
@@ -145,9 +145,9 @@ def test_the_geodesic_of_the_stein_metric_is_a_start():
     )
     names = [name for name, _ in stages]
     assert names == [
-        "Stein metric, 32 segments",
-        "start 0, 32 segments",
-        "start 1, 32 segments",
+        "Stein metric, 16 segments",
+        "start 0, 16 segments",
+        "start 1, 16 segments",
     ]
     first, _, led = (solution for _, solution in stages)
     stein = leading_metric(jacobian, A, target, None)
@@ -239,7 +239,7 @@ def test_a_turning_digit_is_followed():
     )
     assert solution.stats["start"] == 1
     worst, best = solution.stats["start_energies"]
-    assert worst > 5 * best
+    assert worst > 3 * best
     truth = turned(90 * np.asarray(solution.curve.ts))
     errors = jnp.mean((solution.curve.xs - truth) ** 2, axis=(1, 2))[1:-1]
     assert 10 * np.log10(4 / jnp.mean(errors)) > 40  # decibels; pixels are in [-1, 1]

@@ -31,7 +31,7 @@ each_case = pytest.mark.parametrize("name", CASES)
 
 # Without exact curvature, which doubles the time to compile and finds nothing in these problems;
 # the solver that is the default is asked at one rule and size.
-PLAIN = {"solver": geojax.GaussNewton(curvature_steps=0), "certify": False}
+PLAIN = {"solver": geojax.GaussNewton(curvature_steps=0), "diagnostics": "price"}
 
 
 def solve(case, rule="midpoint", num_segments=100, embedding=None, **options):
@@ -67,7 +67,7 @@ def test_quadrature_gives_the_published_digits(name):
 @each_case
 @pytest.mark.parametrize("rule", RULES)
 def test_energy_in_the_plane(rule, name):
-    default = {"solver": None, "certify": True} if rule == "midpoint" else {}
+    default = {"solver": None, "diagnostics": "full"} if rule == "midpoint" else {}
     check(solve(CASES[name][0], rule, **default), *CASES[name])
 
 

@@ -94,7 +94,7 @@ def test_density_flow_finds_the_geodesic_of_the_density():
     flow = DensityFlow(density, beta=0.5, num_iterations=200)
     path = np.asarray(jax.jit(lambda a, b: flow(a, b, TS))(x0, x1))
     metric = geojax.DensityMetric(density, beta=0.5, reference=jnp.zeros(2))
-    solution = geojax.geodesic(metric, x0, x1, num_segments=32, certify=False)
+    solution = geojax.geodesic(metric, x0, x1, num_segments=32, diagnostics="price")
     nodes = np.asarray(solution.curve.xs)
     gaps = [np.min(np.linalg.norm(nodes - x, axis=1)) for x in path]
     assert max(gaps) < 0.04  # half of the nodes' distance, to be between two of them

@@ -201,7 +201,7 @@ def test_a_pipeline_of_ones_own_and_a_truth():
     jacobian = geojax.JacobianMetric(ring.at(0.1), weight)
     solve = {"num_segments": SEGMENTS, "throw": False}
     plain = geojax.GaussNewton(rtol=1e-3, curvature_steps=0)
-    first = geojax.geodesic(stein, a / 3, b / 3, solver=plain, certify=False, **solve)
+    first = geojax.geodesic(stein, a / 3, b / 3, solver=plain, diagnostics="price", **solve)
     second = geojax.geodesic(jacobian, a / 3, b / 3, init=first.curve.xs, **solve)
     np.testing.assert_allclose(result.solution.curve.xs, second.curve.xs, atol=1e-6)
     assert result.leading is not None
@@ -252,8 +252,9 @@ def test_which_metric_leads_to_which():
 
 
 def test_a_path_that_is_dearer_than_the_straight_line_is_no_start():
-    problem = geojax.geodesics.TwoPointProblem(geojax.Euclidean(), geojax.Midpoint(), None)
     line = np.linspace([0.0, 0.0], [1.0, 0.0], 5)
+    flat = geojax.Euclidean(), geojax.Midpoint(), None
+    problem = geojax.geodesics.TwoPointProblem(*flat, *jnp.asarray(line[[0, -1]]))
     bent, broken = line.copy(), line * np.nan
     bent[1, 1] = 1.0
     for paths in ((bent, line), (broken, line), (line, bent)):

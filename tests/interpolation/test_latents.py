@@ -28,7 +28,7 @@ LATENTS = jax.random.normal(jax.random.key(1), (2, 4))
 CONDITIONS = (jnp.zeros(4), jnp.asarray([1.0, -1.0, 0.5, 0.0]))
 # Two conditions make no gradient of the two scores: the exact derivative is wanted.
 SOLVER = GaussNewton(curvature_steps=0)
-OPTIONS: dict = {"num_segments": 6, "solver": SOLVER, "certify": False}
+OPTIONS: dict = {"num_segments": 6, "solver": SOLVER, "diagnostics": "price"}
 
 
 def gaussian(x, t, args):
@@ -117,7 +117,7 @@ def test_the_counts_are_the_calls_that_are_made():
 
     score = DataPrediction(network, SCHEDULE)
     options = {"num_segments": 3, "solver": PathEnergy(optax.adam(1e-3)), "max_steps": 2}
-    given = options | {"certify": False, "conditions": CONDITIONS[:1] * 2}
+    given = options | {"diagnostics": "price", "conditions": CONDITIONS[:1] * 2}
     given["rule"] = Midpoint()  # at once: no block is filled up
     result = run(score, until=1.5, frames=2, noising="inversion", num_steps=2, **given)
     jax.effects_barrier()
@@ -292,7 +292,7 @@ def test_few_evaluations_of_a_network_and_none_of_its_derivatives():
     a, b = jax.random.normal(jax.random.key(3), (2, 4, 8, 8), jnp.float32)
     metric = geojax.SteinScoreMetric(model.score.at(0.4), jnp.asarray(0.1))
     solver, rule = GaussNewton(rtol=1e-3, curvature_steps=0), Quadrature(batch_size=16)
-    options = {"rule": rule, "num_segments": 16, "certify": False, "throw": False}
+    options = {"rule": rule, "num_segments": 16, "diagnostics": "price", "throw": False}
     solution = geojax.geodesic(metric, a, b, solver=solver, args=text, **options)
     assert solution.result == geojax.RESULTS.successful
     assert solution.stats["score_evaluations"] <= 400

@@ -50,7 +50,7 @@ def test_slerp_of_parallel_and_of_opposite_points():
 @pytest.mark.slow
 def test_the_euclidean_geodesic_is_lerp():
     x0, x1 = jnp.arange(4.0).reshape(1, 2, 2), jnp.ones((1, 2, 2))
-    points = geojax.GeodesicInterpolator(geojax.Euclidean(), certify=False)(x0, x1, TS)
+    points = geojax.GeodesicInterpolator(geojax.Euclidean(), diagnostics="price")(x0, x1, TS)
     np.testing.assert_allclose(points, geojax.Lerp()(x0, x1, TS), atol=1e-12)
 
 

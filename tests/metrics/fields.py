@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import lineax as lx
 
+import geojax
 from geojax._linalg import matmul
 
 
@@ -53,6 +54,15 @@ def matrix(x, args=None):
     flat = x.reshape(-1)
     rows = jnp.cos(flat[:, None] + 2 * flat[None, :]) / 2
     return jnp.eye(x.size, dtype=x.dtype) * (1 + flat[0] ** 2) + matmul(rows, rows.T) / x.size
+
+
+def sampled(xs, rule=None):
+    """The path through nodes at equal steps of a unit each, seen from the middle of each; or by
+    another rule.
+    """
+    ts = jnp.arange(len(xs), dtype=xs.dtype)
+    path, _ = geojax.geodesics.sampled_path(rule or geojax.Midpoint(), ts, xs)
+    return path
 
 
 def points(shape, dtype, count=3):

@@ -7,10 +7,10 @@ import pytest
 
 import geojax
 from geojax.metrics import LowRankOperator
-from tests.metrics.fields import gradient, swirl, whirl
+from tests.metrics.fields import gradient, sampled, swirl, whirl
 
 X, U, V, W = jax.random.normal(jax.random.key(0), (4, 3))
-PATH = jnp.stack([X, X + 0.1 * U, X + 0.2 * V])
+PATH = sampled(jnp.stack([X, X + 0.1 * U, X + 0.2 * V]), geojax.SplineGauss())
 PROBES = jax.random.normal(jax.random.key(1), (3, 3))
 
 # Each from its weight; the sums keep a weight that is not 0 beside it.
@@ -35,7 +35,7 @@ def figures(name, metric):
         "log_det": metric.log_det(X),
         "acceleration": metric.acceleration(X, V),
         "christoffel": metric.christoffel(X, U, V),
-        "segment_energies": metric.segment_energies(PATH),
+        "squared_speeds": metric.squared_speeds(PATH),
     }
     if name in ("Stein, any score", "rank 2, gradients"):  # others take minutes to compile
         found["curvature"] = geojax.curvature.riemann_curvature(metric, X, U, V, W)

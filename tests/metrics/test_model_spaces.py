@@ -122,7 +122,7 @@ def test_the_two_point_solver_meets_it_to_second_order(name, sizes):
     nodes, distance = jax.device_get(exact(np.linspace(0, 1, sizes[-1] + 1)))
 
     def errors(n):
-        solution = geojax.geodesic(space, X, Y, num_segments=n, certify=False)
+        solution = geojax.geodesic(space, X, Y, num_segments=n, diagnostics="price")
         gaps = np.asarray(solution.curve.xs) - nodes[:: sizes[-1] // n]
         return abs(float(solution.length) / distance - 1), np.max(np.abs(gaps))
 

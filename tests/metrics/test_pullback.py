@@ -55,7 +55,7 @@ def test_a_half_precision_decoder_leaves_the_geometry_in_the_points_dtype():
     metric = PullbackMetric(lambda x, args: jnp.tanh(rows @ x.astype(jnp.bfloat16)), eps=1.0)
     x, v, w = points((3,), jnp.float32)
     assert metric.flat(x, v).dtype == metric.inner(x, v, w).dtype == jnp.float32
-    assert {part.dtype for part in metric.displacement(x, v)} == {jnp.dtype("float32")}
+    assert {part.dtype for part in metric.root(x, v)} == {jnp.dtype("float32")}
 
 
 def test_args_reach_the_decoder():

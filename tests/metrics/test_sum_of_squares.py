@@ -1,4 +1,4 @@
-"""Metrics whose path energy is a sum of squares: displacements, sums, multiples, order."""
+"""Metrics whose path energy is a sum of squares: roots, sums, multiples, order."""
 
 import equinox as eqx
 import jax
@@ -6,15 +6,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import geojax
 from geojax import DenseMetric, Euclidean, JacobianMetric, SteinScoreMetric
 from geojax.metrics import (
     AbstractSumOfSquaresMetric,
     LowRankSum,
+    SampledPath,
     SumMetric,
     SumOfSquaresScaled,
     SumOfSquaresSum,
 )
-from tests.metrics.fields import gradient, matrix, points, whirl
+from tests.metrics.fields import gradient, matrix, points, sampled, whirl
 
 STEIN = SteinScoreMetric(whirl, 1.3)
 JACOBIAN = JacobianMetric(whirl, 0.7, mu=0.5)
@@ -33,37 +35,43 @@ def square(parts):
 
 
 @each
-def test_energies_are_sums_of_squared_displacements(metric):
-    xs = jnp.stack(points((2, 3), jnp.float64, 5))
-    displacement = eqx.filter_jit(metric.displacement)
-    whole, energies = jax.device_get(
-        jax.jit(lambda xs: (metric.displacements(xs), metric.segment_energies(xs)))(xs)
-    )
-    xs = np.asarray(xs)
-    for i in range(4):
-        one = displacement(xs[i], xs[i + 1])
-        assert len(one) == len(whole)
-        for part, parts in zip(one, whole, strict=True):
-            np.testing.assert_allclose(part, parts[i], rtol=1e-12, atol=1e-14)
-        back = displacement(xs[i + 1], xs[i])
-        np.testing.assert_allclose(square(back), square(one), rtol=1e-12)
-    squares = sum(np.sum(p.reshape(4, -1) ** 2, axis=1) for p in whole)
-    np.testing.assert_allclose(energies, 2 * squares, rtol=1e-12)
+def test_squared_speeds_are_sums_of_squares_linear_in_the_velocity(metric):
+    x, u, v = points((2, 3), jnp.float64)
+    path = SampledPath.straight(x, x + 1e-4 * v)
+
+    @jax.jit
+    def figures(x, u, v):
+        roots = [metric.root(x, w) for w in (u, v, u - 2 * v)]
+        along = metric.roots(path), metric.squared_speeds(path)
+        return roots, (metric.inner(x, v, v), metric.inner(x, u, v)), along
+
+    roots, (norm, inner), (along, speeds) = jax.device_get(figures(x, u, v))
+    np.testing.assert_allclose(square(roots[1]), norm, rtol=1e-12)
+    np.testing.assert_allclose(sum(np.vdot(p, q) for p, q in zip(*roots[:2], strict=True)), inner)
+    for of_u, of_v, of_both in zip(*roots, strict=True):
+        np.testing.assert_allclose(of_both, of_u - 2 * of_v, rtol=1e-11, atol=1e-13)
+    np.testing.assert_allclose(speeds, [square(along)], rtol=1e-12)
+    np.testing.assert_allclose(speeds, [1e-8 * norm], rtol=1e-3)
 
 
 @each
-def test_a_short_segment_is_priced_to_second_order(metric):
-    """|displacement|^2 is the squared norm at the middle, up to O(|Delta|^2) of it."""
-    m, v, _ = points((5,), jnp.float64)
+def test_the_roots_along_a_path_are_those_at_its_points_to_its_order(metric):
+    """Those of a map's image are of order 2 for a polyline and of order 3 for a spline."""
+    a, b, c = points((5,), jnp.float64)
 
-    @jax.jit
-    def error(h):
-        exact = metric.inner(m, v, v)
-        parts = metric.displacement(m - h * v / 2, m + h * v / 2)
-        return abs(sum(jnp.sum(part**2) for part in parts) / h**2 / exact - 1)
+    def error(rule, n):
+        ts = np.linspace(0, 1, n + 1)
+        nodes = a[None] + np.outer(np.sin(ts), b) + np.outer(np.cos(2 * ts), c)
+        path, _ = geojax.geodesics.sampled_path(rule, jnp.asarray(ts), nodes)
+        speeds = eqx.filter_jit(metric.squared_speeds)(path)
+        exact = eqx.filter_jit(eqx.filter_vmap(metric.inner))(
+            path.points, path.velocities, path.velocities
+        )
+        return np.max(np.abs(speeds / exact - 1))
 
-    coarse, fine = error(0.1), error(0.05)
-    assert fine <= coarse / 3.5 or coarse < 1e-12
+    for rule, order in ((geojax.Midpoint(), 2), (geojax.SplineGauss(), 3)):
+        coarse, fine = error(rule, 8), error(rule, 16)
+        assert fine <= coarse / (0.8 * 2**order) or coarse < 1e-12, (rule, coarse, fine)
 
 
 @pytest.mark.slow
@@ -77,7 +85,7 @@ def test_the_jacobian_metric_of_a_linear_score_is_a_matrix():
     np.testing.assert_array_equal(metric.acceleration(x, v), jnp.zeros(4))
 
 
-def test_an_energy_evaluates_the_score_once_a_node_and_takes_no_derivative():
+def test_an_energy_evaluates_a_map_once_a_node_and_takes_no_derivative():
     calls = []
 
     def score(x, args):
@@ -86,7 +94,7 @@ def test_an_energy_evaluates_the_score_once_a_node_and_takes_no_derivative():
 
     metric = JacobianMetric(score, 1.0)
     xs = jnp.stack(points((3,), jnp.float64, 6))
-    metric.segment_energies(xs).block_until_ready()
+    eqx.filter_jit(metric.squared_speeds)(sampled(xs, geojax.SplineGauss())).block_until_ready()
     jax.effects_barrier()
     assert len(calls) == 6
 
@@ -94,11 +102,11 @@ def test_an_energy_evaluates_the_score_once_a_node_and_takes_no_derivative():
 @pytest.mark.parametrize("metric", [JACOBIAN, 0.5 * JACOBIAN + STEIN], ids=["one", "sum"])
 def test_energies_have_derivatives_at_weight_zero(metric):
     """dE/dlam at lam = 0 is the score's part of the energy, neither NaN nor 0."""
-    xs = jnp.stack(points((3,), jnp.float64, 4))
+    path = sampled(jnp.stack(points((3,), jnp.float64, 4)), geojax.SplineGauss())
 
     @jax.jit
     def energy(lam):
-        return jnp.sum((metric + JacobianMetric(gradient, lam)).segment_energies(xs))
+        return jnp.sum((metric + JacobianMetric(gradient, lam)).squared_speeds(path))
 
     expected = energy(1.0) - energy(0.0)
     np.testing.assert_allclose(jax.grad(energy)(0.0), expected, rtol=1e-10)
@@ -127,10 +135,10 @@ def test_sums_and_multiples_of_sums_of_squares_are_such():
     assert isinstance(LowRankSum((STEIN,)), AbstractSumOfSquaresMetric)
     mixed = JACOBIAN + DenseMetric(matrix)
     assert isinstance(mixed, SumMetric) and not isinstance(mixed, AbstractSumOfSquaresMetric)
-    xs = jnp.stack(points((3,), jnp.float64, 4))
-    parts = JACOBIAN.segment_energies(xs) + DenseMetric(matrix).segment_energies(xs)
-    np.testing.assert_allclose(mixed.segment_energies(xs), parts, rtol=1e-12)
-    np.testing.assert_allclose((3 * mixed).segment_energies(xs), 3 * parts, rtol=1e-12)
+    path = sampled(jnp.stack(points((3,), jnp.float64, 4)))
+    parts = JACOBIAN.squared_speeds(path) + DenseMetric(matrix).squared_speeds(path)
+    np.testing.assert_allclose(mixed.squared_speeds(path), parts, rtol=1e-12)
+    np.testing.assert_allclose((3 * mixed).squared_speeds(path), 3 * parts, rtol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,117 @@
+"""The path as a linear function of its nodes, seen at the points of a quadrature rule.
+
+A path is stored as the offsets z of its nodes from the straight line between its ends, which keeps
+the digits of points that are near to each other or far from the origin:
+
+    x(t_q) = x0 + t_q (x1 - x0) + (B z)_q        x'(t_q) = x1 - x0 + (V z)_q
+
+with z = 0 at both ends. B and V are matrices of the mesh. The Euclidean energy is
+``|x1 - x0|^2 / 2 + z^T K z / 2`` with ``K = V^T W V`` of the inner nodes, W the diagonal of the
+quadrature weights: there is no mixed term, as every rule here integrates derivatives exactly.
+"""
+
+import functools
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from .._linalg import matmul, tensordot
+from ..metrics import SampledPath
+from ._spline import sampling
+
+
+class Basis(NamedTuple):
+    """The matrices of a mesh of N segments, seen at Q points.
+
+    - ``points`` (B), ``derivative`` (V): shape (Q, N + 1); ``weights``, ``times``: shape (Q,).
+    - ``inverse``: ``K^-1``, shape (N - 1, N - 1).
+    """
+
+    points: Float[Array, "q nodes"]
+    derivative: Float[Array, "q nodes"]
+    weights: Float[Array, " q"]
+    times: Float[Array, " q"]
+    inverse: Float[Array, "inner inner"]
+
+    @property
+    def num_segments(self) -> int:
+        return self.points.shape[1] - 1
+
+    @property
+    def inner_points(self) -> Float[Array, "q inner"]:
+        return self.points[:, 1:-1]
+
+    @property
+    def inner_derivative(self) -> Float[Array, "q inner"]:
+        return self.derivative[:, 1:-1]
+
+    def stiffness(self, factors: Float[Array, " q"]) -> Float[Array, "inner inner"]:
+        """``V^T W F V`` of the inner nodes, F the diagonal of the factors."""
+        v = self.inner_derivative
+        return matmul(v.T * (self.weights * factors)[None], v)
+
+    def energies(self, squared_speeds: Float[Array, " q"]) -> Float[Array, " n"]:
+        """The energy of each segment, from ``<x', x'>_g`` at the points."""
+        return jnp.sum((self.weights * squared_speeds).reshape(self.num_segments, -1), axis=1) / 2
+
+
+class Scheme(NamedTuple):
+    """Which curve goes through the nodes, and at which Gauss points of a segment it is seen."""
+
+    spline: bool
+    order: int
+
+
+def basis(scheme: Scheme, num_segments: int, dtype, ts: Array | None = None) -> Basis:
+    """The matrices at equal steps, or for the nodes' parameters ``ts``."""
+    if ts is None:
+        return Basis(*map(jnp.asarray, _uniform(scheme, num_segments, jnp.dtype(dtype).name)))
+    return _matrices(scheme, ts.astype(dtype), jnp)
+
+
+def sampled_path(
+    rule: Any, ts: Float[Array, " nodes"], xs: Float[Array, "nodes *shape"]
+) -> tuple[SampledPath, Float[Array, " points"]]:
+    """The curve that a rule draws through the nodes ``xs`` at rising parameters ``ts``, at the
+    points where the rule prices it, and the weights of these.
+    """
+    mesh = basis(rule.scheme, len(ts) - 1, xs.dtype, ts)
+    moved = xs - xs[:1]
+    points = xs[:1] + tensordot(mesh.points, moved, axes=1)
+    velocities = tensordot(mesh.derivative, moved, axes=1)
+    return SampledPath(points, velocities, xs, mesh.derivative), mesh.weights
+
+
+@functools.lru_cache(maxsize=64)
+def _uniform(scheme: Scheme, num_segments: int, dtype: str) -> tuple[np.ndarray, ...]:
+    """In float64, then rounded."""
+    found = _matrices(scheme, np.linspace(0, 1, num_segments + 1), np)
+    return tuple(part.astype(dtype) for part in found)
+
+
+def _matrices(scheme: Scheme, ts, xp: ModuleType) -> Any:
+    places, weights = np.polynomial.legendre.leggauss(scheme.order)
+    places = (places + 1) / 2
+    n, steps = len(ts) - 1, ts[1:] - ts[:-1]
+    if scheme.spline:
+        points, derivative = sampling(ts, places, xp)
+    else:
+        which = np.repeat(np.arange(n), len(places))
+        low, high = np.eye(n + 1)[which], np.eye(n + 1)[which + 1]
+        w = np.tile(places, n)[:, None]
+        points = xp.asarray((1 - w) * low + w * high, ts.dtype)
+        derivative = xp.asarray(high - low, ts.dtype) / steps[which][:, None]
+    shares = xp.asarray(np.tile(weights / 2, n), ts.dtype)
+    weights = shares * xp.repeat(steps, len(places))
+    times = xp.repeat(ts[:-1], len(places))
+    times = times + xp.asarray(np.tile(places, n), ts.dtype) * xp.repeat(steps, len(places))
+    inner = derivative[:, 1:-1]
+    if n > 1:
+        inverse = xp.linalg.inv(xp.matmul(inner.T * weights[None], inner))
+        inverse = (inverse + inverse.T) / 2
+    else:
+        inverse = xp.zeros((0, 0), ts.dtype)
+    return Basis(points, derivative, weights, times, inverse)

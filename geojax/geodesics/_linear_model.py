@@ -1,0 +1,219 @@
+"""What the damped Newton loop asks of a linear model of the path energy; two models."""
+
+import abc
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from .._linalg import dot
+from ..metrics import AbstractLowRankMetric, AbstractSumOfSquaresMetric
+from . import _path_hessian as ph
+from ._conjugate_gradients import truncated_cg
+from ._problem import TwoPointProblem
+
+_CG_STEPS = 100
+
+
+class Proposal(NamedTuple):
+    """A damped Gauss-Newton step.
+
+    - ``step``: of the inner nodes; ``slope``: ``-gradient . step``; ``predicted``: the energy that
+      the step should gain, -inf where the linear algebra failed.
+    - ``gain``: a bound on the energy that an undamped step would gain, twice over.
+    - ``products``: with the Gauss-Newton Hessian that it took.
+    """
+
+    step: Float[Array, "inner d"]
+    slope: Float[Array, ""]
+    predicted: Float[Array, ""]
+    gain: Float[Array, ""]
+    products: Int[Array, ""]
+
+
+class AbstractLinearModel(eqx.Module):
+    """A path's energy to second order, damped by ``mu`` times the model's own H^1 norm."""
+
+    gradient: eqx.AbstractVar[Float[Array, "inner d"]]
+
+    @abc.abstractmethod
+    def propose(self, accuracy: Array) -> Proposal:
+        """The damped Gauss-Newton step, to a relative ``accuracy`` where it is iterative."""
+
+    @abc.abstractmethod
+    def precondition(self, right: Float[Array, "inner d"]) -> Float[Array, "inner d"]:
+        """Roughly the inverse of the damped Hessian."""
+
+    @abc.abstractmethod
+    def exact(self, d: Float[Array, "inner d"]) -> Float[Array, "inner d"]:
+        """The product with the exact Hessian, undamped."""
+
+    @abc.abstractmethod
+    def stiffness(self, d: Float[Array, "inner d"]) -> Float[Array, "inner d"]:
+        """The product with the matrix of the H^1 norm that damps."""
+
+
+class Sample(NamedTuple):
+    """What a trial finds out about a path: enough to judge it, and to go on from it.
+
+    - ``rounding``: how far the energy may be off for the rounding of its parts.
+    - ``parts``: what the linear model is made of.
+    """
+
+    energy: Float[Array, ""]
+    defined: Bool[Array, ""]
+    rounding: Float[Array, ""]
+    parts: Any
+
+
+def sample(problem: TwoPointProblem, offsets) -> Sample:
+    """A path's energy, and for a low-rank metric its linearisation."""
+    if isinstance(problem.metric, AbstractLowRankMetric):
+        parts = ph.linearise(problem, offsets)
+        return Sample(parts.energy, parts.defined, ph.rounding_error(parts), parts)
+    energy = problem.energy(offsets)
+    rounding = 32 * jnp.finfo(offsets.dtype).eps * energy
+    return Sample(energy, jnp.isfinite(energy), rounding, None)
+
+
+def linear_model(problem: TwoPointProblem, offsets, parts, damping) -> AbstractLinearModel:
+    """The linear model at a path, from the ``parts`` of its sample."""
+    if isinstance(problem.metric, AbstractLowRankMetric):
+        factor = ph.factorise(parts, ph.gram(parts), damping)
+        return LowRankModel(ph.gradient(parts), problem, offsets, parts, factor, damping)
+    residual, push = jax.linearize(lambda inner: residuals(problem, offsets, inner), offsets[1:-1])
+    pull = jax.linear_transpose(push, offsets[1:-1])
+    flat = (len(offsets) - 2, -1)
+    gradient = pull(residual)[0].reshape(flat)
+    basis = problem.basis(offsets)
+    factors = generic_weights(problem, offsets)
+    matrix = basis.stiffness(factors)
+    cholesky = jnp.linalg.cholesky(matrix)
+    return LeastSquaresModel(
+        gradient, problem, offsets, push, pull, matrix, cholesky, jnp.asarray(damping)
+    )
+
+
+class LowRankModel(AbstractLinearModel):
+    """For metrics ``base I + sum lam s s^T``: solved directly by Woodbury's formula."""
+
+    gradient: Float[Array, "inner d"]
+    problem: TwoPointProblem
+    offsets: Float[Array, "nodes *shape"]
+    parts: ph.PathModel
+    factor: ph.Factor
+    damping: Float[Array, ""]
+
+    def propose(self, accuracy):
+        del accuracy
+        parts, step = self.parts, ph.downhill(self.parts, self.factor)
+        weights = parts.basis.weights[:, None]
+        # -grad . d and d^T H d are computed apart: they agree only if the linear algebra held.
+        slope = -parts.base * jnp.sum(weights * parts.bends * step.bends)
+        slope = slope - jnp.sum(parts.weights * parts.h * step.change)
+        stretch = parts.base * jnp.sum(weights * step.bends**2)
+        curvature = stretch + jnp.sum(parts.weights * step.change**2)
+        damped = curvature + self.damping * stretch
+        error = jnp.abs(slope - damped)
+        predicted = jnp.where(error <= 0.5 * damped, slope - curvature / 2, -jnp.inf)
+        # H_mu <= (1 + mu) H, so this bounds the undamped decrement from above.
+        gain = (1 + self.damping) * (jnp.maximum(slope, damped) + error)
+        # A factorisation that rounding makes fail wants more damping; it says nothing of the path.
+        gain = jnp.where(parts.defined & jnp.isnan(gain), jnp.inf, gain)
+        return Proposal(step.nodes, slope, predicted, gain, jnp.asarray(0))
+
+    def precondition(self, right):
+        return ph.solve(self.parts, self.factor, right).nodes
+
+    def exact(self, d):
+        inner = self.offsets[1:-1]
+
+        def derivative(nodes):
+            return ph.gradient(ph.linearise(self.problem, self.offsets.at[1:-1].set(nodes)))
+
+        return jax.jvp(derivative, (inner,), (d.reshape(inner.shape),))[1]
+
+    def stiffness(self, d):
+        return self.parts.base * ph.stiffness_product(self.parts.basis, d)
+
+
+class LeastSquaresModel(AbstractLinearModel):
+    """For the other sums of squares: conjugate gradients with products of the Jacobian alone.
+
+    With r the `residuals` and J their Jacobian, ``E = |r|^2 / 2`` and a step solves
+    ``(J^T J + mu K_c) d = -J^T r``. The preconditioner is the path's stiffness matrix with weights
+    c_q, what the metric does to a generic vector there: for a conformal metric it is ``J^T J`` but
+    for the change of its factor, whatever the contrast.
+    """
+
+    gradient: Float[Array, "inner d"]
+    problem: TwoPointProblem
+    offsets: Float[Array, "nodes *shape"]
+    push: Any
+    pull: Any
+    matrix: Float[Array, "inner inner"]
+    cholesky: Float[Array, "inner inner"]
+    damping: Float[Array, ""]
+
+    def propose(self, accuracy):
+        def product(d):
+            image = self.pull(self.push(d.reshape(self.offsets[1:-1].shape)))[0]
+            return image.reshape(d.shape) + self.damping * self.stiffness(d)
+
+        right = -self.gradient
+        start = self.precondition(right)
+        found = truncated_cg(
+            product,
+            self.precondition,
+            right,
+            start,
+            dot(right, start),
+            active=jnp.all(jnp.isfinite(self.gradient)),
+            rtol=accuracy,
+            max_steps=_CG_STEPS,
+        )
+        stretch = dot(found.solution, self.stiffness(found.solution))
+        predicted = (found.decrease + self.damping * stretch) / 2
+        # Truncated conjugate gradients see the decrement from below, by about the squared
+        # tolerance; damping lowers it by 1 + mu at most where the stiffness is the metric's.
+        gain = (1 + self.damping) * found.decrease * (1 + 2 * accuracy)
+        gain = jnp.where(jnp.all(jnp.isfinite(self.gradient)), gain, jnp.nan)
+        return Proposal(found.solution, found.decrease, predicted, gain, found.count)
+
+    def precondition(self, right):
+        return jax.scipy.linalg.cho_solve((self.cholesky, True), right) / (1 + self.damping)
+
+    def exact(self, d):
+        inner = self.offsets[1:-1]
+
+        def derivative(nodes):
+            energy = lambda y: self.problem.energy(self.offsets.at[1:-1].set(y))  # noqa: E731
+            return jax.grad(energy)(nodes)
+
+        return jax.jvp(derivative, (inner,), (d.reshape(inner.shape),))[1].reshape(d.shape)
+
+    def stiffness(self, d):
+        return ph.matmul(self.matrix, d)
+
+
+def residuals(problem: TwoPointProblem, offsets, inner):
+    """The roots of the metric at all points, one row a point: ``|r|^2 / 2`` is the energy."""
+    assert isinstance(problem.metric, AbstractSumOfSquaresMetric)
+    offsets = offsets.at[1:-1].set(inner)
+    basis = problem.basis(offsets)
+    path = problem.sampled(basis, offsets)
+    parts = problem.metric.roots(path, problem.args, problem.rule.map)
+    rows = jnp.concatenate([part.reshape(len(basis.weights), -1) for part in parts], axis=1)
+    return jnp.sqrt(basis.weights)[:, None] * rows
+
+
+def generic_weights(problem: TwoPointProblem, offsets) -> Float[Array, " points"]:
+    """``<p, p>_g / |p|^2`` at each point for a generic vector p; positive."""
+    path = problem.path(offsets)
+    vector = jax.random.normal(jax.random.key(1), offsets.shape[1:], offsets.dtype)
+    square = lambda x: problem.metric.inner(x, vector, vector, problem.args)  # noqa: E731
+    factors = problem.rule.map(square, path.points) / jnp.sum(vector**2)
+    most = jnp.max(factors)
+    return jnp.where(most > 0, jnp.maximum(factors, 1e-12 * most), 1.0)

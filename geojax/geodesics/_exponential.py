@@ -66,7 +66,8 @@ def exponential_map(
     - ``drift_tolerance``: how far g(x', x'), constant along a geodesic, may drift relatively.
 
     **Returns:** a `GeodesicSolution`, with ``stats``: ``num_steps`` (accepted and rejected),
-    ``score_evaluations`` and ``score_products`` (JVPs and VJPs), ``energy_drift`` (largest
+    ``score_evaluations`` and ``score_products`` (JVPs and VJPs; where the first step is refused,
+    the acceleration that diffrax then evaluates again is not counted), ``energy_drift`` (largest
     relative deviation of g(x', x') from its initial value, at the nodes) and ``speed_defect``
     (the same of its root).
 

@@ -235,7 +235,8 @@ def compare(
     priced, points = {}, {}
     for name, run in runs.items():
         nodes, points[name] = run.points[: len(node_times)], run.points[len(node_times) :]
-        priced[name] = price_path(chosen, level.score, rule, nodes, node_times, level.args)
+        curve = nodes, node_times, num_segments
+        priced[name] = price_path(chosen, level.score, rule, *curve, level.args)
     stage("images")
     images, taken = {}, {}
     for i, (name, zs) in enumerate(points.items()):

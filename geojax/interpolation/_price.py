@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from .._linalg import dot
 from ..geodesics import AbstractRule, SplineGauss, sampled_path
-from ..metrics import AbstractLowRankMetric, AbstractMetric
+from ..metrics import AbstractLowRankMetric, AbstractMetric, SampledPath
 
 _ORDER = 3  # Gauss-Legendre points a segment
 
@@ -18,36 +18,43 @@ class Price(NamedTuple):
     """A path's price by segment.
 
     - ``density``: the mean of ``1/2 g(x', x')`` of the cubic spline, finely, shape (segments,).
-    - ``rates``: the mean of ``s . x'``; ``energies``: the share of the energy by the rule of the
-      solve; ``steps``: how long each lasts.
+    - ``rates``: the mean of ``s . x'``; ``energies``, ``lengths``: the shares of the energy and of
+      the length by the rule of the solve; ``steps``: how long each lasts.
     """
 
     density: Float[np.ndarray, " segments"]
     rates: Float[np.ndarray, " segments"]
     energies: Float[np.ndarray, " segments"]
+    lengths: Float[np.ndarray, " segments"]
     steps: Float[np.ndarray, " segments"]
 
     def figures(self, num_segments: int) -> tuple[Float[np.ndarray, " nodes"], dict[str, float]]:
         """The log-density at the nodes less that at A, and the figures of the first segments."""
         first = slice(num_segments)
-        steps, energies = self.steps[first], self.energies[first]
-        energy, fine = float(energies.sum()), float(np.dot(self.density[first], steps))
+        energy = float(self.energies[first].sum())
+        fine = float(np.dot(self.density[first], self.steps[first]))
         log_density = np.concatenate([[0.0], np.cumsum(self.rates * self.steps)])
         figures = {
             "energy": energy,
             "energy_fine": fine,
             "discretisation_error": abs(fine - energy) / energy if energy else 0.0,
-            "length": float(np.sqrt(2 * energies * steps).sum()),
+            "length": float(self.lengths[first].sum()),
             "log_density_change": float(log_density[num_segments]),
         }
         return log_density, figures
 
 
-def price_path(metric: AbstractMetric, score, rule: AbstractRule, nodes, times, args) -> Price:
-    """The price of the path through ``nodes``, shape (nodes, *shape), at ``times``."""
-    parts = _price(metric, score, rule, nodes, times, args)
-    density, rates, energies = map(np.asarray, parts)
-    return Price(density, rates, energies, np.diff(times))
+def price_path(
+    metric: AbstractMetric, score, rule: AbstractRule, nodes, times, num_segments: int, args
+) -> Price:
+    """The price of the path through ``nodes``, shape (nodes, *shape), at ``times``.
+
+    Up to the end of the first ``num_segments`` it is one curve, beyond another, as a geodesic and
+    its continuation are.
+    """
+    parts = _price(metric, score, rule, nodes, times, num_segments, args)
+    density, rates, energies, lengths = map(np.asarray, parts)
+    return Price(density, rates, energies, lengths, np.diff(times))
 
 
 def pricing_cost(metric: AbstractMetric, rule: AbstractRule, num_segments: int) -> int:
@@ -59,19 +66,41 @@ def pricing_cost(metric: AbstractMetric, rule: AbstractRule, num_segments: int) 
 
 @eqx.filter_jit
 def _price(
-    metric: AbstractMetric, score, rule: AbstractRule, nodes, times, args
-) -> tuple[Array, Array, Array]:
+    metric: AbstractMetric, score, rule: AbstractRule, nodes, times, num_segments: int, args
+) -> tuple[Array, Array, Array, Array]:
     times = jnp.asarray(times, nodes.dtype)
     steps = jnp.diff(times)
-    coarse, weights = sampled_path(rule, times, nodes)
-    fine, shares = sampled_path(SplineGauss(order=_ORDER), times, nodes)
+    coarse, weights = _in_two(rule, times, nodes, num_segments)
+    fine, shares = _in_two(SplineGauss(order=_ORDER), times, nodes, num_segments)
 
     def at_point(x, v):
         return metric.inner(x, v, v, args) / 2, dot(score(x, args), v)
 
-    def mean(values, weights):
-        return jnp.sum((weights * values).reshape(len(steps), -1), axis=1) / steps
+    def total(values, weights):
+        return jnp.sum((weights * values).reshape(len(steps), -1), axis=1)
 
-    density, rates = (mean(a, shares) for a in rule.map(at_point, fine.points, fine.velocities))
-    energies = mean(rule.squared_speeds(metric, coarse, args), weights) * steps / 2
-    return density, rates, energies
+    parts = rule.map(at_point, fine.points, fine.velocities)
+    density, rates = (total(part, shares) / steps for part in parts)
+    squares = rule.squared_speeds(metric, coarse, args)
+    speeds = jnp.sqrt(jnp.maximum(squares, 0.0))
+    return density, rates, total(squares, weights) / 2, total(speeds, weights)
+
+
+def _in_two(
+    rule: AbstractRule, times, nodes, num_segments: int
+) -> tuple[SampledPath, Float[Array, " points"]]:
+    """The curve up to the node ``num_segments`` and the one from there on, as one sampled path, and
+    the weights of its points.
+    """
+    left = len(times) - 1 - num_segments
+    parts, shares = [], []
+    halves = slice(num_segments + 1), slice(num_segments, None)
+    padding = (0, left), (num_segments, 0)
+    for where, around in zip(halves, padding, strict=True):
+        if len(times[where]) > 1:
+            path, weights = sampled_path(rule, times[where], nodes[where])
+            wide = jnp.pad(path.derivative, ((0, 0), around))
+            parts.append(path._replace(derivative=wide))
+            shares.append(weights)
+    points, velocities, _, derivative = (jnp.concatenate(each) for each in zip(*parts, strict=True))
+    return SampledPath(points, velocities, nodes, derivative), jnp.concatenate(shares)

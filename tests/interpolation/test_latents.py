@@ -7,7 +7,14 @@ import optax
 import pytest
 
 import geojax
-from geojax.geodesics import GaussNewton, Midpoint, PathEnergy, Quadrature
+from geojax.geodesics import (
+    GaussNewton,
+    Midpoint,
+    PathEnergy,
+    Quadrature,
+    SplineGauss,
+    TwoPointProblem,
+)
 from geojax.interpolation import NAMED_METRICS, MethodSettings
 from geojax.interpolation._pictures import denoised, pictures
 from geojax.scores import DataPrediction, ScaledLinear
@@ -87,7 +94,7 @@ def test_the_geodesic_has_the_least_energy(result):
 
 @pytest.mark.slow
 def test_chunks_do_not_change_the_result(result):
-    other = run(rule=Midpoint(batch_size=3, devices=geojax.device_mesh()))
+    other = run(rule=SplineGauss(batch_size=3, devices=geojax.device_mesh()))
     for name, record in result.records.items():
         np.testing.assert_allclose(other.records[name].images, record.images, rtol=1e-9)
         np.testing.assert_allclose(other.records[name].log_density, record.log_density, rtol=1e-9)
@@ -119,7 +126,8 @@ def test_the_counts_are_the_calls_that_are_made():
     options = {"num_segments": 3, "solver": PathEnergy(optax.adam(1e-3)), "max_steps": 2}
     given = options | {"diagnostics": "price", "conditions": CONDITIONS[:1] * 2}
     given["rule"] = Midpoint()  # at once: no block is filled up
-    result = run(score, until=1.5, frames=2, noising="inversion", num_steps=2, **given)
+    # Not so far beyond B that the continuation refuses its first step, which is not counted.
+    result = run(score, until=1.1, frames=2, noising="inversion", num_steps=2, **given)
     jax.effects_barrier()
     figures = [record.figures for record in result.records.values()]
     pricing = sum(each["pricing_evaluations"] for each in figures)
@@ -298,6 +306,5 @@ def test_few_evaluations_of_a_network_and_none_of_its_derivatives():
     assert solution.stats["score_evaluations"] <= 400
     assert solution.stats["score_products"] == 0
     assert solution.stats["num_steps"] >= 1
-    line = geojax.Lerp()(a, b, jnp.linspace(0, 1, 17, dtype=a.dtype))
-    straight = jnp.sum(rule.segment_energies(metric, line, text))
+    straight = TwoPointProblem(metric, rule, text, a, b).energy(jnp.zeros((17, *a.shape), a.dtype))
     assert jnp.sum((b - a) ** 2) / 2 < solution.energy < 0.999 * straight

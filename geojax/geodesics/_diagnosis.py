@@ -17,7 +17,6 @@ from ._solution import GeodesicSolution
 from ._spline import CubicSpline
 
 Diagnostics = Literal["full", "price", "none"]
-_FINE = Scheme(spline=True, order=3)
 _LINE = Scheme(spline=False, order=2)
 
 
@@ -138,7 +137,7 @@ def _unpriced(energy) -> _Figures:
 
 def fine_basis(problem: TwoPointProblem, num_segments: int) -> Basis:
     """The solution's curve, seen at other points than the solver's."""
-    return basis(_FINE, num_segments, problem.x0.dtype, problem.ts)
+    return basis(problem.rule.fine, num_segments, problem.x0.dtype, problem.ts)
 
 
 def fine_energies(problem: TwoPointProblem, offsets) -> Float[Array, " segments"]:
@@ -161,7 +160,7 @@ def _priced(problem: TwoPointProblem, offsets, energy) -> _Figures:
     if not isinstance(metric, AbstractLowRankMetric):
         nan = jnp.full((), jnp.nan, dtype)
         fine = jnp.sum(fine_energies(problem, offsets))
-        return _Figures(fine, jnp.abs(fine - energy) / safe, nan, nan, n * _FINE.order)
+        return _Figures(fine, jnp.abs(fine - energy) / safe, nan, nan, n * rule.fine.order)
     mesh = fine_basis(problem, n)
     straight = basis(_LINE, n, dtype, problem.ts)
     path = problem.sampled(mesh, offsets)

@@ -58,6 +58,11 @@ class AbstractRule(eqx.Module):
         """The curve through the nodes, and the points that it is seen at."""
         return _POLYLINE
 
+    @property
+    def fine(self) -> Scheme:
+        """The solution's curve, at points that the rule has not seen: to price it anew."""
+        return Scheme(spline=True, order=max(3, self.scheme.order + 1))
+
     def map(self, function: Callable[..., Any], *arrays: Array) -> Any:
         """``function`` over the leading axes, as ``batch_size`` and ``devices`` have it."""
         return map_points(function, *arrays, batch_size=self.batch_size, devices=self.devices)
@@ -236,6 +241,10 @@ class Quadrature(AbstractRule):
             raise ValueError(
                 f"order must be at least 3, got {self.order}: a minimiser exploits a lower one."
             )
+
+    @property
+    def fine(self):
+        return Scheme(spline=True, order=self.order + 1)
 
     def rates(self, score, path, args):
         points, weights = self._between(path.nodes)

@@ -11,8 +11,6 @@ from .._linalg import dot
 from ..geodesics import AbstractRule, SplineGauss, sampled_path
 from ..metrics import AbstractLowRankMetric, AbstractMetric, SampledPath
 
-_ORDER = 3  # Gauss-Legendre points a segment
-
 
 class Price(NamedTuple):
     """A path's price by segment.
@@ -61,7 +59,7 @@ def pricing_cost(metric: AbstractMetric, rule: AbstractRule, num_segments: int) 
     """Score evaluations of `price_path`."""
     low_rank = isinstance(metric, AbstractLowRankMetric)
     rank = len(metric.terms().scores) if low_rank else 1
-    return num_segments * _ORDER * (rank + 1) + rank * rule.rates_cost(num_segments)
+    return num_segments * rule.fine.order * (rank + 1) + rank * rule.rates_cost(num_segments)
 
 
 @eqx.filter_jit
@@ -71,7 +69,7 @@ def _price(
     times = jnp.asarray(times, nodes.dtype)
     steps = jnp.diff(times)
     coarse, weights = _in_two(rule, times, nodes, num_segments)
-    fine, shares = _in_two(SplineGauss(order=_ORDER), times, nodes, num_segments)
+    fine, shares = _in_two(SplineGauss(order=rule.fine.order), times, nodes, num_segments)
 
     def at_point(x, v):
         return metric.inner(x, v, v, args) / 2, dot(score(x, args), v)

@@ -213,6 +213,7 @@ def test_a_turning_digit_is_followed():
     """One digit turned in steps of 2 degrees; the geodesic over 90 degrees is the rotation.
 
     From the straight line the path ends on the wrong side of a ridge that only fine pricing sees.
+    Three points a segment, each of which crosses a ridge between two of the pictures.
     """
     images, _ = load_mnist("test")
 
@@ -233,6 +234,7 @@ def test_a_turning_digit_is_followed():
         orbit[45],
         solver=geojax.GaussNewton(),
         init=[line, samples],
+        rule=geojax.SplineGauss(order=3),
         num_segments=45,
         max_steps=20,
         throw=False,

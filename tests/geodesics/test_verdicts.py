@@ -84,3 +84,14 @@ def test_points_very_near_to_each_other_keep_their_digits(size):
             solution = geojax.geodesic(metric, jnp.asarray(x), jnp.asarray(y), **options)
             assert solution.result == RESULTS.successful
             assert float(solution.length) == pytest.approx(right, rel=1e-3)
+
+
+@pytest.mark.parametrize("rule", [geojax.Midpoint(), geojax.SplineGauss(), geojax.Quadrature()])
+@pytest.mark.parametrize("order", [3, 4])
+def test_a_path_is_priced_where_its_rule_has_not_looked(rule, order):
+    if hasattr(rule, "order"):
+        rule = type(rule)(order=order)
+    of_rule = getattr(rule, "order", rule.scheme.order)
+    seen, fine = (np.polynomial.legendre.leggauss(n)[0] for n in (of_rule, rule.fine.order))
+    distances = np.min(np.abs(seen[:, None] - fine), axis=0)
+    assert rule.fine.spline and np.sum(distances > 0.1) >= 2

@@ -2,13 +2,13 @@
 
 from ._basis import sampled_path as sampled_path
 from ._batch import geodesic_batch as geodesic_batch
+from ._checks import Diagnostics as Diagnostics
 from ._compiled import compile_geodesic as compile_geodesic
 from ._continuation import CoarseToFine as CoarseToFine
 from ._continuation import LambdaContinuation as LambdaContinuation
 from ._curve import IntegratedCurve as IntegratedCurve
 from ._curve import Polyline as Polyline
 from ._devices import device_mesh as device_mesh
-from ._diagnosis import Diagnostics as Diagnostics
 from ._exponential import exponential_map as exponential_map
 from ._gauss_newton import GaussNewton as GaussNewton
 from ._geodesic import DISCRETISATION_TOLERANCE as DISCRETISATION_TOLERANCE

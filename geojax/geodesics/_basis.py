@@ -59,10 +59,21 @@ class Basis(NamedTuple):
 
 
 class Scheme(NamedTuple):
-    """Which curve goes through the nodes, and at which Gauss points of a segment it is seen."""
+    """Which curve goes through the nodes, and a quadrature rule on each segment.
+
+    ``places`` in [0, 1] and ``weights`` with the sum 1.
+    """
 
     spline: bool
-    order: int
+    places: tuple[float, ...]
+    weights: tuple[float, ...]
+
+
+@functools.cache
+def gauss(order: int, spline: bool) -> Scheme:
+    """By Gauss and Legendre's rule."""
+    places, weights = np.polynomial.legendre.leggauss(order)
+    return Scheme(spline, tuple(map(float, (places + 1) / 2)), tuple(map(float, weights / 2)))
 
 
 def basis(scheme: Scheme, num_segments: int, dtype, ts: Array | None = None) -> Basis:
@@ -93,8 +104,7 @@ def _uniform(scheme: Scheme, num_segments: int, dtype: str) -> tuple[np.ndarray,
 
 
 def _matrices(scheme: Scheme, ts, xp: ModuleType) -> Any:
-    places, weights = np.polynomial.legendre.leggauss(scheme.order)
-    places = (places + 1) / 2
+    places = np.asarray(scheme.places)
     n, steps = len(ts) - 1, ts[1:] - ts[:-1]
     if scheme.spline:
         points, derivative = sampling(ts, places, xp)
@@ -104,7 +114,7 @@ def _matrices(scheme: Scheme, ts, xp: ModuleType) -> Any:
         w = np.tile(places, n)[:, None]
         points = xp.asarray((1 - w) * low + w * high, ts.dtype)
         derivative = xp.asarray(high - low, ts.dtype) / steps[which][:, None]
-    shares = xp.asarray(np.tile(weights / 2, n), ts.dtype)
+    shares = xp.asarray(np.tile(scheme.weights, n), ts.dtype)
     weights = shares * xp.repeat(steps, len(places))
     times = xp.repeat(ts[:-1], len(places))
     times = times + xp.asarray(np.tile(places, n), ts.dtype) * xp.repeat(steps, len(places))

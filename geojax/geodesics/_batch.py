@@ -14,11 +14,10 @@ from .._functions import explained_derivatives
 from .._numbers import number
 from .._verdicts import or_raise
 from ..metrics import AbstractMetric
-from ._checks import check_meter, derivative_remedy
+from ._checks import Diagnostics, check_meter, derivative_remedy
 from ._curve import resample
 from ._default import solver_and_rule
 from ._devices import map_lanes, over_devices
-from ._diagnosis import Diagnostics
 from ._geodesic import DISCRETISATION_TOLERANCE, check_points, geodesic
 from ._iterate import AbstractSolver, Solved, one_segment
 from ._problem import TwoPointProblem
@@ -105,7 +104,7 @@ def geodesic_batch(
                 f"init must hold at least two nodes a lane, shape {(*lanes, 'nodes', *shape)}, "
                 f"got {init.shape}."
             )
-    solver, rule = solver_and_rule(metric, x0[0], args, solver, rule)
+    solver, rule = solver_and_rule(metric, x0[0], args, solver, rule, diagnostics)
     meter = diffrax.NoProgressMeter() if progress_meter is None else progress_meter
     check_meter(meter)
     if devices is not None and rule.devices is not None:
@@ -154,7 +153,7 @@ def _solve_lanes(
                 metric,
                 x0[lane],
                 x1[lane],
-                solver=Solved(output, solver.certifies),
+                solver=Solved(output),
                 args=args_of(lane),
                 num_segments=num_segments,
                 rule=rule,

@@ -1,6 +1,6 @@
 """Checks of what users hand to the functions that solve, with the remedy in the message."""
 
-from typing import Any
+from typing import Any, Literal, get_args
 
 import diffrax
 import optax
@@ -10,6 +10,8 @@ from .._options import check_option, described
 from ..metrics import AbstractLowRankMetric, AbstractMetric, AbstractPullbackMetric
 from ._iterate import AbstractSolver
 from ._rules import AbstractRule
+
+Diagnostics = Literal["full", "price", "none"]
 
 
 def check_metric(metric: Any) -> None:
@@ -63,6 +65,13 @@ def check_integrator(solver: Any, name: str = "solver") -> None:
         remedy = "It solves two-point problems: geodesic(metric, x0, x1, solver=...)."
     wanted = "an explicit Runge-Kutta method of diffrax, such as diffrax.Tsit5()"
     check_option(name, solver, diffrax.AbstractERK, wanted, remedy)
+
+
+def check_diagnostics(diagnostics: Any) -> None:
+    """**Raises:** `ValueError` when ``diagnostics`` is none of the choices."""
+    if diagnostics not in get_args(Diagnostics):
+        choices = ", ".join(map(repr, get_args(Diagnostics)))
+        raise ValueError(f"diagnostics must be one of {choices}, got {diagnostics!r}.")
 
 
 def check_meter(meter: Any) -> None:

@@ -12,9 +12,8 @@ from .._arrays import Numbers, as_floating
 from .._functions import explained_derivatives
 from .._verdicts import or_raise
 from ..metrics import AbstractMetric
-from ._checks import derivative_remedy
+from ._checks import Diagnostics, derivative_remedy
 from ._default import solver_and_rule
-from ._diagnosis import Diagnostics
 from ._geodesic import DISCRETISATION_TOLERANCE, check_points, geodesic
 from ._iterate import AbstractSolver
 from ._rules import AbstractRule
@@ -54,7 +53,7 @@ def compile_geodesic(
     ['3.02', '3.77']
     """
     (x,) = check_points(metric, x=x)
-    solver, rule = solver_and_rule(metric, x, args, solver, rule)
+    solver, rule = solver_and_rule(metric, x, args, solver, rule, diagnostics)
     path = jnp.broadcast_to(x, (num_segments + 1, *x.shape))
     options = {
         "ts": ts,

@@ -13,12 +13,14 @@ from .._linalg import dot
 class Truncated(NamedTuple):
     """What conjugate gradients found.
 
-    ``decrease`` is ``right . solution``, as a sum of positive terms; ``direction`` is the last
-    search direction and ``curvature`` its ``p . product(p)``, not positive where ``negative``.
+    ``decrease`` is ``right . solution``, as a sum of positive terms; ``left`` the residual in the
+    norm of the preconditioner, relative to the right-hand side's; ``direction`` the last search
+    direction and ``curvature`` its ``p . product(p)``, not positive where ``negative``.
     """
 
     solution: Float[Array, "..."]
     decrease: Float[Array, ""]
+    left: Float[Array, ""]
     count: Int[Array, ""]
     negative: Bool[Array, ""]
     direction: Float[Array, "..."]
@@ -30,6 +32,7 @@ class _State(NamedTuple):
     residual: Array
     direction: Array
     size: Array  # r . M r
+    left: Array  # of the size, the last one that is finite
     decrease: Array
     count: Array
     going: Array
@@ -46,7 +49,7 @@ def truncated_cg(
     *,
     active: Bool[Array, ""],
     rtol: Float[Array, ""] | float,
-    max_steps: int,
+    max_steps: int | Int[Array, ""],
 ) -> Truncated:
     """Solve ``product(d) = right`` roughly, from d = 0, by at most ``max_steps`` products.
 
@@ -76,6 +79,7 @@ def truncated_cg(
             residual,
             jnp.where(done, p, z + size / state.size * p),
             jnp.where(done, state.size, size),
+            jnp.where(negative | ~jnp.isfinite(size), state.left, jnp.abs(size) / first_size),
             state.decrease + rate * state.size,
             count,
             ~done & (count < max_steps),
@@ -89,6 +93,7 @@ def truncated_cg(
         right,
         first,
         first_size,
+        jnp.ones_like(first_size),
         jnp.zeros_like(first_size),
         jnp.asarray(0),
         active & (first_size > 0),
@@ -96,6 +101,6 @@ def truncated_cg(
         jnp.zeros_like(first_size),
     )
     end = jax.lax.while_loop(going, body, start)
-    return Truncated(
-        end.solution, end.decrease, end.count, end.negative, end.direction, end.curvature
-    )
+    left = jnp.sqrt(end.left)
+    last = end.count, end.negative, end.direction, end.curvature
+    return Truncated(end.solution, end.decrease, left, *last)

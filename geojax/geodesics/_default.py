@@ -5,7 +5,7 @@ import optimistix as optx
 from jaxtyping import Array
 
 from ..metrics import AbstractMetric, AbstractSumOfSquaresMetric, DenseMetric
-from ._checks import check_args, check_rule, check_solver
+from ._checks import Diagnostics, check_args, check_diagnostics, check_rule, check_solver
 from ._gauss_newton import GaussNewton
 from ._georce import Georce
 from ._iterate import AbstractSolver
@@ -33,9 +33,10 @@ def default_solver(metric: AbstractMetric, x: Array, rule: AbstractRule | None) 
 
 
 def solver_and_rule(
-    metric: AbstractMetric, x: Array, args, solver, rule
+    metric: AbstractMetric, x: Array, args, solver, rule, diagnostics: Diagnostics = "full"
 ) -> tuple[AbstractSolver, AbstractRule]:
-    """The solver and the rule, or their defaults for points like ``x``.
+    """The solver and the rule, or their defaults for points like ``x``; the solver without a check
+    of its own where ``diagnostics`` ask for none.
 
     **Raises:** `ValueError` where an option is of a wrong kind or in a wrong place.
     """
@@ -44,6 +45,8 @@ def solver_and_rule(
         check_rule(rule)
     solver = default_solver(metric, x, rule) if solver is None else solver
     check_solver(solver)
+    check_diagnostics(diagnostics)
+    solver = solver if diagnostics == "full" else solver.unchecked()
     rule = default_rule(solver) if rule is None else rule
     return solver, rule
 

@@ -1,61 +1,69 @@
 """What follows a solve: derivatives, fine price, bounds, saddle check, end velocities, verdict."""
 
-from typing import Any, Literal, NamedTuple, get_args
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from .._linalg import einsum
 from ..metrics import AbstractLowRankMetric
 from . import _path_hessian as ph
-from ._basis import Basis, Scheme, basis
-from ._problem import SolverOutput, TwoPointProblem
+from ._basis import Basis, Scheme, basis, gauss
+from ._certificate import ODDS
+from ._checks import Diagnostics
+from ._problem import PathFigures, SolverOutput, TwoPointProblem
 from ._results import RESULTS
-from ._second_order import attach, certify, envelope, held, preparing, with_ends
+from ._second_order import attach, certify, certify_cost, envelope, held, recalled, with_ends
 from ._solution import GeodesicSolution
 from ._spline import CubicSpline
 
-Diagnostics = Literal["full", "price", "none"]
-_LINE = Scheme(spline=False, order=2)
-
-
-def check_diagnostics(diagnostics: Any) -> None:
-    """**Raises:** `ValueError` when ``diagnostics`` is none of the choices."""
-    if diagnostics not in get_args(Diagnostics):
-        choices = ", ".join(map(repr, get_args(Diagnostics)))
-        raise ValueError(f"diagnostics must be one of {choices}, got {diagnostics!r}.")
+# The default rule's two points of a segment with both its ends and its middle: of degree 5, and
+# it looks where the solver did not.
+_SOLVER = gauss(2, spline=True)
+_FIRST, _SECOND = _SOLVER.places
+_FINE = Scheme(True, (0.0, _FIRST, 0.5, _SECOND, 1.0), (1 / 15, 3 / 10, 4 / 15, 3 / 10, 1 / 15))
+_LINE = gauss(2, spline=False)
 
 
 def diagnosed(
     problem: TwoPointProblem,
     output: SolverOutput,
-    certified: bool,
     max_steps: int,
     tolerance: Array,
     diagnostics: Diagnostics,
 ) -> GeodesicSolution:
-    """The solution that a solver's output makes, with the verdict on it.
-
-    ``certified``: the solver has looked for negative curvature itself.
-    """
-    n = len(output.offsets) - 1
-    result, evaluations, products = output.result, output.score_evaluations, output.score_products
-    if diagnostics == "full" and not certified and n > 1:
-        saddle, count = certify(held(problem), output.offsets, result == RESULTS.successful)
-        result = RESULTS.where(saddle, RESULTS.saddle_point, result)
-        ready, each = preparing(problem, n), problem.curvature_cost(n)
-        evaluations = evaluations + ready[0] + count * each[0]
-        products = products + ready[1] + count * each[1]
+    """The solution that a solver's output makes, with the verdict on it."""
+    n, dtype = len(output.offsets) - 1, output.energy.dtype
+    costs = [(output.score_evaluations, output.score_products)]
+    result, missed = output.result, output.missed_saddle
+    if missed is None and diagnostics == "full":
+        saddle, missed, count = certify(held(problem), output.offsets, result == RESULTS.successful)
+        result = _unless_failed(result, saddle, RESULTS.saddle_point)
+        costs.append(certify_cost(problem, n, count))
+    if missed is None:
+        missed = jnp.full((), jnp.nan, dtype)
+    elif diagnostics == "full":
+        unknown = ~(missed <= ODDS * (1 + 1e-3))
+        result = _unless_failed(result, unknown, RESULTS.unverified)
     energy, offsets = _differentiable(problem, output)
-    speeds = problem.squared_speeds(offsets)
-    weights = problem.basis(offsets).weights
-    length, defect = _speed(speeds, weights)
-    initial, final = _end_velocities(problem, offsets)
-    known = held((problem, offsets, energy))
-    figures = _unpriced(energy) if diagnostics == "none" else _priced(*known)
-    evaluations = evaluations + problem.energy_cost(n) + figures.evaluations
-    at_ends = _end_cost(problem, n)
+    known = output.figures
+    if known is None:
+        known = _evaluated(*held((problem, offsets)))
+        costs.append((problem.energy_cost(n), 0))
+    speeds = recalled(held(known.squared_speeds), _squared_speeds, offsets, problem)
+    length, defect = _speed(speeds, problem.basis(offsets).weights)
+    momenta = known.momenta
+    if momenta is None:
+        momenta = _momenta(*held((problem, offsets)))
+        costs.append(_momenta_cost(problem, n))
+    momenta = recalled(held(momenta), _momenta, offsets, problem)
+    initial, final = _velocities(problem, momenta)
+    costs.append((2 * problem.rank, 0))
+    at_path = held((problem, offsets, energy, known))
+    figures = _unpriced(energy) if diagnostics == "none" else _priced(*at_path)
+    costs.append((figures.evaluations, 0))
     finite = jnp.isfinite(energy) & (jnp.isfinite(figures.energy) | (diagnostics == "none"))
     finite &= jnp.all(jnp.isfinite(initial)) & jnp.all(jnp.isfinite(final))
     if diagnostics != "none":
@@ -64,12 +72,13 @@ def diagnosed(
     result = RESULTS.where(finite, result, RESULTS.non_finite)
     stats = {
         "num_steps": output.num_steps,
-        "score_evaluations": evaluations + at_ends[0],
-        "score_products": products + at_ends[1],
+        "score_evaluations": sum(evaluations for evaluations, _ in costs),
+        "score_products": sum(products for _, products in costs),
         "decrement": output.decrement,
         "energy_fine": figures.energy,
         "discretisation_error": figures.error,
         "rounding_error": _rounding(output),
+        "missed_saddle": missed,
         "speed_defect": defect,
         "lower_bound": figures.lower_bound,
         "path_dependence": figures.path_dependence,
@@ -78,7 +87,8 @@ def diagnosed(
         stats["counts_are_lower_bounds"] = jnp.asarray(True)
     limits = {
         "num_steps": jnp.asarray(max_steps),
-        "discretisation_error": jnp.asarray(tolerance, energy.dtype),
+        "discretisation_error": jnp.asarray(tolerance, dtype),
+        "missed_saddle": jnp.asarray(ODDS, dtype),
         **output.limits,
     }
     curve = CubicSpline(held(problem.mesh(n)), problem.nodes(offsets))
@@ -109,9 +119,35 @@ def _differentiable(problem: TwoPointProblem, output: SolverOutput):
     missed = held(output.offsets[-1])
     inner = output.offsets[1:-1]
     if len(inner) == 0:
-        return problem.energy(output.offsets), output.offsets
+        energy = recalled(held(output.energy), _energy, held(output.offsets), problem)
+        return energy, output.offsets
     energy = envelope(output.energy, inner, problem)
     return energy, with_ends(attach(inner, problem)).at[-1].set(missed)
+
+
+def _energy(problem: TwoPointProblem, offsets):
+    return problem.energy(offsets)
+
+
+def _squared_speeds(problem: TwoPointProblem, offsets):
+    return problem.squared_speeds(offsets)
+
+
+def _evaluated(problem: TwoPointProblem, offsets) -> PathFigures:
+    """What a solver has not handed over, evaluated."""
+    if not isinstance(problem.metric, AbstractLowRankMetric):
+        return PathFigures(problem.squared_speeds(offsets), None, None)
+    path, terms = problem.path(offsets), problem.metric.terms()
+
+    def of_score(weight, score, _):
+        rates = problem.rule.rates(score, path, problem.args)
+        return rates, weight.astype(offsets.dtype) * rates**2
+
+    flat = jnp.sum(path.velocities.reshape(len(path.velocities), -1) ** 2, axis=1)
+    squares, parts = jnp.asarray(terms.base, offsets.dtype) * flat, terms.each(of_score)
+    if parts is None:
+        return PathFigures(squares, jnp.zeros((0, len(squares)), offsets.dtype), None)
+    return PathFigures(squares + jnp.sum(parts[1], axis=0), parts[0], None)
 
 
 def _speed(squared_speeds, weights):
@@ -135,89 +171,123 @@ def _unpriced(energy) -> _Figures:
     return _Figures(nan, nan, nan, nan, 0)
 
 
-def fine_basis(problem: TwoPointProblem, num_segments: int) -> Basis:
-    """The solution's curve, seen at other points than the solver's."""
-    return basis(problem.rule.fine, num_segments, problem.x0.dtype, problem.ts)
+class _FineMesh(NamedTuple):
+    """The solution's curve at the points of `_FINE`: ``whole`` has them all, segment by segment,
+    ``fresh`` those that are left to evaluate: a node once, and no point that the solver has seen.
+    """
+
+    whole: Basis
+    fresh: Basis
+    seen: bool
+
+    def everywhere(self, at_fresh, at_seen):
+        """Values at all points, from those at the fresh ones and those that the solver had."""
+        n = self.whole.num_segments
+        nodes, middles, within = jnp.split(at_fresh, [n + 1, 2 * n + 1], axis=-1)
+        if self.seen:
+            within = at_seen
+        within = within.reshape(*within.shape[:-1], n, 2)
+        parts = nodes[..., :-1], within[..., 0], middles, within[..., 1], nodes[..., 1:]
+        return jnp.stack(parts, axis=-1).reshape(*at_fresh.shape[:-1], 5 * n)
 
 
-def fine_energies(problem: TwoPointProblem, offsets) -> Float[Array, " segments"]:
-    """The finely priced energy of each segment, shape (N,)."""
-    fine = fine_basis(problem, len(offsets) - 1)
-    return fine.energies(_squares(problem, problem.sampled(fine, offsets)))
+def _fine_mesh(problem: TwoPointProblem, num_segments: int) -> _FineMesh:
+    n, seen = num_segments, problem.rule.scheme == _SOLVER
+    whole = basis(_FINE, n, problem.x0.dtype, problem.ts)
+    first = 5 * np.arange(n)
+    within = [] if seen else (first[:, None] + np.array([1, 3])).reshape(-1)
+    which = np.concatenate([first, [5 * n - 1], first + 2, within]).astype(int)
+    at = whole.points[which], whole.derivative[which]
+    fresh = whole._replace(
+        points=at[0], derivative=at[1], times=whole.times[which], weights=whole.weights[which]
+    )
+    return _FineMesh(whole, fresh, seen)
 
 
-def _squares(problem: TwoPointProblem, path) -> Array:
-    """``<x', x'>_g`` at the points of a path, from the metric itself."""
-    one = lambda x, v: problem.metric.inner(x, v, v, problem.args)  # noqa: E731
-    return problem.rule.map(one, path.points, path.velocities)
+def fine_energies(problem: TwoPointProblem, offsets, squared_speeds) -> Float[Array, " segments"]:
+    """The finely priced energy of each segment, shape (N,); ``squared_speeds`` at the points of the
+    rule.
+    """
+    mesh = _fine_mesh(problem, len(offsets) - 1)
+    path, metric = problem.sampled(mesh.fresh, offsets), problem.metric
+    one = lambda x, v: metric.inner(x, v, v, problem.args)  # noqa: E731
+    fresh = problem.rule.map(one, path.points, path.velocities)
+    return mesh.whole.energies(mesh.everywhere(fresh, squared_speeds))
 
 
-def _priced(problem: TwoPointProblem, offsets, energy) -> _Figures:
+def _priced(problem: TwoPointProblem, offsets, energy, known: PathFigures) -> _Figures:
     """The finely priced energy, the lower bound of the length, and how far s is from a gradient."""
     metric, args, rule, dtype = problem.metric, problem.args, problem.rule, offsets.dtype
     n = len(offsets) - 1
     safe = jnp.where(energy > 0, energy, 1.0)
+    mesh = _fine_mesh(problem, n)
+    points = len(mesh.fresh.times)
     if not isinstance(metric, AbstractLowRankMetric):
         nan = jnp.full((), jnp.nan, dtype)
-        fine = jnp.sum(fine_energies(problem, offsets))
-        return _Figures(fine, jnp.abs(fine - energy) / safe, nan, nan, n * rule.fine.order)
-    mesh = fine_basis(problem, n)
-    straight = basis(_LINE, n, dtype, problem.ts)
-    path = problem.sampled(mesh, offsets)
+        fine = jnp.sum(fine_energies(problem, offsets, known.squared_speeds))
+        return _Figures(fine, jnp.abs(fine - energy) / safe, nan, nan, points)
+    straight = basis(_LINE, -(-n // 2), dtype)
+    path = problem.sampled(mesh.fresh, offsets)
     # The straight line after the path, so that the score stands in the program once.
-    points = jnp.concatenate([path.points, problem.line(straight.times)])
+    places = jnp.concatenate([path.points, problem.line(straight.times)])
     chords = jnp.broadcast_to(problem.chord, (len(straight.times), *problem.chord.shape))
     velocities = jnp.concatenate([path.velocities, chords])
-    along = slice(None, len(mesh.times)), slice(len(mesh.times), None)
 
     def of_score(weight, score, _):
-        """What it adds to the fine energy and to the squared bound, and its path dependence."""
-        weight = weight.astype(dtype)
-        s = rule.map(lambda x: score(x, args), points)
-        rates = einsum("qd,qd->q", *(a.reshape(len(points), -1) for a in (s, velocities)))
-        on_path, on_line = (rates[where] for where in along)
-        weighted = mesh.weights * on_path, straight.weights * on_line
-        by_path, by_line = (jnp.sum(part) for part in weighted)
-        larger = jnp.maximum(*(jnp.sum(jnp.abs(part)) for part in weighted))
-        gap = jnp.abs(by_path - by_line) / jnp.where(larger > 0, larger, 1.0)
-        change = jnp.minimum(jnp.abs(by_path), jnp.abs(by_line))
-        if hasattr(score, "log_density"):
-            change = score.log_density(problem.x1, args) - score.log_density(problem.x0, args)
-        return weight * jnp.sum(mesh.weights * on_path**2), weight * change**2, gap
+        """Its weight, its rates, and how far its log-density rises where it has one."""
+        s = rule.map(lambda x: score(x, args), places)
+        rates = einsum("qd,qd->q", *(a.reshape(len(places), -1) for a in (s, velocities)))
+        rise, has_rise = jnp.zeros((), dtype), hasattr(score, "log_density")
+        if has_rise:
+            rise = score.log_density(problem.x1, args) - score.log_density(problem.x0, args)
+        return weight.astype(dtype), rates, rise, jnp.asarray(has_rise)
 
     terms = metric.terms()
     base = jnp.asarray(terms.base, dtype)
-    squares = jnp.sum(path.velocities.reshape(len(mesh.times), -1) ** 2, axis=1)
-    fine = base * jnp.sum(mesh.weights * squares)
+    squares = jnp.sum(problem.sampled(mesh.whole, offsets).velocities.reshape(5 * n, -1) ** 2, 1)
+    fine = base * jnp.sum(mesh.whole.weights * squares)
     bound = base * jnp.sum(problem.chord**2)
     dependence = jnp.zeros((), dtype)
     parts = terms.each(of_score)
     if parts is not None:
-        fine, bound = fine + jnp.sum(parts[0]), bound + jnp.sum(parts[1])
-        dependence = jnp.max(parts[2])
+        weights, rates, rise, has_rise = parts
+        on_path = mesh.everywhere(rates[:, :points], known.rates)
+        on_line = straight.weights[None] * rates[:, points:]
+        weighted = mesh.whole.weights[None] * on_path, on_line
+        by_path, by_line = (jnp.sum(part, axis=1) for part in weighted)
+        larger = jnp.maximum(*(jnp.sum(jnp.abs(part), axis=1) for part in weighted))
+        gap = jnp.abs(by_path - by_line) / jnp.where(larger > 0, larger, 1.0)
+        change = jnp.minimum(jnp.abs(by_path), jnp.abs(by_line))
+        change = jnp.where(has_rise, rise, change)
+        fine = fine + jnp.sum(weights[:, None] * mesh.whole.weights[None] * on_path**2)
+        bound = bound + jnp.sum(weights * change**2)
+        dependence = jnp.max(gap)
     error = jnp.abs(fine / 2 - energy) / safe
-    evaluations = len(terms.scores) * len(points)
+    evaluations = len(terms.scores) * len(places)
     return _Figures(fine / 2, error, jnp.sqrt(bound), dependence, evaluations)
 
 
-def _end_velocities(problem: TwoPointProblem, offsets):
-    """x' at both ends, from the first variation of the energy: at a minimum
-    ``dE = <x'(1), dx1> - <x'(0), dx0>``, to the order of the energy.
+def _momenta(problem: TwoPointProblem, offsets) -> Float[Array, "2 *shape"]:
+    """``g x'`` at both ends, from the first variation of the energy: at a minimum
+    ``dE = momentum(1) . dx1 - momentum(0) . dx0``, to the order of the energy.
     """
     if isinstance(problem.metric, AbstractLowRankMetric):
         flat = ph.momenta(ph.linearise(problem, offsets))
-        start, end = (momentum.reshape(problem.x0.shape) for momentum in flat)
-    else:
-        energy = lambda ends: problem._replace(x0=ends[0], x1=ends[1]).energy(offsets)  # noqa: E731
-        start, end = jax.grad(energy)((problem.x0, problem.x1))
-        start = -start
+        return jnp.stack([momentum.reshape(problem.x0.shape) for momentum in flat])
+    energy = lambda ends: problem._replace(x0=ends[0], x1=ends[1]).energy(offsets)  # noqa: E731
+    start, end = jax.grad(energy)((problem.x0, problem.x1))
+    return jnp.stack([-start, end])
+
+
+def _momenta_cost(problem: TwoPointProblem, num_segments: int) -> tuple[int, int]:
+    """Score evaluations and derivative products of `_momenta`."""
+    low_rank = isinstance(problem.metric, AbstractLowRankMetric)
+    return (problem.cost if low_rank else problem.gradient_cost)(num_segments)
+
+
+def _velocities(problem: TwoPointProblem, momenta) -> tuple[Array, Array]:
+    """x' at both ends."""
     ends = jnp.stack([problem.x0, problem.x1])
     sharp = lambda x, w: problem.metric.sharp(x, w, problem.args)  # noqa: E731
-    return tuple(jax.vmap(sharp)(ends, jnp.stack([start, end])))
-
-
-def _end_cost(problem: TwoPointProblem, num_segments: int) -> tuple[int, int]:
-    """Score evaluations and derivative products of `_end_velocities`."""
-    low_rank = isinstance(problem.metric, AbstractLowRankMetric)
-    evaluations, products = (problem.cost if low_rank else problem.gradient_cost)(num_segments)
-    return evaluations + 2 * problem.rank, products
+    initial, final = jax.vmap(sharp)(ends, momenta)
+    return initial, final

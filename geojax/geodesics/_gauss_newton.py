@@ -1,5 +1,6 @@
 """Gauss-Newton with damping in the H^1 norm, and exact curvature: the default two-point solver."""
 
+import dataclasses
 import math
 from typing import NamedTuple
 
@@ -10,15 +11,17 @@ from jaxtyping import Array, Bool, Float, Int
 
 from .._linalg import dot
 from ..metrics import AbstractLowRankMetric, AbstractSumOfSquaresMetric
-from ._conjugate_gradients import truncated_cg
+from . import _path_hessian as ph
+from ._certificate import missed_saddle, probe, residual_needed, search
 from ._damping import MOST_IDLE, PATIENCE, escape, judge
 from ._iterate import AbstractIterativeSolver, unit_of_energy
 from ._linear_model import AbstractLinearModel, Proposal, Sample, linear_model, sample
-from ._problem import TwoPointProblem
+from ._problem import PathFigures, TwoPointProblem
 from ._rules import Midpoint, SplineGauss
 
 _IDLE = 3  # steps in a row whose gain should be below the energy's rounding error
 _ROUGH = 1e-3, 0.1  # least and largest accuracy of an iterative step
+_CHECK = 3  # times `curvature_steps`: products in a check at most
 
 
 class _State(NamedTuple):
@@ -33,6 +36,8 @@ class _State(NamedTuple):
     idle: Int[Array, ""]
     products: Int[Array, ""]  # with the Gauss-Newton Hessian, so far
     exact_products: Int[Array, ""]  # with the exact Hessian, so far
+    exact_runs: Int[Array, ""]  # the paths at which these were taken
+    missed_saddle: Float[Array, ""]  # a bound on the probability
 
 
 class GaussNewton(AbstractIterativeSolver):
@@ -44,17 +49,19 @@ class GaussNewton(AbstractIterativeSolver):
 
     The Gauss-Newton Hessian leaves out the curvature of the score. Where that slows it down, a step
     is that of the exact Hessian instead, by conjugate gradients preconditioned with the
-    Gauss-Newton one (Steihaug 1983). And a path is taken for a minimum only where a run of
-    conjugate gradients on a generic right-hand side meets no direction of negative curvature; from
-    a saddle, such as the straight line between opposite points of a ring, it moves on along it.
-    A weak direction among tens of thousands of coordinates can be missed.
+    Gauss-Newton one (Steihaug 1983). And a path is taken for a minimum only where conjugate
+    gradients on white noise meet no direction of negative curvature, in a run that would have met
+    one with a probability of 99 % (`_certificate`; ``stats["missed_saddle"]`` is what is left);
+    from a saddle, such as the straight line between opposite points of a ring, it moves on.
 
     - ``rtol``: bound on the Newton decrement ``-grad . d / E``, the relative energy that a full
       step would still gain. None: 1e-10 in float64, 1e-6 in float32.
     - ``damping``: the initial mu, relative to the Euclidean Hessian, hence independent of the mesh.
-    - ``curvature_steps``: products with the exact Hessian at most in a step or a check, each of a
-      score, a JVP and a VJP a segment, forward over reverse. 0: Gauss-Newton steps only, and
-      no saddle is recognised.
+    - ``curvature_steps``: products with the exact Hessian at most in a step, each of a JVP and a
+      VJP a point of the rule, forward over reverse; in a check three times as many. 0:
+      Gauss-Newton steps only, and no saddle is recognised.
+    - ``check``: whether it checks that the path is a minimum; `geodesic` leaves the check out where
+      its ``diagnostics`` are not "full".
 
     For a low-rank metric a Gauss-Newton iteration costs one score and one VJP a point of the rule,
     two points a segment by default.
@@ -72,6 +79,7 @@ class GaussNewton(AbstractIterativeSolver):
     rtol: float | None = eqx.field(static=True, default=None)
     damping: float = eqx.field(static=True, default=1.0)
     curvature_steps: int = eqx.field(static=True, default=20)
+    check: bool = eqx.field(static=True, default=True)
 
     def __check_init__(self):
         if self.rtol is not None and not 0 < self.rtol < 1:
@@ -81,9 +89,8 @@ class GaussNewton(AbstractIterativeSolver):
         if self.curvature_steps < 0:
             raise ValueError(f"curvature_steps must be at least 0, got {self.curvature_steps}.")
 
-    @property
-    def certifies(self) -> bool:
-        return self.curvature_steps > 0
+    def unchecked(self) -> "GaussNewton":
+        return dataclasses.replace(self, check=False)
 
     def _check(self, problem: TwoPointProblem) -> None:
         metric, rule = problem.metric, problem.rule
@@ -110,9 +117,9 @@ class GaussNewton(AbstractIterativeSolver):
         damping = jnp.asarray(self.damping, offsets.dtype)
         step = jnp.zeros((len(offsets) - 2, offsets[0].size), offsets.dtype)
         no, none = jnp.asarray(False), jnp.asarray(0)
-        return _State(
-            offsets, blank, damping, step, unknown, unknown, unknown, no, none, none, none
-        )
+        decrements, counts = (unknown, unknown, unknown), (none, none, none, none)
+        certain = jnp.ones((), offsets.dtype)
+        return _State(offsets, blank, damping, step, *decrements, no, *counts, certain)
 
     def step(self, problem, state):
         inner = state.offsets[1:-1]
@@ -166,26 +173,30 @@ class GaussNewton(AbstractIterativeSolver):
         damping, gradient = state.damping, model.gradient
         ended = state.bound <= self.limit(state)
 
-        def product(d):
+        def damped():
+            hessian = model.hessian()
             # At the end it is the energy itself that must curve upwards, not the damped model.
-            return model.exact(d) + jnp.where(ended, 0.0, damping) * model.stiffness(d)
+            mu = jnp.where(ended, 0.0, damping)
+            return lambda d: hessian(d) + mu * model.stiffness(d)
 
-        probe = jax.random.normal(jax.random.key(0), gradient.shape, gradient.dtype)
-        right = jnp.where(ended, probe, -gradient)
-        first = model.precondition(right)
-        found = truncated_cg(
-            product,
-            model.precondition,
-            right,
-            first,
-            dot(right, first),
-            active=ended | (state.exact & (state.predicted > 0)),
-            rtol=jnp.where(ended, 1e-2, jnp.clip(jnp.sqrt(state.bound), *_ROUGH)),
-            max_steps=self.curvature_steps,
+        rough = jnp.clip(jnp.sqrt(state.bound), *_ROUGH)
+        noise = probe(model.preconditioner, gradient)
+        checked = ended if self.check else jnp.asarray(False)
+        found = search(
+            damped,
+            model.preconditioner,
+            jnp.where(ended, noise, -gradient),
+            active=checked | (~ended & state.exact & (state.predicted > 0)),
+            rtol=jnp.where(ended, residual_needed(gradient.size), rough),
+            max_steps=jnp.where(ended, _CHECK, 1) * self.curvature_steps,
         )
         stretch = dot(found.solution, model.stiffness(found.solution))
         energy = unit_of_energy(state.sample.energy)
-        plain = state._replace(exact_products=state.exact_products + found.count)
+        plain = state._replace(
+            exact_products=state.exact_products + found.count,
+            exact_runs=state.exact_runs + jnp.minimum(found.count, 1),
+            missed_saddle=missed_saddle(found, gradient.size),
+        )
         newton = plain._replace(
             step=found.solution,
             predicted=(found.decrease + damping * stretch) / 2,
@@ -213,14 +224,21 @@ class GaussNewton(AbstractIterativeSolver):
 
     def extra_cost(self, problem, num_segments, state):
         _, products = problem.cost(num_segments)
-        evaluations, twice = problem.curvature_cost(num_segments)
-        return (
-            state.exact_products * evaluations,
-            state.products * 2 * products + state.exact_products * twice,
-        )
+        runs, count = state.exact_runs, state.exact_products
+        evaluations, twice = problem.curvature_cost(num_segments, runs, count)
+        return evaluations, state.products * 2 * products + twice
 
     def read(self, state):
         return state.offsets, state.sample.energy, state.decrement
+
+    def output(self, problem, state, evaluated):
+        output = super().output(problem, state, evaluated)
+        missed = state.missed_saddle if self.check and self.curvature_steps > 0 else None
+        parts, figures = state.sample.parts, None
+        if parts is not None:
+            ends = jnp.stack(ph.momenta(parts)).reshape(2, *problem.x0.shape)
+            figures = PathFigures(ph.squared_speeds(parts), ph.rates(parts), ends)
+        return dataclasses.replace(output, missed_saddle=missed, figures=figures)
 
     def rounding(self, state):
         # The estimate is for the worst case; it is believed where steps gain nothing any more.

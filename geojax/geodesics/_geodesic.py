@@ -14,10 +14,10 @@ from .._functions import explained_derivatives
 from .._numbers import number
 from .._verdicts import or_raise
 from ..metrics import AbstractMetric
-from ._checks import check_meter, check_metric, derivative_remedy
+from ._checks import Diagnostics, check_meter, check_metric, derivative_remedy
 from ._curve import check_init, resample
 from ._default import solver_and_rule
-from ._diagnosis import Diagnostics, check_diagnostics, diagnosed
+from ._diagnosis import diagnosed
 from ._iterate import AbstractSolver, one_segment
 from ._problem import TwoPointProblem
 from ._rules import AbstractRule
@@ -67,7 +67,7 @@ def geodesic(
     - ``max_steps``: iterations at most. With 0 the initial path is priced and judged as it is.
     - ``discretisation_tolerance``: how far the finely priced energy may differ, relatively.
     - ``diagnostics``: "full"; "price" leaves out the saddle check, "none" the fine price and the
-      bounds too. The saddle check looks for negative curvature with at most 20 products with the
+      bounds too. The saddle check looks for negative curvature with at most 60 products with the
       exact Hessian, forward over reverse. `GaussNewton` has its own, which moves on from a saddle.
     - ``throw``: raise when the solve did not succeed; else read ``solution.result``.
     - ``progress_meter``: a diffrax meter, for example ``diffrax.TextProgressMeter()``.
@@ -79,12 +79,14 @@ def geodesic(
       ``counts_are_lower_bounds`` (True) only where a solver cannot count all of its own:
       `Shooting`, and `PathEnergy` with a minimiser other than BFGS and LBFGS;
     - ``decrement``: estimate of the relative energy still to be gained, by the solver's measure;
-    - ``energy_fine``: the solution's curve priced at Gauss-Legendre points that the solver has not
-      seen, three or more a segment; ``discretisation_error``: its relative difference from
-      ``energy``;
+    - ``energy_fine``: the solution's curve priced by five points a segment, its ends and middle
+      among them; ``discretisation_error``: its relative difference from ``energy``;
     - ``rounding_error``: the relative rounding error of the energy, an estimate. The solve ends
       where less than that is left to be gained: it has then converged to working precision, and
       ``limits["decrement"]`` is this figure instead of the solver's tolerance;
+    - ``missed_saddle``: a bound on the probability that the path is a saddle of the energy and the
+      check has missed it, 1 % at most where the verdict is "successful". The probability is over
+      the check's random probe. NaN where nothing was checked;
     - ``speed_defect``: largest relative deviation of the speed from its mean;
     - ``lower_bound``: the chord in the graph of the log-density,
       ``sqrt(b |x1 - x0|^2 + sum lam (f(x1) - f(x0))^2)``; no path is shorter if s is a gradient.
@@ -113,10 +115,9 @@ def geodesic(
     starts = list(init) if isinstance(init, Sequence) else [init]
     if not starts:
         raise ValueError("init must hold at least one path to start from, got an empty list.")
-    solver, rule = solver_and_rule(metric, x0, args, solver, rule)
+    solver, rule = solver_and_rule(metric, x0, args, solver, rule, diagnostics)
     ts = _check_mesh(ts, num_segments, x0.dtype)
     problem = TwoPointProblem(metric, rule, args, x0, x1, ts)
-    check_diagnostics(diagnostics)
     paths = [start_offsets(problem, start, num_segments) for start in starts]
     meter = diffrax.NoProgressMeter() if progress_meter is None else progress_meter
     check_meter(meter)
@@ -192,4 +193,4 @@ def _solve(problem, offsets, solver, max_steps, tolerance, diagnostics, meter) -
         output = one_segment(held(problem), held(offsets))
     else:
         output = solver.solve(held(problem), held(offsets), max_steps, meter)
-    return diagnosed(problem, output, solver.certifies, max_steps, tolerance, diagnostics)
+    return diagnosed(problem, output, max_steps, tolerance, diagnostics)

@@ -19,10 +19,9 @@ from ._results import RESULTS
 class AbstractSolver(eqx.Module):
     """Minimises the energy of a path with fixed ends."""
 
-    @property
-    def certifies(self) -> bool:
-        """Whether it looks for negative curvature itself before it calls a path a success."""
-        return False
+    def unchecked(self) -> "AbstractSolver":
+        """The solver without a check of its own that the path is a minimum."""
+        return self
 
     @abc.abstractmethod
     def solve(
@@ -85,9 +84,9 @@ def one_segment(problem: TwoPointProblem, offsets: Float[Array, "nodes *shape"])
     """The path of one segment, which has no node to move: any solver's answer."""
     energy = problem.energy(offsets)
     result = RESULTS.where(jnp.isfinite(energy), RESULTS.successful, RESULTS.non_finite)
-    none = jnp.asarray(0)
-    evaluations = jnp.asarray(problem.energy_cost(1))
-    return SolverOutput(offsets, energy, jnp.zeros_like(energy), result, none, evaluations, none)
+    zero, none = jnp.zeros_like(energy), jnp.asarray(0)
+    counts = none, jnp.asarray(problem.energy_cost(1)), none
+    return SolverOutput(offsets, energy, zero, result, *counts, missed_saddle=zero)
 
 
 class AbstractIterativeSolver(AbstractSolver):
@@ -222,11 +221,6 @@ class Solved(AbstractSolver):
     """A solver that has already been run: `geodesic` judges what it found."""
 
     found: SolverOutput
-    was_certified: bool = eqx.field(static=True)
-
-    @property
-    def certifies(self) -> bool:
-        return self.was_certified
 
     def solve(self, problem, offsets, max_steps, progress_meter):
         return self.found

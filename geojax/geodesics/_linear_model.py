@@ -1,6 +1,7 @@
 """What the damped Newton loop asks of a linear model of the path energy; two models."""
 
 import abc
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -8,10 +9,17 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from .._linalg import dot
+from .._linalg import dot, matmul
 from ..metrics import AbstractLowRankMetric, AbstractSumOfSquaresMetric
 from . import _path_hessian as ph
+from ._certificate import hessian
 from ._conjugate_gradients import truncated_cg
+from ._preconditioner import (
+    AbstractPreconditioner,
+    GaussNewtonPreconditioner,
+    StiffnessPreconditioner,
+    generic_weights,
+)
 from ._problem import TwoPointProblem
 
 _CG_STEPS = 100
@@ -37,17 +45,14 @@ class AbstractLinearModel(eqx.Module):
     """A path's energy to second order, damped by ``mu`` times the model's own H^1 norm."""
 
     gradient: eqx.AbstractVar[Float[Array, "inner d"]]
+    preconditioner: eqx.AbstractVar[AbstractPreconditioner]  # of the damped Hessian
 
     @abc.abstractmethod
     def propose(self, accuracy: Array) -> Proposal:
         """The damped Gauss-Newton step, to a relative ``accuracy`` where it is iterative."""
 
     @abc.abstractmethod
-    def precondition(self, right: Float[Array, "inner d"]) -> Float[Array, "inner d"]:
-        """Roughly the inverse of the damped Hessian."""
-
-    @abc.abstractmethod
-    def exact(self, d: Float[Array, "inner d"]) -> Float[Array, "inner d"]:
+    def hessian(self) -> Callable[[Float[Array, "inner d"]], Float[Array, "inner d"]]:
         """The product with the exact Hessian, undamped."""
 
     @abc.abstractmethod
@@ -82,33 +87,30 @@ def linear_model(problem: TwoPointProblem, offsets, parts, damping) -> AbstractL
     """The linear model at a path, from the ``parts`` of its sample."""
     if isinstance(problem.metric, AbstractLowRankMetric):
         factor = ph.factorise(parts, ph.gram(parts), damping)
-        return LowRankModel(ph.gradient(parts), problem, offsets, parts, factor, damping)
+        inverse = GaussNewtonPreconditioner(parts, factor)
+        return LowRankModel(ph.gradient(parts), inverse, problem, offsets, damping)
     residual, push = jax.linearize(lambda inner: residuals(problem, offsets, inner), offsets[1:-1])
     pull = jax.linear_transpose(push, offsets[1:-1])
     flat = (len(offsets) - 2, -1)
     gradient = pull(residual)[0].reshape(flat)
-    basis = problem.basis(offsets)
     factors = generic_weights(problem, offsets)
-    matrix = basis.stiffness(factors)
-    cholesky = jnp.linalg.cholesky(matrix)
-    return LeastSquaresModel(
-        gradient, problem, offsets, push, pull, matrix, cholesky, jnp.asarray(damping)
-    )
+    inverse = StiffnessPreconditioner(problem.basis(offsets), factors, 1 + damping)
+    return LeastSquaresModel(gradient, inverse, problem, offsets, push, pull, damping)
 
 
 class LowRankModel(AbstractLinearModel):
     """For metrics ``base I + sum lam s s^T``: solved directly by Woodbury's formula."""
 
     gradient: Float[Array, "inner d"]
+    preconditioner: GaussNewtonPreconditioner
     problem: TwoPointProblem
     offsets: Float[Array, "nodes *shape"]
-    parts: ph.PathModel
-    factor: ph.Factor
     damping: Float[Array, ""]
 
     def propose(self, accuracy):
         del accuracy
-        parts, step = self.parts, ph.downhill(self.parts, self.factor)
+        parts = self.preconditioner.model
+        step = ph.downhill(parts, self.preconditioner.factor)
         weights = parts.basis.weights[:, None]
         # -grad . d and d^T H d are computed apart: they agree only if the linear algebra held.
         slope = -parts.base * jnp.sum(weights * parts.bends * step.bends)
@@ -124,19 +126,15 @@ class LowRankModel(AbstractLinearModel):
         gain = jnp.where(parts.defined & jnp.isnan(gain), jnp.inf, gain)
         return Proposal(step.nodes, slope, predicted, gain, jnp.asarray(0))
 
-    def precondition(self, right):
-        return ph.solve(self.parts, self.factor, right).nodes
-
-    def exact(self, d):
-        inner = self.offsets[1:-1]
-
+    def hessian(self):
         def derivative(nodes):
-            return ph.gradient(ph.linearise(self.problem, self.offsets.at[1:-1].set(nodes)))
+            return ph.gradient(ph.linearise(self.problem, with_inner(self.offsets, nodes)))
 
-        return jax.jvp(derivative, (inner,), (d.reshape(inner.shape),))[1]
+        return hessian(derivative, flat_inner(self.offsets), self.problem.rule)
 
     def stiffness(self, d):
-        return self.parts.base * ph.stiffness_product(self.parts.basis, d)
+        parts = self.preconditioner.model
+        return parts.base * ph.stiffness_product(parts.basis, d)
 
 
 class LeastSquaresModel(AbstractLinearModel):
@@ -149,12 +147,11 @@ class LeastSquaresModel(AbstractLinearModel):
     """
 
     gradient: Float[Array, "inner d"]
+    preconditioner: StiffnessPreconditioner
     problem: TwoPointProblem
     offsets: Float[Array, "nodes *shape"]
     push: Any
     pull: Any
-    matrix: Float[Array, "inner inner"]
-    cholesky: Float[Array, "inner inner"]
     damping: Float[Array, ""]
 
     def propose(self, accuracy):
@@ -163,10 +160,10 @@ class LeastSquaresModel(AbstractLinearModel):
             return image.reshape(d.shape) + self.damping * self.stiffness(d)
 
         right = -self.gradient
-        start = self.precondition(right)
+        start = self.preconditioner(right)
         found = truncated_cg(
             product,
-            self.precondition,
+            self.preconditioner,
             right,
             start,
             dot(right, start),
@@ -182,20 +179,22 @@ class LeastSquaresModel(AbstractLinearModel):
         gain = jnp.where(jnp.all(jnp.isfinite(self.gradient)), gain, jnp.nan)
         return Proposal(found.solution, found.decrease, predicted, gain, found.count)
 
-    def precondition(self, right):
-        return jax.scipy.linalg.cho_solve((self.cholesky, True), right) / (1 + self.damping)
-
-    def exact(self, d):
-        inner = self.offsets[1:-1]
-
-        def derivative(nodes):
-            energy = lambda y: self.problem.energy(self.offsets.at[1:-1].set(y))  # noqa: E731
-            return jax.grad(energy)(nodes)
-
-        return jax.jvp(derivative, (inner,), (d.reshape(inner.shape),))[1].reshape(d.shape)
+    def hessian(self):
+        derivative = jax.grad(lambda y: self.problem.energy(with_inner(self.offsets, y)))
+        return hessian(derivative, flat_inner(self.offsets), self.problem.rule)
 
     def stiffness(self, d):
-        return ph.matmul(self.matrix, d)
+        return matmul(self.preconditioner.matrix, d)
+
+
+def flat_inner(offsets) -> Float[Array, "inner d"]:
+    """The offsets of the inner nodes, one row a node."""
+    return offsets[1:-1].reshape(len(offsets) - 2, -1)
+
+
+def with_inner(offsets, inner: Float[Array, "inner d"]) -> Float[Array, "nodes *shape"]:
+    """The path with other inner nodes."""
+    return offsets.at[1:-1].set(inner.reshape(offsets[1:-1].shape))
 
 
 def residuals(problem: TwoPointProblem, offsets, inner):
@@ -207,13 +206,3 @@ def residuals(problem: TwoPointProblem, offsets, inner):
     parts = problem.metric.roots(path, problem.args, problem.rule.map)
     rows = jnp.concatenate([part.reshape(len(basis.weights), -1) for part in parts], axis=1)
     return jnp.sqrt(basis.weights)[:, None] * rows
-
-
-def generic_weights(problem: TwoPointProblem, offsets) -> Float[Array, " points"]:
-    """``<p, p>_g / |p|^2`` at each point for a generic vector p; positive."""
-    path = problem.path(offsets)
-    vector = jax.random.normal(jax.random.key(1), offsets.shape[1:], offsets.dtype)
-    square = lambda x: problem.metric.inner(x, vector, vector, problem.args)  # noqa: E731
-    factors = problem.rule.map(square, path.points) / jnp.sum(vector**2)
-    most = jnp.max(factors)
-    return jnp.where(most > 0, jnp.maximum(factors, 1e-12 * most), 1.0)

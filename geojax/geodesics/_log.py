@@ -14,7 +14,7 @@ from .._functions import explained_derivatives
 from .._linalg import norm, safe_sqrt, tensordot
 from .._verdicts import or_raise
 from ..metrics import AbstractMetric, AbstractSumOfSquaresMetric
-from ._diagnosis import Diagnostics
+from ._checks import Diagnostics
 from ._gauss_newton import GaussNewton
 from ._geodesic import DISCRETISATION_TOLERANCE, check_points, geodesic
 from ._iterate import AbstractSolver

@@ -162,7 +162,9 @@ class PathEnergy(AbstractIterativeSolver):
         counts = steps, evaluations, products
         limits = {"decrement": jnp.asarray(rtol, offsets.dtype)}
         exact = isinstance(optimiser, optx.BFGS | optx.LBFGS)
-        return SolverOutput(path, energy, decrement, result, *counts, limits, None, not exact)
+        return SolverOutput(
+            path, energy, decrement, result, *counts, limits, counts_are_lower_bounds=not exact
+        )
 
 
 def _gradient_at(problem: TwoPointProblem, offsets):

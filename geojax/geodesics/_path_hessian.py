@@ -91,6 +91,18 @@ def rounding_error(model: PathModel) -> Float[Array, ""]:
     return 32 * eps * (model.energy + jnp.sum(model.weights * jnp.abs(model.h) * sizes))
 
 
+def rates(model: PathModel) -> Float[Array, "scores q"]:
+    """h with one row a score."""
+    return _by_score(model, model.h)
+
+
+def squared_speeds(model: PathModel) -> Float[Array, " q"]:
+    """``<x', x'>_g`` at the points."""
+    flat = jnp.sum((model.chord[None] + model.bends) ** 2, axis=1)
+    steep = jnp.sum(_by_score(model, model.weights * model.h**2), axis=0)
+    return model.base * flat + steep / model.basis.weights
+
+
 def gradient(model: PathModel) -> Float[Array, "inner d"]:
     """The derivative of the energy by the inner offsets."""
     weights = model.basis.weights[:, None]
@@ -186,12 +198,6 @@ def stiffness_product(basis: Basis, nodes):
 def h1_square(basis: Basis, nodes):
     """``d^T K d``, the squared H^1 norm."""
     return jnp.sum(basis.weights[:, None] * matmul(basis.inner_derivative, nodes) ** 2)
-
-
-def generic(model: PathModel) -> Float[Array, "inner d"]:
-    """A fixed right-hand side without the symmetries that a problem may have."""
-    inner = model.offsets
-    return jax.random.normal(jax.random.key(0), inner.shape, inner.dtype)
 
 
 def to_nodes(model: PathModel, weights: Float[Array, " m"]) -> Float[Array, "inner d"]:

@@ -106,9 +106,11 @@ class TwoPointProblem(NamedTuple):
         evaluations, products = self.rule.cost(num_segments)
         return self.rank * evaluations, self.rank * products
 
-    def curvature_cost(self, num_segments: int) -> tuple[int, int]:
-        """Score evaluations and derivative products of one product with the exact Hessian."""
-        evaluations, products = self.rule.curvature_cost(num_segments)
+    def curvature_cost(self, num_segments: int, runs: Any, count: Any) -> tuple[Any, Any]:
+        """Score evaluations and derivative products of ``count`` products with the exact Hessian,
+        in ``runs`` at a path each.
+        """
+        evaluations, products = self.rule.curvature_cost(num_segments, runs, count)
         return self.rank * evaluations, self.rank * products
 
     def energy_cost(self, num_segments: int) -> int:
@@ -121,6 +123,19 @@ class TwoPointProblem(NamedTuple):
         return self.rank * evaluations, self.rank * products
 
 
+class PathFigures(NamedTuple):
+    """What is known of the path that a solver ends with.
+
+    - ``squared_speeds``: ``<x', x'>_g`` at the points of the rule.
+    - ``rates``: of a low-rank metric, ``s . x'`` of each score there.
+    - ``momenta``: ``g x'`` at both ends.
+    """
+
+    squared_speeds: Float[Array, " points"]
+    rates: Float[Array, "scores points"] | None = None
+    momenta: Float[Array, "2 *shape"] | None = None
+
+
 class SolverOutput(eqx.Module):
     """The path a solver found and what it took.
 
@@ -129,6 +144,9 @@ class SolverOutput(eqx.Module):
     - ``limits``: what ``decrement`` and, where it is not the ``max_steps`` given, ``num_steps``
       were held to.
     - ``rounding_error``: of the energy, relative; None: a few units in its last place.
+    - ``missed_saddle``: a bound on the probability that the path is a saddle all the same; None:
+      the solver has not looked for negative curvature.
+    - ``figures``: what need not be evaluated again.
     - ``counts_are_lower_bounds``: not everything that was evaluated is counted.
     """
 
@@ -141,4 +159,6 @@ class SolverOutput(eqx.Module):
     score_products: Int[Array, ""]
     limits: dict[str, Any] = eqx.field(default_factory=dict)
     rounding_error: Float[Array, ""] | None = None
+    missed_saddle: Float[Array, ""] | None = None
+    figures: PathFigures | None = None
     counts_are_lower_bounds: bool = eqx.field(static=True, default=False)

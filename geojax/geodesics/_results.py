@@ -34,6 +34,14 @@ _NOTICES = {
         "(init=...), or call robust_geodesic with other starts.",
         "Use --solver gauss-newton, which moves on from saddles that it finds.",
     ),
+    "unverified": Notice(
+        "The path is stationary, but whether it is a minimum of the energy could not be told: "
+        "conjugate gradients with the exact Hessian did not converge[, and miss a saddle with a "
+        "probability of up to {missed_saddle:%}, allowed {missed_saddle_limit:%}].",
+        "Raise curvature_steps of GaussNewton, use float64, or start from a path moved aside "
+        "(init=...) and compare the energies; diagnostics='price' leaves the check out.",
+        "Use --x64, or compare with a path from another start (--init).",
+    ),
     "under_resolved": Notice(
         "The path is under-resolved, motion hides between its nodes: the energy that was minimised "
         "differs from the finely priced one[ by {discretisation_error:%}, allowed "
@@ -142,6 +150,7 @@ class RESULTS(eqx.Enumeration):
     interrupted = _alone("interrupted")
     stalled = _alone("stalled")
     saddle_point = _alone("saddle_point")
+    unverified = _alone("unverified")
     under_resolved = _alone("under_resolved")
     not_closed = _alone("not_closed")
     not_shortest = _alone("not_shortest")

@@ -241,7 +241,8 @@ def _fine(solution: GeodesicSolution) -> float:
 @eqx.filter_jit
 def _priced(problem: TwoPointProblem, xs) -> Float[Array, ""]:
     """The finely priced energy of the path through the nodes ``xs``."""
-    return jnp.sum(fine_energies(problem, problem.offsets(xs)))
+    offsets = problem.offsets(xs)
+    return jnp.sum(fine_energies(problem, offsets, problem.squared_speeds(offsets)))
 
 
 @eqx.filter_jit
@@ -254,7 +255,9 @@ def _moved(problem: TwoPointProblem, xs, num_segments: int) -> Float[Array, " no
     """
     mesh, offsets = problem.mesh(len(xs) - 1), problem.offsets(xs)
     taus, power = jnp.diff(mesh), 5 if problem.rule.scheme.spline else 3
-    error = jnp.abs(fine_energies(problem, offsets) - problem.segment_energies(offsets))
+    speeds = problem.squared_speeds(offsets)
+    coarse = problem.basis(offsets).energies(speeds)
+    error = jnp.abs(fine_energies(problem, offsets, speeds) - coarse)
     density = jnp.where(jnp.isfinite(error), error, 0.0) ** (1 / power) / taus
     padded = jnp.concatenate([density[:1], density, density[-1:]])
     density = jnp.maximum(jnp.maximum(padded[:-2], padded[2:]), density)

@@ -29,10 +29,10 @@ from jaxtyping import Array, Float
 
 from .._linalg import dot, einsum
 from ..metrics import AbstractLowRankMetric, AbstractMetric, SampledPath
-from ._basis import Scheme
+from ._basis import Scheme, gauss
 from ._devices import map_points
 
-_POLYLINE = Scheme(spline=False, order=1)
+_POLYLINE = gauss(1, spline=False)
 
 
 class Linearisation(NamedTuple):
@@ -88,10 +88,21 @@ class AbstractRule(eqx.Module):
         evaluations = self.rates_cost(num_segments)
         return evaluations, evaluations
 
-    def curvature_cost(self, num_segments: int) -> tuple[int, int]:
-        """The cost of one `linearise` differentiated forward, as for `cost`."""
+    @property
+    def keeps_linearisations(self) -> bool:
+        """Whether a path's second derivatives are computed once and kept for many products.
+
+        Where points are taken in batches memory is short, and they are computed anew.
+        """
+        return self.batch_size is None and self.devices is None
+
+    def curvature_cost(self, num_segments: int, runs: Any, count: Any) -> tuple[Any, Any]:
+        """The cost of ``count`` forward derivatives of `linearise` in ``runs`` at a path each."""
         evaluations, products = self.cost(num_segments)
-        return evaluations, evaluations + products
+        twice = count * (evaluations + products)
+        if self.keeps_linearisations:
+            return runs * evaluations, runs * products + twice
+        return count * evaluations, twice
 
     def squared_speeds(self, metric: AbstractMetric, path: SampledPath, args: Any):
         """``<x', x'>_g`` at the points, shape (points,)."""
@@ -126,11 +137,11 @@ class _AtPoints(AbstractRule):
         return Linearisation(*self.map(one, path.points, path.velocities))
 
     def cost(self, num_segments):
-        points = self.scheme.order * num_segments
+        points = len(self.scheme.places) * num_segments
         return points, points
 
     def rates_cost(self, num_segments):
-        return self.scheme.order * num_segments
+        return len(self.scheme.places) * num_segments
 
     def squared_speeds(self, metric: AbstractMetric, path: SampledPath, args: Any):
         if isinstance(metric, AbstractLowRankMetric):
@@ -165,7 +176,7 @@ class SplineGauss(_AtPoints):
 
     @property
     def scheme(self):
-        return Scheme(spline=True, order=self.order)
+        return gauss(self.order, spline=True)
 
 
 class Midpoint(_AtPoints):

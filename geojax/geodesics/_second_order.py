@@ -1,11 +1,14 @@
 """What a path's energy does to second order around it: Hessian products, and two uses of them.
 
-`certify` asks whether a stationary path is a minimum, and `attach` gives the inner offsets of a
-path that a solver has found their derivatives (`envelope` the energy its own), by the implicit
-function theorem: with G the gradient of the energy by the inner offsets z, ``G(z, theta) = 0``
-makes ``dz = -H^-1 (dG/dtheta) dtheta``, by preconditioned conjugate gradients. theta are the ends,
-``args``, and every number in metric and score. Nothing of a solver's loop is differentiated.
+`certify` asks whether a stationary path is a minimum (`_certificate`), and `attach` gives the inner
+offsets of a path that a solver has found their derivatives (`envelope` the energy its own), by the
+implicit function theorem: with G the gradient of the energy by the inner offsets z,
+``G(z, theta) = 0`` makes ``dz = -H^-1 (dG/dtheta) dtheta``, by preconditioned conjugate gradients.
+theta are the ends, ``args``, and every number in metric and score. Nothing of a solver's loop is
+differentiated.
 """
+
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -15,11 +18,18 @@ from jaxtyping import Array, Bool, Float
 from .._linalg import dot
 from ..metrics import AbstractLowRankMetric
 from . import _path_hessian as ph
+from ._certificate import hessian, missed_saddle, probe, residual_needed, search
 from ._conjugate_gradients import truncated_cg
-from ._linear_model import generic_weights
+from ._linear_model import flat_inner, with_inner
+from ._preconditioner import (
+    AbstractPreconditioner,
+    GaussNewtonPreconditioner,
+    StiffnessPreconditioner,
+    generic_weights,
+)
 from ._problem import TwoPointProblem
 
-_CERTIFY_STEPS = 20
+_CHECK_STEPS = 60
 _SOLVE_STEPS = 500
 _SOLVED = 1e-4  # the residual, relative, of a derivative that is handed out
 
@@ -41,56 +51,48 @@ def _gradient(inner, problem: TwoPointProblem):
     return jax.grad(lambda offsets: problem.energy(with_ends(offsets)))(inner)
 
 
-def _preconditioner(inner, problem: TwoPointProblem):
+def _preconditioner(inner, problem: TwoPointProblem) -> AbstractPreconditioner:
     """``H^-1`` roughly: by the Gauss-Newton Hessian where there is one, else by the stiffness."""
-    offsets = with_ends(inner)
+    offsets, undamped = with_ends(inner), jnp.zeros((), inner.dtype)
     if isinstance(problem.metric, AbstractLowRankMetric):
         model = ph.linearise(problem, offsets)
-        factor = ph.factorise(model, ph.gram(model), jnp.zeros((), inner.dtype))
-        flat = (len(inner), -1)
-        return lambda r: ph.solve(model, factor, r.reshape(flat)).nodes.reshape(inner.shape)
-    matrix = problem.basis(offsets).stiffness(generic_weights(problem, offsets))
-    cholesky = jnp.linalg.cholesky(matrix)
-    solve = lambda r: jax.scipy.linalg.cho_solve((cholesky, True), r)  # noqa: E731
-    return lambda r: solve(r.reshape(len(r), -1)).reshape(r.shape)
-
-
-def preparing(problem: TwoPointProblem, num_segments: int) -> tuple[int, int]:
-    """Score evaluations and derivative products that `certify` takes before any product."""
-    low_rank = isinstance(problem.metric, AbstractLowRankMetric)
-    return problem.cost(num_segments) if low_rank else (0, 0)
-
-
-def _product(inner, problem: TwoPointProblem):
-    def product(d):
-        return jax.jvp(lambda x: _gradient(x, problem), (inner,), (d,))[1]
-
-    return product
+        return GaussNewtonPreconditioner(model, ph.factorise(model, ph.gram(model), undamped))
+    return StiffnessPreconditioner(
+        problem.basis(offsets), generic_weights(problem, offsets), 1 + undamped
+    )
 
 
 def certify(problem: TwoPointProblem, offsets, active: Bool[Array, ""]):
-    """Whether conjugate gradients on a generic right-hand side meet negative curvature there.
+    """Whether the path is a saddle, by `_certificate`.
 
-    They may not: a direction that is one of many, and weak, has a small share of the right-hand
-    side, so that False is no proof of a minimum where there are tens of thousands of coordinates.
-
-    **Returns:** that, and the number of Hessian products it took.
+    **Returns:** that, a bound on the probability that it is one all the same, and the number of
+    Hessian products it took.
     """
-    inner = offsets[1:-1]
-    precondition = _preconditioner(inner, problem)
-    probe = jax.random.normal(jax.random.key(0), inner.shape, inner.dtype)
-    first = precondition(probe)
-    found = truncated_cg(
-        _product(inner, problem),
-        precondition,
-        probe,
-        first,
-        dot(probe, first),
-        active=active & (len(inner) > 0),
-        rtol=1e-2,
-        max_steps=_CERTIFY_STEPS,
+    inner = flat_inner(offsets)
+    preconditioner = _preconditioner(offsets[1:-1], problem)
+
+    def product():
+        gradient = lambda y: _gradient(with_inner(offsets, y)[1:-1], problem)  # noqa: E731
+        product = hessian(lambda y: gradient(y).reshape(inner.shape), inner, problem.rule)
+        return product
+
+    found = search(
+        product,
+        preconditioner,
+        probe(preconditioner, inner),
+        active=active,
+        rtol=residual_needed(inner.size),
+        max_steps=_CHECK_STEPS,
     )
-    return found.negative, found.count
+    return found.negative, missed_saddle(found, inner.size), found.count
+
+
+def certify_cost(problem: TwoPointProblem, num_segments: int, count) -> tuple[Any, Any]:
+    """Score evaluations and derivative products of `certify` with ``count`` products."""
+    low_rank = isinstance(problem.metric, AbstractLowRankMetric)
+    ready = problem.cost(num_segments) if low_rank else (0, 0)
+    search = problem.curvature_cost(num_segments, jnp.minimum(count, 1), count)
+    return ready[0] + search[0], ready[1] + search[1]
 
 
 @eqx.filter_custom_jvp
@@ -118,7 +120,9 @@ def _attach_jvp(primals, tangents):
 
 def _solve(x, problem, right):
     """``H^-1 right``; NaN where conjugate gradients did not get there."""
-    precondition = _preconditioner(*held((x, problem)))
+    flat, shape = (len(x), -1), x.shape
+    inverse = _preconditioner(*held((x, problem)))
+    precondition = lambda r: inverse(r.reshape(flat)).reshape(shape)  # noqa: E731
     # Far beyond what a derivative needs, as what is asked for may be a derivative of it.
     eps = float(jnp.finfo(x.dtype).eps)
     rtol = 10 * eps if x.dtype == jnp.float64 else 100 * eps
@@ -141,7 +145,7 @@ def _solve(x, problem, right):
         return jnp.where(left <= _SOLVED**2 * size, found.solution, jnp.nan)
 
     # The product stays differentiable by x and the parameters: higher derivatives go through it.
-    product = _product(x, problem)
+    product = lambda d: jax.jvp(lambda y: _gradient(y, problem), (x,), (d,))[1]  # noqa: E731
     return jax.lax.custom_linear_solve(product, right, solve, symmetric=True)
 
 
@@ -160,6 +164,25 @@ def _by_problem(function, problem, tangent):
     if not jax.tree.leaves(tangent):
         return None
     return eqx.filter_jvp(function, (problem,), (tangent,))[1]
+
+
+@eqx.filter_custom_jvp
+def recalled(known, function, offsets, problem: TwoPointProblem):
+    """``function(problem, offsets)``, which is ``known`` already, with its derivatives."""
+    del function, offsets, problem
+    return known
+
+
+@recalled.def_jvp
+def _recalled_jvp(primals, tangents):
+    known, function, offsets, problem = primals
+    *_, by_offsets, by_problem = tangents
+    out = recalled(known, function, offsets, problem)
+    moving = by_offsets, by_problem
+    if not jax.tree.leaves(moving):
+        return out, jnp.zeros_like(out)
+    apply = lambda offsets, problem: function(problem, offsets)  # noqa: E731
+    return out, eqx.filter_jvp(apply, (offsets, problem), moving)[1]
 
 
 @eqx.filter_custom_jvp

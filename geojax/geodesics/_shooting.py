@@ -158,7 +158,8 @@ class Shooting(AbstractSolver):
         taken = (steps + 1) * jnp.sum(accelerations(self.integrator, shots.num_steps))
         counts = taken * evaluations + 2 * problem.energy_cost(n), taken * products
         limits = {"decrement": jnp.asarray(rtol, xs.dtype)}
-        return SolverOutput(moved, energy, decrement, result, steps, *counts, limits, None, True)
+        done = moved, energy, decrement, result, steps, *counts, limits
+        return SolverOutput(*done, counts_are_lower_bounds=True)
 
     def _root(self, corrections, guess: _Unknowns, rtol: float, max_steps: int, meter):
         """The unknowns, the number of steps, and the verdict on gaps that are left."""

@@ -14,11 +14,10 @@ from jaxtyping import Array
 from .._arrays import Numbers
 from .._functions import explained_derivatives
 from ..metrics import AbstractMetric
-from ._checks import check_meter, derivative_remedy
+from ._checks import Diagnostics, check_meter, derivative_remedy
 from ._continuation import AbstractStages
 from ._curve import resample
 from ._default import solver_and_rule
-from ._diagnosis import Diagnostics
 from ._geodesic import (
     DISCRETISATION_TOLERANCE,
     check_counts,
@@ -88,7 +87,7 @@ def watched_geodesic(
     """
     x0, x1 = check_points(metric, x0=x0, x1=x1)
     check_counts(num_segments, max_steps)
-    solver, rule = solver_and_rule(metric, x0, args, solver, rule)
+    solver, rule = solver_and_rule(metric, x0, args, solver, rule, diagnostics)
     problem = TwoPointProblem(metric, rule, args, x0, x1)
     watch = _Watch(on_step)
     start = start_offsets(problem, init, num_segments)
@@ -99,7 +98,7 @@ def watched_geodesic(
             output = _watched(solver, watch).solve(problem, start, max_steps, meter)
     except _Stopped as stopped:
         output, diagnostics = _interrupted(problem, stopped.output, watch, num_segments), "price"
-    found = Solved(output, solver.certifies)
+    found = Solved(output)
     options = {"num_segments": num_segments, "rule": rule, "throw": throw}
     return geodesic(
         metric,
@@ -140,10 +139,6 @@ class _Watched(AbstractSolver):
 
     solver: AbstractSolver
     watch: _Watch = eqx.field(static=True)
-
-    @property
-    def certifies(self) -> bool:
-        return self.solver.certifies
 
     def solve(self, problem, offsets, max_steps, progress_meter):
         solver = self.solver

@@ -76,6 +76,12 @@ def gauss(order: int, spline: bool) -> Scheme:
     return Scheme(spline, tuple(map(float, (places + 1) / 2)), tuple(map(float, weights / 2)))
 
 
+# Gauss and Legendre's two points of a segment with both its ends and its middle between them: of
+# degree 5, and half of it is known where the energy is.
+_FIRST, _SECOND = gauss(2, spline=True).places
+BETWEEN = Scheme(True, (0.0, _FIRST, 0.5, _SECOND, 1.0), (1 / 15, 3 / 10, 4 / 15, 3 / 10, 1 / 15))
+
+
 def basis(scheme: Scheme, num_segments: int, dtype, ts: Array | None = None) -> Basis:
     """The matrices at equal steps, or for the nodes' parameters ``ts``."""
     if ts is None:
@@ -84,12 +90,13 @@ def basis(scheme: Scheme, num_segments: int, dtype, ts: Array | None = None) -> 
 
 
 def sampled_path(
-    rule: Any, ts: Float[Array, " nodes"], xs: Float[Array, "nodes *shape"]
+    rule: Any, ts: Float[Array, " nodes"], xs: Float[Array, "nodes *shape"], fine: bool = False
 ) -> tuple[SampledPath, Float[Array, " points"]]:
     """The curve that a rule draws through the nodes ``xs`` at rising parameters ``ts``, at the
-    points where the rule prices it, and the weights of these.
+    points where the rule prices it, and the weights of these; ``fine``: a solution's curve, at the
+    points where it is priced anew.
     """
-    mesh = basis(rule.scheme, len(ts) - 1, xs.dtype, ts)
+    mesh = basis(rule.fine if fine else rule.scheme, len(ts) - 1, xs.dtype, ts)
     moved = xs - xs[:1]
     points = xs[:1] + tensordot(mesh.points, moved, axes=1)
     velocities = tensordot(mesh.derivative, moved, axes=1)

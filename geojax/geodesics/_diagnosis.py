@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 from .._linalg import einsum
 from ..metrics import AbstractLowRankMetric
 from . import _path_hessian as ph
-from ._basis import Basis, Scheme, basis, gauss
+from ._basis import BETWEEN, Basis, basis, gauss
 from ._certificate import ODDS
 from ._checks import Diagnostics
 from ._problem import PathFigures, SolverOutput, TwoPointProblem
@@ -19,11 +19,6 @@ from ._second_order import attach, certify, certify_cost, envelope, held, recall
 from ._solution import GeodesicSolution
 from ._spline import CubicSpline
 
-# The default rule's two points of a segment with both its ends and its middle: of degree 5, and
-# it looks where the solver did not.
-_SOLVER = gauss(2, spline=True)
-_FIRST, _SECOND = _SOLVER.places
-_FINE = Scheme(True, (0.0, _FIRST, 0.5, _SECOND, 1.0), (1 / 15, 3 / 10, 4 / 15, 3 / 10, 1 / 15))
 _LINE = gauss(2, spline=False)
 
 
@@ -172,36 +167,34 @@ def _unpriced(energy) -> _Figures:
 
 
 class _FineMesh(NamedTuple):
-    """The solution's curve at the points of `_FINE`: ``whole`` has them all, segment by segment,
-    ``fresh`` those that are left to evaluate: a node once, and no point that the solver has seen.
+    """The solution's curve where it is priced anew: ``whole`` has all points, segment by segment,
+    ``fresh`` those that are left to evaluate. Of `BETWEEN` these are the nodes, once each, and the
+    middles.
     """
 
     whole: Basis
     fresh: Basis
-    seen: bool
 
-    def everywhere(self, at_fresh, at_seen):
-        """Values at all points, from those at the fresh ones and those that the solver had."""
+    def everywhere(self, at_fresh, at_rule):
+        """Values at all points, from those at the fresh ones and at the rule's."""
+        if self.fresh is self.whole:
+            return at_fresh
         n = self.whole.num_segments
-        nodes, middles, within = jnp.split(at_fresh, [n + 1, 2 * n + 1], axis=-1)
-        if self.seen:
-            within = at_seen
-        within = within.reshape(*within.shape[:-1], n, 2)
+        nodes, middles = at_fresh[..., : n + 1], at_fresh[..., n + 1 :]
+        within = at_rule.reshape(*at_rule.shape[:-1], n, 2)
         parts = nodes[..., :-1], within[..., 0], middles, within[..., 1], nodes[..., 1:]
         return jnp.stack(parts, axis=-1).reshape(*at_fresh.shape[:-1], 5 * n)
 
 
 def _fine_mesh(problem: TwoPointProblem, num_segments: int) -> _FineMesh:
-    n, seen = num_segments, problem.rule.scheme == _SOLVER
-    whole = basis(_FINE, n, problem.x0.dtype, problem.ts)
-    first = 5 * np.arange(n)
-    within = [] if seen else (first[:, None] + np.array([1, 3])).reshape(-1)
-    which = np.concatenate([first, [5 * n - 1], first + 2, within]).astype(int)
-    at = whole.points[which], whole.derivative[which]
-    fresh = whole._replace(
-        points=at[0], derivative=at[1], times=whole.times[which], weights=whole.weights[which]
-    )
-    return _FineMesh(whole, fresh, seen)
+    n, rule = num_segments, problem.rule
+    whole = basis(rule.fine, n, problem.x0.dtype, problem.ts)
+    if rule.fine != BETWEEN:
+        return _FineMesh(whole, whole)
+    which = np.concatenate([5 * np.arange(n), [5 * n - 1], 5 * np.arange(n) + 2])
+    points, derivative = whole.points[which], whole.derivative[which]
+    at = {"times": whole.times[which], "weights": whole.weights[which]}
+    return _FineMesh(whole, whole._replace(points=points, derivative=derivative, **at))
 
 
 def fine_energies(problem: TwoPointProblem, offsets, squared_speeds) -> Float[Array, " segments"]:
@@ -244,7 +237,8 @@ def _priced(problem: TwoPointProblem, offsets, energy, known: PathFigures) -> _F
 
     terms = metric.terms()
     base = jnp.asarray(terms.base, dtype)
-    squares = jnp.sum(problem.sampled(mesh.whole, offsets).velocities.reshape(5 * n, -1) ** 2, 1)
+    everywhere = problem.sampled(mesh.whole, offsets).velocities
+    squares = jnp.sum(everywhere.reshape(len(everywhere), -1) ** 2, axis=1)
     fine = base * jnp.sum(mesh.whole.weights * squares)
     bound = base * jnp.sum(problem.chord**2)
     dependence = jnp.zeros((), dtype)

@@ -79,8 +79,9 @@ def geodesic(
       ``counts_are_lower_bounds`` (True) only where a solver cannot count all of its own:
       `Shooting`, and `PathEnergy` with a minimiser other than BFGS and LBFGS;
     - ``decrement``: estimate of the relative energy still to be gained, by the solver's measure;
-    - ``energy_fine``: the solution's curve priced by five points a segment, its ends and middle
-      among them; ``discretisation_error``: its relative difference from ``energy``;
+    - ``energy_fine``: the solution's curve priced with points that the solver has not seen, of
+      `SplineGauss` the ends and the middle of every segment; ``discretisation_error``: its relative
+      difference from ``energy``;
     - ``rounding_error``: the relative rounding error of the energy, an estimate. The solve ends
       where less than that is left to be gained: it has then converged to working precision, and
       ``limits["decrement"]`` is this figure instead of the solver's tolerance;

@@ -29,7 +29,7 @@ from jaxtyping import Array, Float
 
 from .._linalg import dot, einsum
 from ..metrics import AbstractLowRankMetric, AbstractMetric, SampledPath
-from ._basis import Scheme, gauss
+from ._basis import BETWEEN, Scheme, gauss
 from ._devices import map_points
 
 _POLYLINE = gauss(1, spline=False)
@@ -60,8 +60,8 @@ class AbstractRule(eqx.Module):
 
     @property
     def fine(self) -> Scheme:
-        """The solution's curve, at points that the rule has not seen: to price it anew."""
-        return Scheme(spline=True, order=max(3, self.scheme.order + 1))
+        """The solution's curve with points that the rule has not seen: to price it anew."""
+        return gauss(max(3, len(self.scheme.places) + 1), spline=True)
 
     def map(self, function: Callable[..., Any], *arrays: Array) -> Any:
         """``function`` over the leading axes, as ``batch_size`` and ``devices`` have it."""
@@ -178,6 +178,10 @@ class SplineGauss(_AtPoints):
     def scheme(self):
         return gauss(self.order, spline=True)
 
+    @property
+    def fine(self):
+        return BETWEEN if self.order == 2 else super().fine
+
 
 class Midpoint(_AtPoints):
     """The polyline through the nodes, by the middle of each segment. Any metric.
@@ -255,7 +259,7 @@ class Quadrature(AbstractRule):
 
     @property
     def fine(self):
-        return Scheme(spline=True, order=self.order + 1)
+        return gauss(self.order + 1, spline=True)
 
     def rates(self, score, path, args):
         points, weights = self._between(path.nodes)

@@ -53,7 +53,7 @@ class PathRecord(NamedTuple):
     - ``log_density``: log p_t less its value at A, at the nodes, shape (segments + 1,): the line
       integral of the score along the path.
     - ``figures``: by name. Of the path from A to B: ``energy`` (by the rule of the solve),
-      ``energy_fine`` (at other Gauss-Legendre points), ``discretisation_error`` (their
+      ``energy_fine`` (at other points too), ``discretisation_error`` (their
       relative difference), ``length``, ``lower_bound`` (of the length of any path), ``detour``
       (Euclidean length over |B - A|), ``deviation`` (largest distance from LERP at the same time,
       relative to |B - A|), ``picture_deviation`` (the same of the pictures),

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .._linalg import dot
-from ..geodesics import AbstractRule, SplineGauss, sampled_path
+from ..geodesics import AbstractRule, sampled_path
 from ..metrics import AbstractLowRankMetric, AbstractMetric, SampledPath
 
 
@@ -59,7 +59,7 @@ def pricing_cost(metric: AbstractMetric, rule: AbstractRule, num_segments: int) 
     """Score evaluations of `price_path`."""
     low_rank = isinstance(metric, AbstractLowRankMetric)
     rank = len(metric.terms().scores) if low_rank else 1
-    return num_segments * rule.fine.order * (rank + 1) + rank * rule.rates_cost(num_segments)
+    return num_segments * len(rule.fine.places) * (rank + 1) + rank * rule.rates_cost(num_segments)
 
 
 @eqx.filter_jit
@@ -69,7 +69,7 @@ def _price(
     times = jnp.asarray(times, nodes.dtype)
     steps = jnp.diff(times)
     coarse, weights = _in_two(rule, times, nodes, num_segments)
-    fine, shares = _in_two(SplineGauss(order=rule.fine.order), times, nodes, num_segments)
+    fine, shares = _in_two(rule, times, nodes, num_segments, fine=True)
 
     def at_point(x, v):
         return metric.inner(x, v, v, args) / 2, dot(score(x, args), v)
@@ -85,7 +85,7 @@ def _price(
 
 
 def _in_two(
-    rule: AbstractRule, times, nodes, num_segments: int
+    rule: AbstractRule, times, nodes, num_segments: int, fine: bool = False
 ) -> tuple[SampledPath, Float[Array, " points"]]:
     """The curve up to the node ``num_segments`` and the one from there on, as one sampled path, and
     the weights of its points.
@@ -96,7 +96,7 @@ def _in_two(
     padding = (0, left), (num_segments, 0)
     for where, around in zip(halves, padding, strict=True):
         if len(times[where]) > 1:
-            path, weights = sampled_path(rule, times[where], nodes[where])
+            path, weights = sampled_path(rule, times[where], nodes[where], fine)
             wide = jnp.pad(path.derivative, ((0, 0), around))
             parts.append(path._replace(derivative=wide))
             shares.append(weights)

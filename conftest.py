@@ -113,7 +113,7 @@ geodesics._compiled.compile_geodesic geodesics._continuation.CoarseToFine
 geodesics._continuation.LambdaContinuation geodesics._devices.device_mesh
 geodesics._exponential.exponential_map geodesics._gauss_newton.GaussNewton
 geodesics._geodesic.geodesic geodesics._georce.Georce geodesics._log.log_map
-geodesics._neighbours.neighbour_path geodesics._path_energy.PathEnergy
+geodesics._neighbours.neighbour_path geodesics._newton.Newton geodesics._path_energy.PathEnergy
 geodesics._robust.robust_geodesic geodesics._rules.LogDensityChord geodesics._rules.Quadrature
 geodesics._shooting.Shooting geodesics._watched.watched_geodesic interpolation._comparison.compare
 interpolation._density_flow.DensityFlow interpolation._extrapolation.ScoreWalk

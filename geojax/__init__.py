@@ -44,6 +44,7 @@ from .geodesics import Georce as Georce
 from .geodesics import LambdaContinuation as LambdaContinuation
 from .geodesics import LogDensityChord as LogDensityChord
 from .geodesics import Midpoint as Midpoint
+from .geodesics import Newton as Newton
 from .geodesics import PathEnergy as PathEnergy
 from .geodesics import Quadrature as Quadrature
 from .geodesics import Shooting as Shooting

@@ -19,6 +19,7 @@ from ._iterate import AbstractSolver as AbstractSolver
 from ._log import distance as distance
 from ._log import log_map as log_map
 from ._neighbours import neighbour_path as neighbour_path
+from ._newton import Newton as Newton
 from ._path_energy import PathEnergy as PathEnergy
 from ._problem import SolverOutput as SolverOutput
 from ._problem import TwoPointProblem as TwoPointProblem

@@ -4,30 +4,28 @@ import jax.numpy as jnp
 import optimistix as optx
 from jaxtyping import Array
 
-from ..metrics import AbstractMetric, AbstractSumOfSquaresMetric, DenseMetric
+from ..metrics import AbstractMetric, AbstractSumOfSquaresMetric
 from ._checks import Diagnostics, check_args, check_diagnostics, check_rule, check_solver
 from ._gauss_newton import GaussNewton
 from ._georce import Georce
 from ._iterate import AbstractSolver
+from ._newton import Newton
 from ._path_energy import PathEnergy
 from ._rules import AbstractRule, Midpoint, SplineGauss
 
-# Coordinates up to which a metric is inverted: of a `DenseMetric`, and of one whose matrices would
-# have to be made.
-_MANY, _FEW = 512, 64
+_FEW = 100  # coordinates up to which the Hessian is made of D x D blocks
 
 
 def default_solver(metric: AbstractMetric, x: Array, rule: AbstractRule | None) -> AbstractSolver:
     """The solver of `geodesic` for points like ``x``.
 
-    A metric that is only a matrix or an operator leaves `Georce`, which inverts matrices and prices
-    by midpoints, or L-BFGS, which takes hundreds of steps where that takes tens.
+    Of a metric that is no sum of squares the whole Hessian is made where the coordinates are few;
+    else L-BFGS is left, which takes hundreds of steps where that takes ten.
     """
     if isinstance(metric, AbstractSumOfSquaresMetric):
         return GaussNewton()
-    dense = isinstance(metric, DenseMetric)
-    if isinstance(rule, Midpoint | None) and x.size <= (_MANY if dense else _FEW):
-        return Georce(dense=not dense)
+    if isinstance(rule, SplineGauss | Midpoint | None) and x.size <= _FEW:
+        return Newton()
     tol = 1e-10 if x.dtype == jnp.float64 else 1e-6
     return PathEnergy(optimiser=optx.LBFGS(rtol=tol, atol=tol))
 

@@ -2,45 +2,26 @@
 
 import dataclasses
 import math
-from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
 
 from .._linalg import dot
 from ..metrics import AbstractLowRankMetric, AbstractSumOfSquaresMetric
 from . import _path_hessian as ph
 from ._certificate import missed_saddle, probe, residual_needed, search
-from ._damping import MOST_IDLE, PATIENCE, escape, judge
-from ._iterate import AbstractIterativeSolver, unit_of_energy
-from ._linear_model import AbstractLinearModel, Proposal, Sample, linear_model, sample
+from ._damped_newton import AbstractDampedNewton, DampedState, accuracy_after, leaving
+from ._damping import PATIENCE
+from ._iterate import unit_of_energy
+from ._linear_model import AbstractLinearModel, linear_model, sample
 from ._problem import PathFigures, TwoPointProblem
 from ._rules import Midpoint, SplineGauss
 
-_IDLE = 3  # steps in a row whose gain should be below the energy's rounding error
-_ROUGH = 1e-3, 0.1  # least and largest accuracy of an iterative step
 _CHECK = 3  # times `curvature_steps`: products in a check at most
 
 
-class _State(NamedTuple):
-    offsets: Float[Array, "nodes *shape"]
-    sample: Sample
-    damping: Float[Array, ""]
-    step: Float[Array, "inner d"]
-    predicted: Float[Array, ""]  # the energy that the step should gain
-    bound: Float[Array, ""]  # on the decrement in the Gauss-Newton Hessian
-    decrement: Float[Array, ""]  # what the loop reads: inf until a minimum has been certified
-    exact: Bool[Array, ""]  # whether steps use the exact curvature
-    idle: Int[Array, ""]
-    products: Int[Array, ""]  # with the Gauss-Newton Hessian, so far
-    exact_products: Int[Array, ""]  # with the exact Hessian, so far
-    exact_runs: Int[Array, ""]  # the paths at which these were taken
-    missed_saddle: Float[Array, ""]  # a bound on the probability
-
-
-class GaussNewton(AbstractIterativeSolver):
+class GaussNewton(AbstractDampedNewton):
     """Gauss-Newton/Levenberg-Marquardt for energies that are sums of squares, damped in the H^1
     norm.
 
@@ -92,13 +73,13 @@ class GaussNewton(AbstractIterativeSolver):
     def unchecked(self) -> "GaussNewton":
         return dataclasses.replace(self, check=False)
 
-    def _check(self, problem: TwoPointProblem) -> None:
+    def check_problem(self, problem: TwoPointProblem) -> None:
         metric, rule = problem.metric, problem.rule
         if not isinstance(metric, AbstractSumOfSquaresMetric):
             raise ValueError(
                 "GaussNewton needs a metric whose path energy is a sum of squares (an "
                 f"AbstractSumOfSquaresMetric), got {type(metric).__name__}. Use "
-                "solver=PathEnergy(), Georce(dense=True) or Shooting()."
+                "solver=Newton(), PathEnergy() or Shooting()."
             )
         if not isinstance(metric, AbstractLowRankMetric) and not isinstance(
             rule, SplineGauss | Midpoint
@@ -108,67 +89,25 @@ class GaussNewton(AbstractIterativeSolver):
                 f"lam s s^T, got {type(metric).__name__}. Use rule=SplineGauss()."
             )
 
-    def init(self, problem, offsets):
-        self._check(problem)
-        shapes = jax.eval_shape(lambda: sample(problem, offsets))
-        blank = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shapes)
-        unknown = jnp.asarray(jnp.inf, offsets.dtype)
-        blank = blank._replace(energy=unknown)
-        damping = jnp.asarray(self.damping, offsets.dtype)
-        step = jnp.zeros((len(offsets) - 2, offsets[0].size), offsets.dtype)
-        no, none = jnp.asarray(False), jnp.asarray(0)
-        decrements, counts = (unknown, unknown, unknown), (none, none, none, none)
-        certain = jnp.ones((), offsets.dtype)
-        return _State(offsets, blank, damping, step, *decrements, no, *counts, certain)
+    def sample(self, problem, offsets):
+        return sample(problem, offsets)
 
-    def step(self, problem, state):
-        inner = state.offsets[1:-1]
-        offsets = state.offsets.at[1:-1].add(state.step.reshape(inner.shape))
-        found = sample(problem, offsets)
-        verdict = judge(
-            found.energy,
-            found.defined,
-            state.sample.energy,
-            state.predicted,
-            state.damping,
-            state.idle,
-            state.sample.rounding,
-        )
-        accept = verdict.accept
-        pick = lambda new, old: jnp.where(accept, new, old)  # noqa: E731
-        kept = state._replace(
-            offsets=pick(offsets, state.offsets),
-            sample=jax.tree.map(pick, found, state.sample),
-            damping=verdict.damping,
-            idle=verdict.idle,
-        )
-        model = linear_model(problem, kept.offsets, kept.sample.parts, kept.damping)
-        rough = jnp.clip(jnp.sqrt(state.bound), *_ROUGH)
-        proposal = model.propose(rough)
-        bound = proposal.gain / unit_of_energy(kept.sample.energy)
-        bound = jnp.where(jnp.isfinite(bound), bound, jnp.inf)
-        # After a refused step the path is the same and the bound found before holds too.
-        bound = jnp.where(accept, bound, jnp.minimum(bound, state.bound))
-        defined = jnp.isfinite(kept.sample.energy) & ~jnp.isnan(proposal.gain)
-        bound = jnp.where(defined, bound, jnp.nan)
-        new = kept._replace(
-            step=proposal.step,
-            predicted=proposal.predicted,
-            bound=bound,
-            decrement=bound,
-            products=kept.products + proposal.products,
-        )
+    def model(self, problem, offsets, parts, damping):
+        return linear_model(problem, offsets, parts, damping)
+
+    def refine(self, problem, before, state, model, proposal, verdict):
+        del proposal
         if self.curvature_steps == 0:
-            return new
+            return state
         # Exact curvature where Gauss-Newton steps are slow, but not while the energy still falls
         # by large factors; a refused step gives the other kind its turn.
-        slow = verdict.unhurried & (bound > PATIENCE * state.bound)
-        new = new._replace(exact=jnp.where(accept, state.exact | slow, ~state.exact))
-        return self._with_curvature(problem, new, model, proposal)
+        slow = verdict.unhurried & (state.bound > PATIENCE * before.bound)
+        exact = jnp.where(verdict.accept, before.exact | slow, ~before.exact)
+        return self._with_curvature(problem, state._replace(exact=exact), model)
 
     def _with_curvature(
-        self, problem, state: _State, model: AbstractLinearModel, proposal: Proposal
-    ) -> _State:
+        self, problem, state: DampedState, model: AbstractLinearModel
+    ) -> DampedState:
         """The step of the exact Hessian; or at the end, the check that the path is a minimum."""
         damping, gradient = state.damping, model.gradient
         ended = state.bound <= self.limit(state)
@@ -179,9 +118,9 @@ class GaussNewton(AbstractIterativeSolver):
             mu = jnp.where(ended, 0.0, damping)
             return lambda d: hessian(d) + mu * model.stiffness(d)
 
-        rough = jnp.clip(jnp.sqrt(state.bound), *_ROUGH)
         noise = probe(model.preconditioner, gradient)
         checked = ended if self.check else jnp.asarray(False)
+        rough = accuracy_after(state.bound)
         found = search(
             damped,
             model.preconditioner,
@@ -202,17 +141,11 @@ class GaussNewton(AbstractIterativeSolver):
             predicted=(found.decrease + damping * stretch) / 2,
             decrement=jnp.maximum((1 + damping) * found.decrease / energy, state.bound),
         )
-        away, gain = escape(found, gradient, problem, state.offsets, damping)
-        leaving = plain._replace(
-            step=away,
-            predicted=gain,
-            decrement=jnp.asarray(jnp.inf, gradient.dtype),
-            damping=jnp.maximum(damping, 1.0),
-        )
+        away = leaving(plain, found, model, problem)
         taken = jax.tree.map(
             lambda a, b: jnp.where(state.exact & (found.decrease > 0), a, b), newton, plain
         )
-        at_end = jax.tree.map(lambda a, b: jnp.where(found.negative, a, b), leaving, plain)
+        at_end = jax.tree.map(lambda a, b: jnp.where(found.negative, a, b), away, plain)
         return jax.tree.map(lambda a, b: jnp.where(ended, a, b), at_end, taken)
 
     def cost(self, problem, num_segments):
@@ -228,9 +161,6 @@ class GaussNewton(AbstractIterativeSolver):
         evaluations, twice = problem.curvature_cost(num_segments, runs, count)
         return evaluations, state.products * 2 * products + twice
 
-    def read(self, state):
-        return state.offsets, state.sample.energy, state.decrement
-
     def output(self, problem, state, evaluated):
         output = super().output(problem, state, evaluated)
         missed = state.missed_saddle if self.check and self.curvature_steps > 0 else None
@@ -239,11 +169,3 @@ class GaussNewton(AbstractIterativeSolver):
             ends = jnp.stack(ph.momenta(parts)).reshape(2, *problem.x0.shape)
             figures = PathFigures(ph.squared_speeds(parts), ph.rates(parts), ends)
         return dataclasses.replace(output, missed_saddle=missed, figures=figures)
-
-    def rounding(self, state):
-        # The estimate is for the worst case; it is believed where steps gain nothing any more.
-        rounding = state.sample.rounding / unit_of_energy(state.sample.energy)
-        return jnp.where(state.idle >= _IDLE, rounding, rounding / 8)
-
-    def stalled(self, state):
-        return (state.damping > 1e12) | (state.idle >= MOST_IDLE)

@@ -52,9 +52,9 @@ def geodesic(
     - ``x0``, ``x1``: points of one shape (any), computed in float32 or float64. Batches: `jax.vmap`
       with ``throw=False``, results lane by lane.
     - ``solver``: `GaussNewton` for metrics whose energy is a sum of squares (the default there),
-      else `Georce` (the default for a `DenseMetric` of up to 512 coordinates and for other metrics
-      of up to 64), `PathEnergy` (the default beyond, with L-BFGS) or `Shooting`; all can be wrapped
-      in `CoarseToFine` and `LambdaContinuation`.
+      `Newton` for any other of few coordinates (the default up to 100), `PathEnergy` (the default
+      beyond, with L-BFGS), `Georce` or `Shooting`; all can be wrapped in `CoarseToFine` and
+      `LambdaContinuation`.
     - ``args``: handed to the score (a label, a prompt).
     - ``init``: nodes of a path to start from; its ends are replaced by x0 and x1 and it is
       resampled to ``num_segments``. Default: the straight line. A list of such paths: every one is
@@ -68,7 +68,8 @@ def geodesic(
     - ``discretisation_tolerance``: how far the finely priced energy may differ, relatively.
     - ``diagnostics``: "full"; "price" leaves out the saddle check, "none" the fine price and the
       bounds too. The saddle check looks for negative curvature with at most 60 products with the
-      exact Hessian, forward over reverse. `GaussNewton` has its own, which moves on from a saddle.
+      exact Hessian, forward over reverse. `GaussNewton` and `Newton` have their own, and move on
+      from a saddle.
     - ``throw``: raise when the solve did not succeed; else read ``solution.result``.
     - ``progress_meter``: a diffrax meter, for example ``diffrax.TextProgressMeter()``.
 

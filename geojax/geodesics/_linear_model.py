@@ -15,7 +15,6 @@ from . import _path_hessian as ph
 from ._certificate import hessian
 from ._conjugate_gradients import truncated_cg
 from ._preconditioner import (
-    AbstractPreconditioner,
     GaussNewtonPreconditioner,
     StiffnessPreconditioner,
     generic_weights,
@@ -45,7 +44,7 @@ class AbstractLinearModel(eqx.Module):
     """A path's energy to second order, damped by ``mu`` times the model's own H^1 norm."""
 
     gradient: eqx.AbstractVar[Float[Array, "inner d"]]
-    preconditioner: eqx.AbstractVar[AbstractPreconditioner]  # of the damped Hessian
+    preconditioner: eqx.AbstractVar[Callable[[Array], Array]]  # of the damped Hessian
 
     @abc.abstractmethod
     def propose(self, accuracy: Array) -> Proposal:

@@ -114,7 +114,7 @@ DenseMetric DescentSolution DimensionEstimate DistanceToSet EDM FIT_RESULTS Fram
 FrechetMean GaussNewton GeodesicError GeodesicSolution Georce ImagePath Inspection
 IntegratedCurve InterpolatedPath Inversion JacobiField KernelDistance LambdaContinuation
 Linearisation LogDensityChord LowRankOperator LowRankTerms MethodSettings Midpoint
-MorphingFigures MotionShare ChordInspection PathEnds against_truth model_folder suited_level
+MorphingFigures MotionShare Newton ChordInspection PathEnds against_truth model_folder suited_level
 PairwiseDistances PathEnergy PathFigures PathRecord Picture PoleLadder ProbeAveragedDensity
 ProbeAveragedScore Quadrature RESULTS Recommendation SampledPath ScaledLinear Shooting SolverOutput
 ScoreContrast SpacetimePath

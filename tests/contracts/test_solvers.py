@@ -7,7 +7,15 @@ import optimistix as optx
 import pytest
 
 import geojax
-from geojax import CoarseToFine, GaussNewton, Georce, LambdaContinuation, PathEnergy, Shooting
+from geojax import (
+    CoarseToFine,
+    GaussNewton,
+    Georce,
+    LambdaContinuation,
+    Newton,
+    PathEnergy,
+    Shooting,
+)
 from tests.geodesics.problems import Blobs, Matrix
 
 NUM_SEGMENTS = 12
@@ -24,6 +32,7 @@ SOLVERS = {
     "BFGS": (PathEnergy(BFGS, rtol=1e-6), geojax.Midpoint(), 2000),
     "LBFGS": (PathEnergy(LBFGS, rtol=1e-6), geojax.LogDensityChord(), 2000),
     "Georce": (Georce(), geojax.Midpoint(), 200),
+    "Newton": (Newton(), geojax.Midpoint(), 60),
     "CoarseToFine": (CoarseToFine(PLAIN, levels=2), geojax.Midpoint(), 60),
     "CoarseToFine of LBFGS": (
         CoarseToFine(PathEnergy(LBFGS, rtol=1e-6), levels=2),
@@ -142,7 +151,7 @@ def test_the_quadrature_rule_agrees_with_the_graph_rule(problem):
 
 
 @pytest.mark.parametrize("problem", PROBLEMS)
-@tiers(["LBFGS", "Adam", "Georce"], "LBFGS")
+@tiers(["LBFGS", "Adam", "Georce", "Newton"], "LBFGS")
 def test_a_dense_metric_gives_what_its_low_rank_form_gives(name, problem):
     score, lam, points = PROBLEMS[problem]
     metric = geojax.SteinScoreMetric(score, lam)

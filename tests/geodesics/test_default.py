@@ -93,7 +93,7 @@ def test_many_coordinates_and_batches_have_a_default_too():
     operator = OperatorMetric(
         lambda x, args: lx.DiagonalLinearOperator(jnp.full_like(x, 1 + jnp.sum(x**2)))
     )
-    many = [jnp.zeros(80).at[:2].set(z) for z in (x, y)]
+    many = [jnp.zeros(120).at[:2].set(z) for z in (x, y)]
     np.testing.assert_allclose(
         geojax.distance(operator, *many, num_segments=8, diagnostics="price"), expected, rtol=1e-2
     )

@@ -1,0 +1,91 @@
+"""The curves of a mesh in a basis of small support: B-splines.
+
+The cubic splines through N + 1 nodes with not-a-knot ends are those with the knots
+``t_0 (four times), t_2, ..., t_{N-2}, t_N (four times)``, N + 1 functions, four of them at a point
+(de Boor 1978, chapters IX and XIII). Two segments are a parabola, polylines have the hat functions.
+The first coefficient is the first node, the last the last.
+"""
+
+import functools
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from ._basis import Scheme
+
+
+class BSplines(NamedTuple):
+    """The ``degree + 1`` functions that are not zero at each of Q points, and all at the nodes.
+
+    - ``values``, ``slopes``: shape (Q, degree + 1).
+    - ``nodes``: from the inner coefficients to the inner nodes, shape (N - 1, N - 1).
+    """
+
+    values: Float[Array, "q support"]
+    slopes: Float[Array, "q support"]
+    nodes: Float[Array, "inner inner"]
+
+    @property
+    def degree(self) -> int:
+        return self.values.shape[1] - 1
+
+
+def bsplines(scheme: Scheme, num_segments: int, dtype, ts: Array | None = None) -> BSplines:
+    """At equal steps, or for the nodes' parameters ``ts``."""
+    if ts is None:
+        return BSplines(*map(jnp.asarray, _uniform(scheme, num_segments, jnp.dtype(dtype).name)))
+    return BSplines(*_functions(scheme, ts.astype(dtype), jnp))
+
+
+def intervals(degree: int, num_segments: int) -> np.ndarray:
+    """The first function that is not zero on each segment."""
+    segments = np.arange(num_segments)
+    return segments if degree == 1 else np.clip(segments - 1, 0, num_segments - degree)
+
+
+@functools.lru_cache(maxsize=64)
+def _uniform(scheme: Scheme, num_segments: int, dtype: str) -> tuple[np.ndarray, ...]:
+    found = _functions(scheme, np.linspace(0, 1, num_segments + 1), np)
+    return tuple(part.astype(dtype) for part in found)
+
+
+def _functions(scheme: Scheme, ts, xp: ModuleType) -> Any:
+    n = len(ts) - 1
+    degree = min(3, n) if scheme.spline else 1
+    between = {1: ts[1:-1], 2: ts[:0], 3: ts[2:-2]}[degree]
+    knots = xp.concatenate([xp.repeat(ts[:1], degree + 1), between, xp.repeat(ts[-1:], degree + 1)])
+    first = intervals(degree, n)
+    places = np.asarray(scheme.places)
+    which = np.repeat(np.arange(n), len(places))
+    inside = ts[which] + xp.asarray(np.tile(places, n), ts.dtype) * (ts[which + 1] - ts[which])
+    values, slopes = _at(knots, first[which], inside, degree, xp)
+    rows = np.arange(1, n)
+    at_nodes, _ = _at(knots, first[rows], ts[1:-1], degree, xp)
+    # Functions 0 and N are not zero at inner nodes either; what they carry is held at zero.
+    columns = np.arange(n + 1)[None]
+    nodes = xp.zeros((n - 1, n + 1), ts.dtype)
+    for m in range(degree + 1):
+        here = columns == (first[rows] + m)[:, None]
+        nodes = nodes + xp.where(here, at_nodes[:, m : m + 1], xp.zeros((), ts.dtype))
+    return values, slopes, nodes[:, 1:-1]
+
+
+def _at(knots, first, t, degree: int, xp: ModuleType):
+    """The functions ``first`` to ``first + degree`` at t, and their derivatives: de Boor's
+    recurrence, which only adds positive terms.
+    """
+    values, slopes = [xp.ones_like(t)], [xp.zeros_like(t)]
+    for d in range(1, degree + 1):
+        higher, slopes = ([xp.zeros_like(t) for _ in range(d + 1)] for _ in range(2))
+        for r, value in enumerate(values):
+            low, high = knots[first + degree - d + 1 + r], knots[first + degree + 1 + r]
+            share = value / (high - low)
+            higher[r] = higher[r] + (high - t) * share
+            higher[r + 1] = higher[r + 1] + (t - low) * share
+            slopes[r] = slopes[r] - d * share
+            slopes[r + 1] = slopes[r + 1] + d * share
+        values = higher
+    return xp.stack(values, axis=1), xp.stack(slopes, axis=1)

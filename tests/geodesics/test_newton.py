@@ -13,7 +13,7 @@ import pytest
 import geojax
 from geojax import RESULTS, DenseMetric, Newton
 from geojax.geodesics import TwoPointProblem, _dense_model
-from geojax.geodesics._basis import Scheme, basis
+from geojax.geodesics._basis import basis, gauss
 from geojax.geodesics._bsplines import bsplines, intervals
 from geojax.geodesics._dense_model import dense_model, dense_sample
 from tests.geodesics.test_default import covariances, in_ball, upper
@@ -75,10 +75,10 @@ def found(name, num_segments):
 @pytest.mark.parametrize("num_segments", [2, 3, 4, 5, 9])
 @pytest.mark.parametrize("spline", [True, False])
 def test_the_b_splines_are_the_curves_through_the_nodes(spline, num_segments):
-    scheme = Scheme(spline, order=2)
+    scheme = gauss(2, spline=spline)
     functions = bsplines(scheme, num_segments, jnp.float64)
     through = basis(scheme, num_segments, jnp.float64)
-    first = np.repeat(intervals(functions.degree, num_segments), scheme.order)
+    first = np.repeat(intervals(functions.degree, num_segments), len(scheme.places))
     columns = first[:, None] + np.arange(functions.degree + 1)
     for local, matrix in (
         (functions.values, through.inner_points),

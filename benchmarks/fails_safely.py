@@ -176,7 +176,9 @@ def classes() -> dict[str, Callable[[np.random.Generator], Problem]]:
         return Problem(unit(score, jnp.asarray(10 ** rng.uniform(-1, 2))), *ends)
 
     def axis(dimension, dtype, *values):
-        return jnp.zeros(dimension, dtype).at[jnp.arange(len(values))].set(jnp.asarray(values, dtype))
+        return (
+            jnp.zeros(dimension, dtype).at[jnp.arange(len(values))].set(jnp.asarray(values, dtype))
+        )
 
     def saddle(dimension, dtype=jnp.float64):
         """The straight line through the middle of a circle, with one way out."""

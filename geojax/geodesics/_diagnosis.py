@@ -1,6 +1,6 @@
 """What follows a solve: derivatives, fine price, bounds, saddle check, end velocities, verdict."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -31,7 +31,7 @@ def diagnosed(
 ) -> GeodesicSolution:
     """The solution that a solver's output makes, with the verdict on it."""
     n, dtype = len(output.offsets) - 1, output.energy.dtype
-    costs = [(output.score_evaluations, output.score_products)]
+    costs: list[tuple[Any, Any]] = [(output.score_evaluations, output.score_products)]
     result, missed = output.result, output.missed_saddle
     if missed is None and diagnostics == "full":
         saddle, missed, count = certify(held(problem), output.offsets, result == RESULTS.successful)

@@ -14,7 +14,7 @@ from ._certificate import missed_saddle, probe, residual_needed, search
 from ._damped_newton import AbstractDampedNewton, DampedState, accuracy_after, leaving
 from ._damping import PATIENCE
 from ._iterate import unit_of_energy
-from ._linear_model import AbstractLinearModel, linear_model, sample
+from ._linear_model import LeastSquaresModel, LowRankModel, linear_model, sample
 from ._problem import PathFigures, TwoPointProblem
 from ._rules import Midpoint, SplineGauss
 
@@ -106,7 +106,7 @@ class GaussNewton(AbstractDampedNewton):
         return self._with_curvature(problem, state._replace(exact=exact), model)
 
     def _with_curvature(
-        self, problem, state: DampedState, model: AbstractLinearModel
+        self, problem, state: DampedState, model: LowRankModel | LeastSquaresModel
     ) -> DampedState:
         """The step of the exact Hessian; or at the end, the check that the path is a minimum."""
         damping, gradient = state.damping, model.gradient

@@ -215,5 +215,5 @@ def _interrupted(
         name: jnp.asarray(sum(getattr(part, name) for part in parts))
         for name in ("num_steps", "score_evaluations", "score_products")
     }
-    result = RESULTS.interrupted
-    return dataclasses.replace(output, offsets=offsets, energy=energy, result=result, **totals)
+    known = {"offsets": offsets, "energy": energy, "result": RESULTS.interrupted, "figures": None}
+    return dataclasses.replace(output, **known, **totals)

@@ -50,13 +50,13 @@ def distance_to_closed_form(num_segments, slack):
 
 @pytest.mark.slow
 def test_in_a_ball_it_is_the_mean_of_the_closed_form():
-    assert distance_to_closed_form(4, 8e-3) < 2e-3
+    assert distance_to_closed_form(4, 1e-4) < 1e-6
 
 
 @pytest.mark.slow
-def test_to_second_order_it_is_the_mean_of_the_closed_form():
-    errors = [distance_to_closed_form(*given) for given in ((4, 8e-3), (8, 2e-3))]
-    assert 3.3 < errors[0] / errors[1] < 4.7
+def test_with_eight_segments_it_is_the_mean_of_the_closed_form():
+    """The space is smooth: the error is that of the descent's tolerance already."""
+    assert distance_to_closed_form(8, 1e-6) < 1e-7
 
 
 def test_the_mean_of_points_on_a_ring_is_where_symmetry_puts_it():

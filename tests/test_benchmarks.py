@@ -136,7 +136,7 @@ def test_stable_diffusion(benchmark, monkeypatch, tmp_path):
     assert result["compile_seconds"]["cold"] > result["compile_seconds"]["warm"] > 0
     assert result["cost_in_evaluations"].keys() == {"vjp", "jvp"}
     (path,) = result["geodesic"]["rows"]
-    assert path["unet_evaluations"] == 285 + 65 * path["steps"] and path["unet_products"] == 0
+    assert path["unet_evaluations"] == 147 + 65 * path["steps"] and path["unet_products"] == 0
     assert path["steps"] > 0 and path["from_a_to_a_moves"] == 0
     contrast = result["geodesic"]["contrast"]
     assert contrast["A to A"] == 1 and contrast["A to nearly A"] == pytest.approx(1, abs=0.05)

@@ -39,6 +39,17 @@ def test_solvers(benchmark, monkeypatch, tmp_path):
     assert row["relative_error"] == pytest.approx(row["energy"] / 4.5 - 1)
 
 
+@pytest.mark.slow
+def test_curves(benchmark, tmp_path):
+    out = tmp_path / "curves.json"
+    command = ["half-plane", "--segments", "4", "8", "--out", str(out)]
+    benchmark("curves").main(command)
+    coarse, fine = json.loads(out.read_text())["rows"]
+    assert fine["galerkin"] < fine["spline"] < fine["polyline"] < coarse["polyline"] < 1
+    assert fine["orders"]["galerkin"] > 3.5 and 1.5 < fine["orders"]["polyline"] < 2.5
+    assert fine["verdict"] == "successful"
+
+
 def test_a_row_takes_the_place_of_its_like(benchmark, tmp_path):
     record = benchmark("record")
     path = tmp_path / "rows.json"

@@ -120,9 +120,10 @@ def solved(metric, a, b):
 
 @eqx.filter_jit
 def straight(metric, a, b):
-    """The energy of the line, by the midpoints of 24 segments."""
-    middles = (jnp.arange(24.0) + 0.5) / 24
-    return jnp.mean(jax.vmap(lambda w: metric.inner(a + w * (b - a), b - a, b - a))(middles)) / 2
+    """The energy of the line, by two Gauss-Legendre points of 24 segments."""
+    pair = 0.5 + jnp.asarray([-0.5, 0.5]) / np.sqrt(3)
+    times = ((jnp.arange(24.0)[:, None] + pair[None]) / 24).reshape(-1)
+    return jnp.mean(jax.vmap(lambda w: metric.inner(a + w * (b - a), b - a, b - a))(times)) / 2
 
 
 def is_good(solution) -> bool:
@@ -134,7 +135,7 @@ def test_what_every_solution_promises():
     good = []
 
     @FEW
-    @given(seeds, st.floats(-3, 6), directions, directions)
+    @given(seeds, st.floats(-3, 9), directions, directions)
     def check(seed, power, a, b):
         metric = stein(seed, 10**power)
         solution = solved(metric, jnp.asarray(a), jnp.asarray(b))
@@ -157,7 +158,7 @@ def test_what_every_solution_promises():
             assert len(solution.message) > 20  # a remedy
 
     check()
-    assert 5 <= sum(good) <= len(good) - 5
+    assert 5 <= sum(good) < len(good)  # both kinds were met
 
 
 def test_symmetries():

@@ -121,7 +121,8 @@ def test_the_band_is_the_hessian(rule, num_segments, monkeypatch):
         zero = jnp.zeros(inner)
         units = jnp.eye(zero.size).reshape(-1, *inner)
         hessian = jax.jacfwd(jax.grad(energy))(zero).reshape(zero.size, zero.size)
-        columns = (jax.vmap(f)(units) for f in (model.exact, model.stiffness, model.precondition))
+        products = model.hessian(), model.stiffness, model.preconditioner
+        columns = (jax.vmap(product)(units) for product in products)
         gram = problem.basis(offsets), problem.path(offsets).points
         return hessian, jax.grad(energy)(zero), model.gradient, gram, *columns
 

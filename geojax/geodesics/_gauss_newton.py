@@ -18,7 +18,7 @@ from ._linear_model import LeastSquaresModel, LowRankModel, linear_model, sample
 from ._problem import PathFigures, TwoPointProblem
 from ._rules import Midpoint, SplineGauss
 
-_CHECK = 3  # times `curvature_steps`: products in a check at most
+_CHECK = 10  # times `curvature_steps`: products in a check at most
 
 
 class GaussNewton(AbstractDampedNewton):
@@ -39,7 +39,7 @@ class GaussNewton(AbstractDampedNewton):
       step would still gain. None: 1e-10 in float64, 1e-6 in float32.
     - ``damping``: the initial mu, relative to the Euclidean Hessian, hence independent of the mesh.
     - ``curvature_steps``: products with the exact Hessian at most in a step, each of a JVP and a
-      VJP a point of the rule, forward over reverse; in a check three times as many. 0:
+      VJP a point of the rule, forward over reverse; in a check ten times as many. 0:
       Gauss-Newton steps only, and no saddle is recognised.
     - ``check``: whether it checks that the path is a minimum; `geodesic` leaves the check out where
       its ``diagnostics`` are not "full".

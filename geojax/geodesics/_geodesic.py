@@ -67,7 +67,7 @@ def geodesic(
     - ``max_steps``: iterations at most. With 0 the initial path is priced and judged as it is.
     - ``discretisation_tolerance``: how far the finely priced energy may differ, relatively.
     - ``diagnostics``: "full"; "price" leaves out the saddle check, "none" the fine price and the
-      bounds too. The saddle check looks for negative curvature with at most 60 products with the
+      bounds too. The saddle check looks for negative curvature with at most 200 products with the
       exact Hessian, forward over reverse. `GaussNewton` and `Newton` have their own, and move on
       from a saddle.
     - ``throw``: raise when the solve did not succeed; else read ``solution.result``.

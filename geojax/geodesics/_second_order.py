@@ -29,7 +29,7 @@ from ._preconditioner import (
 )
 from ._problem import TwoPointProblem
 
-_CHECK_STEPS = 60
+_CHECK_STEPS = 200
 _SOLVE_STEPS = 500
 _SOLVED = 1e-4  # the residual, relative, of a derivative that is handed out
 

@@ -7,6 +7,7 @@ import pytest
 
 import geojax
 from geojax.geodesics import _certificate as certificate
+from geojax.geodesics import _gauss_newton
 from geojax.geodesics import _path_hessian as ph
 from geojax.geodesics._conjugate_gradients import truncated_cg
 from geojax.geodesics._preconditioner import GaussNewtonPreconditioner, StiffnessPreconditioner
@@ -63,7 +64,8 @@ def test_noise_has_the_covariance_of_the_preconditioner():
         assert np.allclose(whitened, np.eye(4), atol=0.05)
 
 
-def test_what_could_not_be_told_is_not_called_successful():
+def test_what_could_not_be_told_is_not_called_successful(monkeypatch):
+    monkeypatch.setattr(_gauss_newton, "_CHECK", 1)
     options = {"num_segments": 8, "throw": False}
     few = geojax.geodesic(SHELL, A, B, solver=geojax.GaussNewton(curvature_steps=1), **options)
     assert few.result == geojax.RESULTS.unverified

@@ -3,17 +3,16 @@
 from functools import partial
 from typing import Any
 
-import diffrax
 import equinox as eqx
 import jax.numpy as jnp
-from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from .._arrays import as_floating
-from ._spline import CubicSpline, at_times
+from ._nodes import AbstractCurve, AbstractSmoothCurve
+from ._spline import CubicSpline
 
 
-class Polyline(diffrax.AbstractPath):
+class Polyline(AbstractCurve):
     """Straight pieces between nodes: ``curve.evaluate(t)``, ``curve.ts``, ``curve.xs``.
 
     >>> import jax.numpy as jnp
@@ -28,22 +27,6 @@ class Polyline(diffrax.AbstractPath):
         converter=partial(as_floating, "xs", axes="nodes *shape")
     )
 
-    @property
-    def t0(self):
-        return self.ts[0]
-
-    @property
-    def t1(self):
-        return self.ts[-1]
-
-    def evaluate(self, t0: ArrayLike, t1: ArrayLike | None = None, left: bool = True):
-        """The point at the time ``t0``, or the increment from ``t0`` to ``t1``; for an array of
-        times the points, shape (times, *shape).
-        """
-        if t1 is not None:
-            return self.evaluate(t1) - self.evaluate(t0)
-        return at_times(self._at, t0, self.ts.dtype)
-
     def _at(self, t):
         i = jnp.clip(jnp.searchsorted(self.ts, t) - 1, 0, len(self.ts) - 2)
         weight = (t - self.ts[i]) / (self.ts[i + 1] - self.ts[i])
@@ -51,7 +34,7 @@ class Polyline(diffrax.AbstractPath):
         return (1 - weight) * self.xs[i] + weight * self.xs[i + 1]
 
 
-class IntegratedCurve(diffrax.AbstractPath):
+class IntegratedCurve(AbstractSmoothCurve):
     """A geodesic that diffrax integrated: with its dense output, or where that was not kept, cubic
     between the nodes, to the fourth order of their distance.
     """
@@ -61,27 +44,7 @@ class IntegratedCurve(diffrax.AbstractPath):
     vs: Float[Array, "nodes *shape"]
     dense: Any
 
-    @property
-    def t0(self):
-        return self.ts[0]
-
-    @property
-    def t1(self):
-        return self.ts[-1]
-
-    def evaluate(self, t0: ArrayLike, t1: ArrayLike | None = None, left: bool = True):
-        """The point at the time ``t0``, or the increment from ``t0`` to ``t1``; for an array of
-        times the points, shape (times, *shape).
-        """
-        if t1 is not None:
-            return self.evaluate(t1) - self.evaluate(t0)
-        return at_times(lambda t: self._at(t)[0], t0, self.ts.dtype)
-
-    def velocity(self, t: ArrayLike):
-        """The velocity at the time ``t``; for an array of times shape (times, *shape)."""
-        return at_times(lambda t: self._at(t)[1], t, self.ts.dtype)
-
-    def _at(self, t):
+    def _position_and_velocity(self, t):
         return self._cubic(t) if self.dense is None else self.dense.evaluate(t)
 
     def _cubic(self, t):

@@ -9,16 +9,14 @@ from functools import partial
 from types import ModuleType
 from typing import Any
 
-import diffrax
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from .._arrays import as_floating
 from .._linalg import tensordot
+from ._nodes import AbstractSmoothCurve
 
 
 def bending(ts, xp: ModuleType = jnp) -> Any:
@@ -82,7 +80,7 @@ def sampling(ts, places, xp: ModuleType = jnp) -> tuple[Any, Any]:
     return values, slopes
 
 
-class CubicSpline(diffrax.AbstractPath):
+class CubicSpline(AbstractSmoothCurve):
     """The cubic spline through nodes: ``curve.evaluate(t)``, ``curve.velocity(t)``, ``curve.ts``,
     ``curve.xs``.
 
@@ -114,27 +112,7 @@ class CubicSpline(diffrax.AbstractPath):
         moved = self.xs - self.xs[:1]  # far from the origin the digits of differences are kept
         self.bends = tensordot(bending(self.ts).astype(moved.dtype), moved, axes=1)
 
-    @property
-    def t0(self):
-        return self.ts[0]
-
-    @property
-    def t1(self):
-        return self.ts[-1]
-
-    def evaluate(self, t0: ArrayLike, t1: ArrayLike | None = None, left: bool = True):
-        """The point at the time ``t0``, or the increment from ``t0`` to ``t1``; for an array of
-        times the points, shape (times, *shape).
-        """
-        if t1 is not None:
-            return self.evaluate(t1) - self.evaluate(t0)
-        return at_times(lambda t: self._at(t)[0], t0, self.ts.dtype)
-
-    def velocity(self, t: ArrayLike):
-        """The exact derivative at the time ``t``; for an array of times shape (times, *shape)."""
-        return at_times(lambda t: self._at(t)[1], t, self.ts.dtype)
-
-    def _at(self, t):
+    def _position_and_velocity(self, t):
         i = jnp.clip(jnp.searchsorted(self.ts, t) - 1, 0, len(self.ts) - 2)
         h = (self.ts[i + 1] - self.ts[i]).astype(self.xs.dtype)
         w = ((t - self.ts[i]) / (self.ts[i + 1] - self.ts[i])).astype(self.xs.dtype)
@@ -142,11 +120,3 @@ class CubicSpline(diffrax.AbstractPath):
         a, b, low, high = self.xs[i], self.xs[i + 1], self.bends[i], self.bends[i + 1]
         x = u * a + w * b - h**2 / 6 * u * w * ((1 + u) * low + (1 + w) * high)
         return x, (b - a) / h + h / 6 * ((1 - 3 * u**2) * low - (1 - 3 * w**2) * high)
-
-
-def at_times(function, times, dtype):
-    """``function`` of a time; of an array of times, one after the other along the first axis."""
-    times = jnp.asarray(times, dtype)
-    if times.ndim > 1:
-        raise ValueError(f"t must be a time or an array of shape (times,), got {times.shape}.")
-    return function(times) if times.ndim == 0 else jax.vmap(function)(times)

@@ -1,6 +1,7 @@
 """The damped Newton loop: one step of it, over a model of the energy that a solver gives."""
 
 import abc
+import math
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -43,6 +44,12 @@ class AbstractDampedNewton(AbstractIterativeSolver):
     """
 
     damping: eqx.AbstractVar[float]
+
+    def __check_init__(self):
+        if self.rtol is not None and not 0 < self.rtol < 1:
+            raise ValueError(f"rtol must lie between 0 and 1, or be None, got {self.rtol}.")
+        if not 0 <= self.damping < math.inf:
+            raise ValueError(f"damping must be a finite number >= 0, got {self.damping}.")
 
     @abc.abstractmethod
     def check_problem(self, problem: TwoPointProblem) -> None:

@@ -1,7 +1,6 @@
 """Newton's method with the whole Hessian: the solver for metrics of few coordinates."""
 
 import dataclasses
-import math
 
 import equinox as eqx
 import jax
@@ -51,12 +50,6 @@ class Newton(AbstractDampedNewton):
 
     rtol: float | None = eqx.field(static=True, default=None)
     damping: float = eqx.field(static=True, default=1.0)
-
-    def __check_init__(self):
-        if self.rtol is not None and not 0 < self.rtol < 1:
-            raise ValueError(f"rtol must lie between 0 and 1, or be None, got {self.rtol}.")
-        if not 0 <= self.damping < math.inf:
-            raise ValueError(f"damping must be a finite number >= 0, got {self.damping}.")
 
     def check_problem(self, problem):
         if not isinstance(problem.rule, SplineGauss | Midpoint):

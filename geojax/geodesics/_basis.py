@@ -11,6 +11,7 @@ quadrature weights: there is no mixed term, as every rule here integrates deriva
 """
 
 import functools
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -84,9 +85,23 @@ BETWEEN = Scheme(True, (0.0, _FIRST, 0.5, _SECOND, 1.0), (1 / 15, 3 / 10, 4 / 15
 
 def basis(scheme: Scheme, num_segments: int, dtype, ts: Array | None = None) -> Basis:
     """The matrices at equal steps, or for the nodes' parameters ``ts``."""
+    return Basis(*on_mesh(_matrices, scheme, num_segments, dtype, ts))
+
+
+def on_mesh(
+    build: Callable[[Scheme, Any, ModuleType], Any],
+    scheme: Scheme,
+    num_segments: int,
+    dtype,
+    ts: Array | None,
+) -> Any:
+    """What ``build(scheme, ts, numpy or jax.numpy)`` makes of a mesh: at equal steps once, as
+    constants of a program, or for the nodes' parameters ``ts``.
+    """
     if ts is None:
-        return Basis(*map(jnp.asarray, _uniform(scheme, num_segments, jnp.dtype(dtype).name)))
-    return _matrices(scheme, ts.astype(dtype), jnp)
+        parts = _uniform(build, scheme, num_segments, jnp.dtype(dtype).name)
+        return tuple(map(jnp.asarray, parts))
+    return build(scheme, ts.astype(dtype), jnp)
 
 
 def sampled_path(
@@ -103,10 +118,10 @@ def sampled_path(
     return SampledPath(points, velocities, xs, mesh.derivative), mesh.weights
 
 
-@functools.lru_cache(maxsize=64)
-def _uniform(scheme: Scheme, num_segments: int, dtype: str) -> tuple[np.ndarray, ...]:
+@functools.lru_cache(maxsize=128)
+def _uniform(build, scheme: Scheme, num_segments: int, dtype: str) -> tuple[np.ndarray, ...]:
     """In float64, then rounded."""
-    found = _matrices(scheme, np.linspace(0, 1, num_segments + 1), np)
+    found = build(scheme, np.linspace(0, 1, num_segments + 1), np)
     return tuple(part.astype(dtype) for part in found)
 
 
@@ -131,4 +146,4 @@ def _matrices(scheme: Scheme, ts, xp: ModuleType) -> Any:
         inverse = (inverse + inverse.T) / 2
     else:
         inverse = xp.zeros((0, 0), ts.dtype)
-    return Basis(points, derivative, weights, times, inverse)
+    return points, derivative, weights, times, inverse

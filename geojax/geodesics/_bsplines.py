@@ -6,15 +6,13 @@ The cubic splines through N + 1 nodes with not-a-knot ends are those with the kn
 The first coefficient is the first node, the last the last.
 """
 
-import functools
 from types import ModuleType
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ._basis import Scheme
+from ._basis import Scheme, on_mesh
 
 
 class BSplines(NamedTuple):
@@ -35,21 +33,13 @@ class BSplines(NamedTuple):
 
 def bsplines(scheme: Scheme, num_segments: int, dtype, ts: Array | None = None) -> BSplines:
     """At equal steps, or for the nodes' parameters ``ts``."""
-    if ts is None:
-        return BSplines(*map(jnp.asarray, _uniform(scheme, num_segments, jnp.dtype(dtype).name)))
-    return BSplines(*_functions(scheme, ts.astype(dtype), jnp))
+    return BSplines(*on_mesh(_functions, scheme, num_segments, dtype, ts))
 
 
 def intervals(degree: int, num_segments: int) -> np.ndarray:
     """The first function that is not zero on each segment."""
     segments = np.arange(num_segments)
     return segments if degree == 1 else np.clip(segments - 1, 0, num_segments - degree)
-
-
-@functools.lru_cache(maxsize=64)
-def _uniform(scheme: Scheme, num_segments: int, dtype: str) -> tuple[np.ndarray, ...]:
-    found = _functions(scheme, np.linspace(0, 1, num_segments + 1), np)
-    return tuple(part.astype(dtype) for part in found)
 
 
 def _functions(scheme: Scheme, ts, xp: ModuleType) -> Any:

@@ -131,18 +131,8 @@ def _squared_speeds(problem: TwoPointProblem, offsets):
 def _evaluated(problem: TwoPointProblem, offsets) -> PathFigures:
     """What a solver has not handed over, evaluated."""
     if not isinstance(problem.metric, AbstractLowRankMetric):
-        return PathFigures(problem.squared_speeds(offsets), None, None)
-    path, terms = problem.path(offsets), problem.metric.terms()
-
-    def of_score(weight, score, _):
-        rates = problem.rule.rates(score, path, problem.args)
-        return rates, weight.astype(offsets.dtype) * rates**2
-
-    flat = jnp.sum(path.velocities.reshape(len(path.velocities), -1) ** 2, axis=1)
-    squares, parts = jnp.asarray(terms.base, offsets.dtype) * flat, terms.each(of_score)
-    if parts is None:
-        return PathFigures(squares, jnp.zeros((0, len(squares)), offsets.dtype), None)
-    return PathFigures(squares + jnp.sum(parts[1], axis=0), parts[0], None)
+        return PathFigures(problem.squared_speeds(offsets))
+    return PathFigures(*problem.rule.of_scores(problem.metric, problem.path(offsets), problem.args))
 
 
 def _speed(squared_speeds, weights):

@@ -106,6 +106,13 @@ class AbstractRule(eqx.Module):
 
     def squared_speeds(self, metric: AbstractMetric, path: SampledPath, args: Any):
         """``<x', x'>_g`` at the points, shape (points,)."""
+        return self.of_scores(metric, path, args)[0]
+
+    def of_scores(self, metric: AbstractMetric, path: SampledPath, args: Any) -> tuple[Any, Any]:
+        """``<x', x'>_g`` at the points, and the rates of each score, shape (scores, points).
+
+        **Raises:** `ValueError` for a metric that is not low-rank.
+        """
         if not isinstance(metric, AbstractLowRankMetric):
             raise ValueError(
                 f"rule={type(self).__name__}() needs a metric of the form base I + sum lam s s^T, "
@@ -115,11 +122,14 @@ class AbstractRule(eqx.Module):
         velocities = path.velocities.reshape(len(path.points), -1)
         total = jnp.asarray(terms.base, dtype) * jnp.sum(velocities**2, axis=1)
 
-        def square(weight, score, _):
-            return weight.astype(dtype) * self.rates(score, path, args) ** 2
+        def of_score(weight, score, _):
+            rates = self.rates(score, path, args)
+            return weight.astype(dtype) * rates**2, rates
 
-        squares = terms.each(square)
-        return total if squares is None else total + jnp.sum(squares, axis=0)
+        parts = terms.each(of_score)
+        if parts is None:
+            return total, jnp.zeros((0, len(total)), dtype)
+        return total + jnp.sum(parts[0], axis=0), parts[1]
 
 
 class _AtPoints(AbstractRule):

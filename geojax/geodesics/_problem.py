@@ -88,10 +88,6 @@ class TwoPointProblem(NamedTuple):
         weights = self.basis(offsets).weights
         return jnp.sum(weights * self.squared_speeds(offsets)) / 2
 
-    def segment_energies(self, offsets: Float[Array, "nodes *shape"]) -> Float[Array, " segments"]:
-        """The energy of each segment, by the rule."""
-        return self.basis(offsets).energies(self.squared_speeds(offsets))
-
     @property
     def rank(self) -> int:
         """How many scores the metric is made of.

@@ -23,7 +23,6 @@ from jaxtyping import Array, Bool, Float
 from .._linalg import dot
 from ._conjugate_gradients import Truncated, truncated_cg
 from ._preconditioner import AbstractPreconditioner
-from ._rules import AbstractRule
 
 ODDS = 0.01  # of a saddle missed, at most, for a path to be called a minimum
 
@@ -43,19 +42,6 @@ def missed_saddle(found: Truncated, size: int) -> Float[Array, ""]:
     return jnp.minimum(found.left * math.sqrt(2 * size / math.pi), 1.0)
 
 
-def hessian(
-    gradient: Callable[[Array], Array], at: Array, rule: AbstractRule
-) -> Callable[[Array], Array]:
-    """The product with the derivative of ``gradient``, forward over reverse.
-
-    Where the rule evaluates all points at once, what the derivative needs of the path is computed
-    once and kept; else memory is what is short, and every product evaluates the path anew.
-    """
-    if rule.keeps_linearisations:
-        return jax.linearize(gradient, at)[1]
-    return lambda d: jax.jvp(gradient, (at,), (d,))[1]
-
-
 def where_active(active: Bool[Array, ""], run: Callable[[], Any], blank: Any) -> Any:
     """``run()``, or ``blank`` where not ``active``, without computing it there.
 
@@ -66,9 +52,9 @@ def where_active(active: Bool[Array, ""], run: Callable[[], Any], blank: Any) ->
     )[1]
 
 
-def no_search(right: Array) -> Truncated:
+def _no_search(like: Array) -> Truncated:
     """What `truncated_cg` finds where it does not run."""
-    zero, none = jnp.zeros_like(right), jnp.zeros((), right.dtype)
+    zero, none = jnp.zeros_like(like), jnp.zeros((), like.dtype)
     return Truncated(
         zero, none, jnp.ones_like(none), jnp.asarray(0), jnp.asarray(False), zero, none
     )
@@ -77,18 +63,22 @@ def no_search(right: Array) -> Truncated:
 def search(
     product: Callable[[], Callable[[Array], Array]],
     preconditioner: Callable[[Array], Array],
-    right: Array,
+    right: Callable[[], Array],
+    like: Array,
     *,
     active: Bool[Array, ""],
     rtol: Float[Array, ""] | float,
     max_steps: Any,
 ) -> Truncated:
-    """`truncated_cg` where ``active``; only there is ``product()`` made."""
+    """`truncated_cg` where ``active``; only there are ``product()`` and ``right()`` made, the
+    latter of the shape of ``like``.
+    """
 
     def run():
-        first = preconditioner(right)
-        size = dot(right, first)
+        b = right()
+        first = preconditioner(b)
+        size = dot(b, first)
         options = {"active": size > 0, "rtol": rtol, "max_steps": max_steps}
-        return truncated_cg(product(), preconditioner, right, first, size, **options)
+        return truncated_cg(product(), preconditioner, b, first, size, **options)
 
-    return where_active(active, run, no_search(right))
+    return where_active(active, run, _no_search(like))

@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float
 from .._linalg import dot, einsum, matmul
 from . import _banded as banded
 from ._bsplines import BSplines, bsplines
+from ._certificate import where_active
 from ._linear_model import AbstractLinearModel, Proposal, Sample
 from ._problem import TwoPointProblem
 
@@ -130,7 +131,7 @@ class DenseModel(AbstractLinearModel):
         # ``slope`` is the step's square in the damped Hessian.
         predicted = jnp.where(slope >= 0, (slope + self.damping * stretch) / 2, -jnp.inf)
         gain = jnp.where(slope >= 0, (1 + self.damping) * slope, jnp.inf)
-        return Proposal(step, slope, predicted, gain, jnp.asarray(0))
+        return Proposal(step, predicted, gain, jnp.asarray(0))
 
     def undamped(self, least: float) -> Solved:
         """Newton's step, and whether no curvature is below ``-least``, relative to S."""
@@ -178,7 +179,7 @@ def dense_model(problem: TwoPointProblem, offsets, parts: DenseParts, damping) -
         squares = banded.LocalHessians(einsum("qki,qkj->qij", c, raised), c, local.vv)
         return factorised(squares, functions, n, damping)
 
-    factor = jax.lax.cond(factor.defined, lambda: factor, covariant)
+    factor = where_active(~factor.defined, covariant, factor)
     inverse = BandedInverse(functions, factor)
     return DenseModel(parts.gradient, inverse, problem, offsets, local, damping)
 

@@ -113,13 +113,16 @@ class GaussNewton(AbstractDampedNewton):
             mu = jnp.where(ended, 0.0, damping)
             return lambda d: hessian(d) + mu * model.stiffness(d)
 
-        noise = probe(model.preconditioner, gradient)
+        def right():
+            return jnp.where(ended, probe(model.preconditioner, gradient), -gradient)
+
         checked = ended if self.check else jnp.asarray(False)
         rough = accuracy_after(state.bound)
         found = search(
             damped,
             model.preconditioner,
-            jnp.where(ended, noise, -gradient),
+            right,
+            gradient,
             active=checked | (~ended & state.exact & (state.predicted > 0)),
             rtol=jnp.where(ended, residual_needed(gradient.size), rough),
             max_steps=jnp.where(ended, _CHECK, 1) * self.curvature_steps,

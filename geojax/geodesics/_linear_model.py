@@ -1,4 +1,4 @@
-"""What the damped Newton loop asks of a linear model of the path energy; two models."""
+"""What the damped Newton loop asks of a model of the path energy; two linear models."""
 
 import abc
 from collections.abc import Callable
@@ -12,12 +12,13 @@ from jaxtyping import Array, Bool, Float, Int
 from .._linalg import dot, matmul
 from ..metrics import AbstractLowRankMetric, AbstractSumOfSquaresMetric
 from . import _path_hessian as ph
-from ._certificate import hessian
 from ._conjugate_gradients import truncated_cg
+from ._curvature import hessian
 from ._preconditioner import (
     GaussNewtonPreconditioner,
     StiffnessPreconditioner,
-    generic_weights,
+    gauss_newton,
+    stiffness,
 )
 from ._problem import TwoPointProblem
 
@@ -27,14 +28,13 @@ _CG_STEPS = 100
 class Proposal(NamedTuple):
     """A damped Gauss-Newton step.
 
-    - ``step``: of the inner nodes; ``slope``: ``-gradient . step``; ``predicted``: the energy that
-      the step should gain, -inf where the linear algebra failed.
+    - ``step``: of the inner nodes; ``predicted``: the energy that it should gain, -inf where the
+      linear algebra failed.
     - ``gain``: a bound on the energy that an undamped step would gain, twice over.
     - ``products``: with the Gauss-Newton Hessian that it took.
     """
 
     step: Float[Array, "inner d"]
-    slope: Float[Array, ""]
     predicted: Float[Array, ""]
     gain: Float[Array, ""]
     products: Int[Array, ""]
@@ -85,15 +85,13 @@ def sample(problem: TwoPointProblem, offsets) -> Sample:
 def linear_model(problem: TwoPointProblem, offsets, parts, damping) -> AbstractLinearModel:
     """The linear model at a path, from the ``parts`` of its sample."""
     if isinstance(problem.metric, AbstractLowRankMetric):
-        factor = ph.factorise(parts, ph.gram(parts), damping)
-        inverse = GaussNewtonPreconditioner(parts, factor)
+        inverse = gauss_newton(parts, damping)
         return LowRankModel(ph.gradient(parts), inverse, problem, offsets, damping)
     residual, push = jax.linearize(lambda inner: residuals(problem, offsets, inner), offsets[1:-1])
     pull = jax.linear_transpose(push, offsets[1:-1])
     flat = (len(offsets) - 2, -1)
     gradient = pull(residual)[0].reshape(flat)
-    factors = generic_weights(problem, offsets)
-    inverse = StiffnessPreconditioner(problem.basis(offsets), factors, 1 + damping)
+    inverse = stiffness(problem, offsets, damping)
     return LeastSquaresModel(gradient, inverse, problem, offsets, push, pull, damping)
 
 
@@ -123,13 +121,10 @@ class LowRankModel(AbstractLinearModel):
         gain = (1 + self.damping) * (jnp.maximum(slope, damped) + error)
         # A factorisation that rounding makes fail wants more damping; it says nothing of the path.
         gain = jnp.where(parts.defined & jnp.isnan(gain), jnp.inf, gain)
-        return Proposal(step.nodes, slope, predicted, gain, jnp.asarray(0))
+        return Proposal(step.nodes, predicted, gain, jnp.asarray(0))
 
     def hessian(self):
-        def derivative(nodes):
-            return ph.gradient(ph.linearise(self.problem, with_inner(self.offsets, nodes)))
-
-        return hessian(derivative, flat_inner(self.offsets), self.problem.rule)
+        return hessian(self.problem, self.offsets)
 
     def stiffness(self, d):
         parts = self.preconditioner.model
@@ -176,24 +171,13 @@ class LeastSquaresModel(AbstractLinearModel):
         # tolerance; damping lowers it by 1 + mu at most where the stiffness is the metric's.
         gain = (1 + self.damping) * found.decrease * (1 + 2 * accuracy)
         gain = jnp.where(jnp.all(jnp.isfinite(self.gradient)), gain, jnp.nan)
-        return Proposal(found.solution, found.decrease, predicted, gain, found.count)
+        return Proposal(found.solution, predicted, gain, found.count)
 
     def hessian(self):
-        derivative = jax.grad(lambda y: self.problem.energy(with_inner(self.offsets, y)))
-        return hessian(derivative, flat_inner(self.offsets), self.problem.rule)
+        return hessian(self.problem, self.offsets)
 
     def stiffness(self, d):
         return matmul(self.preconditioner.matrix, d)
-
-
-def flat_inner(offsets) -> Float[Array, "inner d"]:
-    """The offsets of the inner nodes, one row a node."""
-    return offsets[1:-1].reshape(len(offsets) - 2, -1)
-
-
-def with_inner(offsets, inner: Float[Array, "inner d"]) -> Float[Array, "nodes *shape"]:
-    """The path with other inner nodes."""
-    return offsets.at[1:-1].set(inner.reshape(offsets[1:-1].shape))
 
 
 def residuals(problem: TwoPointProblem, offsets, inner):

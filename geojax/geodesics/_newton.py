@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from ._certificate import search
+from ._certificate import search, where_active
 from ._damped_newton import AbstractDampedNewton, leaving
 from ._dense_model import DenseModel, Solved, dense_model, dense_sample
 from ._iterate import unit_of_energy
@@ -71,7 +71,7 @@ class Newton(AbstractDampedNewton):
         gradient = model.gradient
         least = float(jnp.finfo(gradient.dtype).eps) ** 0.5
         nothing = Solved(jnp.zeros_like(gradient), jnp.asarray(True), jnp.zeros_like(proposal.gain))
-        found = jax.lax.cond(ended, lambda: model.undamped(least), lambda: nothing)
+        found = where_active(ended, lambda: model.undamped(least), nothing)
         newton = state._replace(
             step=found.step,
             predicted=found.slope / 2,
@@ -81,7 +81,8 @@ class Newton(AbstractDampedNewton):
         way_out = search(
             model.hessian,
             model.preconditioner,
-            jax.random.normal(jax.random.key(0), gradient.shape, gradient.dtype),
+            lambda: jax.random.normal(jax.random.key(0), gradient.shape, gradient.dtype),
+            gradient,
             active=ended & ~found.positive,
             rtol=least,
             max_steps=_SEARCH_STEPS,

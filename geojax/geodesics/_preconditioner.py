@@ -75,3 +75,14 @@ def generic_weights(problem: TwoPointProblem, offsets) -> Float[Array, " points"
     factors = problem.rule.map(square, path.points) / jnp.sum(vector**2)
     most = jnp.max(factors)
     return jnp.where(most > 0, jnp.maximum(factors, 1e-12 * most), 1.0)
+
+
+def gauss_newton(model: ph.PathModel, damping) -> GaussNewtonPreconditioner:
+    """Of the model of a path."""
+    return GaussNewtonPreconditioner(model, ph.factorise(model, ph.gram(model), damping))
+
+
+def stiffness(problem: TwoPointProblem, offsets, damping) -> StiffnessPreconditioner:
+    """Of a path in any metric."""
+    factors = generic_weights(problem, offsets)
+    return StiffnessPreconditioner(problem.basis(offsets), factors, 1 + damping)

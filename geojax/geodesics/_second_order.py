@@ -18,15 +18,10 @@ from jaxtyping import Array, Bool, Float
 from .._linalg import dot
 from ..metrics import AbstractLowRankMetric
 from . import _path_hessian as ph
-from ._certificate import hessian, missed_saddle, probe, residual_needed, search
+from ._certificate import missed_saddle, probe, residual_needed, search
 from ._conjugate_gradients import truncated_cg
-from ._linear_model import flat_inner, with_inner
-from ._preconditioner import (
-    AbstractPreconditioner,
-    GaussNewtonPreconditioner,
-    StiffnessPreconditioner,
-    generic_weights,
-)
+from ._curvature import flat_inner, gradient, hessian
+from ._preconditioner import AbstractPreconditioner, gauss_newton, stiffness
 from ._problem import TwoPointProblem
 
 _CHECK_STEPS = 200
@@ -46,20 +41,15 @@ def with_ends(inner):
 
 def _gradient(inner, problem: TwoPointProblem):
     """The derivative of the energy by the inner offsets, as the solver sees it."""
-    if isinstance(problem.metric, AbstractLowRankMetric):
-        return ph.gradient(ph.linearise(problem, with_ends(inner))).reshape(inner.shape)
-    return jax.grad(lambda offsets: problem.energy(with_ends(offsets)))(inner)
+    return gradient(problem, with_ends(inner), inner)
 
 
 def _preconditioner(inner, problem: TwoPointProblem) -> AbstractPreconditioner:
     """``H^-1`` roughly: by the Gauss-Newton Hessian where there is one, else by the stiffness."""
     offsets, undamped = with_ends(inner), jnp.zeros((), inner.dtype)
     if isinstance(problem.metric, AbstractLowRankMetric):
-        model = ph.linearise(problem, offsets)
-        return GaussNewtonPreconditioner(model, ph.factorise(model, ph.gram(model), undamped))
-    return StiffnessPreconditioner(
-        problem.basis(offsets), generic_weights(problem, offsets), 1 + undamped
-    )
+        return gauss_newton(ph.linearise(problem, offsets), undamped)
+    return stiffness(problem, offsets, undamped)
 
 
 def certify(problem: TwoPointProblem, offsets, active: Bool[Array, ""]):
@@ -68,18 +58,13 @@ def certify(problem: TwoPointProblem, offsets, active: Bool[Array, ""]):
     **Returns:** that, a bound on the probability that it is one all the same, and the number of
     Hessian products it took.
     """
-    inner = flat_inner(offsets)
-    preconditioner = _preconditioner(offsets[1:-1], problem)
-
-    def product():
-        gradient = lambda y: _gradient(with_inner(offsets, y)[1:-1], problem)  # noqa: E731
-        product = hessian(lambda y: gradient(y).reshape(inner.shape), inner, problem.rule)
-        return product
-
+    offsets = with_ends(offsets[1:-1])
+    inner, preconditioner = flat_inner(offsets), _preconditioner(offsets[1:-1], problem)
     found = search(
-        product,
+        lambda: hessian(problem, offsets),
         preconditioner,
-        probe(preconditioner, inner),
+        lambda: probe(preconditioner, inner),
+        inner,
         active=active,
         rtol=residual_needed(inner.size),
         max_steps=_CHECK_STEPS,

@@ -1,0 +1,42 @@
+"""A path's energy as a function of its inner nodes: the gradient, and products with the Hessian."""
+
+from collections.abc import Callable
+
+import jax
+from jaxtyping import Array, Float
+
+from ..metrics import AbstractLowRankMetric
+from . import _path_hessian as ph
+from ._problem import TwoPointProblem
+
+
+def flat_inner(offsets) -> Float[Array, "inner d"]:
+    """The offsets of the inner nodes, one row a node."""
+    return offsets[1:-1].reshape(len(offsets) - 2, -1)
+
+
+def gradient(problem: TwoPointProblem, offsets, inner) -> Array:
+    """The derivative of the energy by ``inner``, of its shape: the offsets of the inner nodes, in
+    the place of those in ``offsets``.
+    """
+
+    def path(inner):
+        return offsets.at[1:-1].set(inner.reshape(offsets[1:-1].shape))
+
+    if isinstance(problem.metric, AbstractLowRankMetric):
+        return ph.gradient(ph.linearise(problem, path(inner))).reshape(inner.shape)
+    return jax.grad(lambda inner: problem.energy(path(inner)))(inner)
+
+
+def hessian(
+    problem: TwoPointProblem, offsets
+) -> Callable[[Float[Array, "inner d"]], Float[Array, "inner d"]]:
+    """The product with the Hessian of the energy, forward over reverse.
+
+    Where the rule evaluates all points at once, what the derivative needs of the path is computed
+    once and kept; else memory is what is short, and every product evaluates the path anew.
+    """
+    at, by = flat_inner(offsets), lambda inner: gradient(problem, offsets, inner)
+    if problem.rule.keeps_linearisations:
+        return jax.linearize(by, at)[1]
+    return lambda d: jax.jvp(by, (at,), (d,))[1]

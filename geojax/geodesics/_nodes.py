@@ -51,7 +51,7 @@ class AbstractSmoothCurve(AbstractCurve):
     """A curve with a velocity."""
 
     @abc.abstractmethod
-    def _position_and_velocity(self, t: Float[Array, ""]):
+    def _position_and_velocity(self, t: Float[Array, ""]) -> tuple[Array, Array]:
         """Both at one time."""
 
     def _at(self, t):

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
@@ -16,6 +15,7 @@ from ._checks import Diagnostics, derivative_remedy
 from ._default import solver_and_rule
 from ._geodesic import DISCRETISATION_TOLERANCE, check_points, geodesic
 from ._iterate import AbstractSolver
+from ._problem import TwoPointProblem
 from ._rules import AbstractRule
 from ._solution import GeodesicSolution
 
@@ -75,8 +75,8 @@ def compile_geodesic(
         throw: bool = True,
     ) -> GeodesicSolution:
         x0, x1 = check_points(metric, x0=x0, x1=x1)
-        shares = jnp.linspace(0, 1, num_segments + 1, dtype=x0.dtype)
-        nodes = jax.vmap(lambda w: (1 - w) * x0 + w * x1)(shares).at[-1].set(x1)
+        line = TwoPointProblem(metric, rule, None, x0, x1)
+        nodes = line.nodes(jnp.zeros((num_segments + 1, *x0.shape), x0.dtype))
         if init is not None:
             nodes = nodes.at[1:-1].set(as_floating("init", init, dtype=nodes.dtype)[1:-1])
         if (nodes.shape, nodes.dtype) != (path.shape, path.dtype):

@@ -19,8 +19,8 @@ import numpy as np
 from record import ROOT, origin, save
 from stable_diffusion import config_of, peak_memory
 
+from geojax.models.diffusers._weights import parameter_names
 from geojax.models.stable_diffusion import UNet
-from geojax.models.stable_diffusion._weights import parameter_names
 
 SIDE, TIMESTEP, LIMIT = 64, 401, 2e-5
 

@@ -9,9 +9,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ..._arrays import Numbers, as_integers
-from ._attention import attend
-from ._config import choice, number, positive, read_fields
-from ._layers import Embedding, LayerNorm, Linear, wide
+from ..diffusers._attention import attend
+from ..diffusers._config import choice, number, positive, read_fields
+from ..diffusers._layers import Embedding, LayerNorm, Linear, wide
 
 _WHERE = "text_encoder/config.json"
 _ACTIVATIONS = {

@@ -10,34 +10,28 @@ from jaxtyping import Array, Float, Real
 
 from ..._arrays import Numbers
 from ...scores import AbstractScore, ClassifierFreeGuidance, NoiseRoute, ScaledLinear, VPLinear
-from ._attention import Implementation
+from ..diffusers._attention import Implementation
+from ..diffusers._files import read_json
+from ..diffusers._scheduler import PREDICTIONS, read_scheduler
+from ..diffusers._unet import Timed
+from ..diffusers._weights import fill
 from ._clip import TextEncoder
-from ._files import read_json
-from ._scheduler import PREDICTIONS, read_scheduler
 from ._tokenizer import Tokenizer
 from ._unet import UNet
 from ._vae import Autoencoder
-from ._weights import fill
 
 _PIPELINES = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline")
 
 
-class _Timed(eqx.Module):
-    """The U-Net as a function of t in [0, 1]: its timestep 0 ... T - 1 is step k = 1 ... T."""
-
-    unet: UNet
-    num_steps: int = eqx.field(static=True)
+class _Prompted(Timed):
+    """The U-Net as a function of t in [0, 1] and a text condition."""
 
     def __call__(self, x, t, args):
         if args is None:
             raise ValueError(
                 "args must be the text condition, (tokens, width): model.encode_prompt(prompt)."
             )
-        timestep = jnp.asarray(t, jnp.result_type(float)) * self.num_steps - 1
-        # In float32 t T is a whole number only nearly, and the network's waves are steep.
-        whole = jnp.round(timestep)
-        timestep = jnp.where(jnp.abs(timestep - whole) < 1e-3, whole, timestep)
-        return self.unet(x, jnp.maximum(timestep, 0), args)
+        return super().__call__(x, t, args)
 
 
 class StableDiffusion(eqx.Module):
@@ -86,7 +80,7 @@ class StableDiffusion(eqx.Module):
     @property
     def score(self) -> AbstractScore:
         """The score on scaled latents; ``args`` are a text condition. One U-Net evaluation."""
-        network = _Timed(self.unet, self.schedule.num_steps)
+        network = _Prompted(self.unet, self.schedule.num_steps)
         return PREDICTIONS[self.prediction](network, self.schedule)
 
     def guided(

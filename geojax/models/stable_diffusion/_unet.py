@@ -1,18 +1,17 @@
 """The U-Net of Stable Diffusion 1.x and 2.x (``UNet2DConditionModel``)."""
 
-import math
 from collections.abc import Mapping
 from typing import Any, get_args
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Real
 
 from ..._arrays import Numbers, as_floating
-from ._attention import Implementation, Transformer
-from ._config import flag, group_count, kinds, number, positive, positives, read_fields
-from ._layers import Conv, GroupNorm, Linear, Resample, ResnetBlock
+from ..diffusers._attention import Implementation
+from ..diffusers._config import flag, group_count, kinds, number, positive, positives, read_fields
+from ..diffusers._unet import Plan, TimeEmbedding, UNetBase
+from ._transformer import Transformer
 
 _WHERE = "unet/config.json"
 _CLASSES = ("UNet2DConditionModel",)
@@ -52,46 +51,7 @@ _FIXED = {
 _IGNORED = ("upcast_attention", "addition_embed_type_num_heads")
 
 
-class _TimeEmbedding(eqx.Module):
-    linear_1: Linear
-    linear_2: Linear
-
-    def __init__(self, channels: int):
-        self.linear_1 = Linear(channels, 4 * channels)
-        self.linear_2 = Linear(4 * channels, 4 * channels)
-
-    def __call__(self, timestep: Real[Array, ""]) -> Float[Array, " c_time"]:
-        half, dtype = self.linear_1.weight.shape[1] // 2, self.linear_1.weight.dtype
-        rates = jnp.exp(jnp.arange(half, dtype=jnp.float32) * (-math.log(10_000) / half))
-        phases = timestep.astype(jnp.float32) * rates
-        waves = jnp.concatenate([jnp.cos(phases), jnp.sin(phases)]).astype(dtype)
-        return self.linear_2(jax.nn.silu(self.linear_1(waves)))
-
-
-class _Block(eqx.Module):
-    """Residual blocks of one resolution, each with a transformer after it or none."""
-
-    resnets: list[ResnetBlock]
-    attentions: list[Transformer] | None
-
-    def layers(self):
-        return list(zip(self.resnets, self.attentions or [None] * len(self.resnets), strict=True))
-
-
-class _DownBlock(_Block):
-    downsamplers: list[Resample] | None
-
-
-class _UpBlock(_Block):
-    upsamplers: list[Resample] | None
-
-
-class _MiddleBlock(eqx.Module):
-    resnets: list[ResnetBlock]
-    attentions: list[Transformer]
-
-
-class UNet(eqx.Module):
+class UNet(UNetBase):
     """Called as ``unet(latents, timestep, text)``: the raw prediction, noise or velocity.
 
     - ``config``: the fields of the checkpoint's ``unet/config.json``.
@@ -116,18 +76,8 @@ class UNet(eqx.Module):
     (4, 8, 8)
     """
 
-    time_embedding: _TimeEmbedding
-    conv_in: Conv
-    down_blocks: list[_DownBlock]
-    mid_block: _MiddleBlock
-    up_blocks: list[_UpBlock]
-    conv_norm_out: GroupNorm
-    conv_out: Conv
-    in_channels: int = eqx.field(static=True)
     text_width: int = eqx.field(static=True)
-    unit: int = eqx.field(static=True)
     sample_size: int = eqx.field(static=True)
-    remat: bool = eqx.field(static=True)
 
     def __init__(
         self, config: Mapping[str, Any], *, attention: Implementation = "xla", remat: bool = False
@@ -153,12 +103,8 @@ class UNet(eqx.Module):
                 "cross_attention_dim",
             )
         }
-        layers, groups = whole["layers_per_block"], group_count(_WHERE, fields, channels)
-        eps, c_time = number(_WHERE, "norm_eps", fields["norm_eps"]), 4 * channels[0]
+        groups = group_count(_WHERE, fields, channels)
         linear = flag(_WHERE, "use_linear_projection", fields["use_linear_projection"])
-
-        def resnet(c_in, c_out):
-            return ResnetBlock(c_in, c_out, c_time, groups, eps)
 
         def transformer(level):
             if channels[level] % heads[level]:
@@ -175,36 +121,18 @@ class UNet(eqx.Module):
                 implementation=attention,
             )
 
-        self.time_embedding = _TimeEmbedding(channels[0])
-        self.conv_in = Conv(whole["in_channels"], channels[0])
-        self.down_blocks, skips, width = [], [channels[0]], channels[0]
-        down = kinds(_WHERE, "down_block_types", fields["down_block_types"], _DOWN, levels)
-        for level, attends in enumerate(down):
-            c, last = channels[level], level == levels - 1
-            resnets = [resnet(c if i else width, c) for i in range(layers)]
-            attentions = [transformer(level) for _ in resnets] if attends else None
-            self.down_blocks.append(
-                _DownBlock(resnets, attentions, None if last else [Resample(c)])
-            )
-            skips += [c] * (layers if last else layers + 1)
-            width = c
-        self.mid_block = _MiddleBlock(
-            [resnet(width, width), resnet(width, width)], [transformer(levels - 1)]
+        plan = Plan(
+            c_in=whole["in_channels"],
+            c_out=whole["out_channels"],
+            channels=channels,
+            layers=whole["layers_per_block"],
+            groups=groups,
+            eps=number(_WHERE, "norm_eps", fields["norm_eps"]),
+            down=kinds(_WHERE, "down_block_types", fields["down_block_types"], _DOWN, levels),
+            up=kinds(_WHERE, "up_block_types", fields["up_block_types"], _UP, levels),
         )
-        self.up_blocks = []
-        up = kinds(_WHERE, "up_block_types", fields["up_block_types"], _UP, levels)
-        for level, attends in zip(reversed(range(levels)), up, strict=True):
-            c, resnets = channels[level], []
-            for _ in range(layers + 1):
-                resnets.append(resnet(width + skips.pop(), c))
-                width = c
-            attentions = [transformer(level) for _ in resnets] if attends else None
-            self.up_blocks.append(_UpBlock(resnets, attentions, [Resample(c)] if level else None))
-        self.conv_norm_out = GroupNorm(channels[0], groups, eps)
-        self.conv_out = Conv(channels[0], whole["out_channels"])
-        self.in_channels, self.text_width = whole["in_channels"], whole["cross_attention_dim"]
-        self.unit, self.remat = 2 ** (levels - 1), remat
-        self.sample_size = whole["sample_size"]
+        super().__init__(plan, TimeEmbedding(channels[0]), transformer, remat=remat)
+        self.text_width, self.sample_size = whole["cross_attention_dim"], whole["sample_size"]
 
     def __call__(
         self,
@@ -214,51 +142,10 @@ class UNet(eqx.Module):
     ) -> Float[Array, "c_out h w"]:
         latents = as_floating("latents", latents, f"{self.in_channels} h w")
         text = as_floating("text", text, "tokens width")
-        self._check(latents, text)
-        return self._forward(latents, jnp.asarray(timestep), text)
-
-    # Compiled as a whole, because called eagerly its hundreds of operations compile one by one.
-    @eqx.filter_jit
-    def _forward(self, latents, timestep, text):
-        dtype = self.conv_in.weight.dtype
-        time, text = self.time_embedding(timestep), text.astype(dtype)
-        x = self.conv_in(latents.astype(dtype).transpose(1, 2, 0))
-        skips = [x]
-        for block in self.down_blocks:
-            for resnet, attention in block.layers():
-                x = self._layer(resnet, attention, x, time, text)
-                skips.append(x)
-            for resample in block.downsamplers or []:
-                x = resample.down(x, (1, 1))
-                skips.append(x)
-        first, last = self.mid_block.resnets
-        x = self._layer(first, self.mid_block.attentions[0], x, time, text)
-        x = self._layer(last, None, x, time, text)
-        for block in self.up_blocks:
-            for resnet, attention in block.layers():
-                x = jnp.concatenate([x, skips.pop()], axis=-1)
-                x = self._layer(resnet, attention, x, time, text)
-            for resample in block.upsamplers or []:
-                x = resample.up(x)
-        x = self.conv_out(jax.nn.silu(self.conv_norm_out(x)))
-        return x.transpose(2, 0, 1).astype(latents.dtype)
-
-    def _layer(self, resnet, attention, x, time, text):
-        def layer(resnet, attention, x):
-            x = resnet(x, time)
-            return x if attention is None else attention(x, text)
-
-        return (eqx.filter_checkpoint(layer) if self.remat else layer)(resnet, attention, x)
-
-    def _check(self, latents, text):
-        _, h, w = latents.shape
-        if h % self.unit or w % self.unit:
-            raise ValueError(
-                f"latents must have shape ({self.in_channels}, h, w) with h and w divisible by "
-                f"{self.unit}, got {latents.shape}."
-            )
+        self.check_size("latents", latents)
         if text.shape[-1] != self.text_width:
             raise ValueError(
                 f"text must have shape (tokens, {self.text_width}), got {text.shape}: it comes "
                 "from encode_prompt of the same model."
             )
+        return self.predicted(latents, jnp.asarray(timestep), text)

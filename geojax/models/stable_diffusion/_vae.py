@@ -4,17 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import equinox as eqx
-import jax
 from jaxtyping import Array, Float
 
 from ..._arrays import Numbers, as_floating, as_images
-from ._attention import Attention
-from ._config import flag, group_count, kinds, number, positive, positives, read_fields
-from ._layers import Conv, GroupNorm, Resample, ResnetBlock
+from ..diffusers._autoencoder import Decoder, Encoder
+from ..diffusers._config import flag, group_count, kinds, number, positive, positives, read_fields
+from ..diffusers._layers import Conv
 
 _WHERE = "vae/config.json"
 _CLASSES = ("AutoencoderKL",)
-_EPS = 1e-6
 _USED = {
     "in_channels": 3,
     "out_channels": 3,
@@ -34,91 +32,6 @@ _FIXED = {
     "mid_block_add_attention": [True],
 }
 _IGNORED = ("sample_size",)
-
-
-class _DownBlock(eqx.Module):
-    resnets: list[ResnetBlock]
-    downsamplers: list[Resample] | None
-
-
-class _UpBlock(eqx.Module):
-    resnets: list[ResnetBlock]
-    upsamplers: list[Resample] | None
-
-
-class _MiddleBlock(eqx.Module):
-    resnets: list[ResnetBlock]
-    attentions: list[Attention]
-
-    def __init__(self, channels: int, groups: int):
-        self.resnets = [_resnet(channels, channels, groups) for _ in range(2)]
-        norm = GroupNorm(channels, groups, _EPS)
-        self.attentions = [Attention(channels, channels, 1, bias=True, group_norm=norm)]
-
-    def __call__(self, x):
-        x = self.resnets[0](x)
-        x = x + self.attentions[0](x.reshape(-1, x.shape[-1])).reshape(x.shape)
-        return self.resnets[1](x)
-
-
-def _resnet(c_in: int, c_out: int, groups: int) -> ResnetBlock:
-    return ResnetBlock(c_in, c_out, None, groups, _EPS)
-
-
-class _Encoder(eqx.Module):
-    conv_in: Conv
-    down_blocks: list[_DownBlock]
-    mid_block: _MiddleBlock
-    conv_norm_out: GroupNorm
-    conv_out: Conv
-
-    def __init__(self, c_in: int, c_out: int, channels: list[int], layers: int, groups: int):
-        self.conv_in, self.down_blocks, width = Conv(c_in, channels[0]), [], channels[0]
-        for level, c in enumerate(channels):
-            resnets = [_resnet(c if i else width, c, groups) for i in range(layers)]
-            down = [Resample(c)] if level < len(channels) - 1 else None
-            self.down_blocks.append(_DownBlock(resnets, down))
-            width = c
-        self.mid_block = _MiddleBlock(width, groups)
-        self.conv_norm_out = GroupNorm(width, groups, _EPS)
-        self.conv_out = Conv(width, c_out)
-
-    def __call__(self, x):
-        x = self.conv_in(x)
-        for block in self.down_blocks:
-            for resnet in block.resnets:
-                x = resnet(x)
-            for resample in block.downsamplers or []:
-                x = resample.down(x, (0, 1))
-        return self.conv_out(jax.nn.silu(self.conv_norm_out(self.mid_block(x))))
-
-
-class _Decoder(eqx.Module):
-    conv_in: Conv
-    mid_block: _MiddleBlock
-    up_blocks: list[_UpBlock]
-    conv_norm_out: GroupNorm
-    conv_out: Conv
-
-    def __init__(self, c_in: int, c_out: int, channels: list[int], layers: int, groups: int):
-        width = channels[-1]
-        self.conv_in, self.mid_block = Conv(c_in, width), _MiddleBlock(width, groups)
-        self.up_blocks = []
-        for level, c in reversed(list(enumerate(channels))):
-            resnets = [_resnet(c if i else width, c, groups) for i in range(layers + 1)]
-            self.up_blocks.append(_UpBlock(resnets, [Resample(c)] if level else None))
-            width = c
-        self.conv_norm_out = GroupNorm(width, groups, _EPS)
-        self.conv_out = Conv(width, c_out)
-
-    def __call__(self, x):
-        x = self.mid_block(self.conv_in(x))
-        for block in self.up_blocks:
-            for resnet in block.resnets:
-                x = resnet(x)
-            for resample in block.upsamplers or []:
-                x = resample.up(x)
-        return self.conv_out(jax.nn.silu(self.conv_norm_out(x)))
 
 
 class Autoencoder(eqx.Module):
@@ -142,8 +55,8 @@ class Autoencoder(eqx.Module):
     ((4, 8, 4), (3, 16, 8))
     """
 
-    encoder: _Encoder
-    decoder: _Decoder
+    encoder: Encoder
+    decoder: Decoder
     quant_conv: Conv
     post_quant_conv: Conv
     channels: int = eqx.field(static=True)
@@ -167,8 +80,8 @@ class Autoencoder(eqx.Module):
             for name in ("in_channels", "out_channels", "latent_channels", "layers_per_block")
         )
         groups = group_count(_WHERE, fields, channels)
-        self.encoder = _Encoder(c_in, 2 * latent, channels, layers, groups)
-        self.decoder = _Decoder(latent, c_out, channels, layers, groups)
+        self.encoder = Encoder(c_in, 2 * latent, channels, layers, groups)
+        self.decoder = Decoder(latent, c_out, channels, layers, groups)
         self.quant_conv = Conv(2 * latent, 2 * latent, 1)
         self.post_quant_conv = Conv(latent, latent, 1)
         self.channels, self.latent_channels = c_in, latent

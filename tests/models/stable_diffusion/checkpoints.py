@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from geojax.models.diffusers._weights import parameter_names
 from geojax.models.stable_diffusion import Autoencoder, TextEncoder, UNet, load
-from geojax.models.stable_diffusion._weights import parameter_names
 
 WORDS = 2 * 256 + 2  # the tokenizer's bytes, within and at the end of a word, and two marks
 

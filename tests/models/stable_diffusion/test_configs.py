@@ -5,8 +5,8 @@ import re
 
 import pytest
 
+from geojax.models.diffusers._scheduler import read_scheduler
 from geojax.models.stable_diffusion import load
-from geojax.models.stable_diffusion._scheduler import read_scheduler
 from geojax.scores import ScaledLinear
 
 from .checkpoints import configs, load_error, write_config

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from geojax.models.diffusers._weights import parameter_names
 from geojax.models.stable_diffusion import Autoencoder, TextEncoder, UNet
-from geojax.models.stable_diffusion._weights import parameter_names
 
 FULL_SIZE = json.loads(gzip.decompress(Path(__file__).with_name("full_size.json.gz").read_bytes()))
 NETWORKS = {"unet": UNet, "vae": Autoencoder, "text_encoder": TextEncoder}

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from geojax.models.diffusers._weights import parameter_names
 from geojax.models.stable_diffusion import load
-from geojax.models.stable_diffusion._weights import parameter_names
 
 from .checkpoints import (
     configs,
@@ -268,7 +268,7 @@ def test_wrong_shapes(folder):
 
 def test_weights_are_read_one_at_a_time(folder, monkeypatch):
     """At any time no more arrays live than are kept, and the one that is read."""
-    from geojax.models.stable_diffusion import _files
+    from geojax.models.diffusers import _files
 
     before, live = len(jax.live_arrays()), []
     reader = _files._reader

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from geojax.models.diffusers._attention import attend
 from geojax.models.stable_diffusion import Tokenizer, ddim_levels, text_to_image
-from geojax.models.stable_diffusion._attention import attend
 
 from .parity import tiny_model
 

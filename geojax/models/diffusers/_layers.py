@@ -1,4 +1,4 @@
-"""The layers that Stable Diffusion's networks are built of.
+"""The layers that the networks of diffusers are built of.
 
 Attribute names are the keys of a checkpoint (``norm1.weight``, ``to_out.0.bias``), array shapes
 those of its tensors; a layer is made with zeros, and loading fills it. Images are (height, width,

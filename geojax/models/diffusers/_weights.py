@@ -19,7 +19,7 @@ _SHOWN = 8  # names of each kind in a message
 def parameter_names(network: eqx.Module) -> dict[str, Any]:
     """The parameters of a network by their keys in a checkpoint.
 
-    >>> from geojax.models.stable_diffusion._layers import Linear
+    >>> from geojax.models.diffusers._layers import Linear
     >>> {name: array.shape for name, array in parameter_names(Linear(2, 3)).items()}
     {'weight': (3, 2), 'bias': (3,)}
     """

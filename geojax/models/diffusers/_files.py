@@ -33,7 +33,9 @@ class Tensor(NamedTuple):
 def read_json(path: Path) -> dict[str, Any]:
     """An object from a JSON file. **Raises:** `FileNotFoundError`; `ValueError` if it is none."""
     if not path.is_file():
-        raise FileNotFoundError(f"no {path}: is this a Stable Diffusion folder, fully downloaded?")
+        raise FileNotFoundError(
+            f"no {path}: is the folder in the layout of diffusers, fully downloaded?"
+        )
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

@@ -1,0 +1,1 @@
+"""Models in the folder layout of diffusers, without torch (see README.md in this folder)."""

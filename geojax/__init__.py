@@ -105,11 +105,13 @@ from .scores import ClassifierFreeGuidance as ClassifierFreeGuidance
 from .scores import ConditionBetween as ConditionBetween
 from .scores import DataPrediction as DataPrediction
 from .scores import Empirical as Empirical
+from .scores import FlowPrediction as FlowPrediction
 from .scores import GaussianMixture as GaussianMixture
 from .scores import Inversion as Inversion
 from .scores import NoisedSphere as NoisedSphere
 from .scores import NoisePrediction as NoisePrediction
 from .scores import NoiseRoute as NoiseRoute
+from .scores import RectifiedFlow as RectifiedFlow
 from .scores import ScaledLinear as ScaledLinear
 from .scores import ScoreContrast as ScoreContrast
 from .scores import Shell as Shell

@@ -31,6 +31,7 @@ from ._pipeline import AbstractPipeline as AbstractPipeline
 from ._pipeline import PathEnds as PathEnds
 from ._prediction import PREDICTIONS as PREDICTIONS
 from ._prediction import DataPrediction as DataPrediction
+from ._prediction import FlowPrediction as FlowPrediction
 from ._prediction import NoisePrediction as NoisePrediction
 from ._prediction import VelocityPrediction as VelocityPrediction
 from ._route import NoiseRoute as NoiseRoute
@@ -38,6 +39,7 @@ from ._schedule import EDM as EDM
 from ._schedule import SCHEDULES as SCHEDULES
 from ._schedule import VE as VE
 from ._schedule import AbstractSchedule as AbstractSchedule
+from ._schedule import RectifiedFlow as RectifiedFlow
 from ._schedule import ScaledLinear as ScaledLinear
 from ._schedule import VPCosine as VPCosine
 from ._schedule import VPLinear as VPLinear

@@ -9,6 +9,7 @@ from jaxtyping import Array, ArrayLike, Float, Key, Real
 
 from .._arrays import Numbers, as_floating
 from ._base import AbstractDensity, AbstractScore, check_timed
+from ._schedule import check_signal
 
 
 class _Probes(eqx.Module):
@@ -97,7 +98,8 @@ def probe_averaged(
       (with the true score lam is sigma^2 times as large).
 
     **Returns:** a callable ``(x, args) -> s``, with ``log_density(x, args)`` where the score is an
-    `AbstractDensity`. **Raises:** `ValueError` when t or ``num_probes`` is out of range.
+    `AbstractDensity`. **Raises:** `ValueError` when t or ``num_probes`` is out of range, or alpha
+    is 0 at t.
 
     >>> import jax, jax.numpy as jnp
     >>> from geojax.scores import VE, GaussianMixture, probe_averaged
@@ -109,6 +111,7 @@ def probe_averaged(
     check_timed(score)
     if num_probes < 1:
         raise ValueError(f"num_probes must be at least 1, got {num_probes}.")
+    check_signal(score.schedule, t, "all clean points are alike there")
     probes = jax.random.normal(key, (num_probes, *shape), jnp.result_type(float))
     fixed = _Probes(score.checked_time(t), probes, unit_free)
     if isinstance(score, AbstractDensity):

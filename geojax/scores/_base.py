@@ -14,7 +14,7 @@ from jaxtyping import Array, ArrayLike, Float, Real
 
 from .._arrays import Numbers, as_floating
 from .._functions import as_output, as_scalar_output
-from ._schedule import AbstractSchedule, as_time, is_noise_free
+from ._schedule import AbstractSchedule, as_time, check_signal, is_noise_free
 
 
 class AbstractScore(eqx.Module):
@@ -87,7 +87,11 @@ class AbstractScore(eqx.Module):
     def denoised(
         self, x: Numbers, t: Real[ArrayLike, ""], args: Any = None
     ) -> Float[Array, "*shape"]:
-        """The predicted clean point ``(x + sigma^2 s) / alpha`` (Tweedie's formula)."""
+        """The predicted clean point ``(x + sigma^2 s) / alpha`` (Tweedie's formula).
+
+        **Raises:** `ValueError` as a call does, and where alpha is 0.
+        """
+        check_signal(self.schedule, t, "a clean point is (x + sigma^2 s) / alpha")
         x, t = self._checked(x, t)
         alpha = self.schedule.alpha(t).astype(x.dtype)
         sigma = self.schedule.sigma(t).astype(x.dtype)

@@ -8,8 +8,9 @@ noised by one and denoised by the other comes back. DDIM takes equal steps of fi
 Two conventions hold at the ends of the time axis, for every schedule. Level 0 is the clean point
 itself (alpha = 1, sigma = 0), although a score is only asked at times of at least `T_MIN`, where
 its factor 1 / sigma is finite and where networks were trained: the last step to 0 is the denoised
-point. And where alpha(1) vanishes (the cosine schedule) level 1 stands for level 1 - `T_MIN`, as
-pure noise has no denoised point.
+point. And where alpha(1) vanishes (the cosine schedule, flow matching) a score is only asked at
+times of at most 1 - `T_MIN`, where the denoised point can be computed from it: at higher levels the
+denoised point is that of 1 - `T_MIN`, and the noise is what remains.
 
 Single points only: a batch is ``jax.vmap(lambda x: ddim(score, x, 0.4, 0.0))(xs)``.
 """
@@ -28,6 +29,7 @@ from ._base import AbstractScore, check_timed
 from ._schedule import AbstractSchedule, as_time
 
 T_MIN = 1e-3
+_LEAST_ALPHA = 1e-3
 _FIRST_STEP = 0.01  # of the ODE; the controller adapts it
 
 
@@ -70,8 +72,7 @@ def ddim(
 
 @eqx.filter_jit
 def _ddim(score, x, t_from, t_to, args, num_steps):
-    top = _top(score.schedule)
-    ts = jnp.linspace(jnp.minimum(t_from, top), jnp.minimum(t_to, top), num_steps + 1)
+    ts = jnp.linspace(t_from, t_to, num_steps + 1)
 
     def step(x, times):
         return _ddim_step(score, x, times[0], times[1], args), None
@@ -96,8 +97,9 @@ def probability_flow(
 ) -> Float[Array, "*shape"]:
     """Move ``x`` from noise level ``t_from`` to ``t_to`` along the probability-flow ODE.
 
-    Adaptive, in either direction, by diffrax. The ODE runs between levels of at least `T_MIN`; a
-    DDIM step takes it to or from the clean point at level 0.
+    Adaptive, in either direction, by diffrax. The ODE runs between levels of at least `T_MIN` (and
+    of at most 1 - `T_MIN` where alpha(1) vanishes); a DDIM step takes it to or from the clean point
+    at level 0, or the noise at level 1.
 
     **Arguments:** as for `ddim`; ``rtol`` and ``atol``, the tolerances of one step, in the units of
     ``x`` (the default suits images in float32); ``solver``, by default ``diffrax.Tsit5()``;
@@ -150,8 +152,8 @@ def counted_probability_flow(
     x, steps, first_steps = _flow(score, x, t_from, t_to, args, diffrax.Tsit5(), tolerances)
     # Six a step, whose last is the first of the next: only a step that follows no accepted one
     # takes a seventh.
-    clean_ends = sum(not _surely_above_t_min(t) for t in (t_from, t_to))
-    return x, 6 * steps + first_steps + clean_ends
+    steps_at_ends = sum(not _surely_inside(t, score.schedule) for t in (t_from, t_to))
+    return x, 6 * steps + first_steps + steps_at_ends
 
 
 def _flow(score, x, t_from, t_to, args, solver, tolerances):
@@ -163,15 +165,15 @@ def _flow(score, x, t_from, t_to, args, solver, tolerances):
     atol = scalar("atol", atol).astype(x.dtype)
     inner = diffrax.PIDController(rtol=rtol, atol=atol)
     controller = _FirstStepsCounted(controller=inner)  # pyright: ignore[reportCallIssue]
-    ends = (_surely_above_t_min(t_from), _surely_above_t_min(t_to))
+    ends = tuple(_surely_inside(t, score.schedule) for t in (t_from, t_to))
     return _probability_flow(score, x, times, ends, args, solver, controller, max_steps, throw)
 
 
 @eqx.filter_jit
-def _probability_flow(score, x, times, above_t_min, args, solver, controller, max_steps, throw):
+def _probability_flow(score, x, times, inside, args, solver, controller, max_steps, throw):
     start, end = (jnp.clip(t, T_MIN, _top(score.schedule)) for t in times)
-    if not above_t_min[0]:
-        x = _ddim_step(score, x, jnp.minimum(times[0], start), start, args)
+    if not inside[0]:
+        x = _ddim_step(score, x, times[0], start, args)
     solution = diffrax.diffeqsolve(
         diffrax.ODETerm(_velocity),
         solver,
@@ -187,8 +189,8 @@ def _probability_flow(score, x, times, above_t_min, args, solver, controller, ma
     )
     assert solution.ys is not None and solution.controller_state is not None
     x = jnp.where(solution.result == diffrax.RESULTS.successful, solution.ys[-1], jnp.nan)
-    if not above_t_min[1]:
-        x = _ddim_step(score, x, end, jnp.minimum(times[1], end), args)
+    if not inside[1]:
+        x = _ddim_step(score, x, end, times[1], args)
     _, first_steps, _ = solution.controller_state
     return x, jnp.asarray(solution.stats["num_steps"]), first_steps
 
@@ -283,9 +285,13 @@ def _ddim_step(score, x, t, t_next, args):
 
 def _predict(score, x, t, args):
     """The denoised point and the noise of ``x``, taken to be at level ``t``."""
-    noise = score.predicted_noise(x, jnp.maximum(t, T_MIN), args)
+    t, top = as_time("t", t), _top(score.schedule)
+    noise = score.predicted_noise(x, jnp.clip(t, T_MIN, top), args)
+    alpha, sigma = _level(score.schedule, jnp.minimum(t, top), x.dtype)
+    clean = (x - sigma * noise) / alpha
     alpha, sigma = _level(score.schedule, t, x.dtype)
-    return (x - sigma * noise) / alpha, noise
+    rest = (x - alpha * clean) / jnp.where(t > top, sigma, 1.0)
+    return clean, jnp.where(t > top, rest, noise)
 
 
 def _level(schedule, t, dtype):
@@ -296,9 +302,19 @@ def _level(schedule, t, dtype):
 
 
 def _top(schedule: AbstractSchedule):
-    return jnp.where(schedule.alpha(1.0) < 1e-3, 1 - T_MIN, 1.0)
+    """The highest time at which a score tells the denoised point."""
+    return jnp.where(schedule.alpha(1.0) < _LEAST_ALPHA, 1 - T_MIN, 1.0)
 
 
-def _surely_above_t_min(t) -> bool:
+def _surely_inside(t, schedule: AbstractSchedule) -> bool:
+    """Whether ``t`` is known to be at least `T_MIN` and at most the highest time, `_top`."""
     value = known(t)
-    return value is not None and value >= T_MIN
+    if value is None or value < T_MIN:
+        return False
+    if value <= 1 - T_MIN:
+        return True
+    try:
+        with jax.ensure_compile_time_eval():
+            return bool(schedule.alpha(1.0) >= _LEAST_ALPHA)
+    except jax.errors.ConcretizationTypeError:  # a schedule with traced parameters
+        return False

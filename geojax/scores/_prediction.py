@@ -10,11 +10,12 @@ from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Float, Real
 
+from .._arrays import Numbers
 from .._functions import as_output, check_function
 from ._base import AbstractScore
-from ._schedule import AbstractSchedule
+from ._schedule import AbstractSchedule, RectifiedFlow
 
 
 class _AbstractPrediction(AbstractScore):
@@ -31,21 +32,21 @@ class _AbstractPrediction(AbstractScore):
 
     @abc.abstractmethod
     def from_prediction(
-        self,
-        prediction: Float[Array, "*shape"],
-        x: Float[Array, "*shape"],
-        alpha: Float[Array, ""],
-        sigma: Float[Array, ""],
+        self, prediction: Float[Array, "*shape"], x: Float[Array, "*shape"], t: Float[Array, ""]
     ) -> Float[Array, "*shape"]:
-        """The score from a prediction at ``x``, at the level of ``alpha`` and ``sigma``."""
+        """The score from what the network predicts at ``x`` and ``t``."""
 
     def evaluate(
         self, x: Float[Array, "*shape"], t: Float[Array, ""], args: Any
     ) -> Float[Array, "*shape"]:
-        prediction = as_output("network", self.network(x, t, args), x)
-        alpha = self.schedule.alpha(t).astype(x.dtype)
-        sigma = self.schedule.sigma(t).astype(x.dtype)
-        return self.from_prediction(prediction, x, alpha, sigma)
+        return self.from_prediction(self._predicted(x, t, args), x, t)
+
+    def _predicted(self, x, t, args):
+        return as_output("network", self.network(x, t, args), x)
+
+    def _level(self, x, t):
+        """alpha and sigma in the dtype of ``x``."""
+        return self.schedule.alpha(t).astype(x.dtype), self.schedule.sigma(t).astype(x.dtype)
 
 
 class NoisePrediction(_AbstractPrediction):
@@ -61,8 +62,8 @@ class NoisePrediction(_AbstractPrediction):
     network: Callable[..., Any]
     schedule: AbstractSchedule
 
-    def from_prediction(self, prediction, x, alpha, sigma):
-        return -prediction / sigma
+    def from_prediction(self, prediction, x, t):
+        return -prediction / self._level(x, t)[1]
 
 
 class DataPrediction(_AbstractPrediction):
@@ -78,12 +79,16 @@ class DataPrediction(_AbstractPrediction):
     network: Callable[..., Any]
     schedule: AbstractSchedule
 
-    def from_prediction(self, prediction, x, alpha, sigma):
+    def from_prediction(self, prediction, x, t):
+        alpha, sigma = self._level(x, t)
         return (alpha * prediction - x) / sigma**2
 
 
 class VelocityPrediction(_AbstractPrediction):
     """A network that predicts ``v = alpha eps - sigma x_0`` (Salimans & Ho 2022).
+
+    It is the "v-prediction" of variance-preserving diffusion models, as Stable Diffusion 2. The
+    velocity of flow matching is another: `FlowPrediction`.
 
     ``eps = (sigma x + alpha v) / (alpha^2 + sigma^2)`` and ``s = -eps / sigma``.
 
@@ -97,9 +102,62 @@ class VelocityPrediction(_AbstractPrediction):
     network: Callable[..., Any]
     schedule: AbstractSchedule
 
-    def from_prediction(self, prediction, x, alpha, sigma):
+    def from_prediction(self, prediction, x, t):
+        alpha, sigma = self._level(x, t)
         eps = (sigma * x + alpha * prediction) / (alpha**2 + sigma**2)
         return -eps / sigma
 
 
-PREDICTIONS = {"noise": NoisePrediction, "data": DataPrediction, "velocity": VelocityPrediction}
+class FlowPrediction(_AbstractPrediction):
+    """A network that predicts the velocity of flow matching, ``v = eps - x_0``.
+
+    The noised point ``x = (1 - t) x_0 + t eps`` moves with the velocity ``dx/dt = eps - x_0``, and
+    the network has learned its mean at ``x`` (Lipman et al. 2023; Liu et al. 2023). Then
+    ``E[x_0 | x] = x - t v`` and ``s = -(x + (1 - t) v) / t``. So predict rectified flows, Stable
+    Diffusion 3, Flux and SiT. It is another velocity than ``alpha eps - sigma x_0``, which
+    `VelocityPrediction` takes.
+
+    With another schedule the velocity is ``alpha' x_0 + sigma' eps``, derivatives by geojax's t.
+
+    - ``network``: a network whose time runs from noise at 0 to data at 1, and whose velocity is
+      ``x_0 - eps``, is ``lambda x, t, args: -network(x, 1 - t, args)``.
+    - ``schedule``: by default `RectifiedFlow`, the straight line.
+
+    `denoised` is defined at level 1 too.
+
+    >>> import jax.numpy as jnp
+    >>> from geojax.scores import FlowPrediction
+    >>> score = FlowPrediction(lambda x, t, args: (x - 1) / t)  # all data are 1
+    >>> x = jnp.array([1.0, -2.0])
+    >>> print(score(x, 0.5), score.denoised(x, 1.0))
+    [-2. 10.] [1. 1.]
+    """
+
+    network: Callable[..., Any]
+    schedule: AbstractSchedule = eqx.field(default_factory=RectifiedFlow)
+
+    def from_prediction(self, prediction, x, t):
+        alpha, sigma, alpha_rate, _, turned = self._rates(x, t)
+        return (alpha_rate * x - alpha * prediction) / (turned * sigma)
+
+    def denoised(
+        self, x: Numbers, t: Real[ArrayLike, ""], args: Any = None
+    ) -> Float[Array, "*shape"]:
+        """The predicted clean point, ``x - t v`` on the straight line."""
+        x, t = self._checked(x, t)
+        _, sigma, _, sigma_rate, turned = self._rates(x, t)
+        return (sigma_rate * x - sigma * self._predicted(x, t, args)) / turned
+
+    def _rates(self, x, t):
+        """alpha, sigma, their derivatives, and the determinant of the equations for x_0 and eps."""
+        alpha, sigma = self._level(x, t)
+        alpha_rate, sigma_rate = (rate.astype(x.dtype) for rate in self.schedule.rates(t))
+        return alpha, sigma, alpha_rate, sigma_rate, alpha * sigma_rate - sigma * alpha_rate
+
+
+PREDICTIONS = {
+    "noise": NoisePrediction,
+    "data": DataPrediction,
+    "velocity": VelocityPrediction,
+    "flow": FlowPrediction,
+}

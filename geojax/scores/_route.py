@@ -13,6 +13,7 @@ from .._numbers import known, number
 from ._base import AbstractScore
 from ._flow import counted_probability_flow, ddim
 from ._pipeline import AbstractPipeline, PathEnds
+from ._schedule import check_signal
 
 
 def _level(t) -> Float[Array, ""]:
@@ -115,6 +116,7 @@ class NoiseRoute(AbstractPipeline):
     ) -> tuple[Float[Array, "..."], Integer[Array, ""]]:
         z = as_floating("z", z)
         if self.denoising == "none":
+            check_signal(self.score.schedule, self.t, "denoising='none' divides by alpha")
             return z / self.score.schedule.alpha(self.t).astype(z.dtype), jnp.asarray(0)
         return self.move(z, self.t, 0.0, share)
 
@@ -148,6 +150,9 @@ class NoiseRoute(AbstractPipeline):
 
     def _noised(self, point, share, key) -> tuple[Array, Array]:
         schedule, none = self.score.schedule, jnp.asarray(0)
+        if self.noising != "inversion":
+            reason = f"noising={self.noising!r} takes all images to one point"
+            check_signal(schedule, self.t, reason)
         if self.noising == "none":
             return schedule.alpha(self.t).astype(point.dtype) * point, none
         if self.noising == "inversion":

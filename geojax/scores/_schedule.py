@@ -36,7 +36,7 @@ class AbstractSchedule(eqx.Module):
         """The standard deviation of the noise: scalar in, scalar out."""
 
     def noise_to_signal(self, t: Real[ArrayLike, ""]) -> Float[Array, ""]:
-        """sigma / alpha, the noise level in units of the data."""
+        """sigma / alpha, the noise level in units of the data; infinite where alpha is 0."""
         t = as_time("t", t)
         return self.sigma(t) / self.alpha(t)
 
@@ -87,6 +87,24 @@ def is_noise_free(schedule: AbstractSchedule, t: Real[ArrayLike, ""]) -> bool:
             return bool(schedule.sigma(0.0) == 0)
     except jax.errors.ConcretizationTypeError:  # a schedule with traced parameters
         return False
+
+
+def check_signal(schedule: AbstractSchedule, t: Real[ArrayLike, ""], reason: str) -> None:
+    """**Raises:** `ValueError` when ``t`` is known and alpha vanishes there, to rounding.
+
+    ``reason`` says why there must be a signal. Traced values cannot be judged.
+    """
+    if known(t) is None:
+        return
+    try:
+        with jax.ensure_compile_time_eval():
+            vanishes = bool(schedule.alpha(t) < 1e-7 * schedule.sigma(t))
+    except jax.errors.ConcretizationTypeError:  # a schedule with traced parameters
+        return
+    if vanishes:
+        raise ValueError(
+            f"t = {t} is pure noise (alpha is 0 there), and {reason}. Take t < 1, for example 0.99."
+        )
 
 
 def _power_sums(k: Array, y_low: float, slope: float, power: int) -> Array:
@@ -254,6 +272,26 @@ class EDM(AbstractSchedule):
         return (low + t * (high - low)) ** self.rho
 
 
+class RectifiedFlow(AbstractSchedule):
+    """The straight line from data to noise, alpha = 1 - t and sigma = t: flow matching.
+
+    The interpolation of rectified flows (Liu et al. 2023), of flow matching with an optimal
+    transport path (Lipman et al. 2023), of Stable Diffusion 3 and of Flux. The time of geojax runs
+    from data at 0 to noise at 1, as theirs does; where a model's time runs from noise to data, its
+    time is 1 - t. Level 1 is pure noise: no point without noise can be computed from it.
+
+    >>> from geojax.scores import RectifiedFlow
+    >>> round(float(RectifiedFlow().noise_to_signal(0.4)), 2)
+    0.67
+    """
+
+    def alpha(self, t):
+        return 1 - as_time("t", t)
+
+    def sigma(self, t):
+        return as_time("t", t)
+
+
 def _check_sigmas(sigma_min: float, sigma_max: float) -> None:
     if not 0 < sigma_min < sigma_max:
         raise ValueError(
@@ -268,4 +306,5 @@ SCHEDULES = {
     "scaled_linear": ScaledLinear,
     "ve": VE,
     "edm": EDM,
+    "rectified_flow": RectifiedFlow,
 }

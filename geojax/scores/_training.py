@@ -25,8 +25,10 @@ def denoising_score_matching_loss(
     """The loss at one clean point, one time and one noise.
 
     ``mean |eps + sigma s(alpha x0 + sigma eps, t)|^2``, the squared error of the predicted noise
-    (``weighting="noise"``), or that over alpha^2, the squared error of the predicted velocity of
-    a variance-preserving schedule (``weighting="velocity"``), which counts high noise levels more.
+    (``weighting="noise"``), or that over alpha^2 (``weighting="velocity"``), which counts high
+    noise levels more: the squared error of the predicted velocity, of a variance-preserving
+    schedule and of flow matching alike. For `FlowPrediction` on `RectifiedFlow` it is the loss of
+    flow matching, ``mean |v - (eps - x0)|^2``, at every t in (0, 1].
 
     **Returns:** a scalar. **Raises:** `ValueError` on an unknown weighting.
 
@@ -40,9 +42,11 @@ def denoising_score_matching_loss(
     if weighting not in ("noise", "velocity"):
         raise ValueError(f"weighting must be 'noise' or 'velocity', got {weighting!r}.")
     check_timed(score)
-    residual = eps - score.predicted_noise(score.schedule.add_noise(x0, eps, t), t, args)
-    if weighting == "velocity":
-        residual = residual / score.schedule.alpha(t).astype(residual.dtype)
+    x = score.schedule.add_noise(x0, eps, t)
+    if weighting == "velocity":  # (eps - noise) / alpha, without a division by alpha = 0
+        residual = (score.denoised(x, t, args) - x0) / score.schedule.sigma(t).astype(x.dtype)
+    else:
+        residual = eps - score.predicted_noise(x, t, args)
     return jnp.mean(residual**2)
 
 

@@ -136,6 +136,7 @@ CASES: dict[str, list[Case]] = {
     "NoisePrediction": predicting(geojax.NoisePrediction),
     "DataPrediction": predicting(geojax.DataPrediction),
     "VelocityPrediction": predicting(geojax.VelocityPrediction),
+    "FlowPrediction": predicting(geojax.FlowPrediction),
     "ClassifierFreeGuidance": of_score(geojax.ClassifierFreeGuidance(MIXTURE, 2.0)),
     "ConditionBetween": [
         case(

@@ -116,7 +116,8 @@ IntegratedCurve InterpolatedPath Inversion JacobiField KernelDistance LambdaCont
 Linearisation LogDensityChord LowRankOperator LowRankTerms MethodSettings Midpoint
 MorphingFigures MotionShare Newton ChordInspection PathEnds against_truth model_folder suited_level
 PairwiseDistances PathEnergy PathFigures PathRecord Picture PoleLadder ProbeAveragedDensity
-ProbeAveragedScore Quadrature RESULTS Recommendation SampledPath ScaledLinear Shooting SolverOutput
+ProbeAveragedScore Quadrature RESULTS Recommendation RectifiedFlow SampledPath ScaledLinear Shooting
+SolverOutput
 ScoreContrast SpacetimePath
 SolverProgress SplineGauss StableDiffusion TextEncoder Tokenizer TraceEstimate TransportODE
 TransportSolution TwoPointProblem VE VPCosine VPLinear available build_score c_shape

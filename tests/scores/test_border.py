@@ -20,6 +20,7 @@ from geojax.scores import (
     GaussianMixture,
     NoisedSphere,
     NoisePrediction,
+    RectifiedFlow,
     ScaledLinear,
     Shell,
     VPCosine,
@@ -78,7 +79,7 @@ def test_a_time_that_is_none_is_refused_everywhere(score):
 
 @pytest.mark.parametrize(
     "schedule",
-    [VPLinear(), ScaledLinear(), VPCosine(), VE(), EDM()],
+    [VPLinear(), ScaledLinear(), VPCosine(), VE(), EDM(), RectifiedFlow()],
     ids=lambda s: type(s).__name__,
 )
 def test_a_step_is_no_time_for_a_schedule(schedule):

@@ -9,21 +9,20 @@ from geojax.scores import (
     EDM,
     PREDICTIONS,
     VE,
-    DataPrediction,
     GaussianMixture,
     NoisePrediction,
+    RectifiedFlow,
     ScaledLinear,
-    VelocityPrediction,
     VPCosine,
     VPLinear,
 )
 
-SCHEDULES = [VPLinear(), ScaledLinear(), VPCosine(), VE(), EDM()]
+SCHEDULES = [VPLinear(), ScaledLinear(), VPCosine(), VE(), EDM(), RectifiedFlow()]
 each_schedule = pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda s: type(s).__name__)
 
 
 def predictions(score, schedule):
-    """What perfect networks of the three kinds would predict, from the true score."""
+    """What perfect networks of the four kinds would predict, from the true score."""
 
     def noise(x, t, args):
         return -schedule.sigma(t) * score(x, t)
@@ -34,7 +33,11 @@ def predictions(score, schedule):
     def velocity(x, t, args):
         return schedule.alpha(t) * noise(x, t, args) - schedule.sigma(t) * data(x, t, args)
 
-    return {"noise": noise, "data": data, "velocity": velocity}
+    def flow(x, t, args):
+        alpha_rate, sigma_rate = schedule.rates(t)
+        return alpha_rate * data(x, t, args) + sigma_rate * noise(x, t, args)
+
+    return {"noise": noise, "data": data, "velocity": velocity, "flow": flow}
 
 
 @pytest.mark.parametrize(
@@ -54,7 +57,8 @@ def test_all_parameterisations_agree_with_the_truth(schedule, shape):
         truth = density(x, t)
         networks = predictions(lambda x, t: truth, schedule)
         scores = [PREDICTIONS[name](networks[name], schedule) for name in PREDICTIONS]
-        return truth, [score(x, t) for score in scores], [score.at(t)(x) for score in scores]
+        clean = (scores[-1].denoised(x, t) * schedule.alpha(t) - x) / schedule.sigma(t) ** 2
+        return truth, clean, [score(x, t) for score in scores], [s.at(t)(x) for s in scores]
 
     for t in (0.05, 0.4, 0.8):
         truth, *found = evaluate(t)
@@ -85,7 +89,7 @@ def test_noise_and_denoised_undo_the_noise(schedule):
     np.testing.assert_allclose(schedule.add_noise(found, noise, t), x, rtol=1e-12)
 
 
-@pytest.mark.parametrize("adapter", [NoisePrediction, DataPrediction, VelocityPrediction])
+@pytest.mark.parametrize("adapter", PREDICTIONS.values())
 def test_network_is_given_the_point_the_time_and_the_condition(adapter):
     seen = []
 
@@ -97,7 +101,7 @@ def test_network_is_given_the_point_the_time_and_the_condition(adapter):
     assert seen == [((1, 4, 4), 0.25, {"label": 7})]
 
 
-@pytest.mark.parametrize("adapter", [NoisePrediction, DataPrediction, VelocityPrediction])
+@pytest.mark.parametrize("adapter", PREDICTIONS.values())
 def test_a_float32_point_has_a_float32_score(adapter):
     score = adapter(lambda x, t, args: jnp.sin(x), VPLinear())
     x = jnp.asarray([0.1, -0.4, 2.0])

@@ -5,7 +5,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from geojax.scores import EDM, SCHEDULES, VE, GaussianMixture, ScaledLinear, VPCosine, VPLinear
+from geojax.scores import (
+    EDM,
+    SCHEDULES,
+    VE,
+    GaussianMixture,
+    RectifiedFlow,
+    ScaledLinear,
+    VPCosine,
+    VPLinear,
+)
 
 ALL = [
     VPLinear(),
@@ -14,6 +23,7 @@ ALL = [
     VPCosine(),
     VE(),
     EDM(),
+    RectifiedFlow(),
 ]
 each_schedule = pytest.mark.parametrize("schedule", ALL, ids=repr)
 TIMES = np.linspace(0.001, 0.999, 200)
@@ -74,6 +84,8 @@ def test_noise_rises_and_signal_does_not(schedule):
 def test_variance_is_preserved_or_the_signal_is(schedule):
     alpha, sigma, *_ = levels(schedule)
     kept = alpha if isinstance(schedule, VE | EDM) else alpha**2 + sigma**2
+    if isinstance(schedule, RectifiedFlow):  # a straight line, not a circle
+        kept = alpha + sigma
     np.testing.assert_allclose(kept, 1.0, rtol=1e-13)
 
 

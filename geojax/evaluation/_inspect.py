@@ -28,6 +28,7 @@ NEIGHBOURS = 3  # images called nearest
 _LINE_POINTS = 32  # at which the straight line is priced
 _PROBES = 8  # of the Ricci curvature; antithetic noises of the contrast
 _INVERSION_STEPS = 20
+_PURE_NOISE = 1e7  # sigma / alpha beyond which images are lost to rounding
 
 
 # Plain steps, uncertified: what is asked is how far a path strays, not its last digit.
@@ -137,6 +138,7 @@ def inspect_score(
     if noising not in ("inversion", "shared"):
         raise ValueError(f"noising must be 'inversion' or 'shared', got {noising!r}.")
     levels = _checked(images, ts, lams, weights, num_pairs)
+    _check_signal(score, levels[-1])
     begin = on_level or (lambda i: None)
     options = {
         "solver": _SOLVER if solver is None else solver,
@@ -199,6 +201,15 @@ def _checked(images, ts, lams, weights, num_pairs) -> list[float]:
     if num_pairs < 1:
         raise ValueError(f"num_pairs must be at least 1, got {num_pairs}.")
     return sorted({float(t) for t in ts})
+
+
+def _check_signal(score: AbstractScore, highest: float) -> None:
+    ratio = float(score.schedule.noise_to_signal(highest))
+    if not ratio < _PURE_NOISE:
+        raise ValueError(
+            f"ts must be below 1 with this schedule, got {highest:g}: alpha is 0 there, and images "
+            "differ no more. Take 0.99 or less."
+        )
 
 
 def _partners(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -92,8 +92,8 @@ class SpacetimeGeodesic(AbstractInterpolator):
     such segments count as zero, and where one is left the result is `RESULTS.negative_energy`.
     Between the ends only.
 
-    **Raises:** `ValueError` on ``t`` outside (0, 1], an unknown ``shown``, a number below 1, and
-    where ``num_probes`` has no key.
+    **Raises:** `ValueError` on ``t`` outside (0, 1], or above 0.999 where alpha(1) is 0, an
+    unknown ``shown``, a number below 1, and where ``num_probes`` has no key.
 
     >>> import jax.numpy as jnp, geojax
     >>> from geojax.interpolation import SpacetimeGeodesic
@@ -119,6 +119,11 @@ class SpacetimeGeodesic(AbstractInterpolator):
     def __check_init__(self):
         if (t := known(self.t)) is not None and not 0 < t <= 1:
             raise ValueError(f"t must lie in (0, 1], got {t:g}. Step k of T is t = k / T.")
+        if t is not None and (top := known(self._range(self.t.dtype)[1])) is not None and t > top:
+            raise ValueError(
+                f"t must be at most {top:g} with this schedule, whose alpha(1) is 0, got {t:g}: "
+                "the path rises from there to higher levels."
+            )
         if self.shown not in ("flow", "mean", "noisy"):
             raise ValueError(f"shown must be 'flow', 'mean' or 'noisy', got {self.shown!r}.")
         for name in ("num_segments", "num_flow_steps", "num_probes"):

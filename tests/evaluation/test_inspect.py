@@ -138,6 +138,9 @@ def test_what_is_refused(ring):
     ):
         with pytest.raises(ValueError, match=text):
             run(*arguments, **options)
+    flow = geojax.GaussianMixture(IMAGES, schedule=geojax.RectifiedFlow())
+    with pytest.raises(ValueError, match="ts must be below 1 with this schedule, got 1: alpha is"):
+        inspect_score(flow, IMAGES, (0.5, 1.0), key=KEY)
 
 
 # The rules, on figures made up for them: two levels, two lambdas, one pair.

@@ -192,6 +192,9 @@ def test_a_score_of_no_density_is_found_out():
 def test_refusals():
     with pytest.raises(ValueError, match=r"t must lie in \(0, 1\]"):
         SpacetimeGeodesic(MODES, 0.0)
+    flow = geojax.GaussianMixture(jnp.zeros((1, 2)), schedule=geojax.RectifiedFlow())
+    with pytest.raises(ValueError, match=r"t must be at most 0.999 with this schedule.*got 1"):
+        SpacetimeGeodesic(flow, 1.0)
     with pytest.raises(ValueError, match="num_flow_steps must be at least 1, got 0"):
         SpacetimeGeodesic(MODES, 0.2, num_flow_steps=0)
     with pytest.raises(ValueError, match=r"num_probes draws random vectors: pass key="):

@@ -122,6 +122,7 @@ from .scores import ddim as ddim
 from .scores import ddim_inversion as ddim_inversion
 from .scores import ddim_path as ddim_path
 from .scores import denoising_score_matching_loss as denoising_score_matching_loss
+from .scores import from_batched as from_batched
 from .scores import from_log_density as from_log_density
 from .scores import probability_flow as probability_flow
 from .scores import probe_averaged as probe_averaged

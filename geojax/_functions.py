@@ -48,6 +48,13 @@ def check_function(name: str, function: Any, signature: str, remedy: str = "") -
     positional = [p.name for p in listed if p.kind in kinds]
     required = [p for p in listed if p.kind in kinds and p.default is p.empty]
     keywords = [p.name for p in listed if p.kind is p.KEYWORD_ONLY and p.default is p.empty]
+    swapped = wanted[:2] == ["x", "t"] and positional[:1] and positional[0] in _TIMES
+    if swapped and not (len(positional) > 1 and positional[1] in _TIMES):
+        inner = ", ".join(["t", "x", "args"][: len(positional)])
+        raise ValueError(
+            f"{name} must be a callable {signature}, the point first, got one with the parameters "
+            f"({', '.join(p.name for p in listed)}). Pass lambda x, t, args: f({inner})."
+        )
     timed = "t" not in wanted and len(positional) > len(wanted)
     timed = timed and (positional[1] in _TIMES or len(required) == len(wanted) + 1)
     try:
@@ -69,6 +76,21 @@ def check_function(name: str, function: Any, signature: str, remedy: str = "") -
     raise ValueError(
         f"{name} must be a callable {signature}, got one with the parameters ({names}). {remedy}"
     )
+
+
+def as_pytree(function: Any) -> Any:
+    """``function`` as a pytree, so that a module that holds it may be an argument of `jax.jit`.
+
+    A plain function has no leaves: what it closes over is constant. A method of a module has those
+    of its module. Modules are returned as they are.
+    """
+    if inspect.isclass(function) or not callable(function):
+        return function
+    if not jax.tree_util.all_leaves([function]):
+        return function
+    if inspect.ismethod(function) and not jax.tree_util.all_leaves([function.__self__]):
+        return jax.tree_util.Partial(function.__func__, function.__self__)
+    return jax.tree_util.Partial(function)
 
 
 def as_output(name: str, value: Any, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -108,8 +130,8 @@ def as_scalar_output(name: str, value: Any, x: Float[Array, "*shape"]) -> Float[
     return array
 
 
-def as_array(name: str, value: Any, wanted: str, dtype: Any) -> Float[Array, "..."]:
-    """What ``name`` returned as an array of ``dtype``, of whatever shape.
+def as_array(name: str, value: Any, wanted: str, dtype: Any) -> Array:
+    """What ``name`` returned as an array of ``dtype`` (None: its own), of whatever shape.
 
     **Raises:** `ValueError` when it is no array of real numbers; it should have been ``wanted``.
     """
@@ -122,7 +144,7 @@ def as_array(name: str, value: Any, wanted: str, dtype: Any) -> Float[Array, "..
         )
     if not jnp.issubdtype(array.dtype, jnp.number):
         raise ValueError(f"{name} must return {wanted}, of numbers, got {array.dtype}.")
-    return array.astype(dtype)
+    return array if dtype is None else array.astype(dtype)
 
 
 def _described(value: Any) -> str:

@@ -27,6 +27,7 @@ from ._log_density import from_log_density as from_log_density
 from ._manifold import NoisedSphere as NoisedSphere
 from ._manifold import Shell as Shell
 from ._manifold import random_embedding as random_embedding
+from ._network import from_batched as from_batched
 from ._pipeline import AbstractPipeline as AbstractPipeline
 from ._pipeline import PathEnds as PathEnds
 from ._prediction import PREDICTIONS as PREDICTIONS

@@ -8,13 +8,13 @@ import jax
 from jaxtyping import Array, Float
 
 from .._arrays import Numbers, as_floating
-from .._functions import as_scalar_output, check_function
+from .._functions import as_pytree, as_scalar_output, check_function
 
 
 class LogDensityScore(eqx.Module):
     """The gradient of a log-density, at one noise level: ``(x, args) -> s``."""
 
-    function: Callable[[Array, Any], Array]
+    function: Callable[[Array, Any], Array] = eqx.field(converter=as_pytree)
 
     def __call__(self, x: Numbers, args: Any = None) -> Float[Array, "*shape"]:
         return jax.grad(self.log_density)(as_floating("x", x), args)

@@ -13,8 +13,9 @@ import equinox as eqx
 from jaxtyping import Array, ArrayLike, Float, Real
 
 from .._arrays import Numbers
-from .._functions import as_output, check_function
+from .._functions import as_pytree, check_function
 from ._base import AbstractScore
+from ._network import predicted
 from ._schedule import AbstractSchedule, RectifiedFlow
 
 
@@ -42,7 +43,7 @@ class _AbstractPrediction(AbstractScore):
         return self.from_prediction(self._predicted(x, t, args), x, t)
 
     def _predicted(self, x, t, args):
-        return as_output("network", self.network(x, t, args), x)
+        return predicted(self.network, x, t, args)
 
     def _level(self, x, t):
         """alpha and sigma in the dtype of ``x``."""
@@ -59,7 +60,7 @@ class NoisePrediction(_AbstractPrediction):
     [-2.0, 4.0]
     """
 
-    network: Callable[..., Any]
+    network: Callable[..., Any] = eqx.field(converter=as_pytree)
     schedule: AbstractSchedule
 
     def from_prediction(self, prediction, x, t):
@@ -76,7 +77,7 @@ class DataPrediction(_AbstractPrediction):
     [0.0, 12.0]
     """
 
-    network: Callable[..., Any]
+    network: Callable[..., Any] = eqx.field(converter=as_pytree)
     schedule: AbstractSchedule
 
     def from_prediction(self, prediction, x, t):
@@ -99,7 +100,7 @@ class VelocityPrediction(_AbstractPrediction):
     [-4.0, 8.0]
     """
 
-    network: Callable[..., Any]
+    network: Callable[..., Any] = eqx.field(converter=as_pytree)
     schedule: AbstractSchedule
 
     def from_prediction(self, prediction, x, t):
@@ -133,7 +134,7 @@ class FlowPrediction(_AbstractPrediction):
     [-2. 10.] [1. 1.]
     """
 
-    network: Callable[..., Any]
+    network: Callable[..., Any] = eqx.field(converter=as_pytree)
     schedule: AbstractSchedule = eqx.field(default_factory=RectifiedFlow)
 
     def from_prediction(self, prediction, x, t):

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Integer, Key
 
 from .._arrays import Numbers, as_floating, refuse_pixels
+from .._functions import as_pytree
 from .._numbers import known, number
 from ._base import AbstractScore
 from ._flow import counted_probability_flow, ddim
@@ -68,8 +69,8 @@ class NoiseRoute(AbstractPipeline):
     num_steps: int = eqx.field(static=True, default=50)
     args: Any = None
     between: tuple[Any, Any] | None = None
-    encoder: Callable[[Array], Array] | None = None
-    decoder: Callable[[Array], Array] | None = None
+    encoder: Callable[[Array], Array] | None = eqx.field(default=None, converter=as_pytree)
+    decoder: Callable[[Array], Array] | None = eqx.field(default=None, converter=as_pytree)
     rtol: float = eqx.field(static=True, default=1e-5)
     throw: bool = eqx.field(static=True, default=True)
 

@@ -121,8 +121,8 @@ SolverOutput
 ScoreContrast SpacetimePath
 SolverProgress SplineGauss StableDiffusion TextEncoder Tokenizer TraceEstimate TransportODE
 TransportSolution TwoPointProblem VE VPCosine VPLinear available build_score c_shape
-check_inception ddim_levels describe device_mesh from_pixels inception_features interpolator
-load load_checkpoint load_classifier load_mnist loss_history random_embedding recommend
+check_inception ddim_levels describe device_mesh from_batched from_pixels inception_features
+interpolator load load_checkpoint load_classifier load_mnist loss_history random_embedding recommend
 rotated_batch sample sampled_path save_checkpoint save_classifier spiral swiss_roll text_to_image
 trace_probes train training_step turned_characters zoo_folder
 """

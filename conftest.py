@@ -124,6 +124,7 @@ interpolation._noise_diffusion.NoiseDiffusion interpolation._registry.interpolat
 interpolation._slerp.Slerp interpolation._spacetime.SpacetimeGeodesic
 interpolation._string_method.StringMethod
 metrics._model_spaces.StereographicSphere models._image_unet.ImageUNet
+models.diffusers._unet2d.UNet2D models.diffusers._vq.VQAutoencoder
 models.latent._autoencoder.Autoencoder models.latent._model.LatentModel
 models.stable_diffusion._unet.UNet models.stable_diffusion._vae.Autoencoder
 plotting._curves.plot_curves plotting._inspection.inspection_figure

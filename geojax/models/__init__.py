@@ -1,5 +1,6 @@
 """Networks, their training and checkpoints, and the model zoo (see README.md in this folder)."""
 
+from . import diffusers as diffusers
 from . import latent as latent
 from . import stable_diffusion as stable_diffusion
 from ._characters import GLYPHS as GLYPHS

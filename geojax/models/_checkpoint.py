@@ -98,13 +98,7 @@ def read_config(folder: Path | str) -> dict[str, Any]:
     """
     path = Path(folder) / "config.json"
     if not path.is_file():
-        other = Path(folder) / "model_index.json"
-        remedy = (
-            "a Stable Diffusion model is read by geojax.models.stable_diffusion.load"
-            if other.is_file()
-            else "not a checkpoint folder"
-        )
-        raise FileNotFoundError(f"no config.json in {folder}: {remedy}.")
+        raise FileNotFoundError(f"no config.json in {folder}: not a checkpoint folder.")
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

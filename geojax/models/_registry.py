@@ -7,6 +7,10 @@ from typing import Any
 from .._bundled import bundled_folder
 from ._checkpoint import load_checkpoint, read_config
 from ._digit_classifier import DigitClassifier, read_classifier
+from .diffusers import describe as describe_diffusers
+from .diffusers import load as load_diffusers
+from .diffusers import pipeline_class
+from .diffusers._folders import hub_name, is_single_file, not_a_folder
 from .latent import load_latent_model
 
 KINDS = ("score", "latent", "classifier")
@@ -43,15 +47,17 @@ def available(*kinds: str) -> dict[str, str]:
 
 
 def load(name_or_folder: str | Path) -> Any:
-    """A trained model, by its name in the zoo or from a folder that a training wrote.
+    """A trained model, by its name in the zoo, or from a folder: one that a training wrote, or one
+    in the layout of diffusers whose pictures need no text (`geojax.models.diffusers`).
 
-    **Returns:** a score of images, an `AbstractScore`; or a latent model, an `AbstractPipeline`
-    (`geojax.models.latent`). `geojax.interpolate` takes both. ``args`` of a score is what the model
-    is conditioned on: for ``rotated_mnist`` a digit 0 to 9, or None for the unconditional score.
-    `describe` gives the shape of a picture.
+    **Returns:** a score of images, an `AbstractScore`; or an `AbstractPipeline`, of a latent model
+    (`geojax.models.latent`) or an ``LDMPipeline`` of diffusers. `geojax.interpolate` takes both.
+    ``args`` of a score is what the model is conditioned on: for ``rotated_mnist`` a digit 0 to 9,
+    or None for the unconditional score. `describe` gives the shape of a picture.
 
-    **Raises:** `ValueError` when it is neither a known name nor a folder, or the checkpoint is
-    damaged; `FileNotFoundError` when the folder holds no checkpoint.
+    **Raises:** `ValueError` when it is neither a known name nor a folder, the checkpoint is damaged
+    or of a kind that is not read here (the message says what reads it); `FileNotFoundError` when
+    the folder holds no checkpoint.
 
     >>> import jax.numpy as jnp
     >>> from geojax.models import load
@@ -60,6 +66,8 @@ def load(name_or_folder: str | Path) -> Any:
     (1, 28, 28)
     """
     folder = model_folder(name_or_folder, ("score", "latent"))
+    if pipeline_class(folder) is not None:
+        return load_diffusers(folder)
     if read_config(folder).get("kind") == "latent":
         return load_latent_model(folder)
     score, _ = load_checkpoint(folder)
@@ -84,11 +92,13 @@ def describe(name_or_folder: str | Path) -> dict[str, Any]:
 
     ``["shape"]`` is the shape of a picture, ``["data"]`` says what it was trained on; of a score,
     ``["network"]["num_classes"]`` is the number of classes (0 without); of a latent model,
-    ``["figures"]`` are its level, contrast and detour.
+    ``["figures"]`` are its level, contrast and detour. Of a folder in the layout of diffusers,
+    Stable Diffusion's included, what `geojax.models.diffusers.describe` says.
 
     **Raises:** as `load`.
     """
-    return read_config(model_folder(name_or_folder, KINDS))
+    folder = model_folder(name_or_folder, KINDS)
+    return read_config(folder) if pipeline_class(folder) is None else describe_diffusers(folder)
 
 
 def _registry() -> dict[str, dict[str, str]]:
@@ -108,12 +118,12 @@ def model_folder(name_or_folder: str | Path, kinds: tuple[str, ...]) -> Path:
         return zoo_folder() / str(name_or_folder)
     if Path(name_or_folder).is_dir():
         return Path(name_or_folder)
-    if Path(name_or_folder).is_file():
-        raise ValueError(
-            f"{str(name_or_folder)!r} is a file. Give the folder that holds config.json and "
-            "model.safetensors."
-        )
+    given = str(name_or_folder)
+    if Path(given).is_file() and (Path(given).parent / "config.json").is_file():
+        raise ValueError(f"{given!r} is a file. Give the folder that it is in.")
+    if Path(given).is_file() or is_single_file(given) or hub_name(given):
+        raise not_a_folder(given, "config.json and weights")
     raise ValueError(
-        f"unknown model {str(name_or_folder)!r}. Known models: {', '.join(registry)}. "
-        "Or give a folder that holds config.json and model.safetensors."
+        f"unknown model {given!r}. Known models: {', '.join(registry)}. Or give a folder that "
+        "holds config.json and model.safetensors, or a pipeline of diffusers."
     )

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from geojax import evaluation, models
-from geojax.models import stable_diffusion
+from geojax.models import diffusers, stable_diffusion
 from tests.evaluation.test_efficientnet import random_weights
 
 from .array_cases import KEY, RGB, Case, case
@@ -53,6 +53,18 @@ def unet():
     return filled(stable_diffusion.UNet(blocks | {"norm_num_groups": 4, "attention_head_dim": 2}))
 
 
+@functools.cache
+def ddpm_unet():
+    blocks = {"down_block_types": ["DownBlock2D"], "up_block_types": ["UpBlock2D"]}
+    blocks |= {"block_out_channels": [8], "norm_num_groups": 4, "layers_per_block": 1}
+    return filled(diffusers.UNet2D(blocks | {"add_attention": False}))
+
+
+@functools.cache
+def vq():
+    return filled(diffusers.VQAutoencoder({"block_out_channels": [8], "norm_num_groups": 4}))
+
+
 NETWORKS: dict[str, list[Case]] = {
     "ImageUNet": [case(lambda x: small_unet()(x, 0.5), x=np.ones((1, 4, 4)), _images=("x",))],
     "EfficientNetLite0": [case(lambda image: efficientnet()(image), image=RGB, _images=("image",))],
@@ -68,6 +80,11 @@ NETWORKS: dict[str, list[Case]] = {
         ),
         case(lambda latents: autoencoder().decode(latents), latents=LATENT[:, :4, :4]),
     ],
+    "VQAutoencoder": [
+        case(lambda pixels: vq().encode(pixels), pixels=RGB[:, :8, :8], _images=("pixels",)),
+        case(lambda latents: vq().decode(latents), latents=LATENT[:3, :4, :4]),
+    ],
+    "UNet2D": [case(lambda x: ddpm_unet()(x, 981), x=RGB[:, :8, :8])],
     "UNet": [
         case(lambda latents, text: unet()(latents, 981, text), latents=LATENT, text=np.ones((7, 6)))
     ],

@@ -92,6 +92,13 @@ def flag(where: str, field: str, value: Any) -> bool:
     return value
 
 
+def bit(where: str, field: str, value: Any) -> int:
+    """``value`` if it is 0 or 1. **Raises:** as `positive`."""
+    if isinstance(value, bool) or value not in (0, 1):
+        raise unsupported(where, field, value, "0 or 1")
+    return int(value)
+
+
 def choice(where: str, field: str, value: Any, known: Collection[str]) -> str:
     """``value`` if it is one of the names ``known``. **Raises:** as `positive`."""
     if not isinstance(value, str) or value not in known:

@@ -1,13 +1,26 @@
 """The noise schedule and the prediction type of a checkpoint, from its scheduler's config."""
 
 from pathlib import Path
+from typing import NamedTuple
 
-from ...scores import NoisePrediction, ScaledLinear, VelocityPrediction, VPLinear
+from ...scores import (
+    DataPrediction,
+    NoisePrediction,
+    ScaledLinear,
+    VelocityPrediction,
+    VPCosine,
+    VPLinear,
+)
 from ._config import choice, number, positive, read_fields
 from ._files import read_json
 
-_SCHEDULES = {"scaled_linear": ScaledLinear, "linear": VPLinear}
-PREDICTIONS = {"epsilon": NoisePrediction, "v_prediction": VelocityPrediction}
+_COSINE = "squaredcos_cap_v2"  # caps its last beta: at the last step alpha is 5e-5, here 0
+_SCHEDULES = {"scaled_linear": ScaledLinear, "linear": VPLinear, _COSINE: VPCosine}
+PREDICTIONS = {
+    "epsilon": NoisePrediction,
+    "v_prediction": VelocityPrediction,
+    "sample": DataPrediction,
+}
 
 _USED = {
     "num_train_timesteps": 1000,
@@ -42,12 +55,9 @@ _FIXED = {
     "timestep_type": ["discrete"],
     "predict_epsilon": [True],
     "variance_type": [None, "fixed_small", "fixed_small_log", "fixed_large", "fixed_large_log"],
-    # Of the estimate of clean latents, which is the score's own here.
-    "thresholding": [False],
-    "clip_sample": [False],
-    # Sampling ends at timestep 0.
-    "set_alpha_to_one": [False],
 }
+# Of its own sampler: what it makes of the estimate of a clean point, and where it ends.
+_FIXED_OF_SAMPLER = {"thresholding": [False], "clip_sample": [False], "set_alpha_to_one": [False]}
 # They place and combine the steps of the file's own sampler, or tune what `_FIXED` has switched
 # off. Samplers here place their own steps, and the score is the same.
 _IGNORED = (
@@ -81,26 +91,44 @@ _IGNORED = (
 )
 
 
-def read_scheduler(path: Path) -> tuple[ScaledLinear | VPLinear, str]:
-    """The noise schedule, and what the U-Net predicts: a name of `PREDICTIONS`.
-
-    **Raises:** `ValueError` with the field's name on what would change them and is not supported.
+class Process(NamedTuple):
+    """The noise schedule, what the network predicts by its name in `PREDICTIONS`, and the number of
+    its timesteps.
     """
-    config, where = read_json(path), "scheduler/scheduler_config.json"
+
+    schedule: ScaledLinear | VPLinear | VPCosine
+    prediction: str
+    num_steps: int
+
+
+def read_scheduler(path: Path, *, with_text: bool = False) -> Process:
+    """The process that a scheduler's config is of.
+
+    ``with_text``: of Stable Diffusion, whose own sampler is promised too, and is one that neither
+    clips nor thresholds. **Raises:** `ValueError` with the field's name on what would change the
+    process and is not supported.
+    """
+    config, where = read_json(path), path.name
+    if path.parent.name == "scheduler":
+        where = f"scheduler/{path.name}"
     heun = config.get("_class_name") in _HEUN
     fields = read_fields(
         config,
         where,
         used=_USED | (_USED_BY_HEUN if heun else {}),
-        fixed=_FIXED,
-        ignored=_IGNORED,
+        fixed=_FIXED | (_FIXED_OF_SAMPLER if with_text else {}),
+        ignored=_IGNORED if with_text else (*_IGNORED, *_FIXED_OF_SAMPLER),
         classes=_CLASSES,
     )
-    kind = choice(where, "beta_schedule", fields["beta_schedule"], _SCHEDULES)
-    prediction = choice(where, "prediction_type", fields["prediction_type"], PREDICTIONS)
+    known = [name for name in _SCHEDULES if not with_text or name != _COSINE]
+    kind = choice(where, "beta_schedule", fields["beta_schedule"], known)
+    predictions = [name for name in PREDICTIONS if not with_text or name != "sample"]
+    prediction = choice(where, "prediction_type", fields["prediction_type"], predictions)
     steps = positive(where, "num_train_timesteps", fields["num_train_timesteps"])
     betas = {name: number(where, name, fields[name]) for name in ("beta_start", "beta_end")}
+    if kind == _COSINE:
+        return Process(VPCosine(), prediction, steps)
     try:
-        return _SCHEDULES[kind](num_steps=steps, **betas), prediction
+        return Process(_SCHEDULES[kind](num_steps=steps, **betas), prediction, steps)
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None

@@ -1,6 +1,5 @@
 """A Stable Diffusion checkpoint as one object, and its loading."""
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from ..._arrays import Numbers
 from ...scores import AbstractScore, ClassifierFreeGuidance, NoiseRoute, ScaledLinear, VPLinear
 from ..diffusers._attention import Implementation
 from ..diffusers._files import read_json
+from ..diffusers._folders import not_a_folder, pipeline_class, unsupported_class
 from ..diffusers._scheduler import PREDICTIONS, read_scheduler
 from ..diffusers._unet import Timed
 from ..diffusers._weights import fill
@@ -163,9 +163,8 @@ def load(
     if not jnp.issubdtype(jnp.dtype(dtype), jnp.floating):
         raise ValueError(f"dtype must be a floating one, such as jnp.bfloat16, got {dtype}.")
     folder = Path(folder)
-    _check_pipeline(folder)
     configs = {name: read_json(folder / name / "config.json") for name in _NETWORKS}
-    schedule, prediction = read_scheduler(folder / "scheduler" / "scheduler_config.json")
+    process = read_scheduler(folder / "scheduler" / "scheduler_config.json", with_text=True)
     makers = {
         "unet": lambda: UNet(configs["unet"], attention=attention, remat=remat),
         "vae": lambda: Autoencoder(configs["vae"]),
@@ -181,55 +180,30 @@ def load(
     length = len(networks["text_encoder"].embeddings.position_embedding.weight)
     tokenizer = Tokenizer(folder / "tokenizer", length)
     return StableDiffusion(
-        **networks, schedule=schedule, tokenizer=tokenizer, prediction=prediction
+        **networks,
+        schedule=process.schedule,  # pyright: ignore[reportArgumentType]
+        prediction=process.prediction,
+        tokenizer=tokenizer,
     )
 
 
 _NETWORKS = ("unet", "vae", "text_encoder")
-_SINGLE_FILES = (".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".msgpack", ".gguf")
 
 
 def _check_folder(given: str) -> None:
-    """**Raises:** `ValueError` when it is no folder, with what to do about it."""
-    path = Path(given)
-    if path.is_dir():
-        if (path / "config.json").is_file() and not (path / "unet").exists():
-            raise ValueError(
-                f"{given!r} is the folder of one network, not of Stable Diffusion: it has no unet "
-                "in it. A checkpoint of geojax is read by geojax.models.load."
-            )
-        return
-    if path.name == "model_index.json":
-        raise ValueError(f"{given!r} is not a folder: give the one that it is in.")
-    if path.is_file() or path.suffix.lower() in _SINGLE_FILES:
-        missing = "" if path.is_file() else ", which does not exist"
+    """**Raises:** `ValueError` when it is not one of Stable Diffusion, with what to do about it."""
+    folder = Path(given)
+    if not folder.is_dir():
+        raise not_a_folder(given, "unet, vae, text_encoder, tokenizer and scheduler")
+    if (folder / "config.json").is_file() and not (folder / "unet").exists():
         raise ValueError(
-            f"{given!r} names a single file{missing}. Stable Diffusion is read from a folder in "
-            "the layout of diffusers. Convert the file to one, once, with diffusers: "
-            "StableDiffusionPipeline.from_single_file(FILE).save_pretrained(FOLDER)."
+            f"{given!r} is the folder of one network, not of Stable Diffusion: it has no "
+            "unet in it. A checkpoint of geojax is read by geojax.models.load."
         )
-    address = re.fullmatch(r"(?:https?://[^/]+/)?([\w.-]+/[\w.-]+)(?:/tree/[^/]+)?/?", given)
-    if address is None or given.startswith((".", "~")):
-        raise ValueError(
-            f"no folder {given!r}. Give a folder with unet, vae, text_encoder, tokenizer and "
-            "scheduler in it. Nothing is downloaded: run `hf download OWNER/NAME --local-dir "
-            "FOLDER` for a model of the hub."
-        )
-    name = address.group(1)
-    raise ValueError(
-        f"no folder {given!r}. Nothing is downloaded unasked: for a model of that name on the hub, "
-        f"run `hf download {name} --local-dir FOLDER` and give FOLDER."
-    )
-
-
-def _check_pipeline(folder: Path) -> None:
     index = folder / "model_index.json"
-    if index.is_file():
-        name = str(read_json(index).get("_class_name", _PIPELINES[0])).removeprefix("Flax")
-        if name not in _PIPELINES:
-            raise ValueError(
-                f"{index}: _class_name = {name!r} is not supported, only {_PIPELINES[0]!r}."
-            )
+    name = pipeline_class(folder)
+    if index.is_file() and name not in (None, *_PIPELINES):
+        raise unsupported_class(index, name)
 
 
 def _check_widths(unet: UNet, vae: Autoencoder, text_encoder: TextEncoder) -> None:

@@ -131,9 +131,10 @@ HEUN = {"_class_name": "HeunDiscreteScheduler", "beta_schedule": "scaled_linear"
 )
 def test_schedulers_of_real_checkpoints(tmp_path, config):
     write_config(tmp_path, "scheduler", config)
-    schedule, prediction = read_scheduler(tmp_path / "scheduler" / "scheduler_config.json")
-    assert schedule == ScaledLinear(num_steps=1000, beta_start=0.00085, beta_end=0.012)
-    assert prediction == config.get("prediction_type", "epsilon")
+    path = tmp_path / "scheduler" / "scheduler_config.json"
+    process = read_scheduler(path, with_text=True)
+    assert process.schedule == ScaledLinear(num_steps=1000, beta_start=0.00085, beta_end=0.012)
+    assert process.prediction == config.get("prediction_type", "epsilon")
 
 
 def test_other_pipelines(folder):

@@ -1,0 +1,184 @@
+"""Folders of diffusers whose pictures need no text, as a score or a pipeline."""
+
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from ...scores import AbstractScore, NoiseRoute
+from ._files import read_json
+from ._folders import not_a_folder, pipeline_class, unsupported_class
+from ._scheduler import PREDICTIONS, read_scheduler
+from ._unet import Timed
+from ._unet2d import UNet2D
+from ._vq import VQAutoencoder
+from ._weights import fill
+
+_OF_PIXELS = ("DDPMPipeline", "DDIMPipeline", "PNDMPipeline", "UNet2DModel")
+_OF_LATENTS = ("LDMPipeline",)
+_OF_TEXT = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline")
+_FROM_TORCH = "Or load it with diffusers and give the module to geojax.models.from_torch."
+
+
+def load(
+    folder: Path | str, *, dtype: Any = jnp.float32, remat: bool = False
+) -> AbstractScore | NoiseRoute:
+    """A model of pictures without text, from a folder in the layout of diffusers.
+
+    - ``folder``: of a `DDPMPipeline`, `DDIMPipeline` or `PNDMPipeline` (a score of pictures), or of
+      an `LDMPipeline` (a `NoiseRoute` whose encoder and decoder are its `VQAutoencoder`); with
+      sub-folders ``unet`` and ``scheduler``, or ``config.json`` and ``scheduler_config.json`` in
+      the folder itself, as old ones have them.
+    - ``dtype``: of the weights and the networks' arithmetic; what goes in and comes out is float32
+      or float64.
+    - ``remat``: of the U-Net, see `UNet2D`.
+
+    Pixels are (channels, height, width) in [-1, 1], ``args`` None, and timestep k is
+    ``t = (k + 1) / T``. Nothing is ever downloaded. Every tensor of the files must have its place,
+    and every parameter its tensor. Of the scheduler's file the noise schedule and the prediction
+    type are taken; what its own sampler does with them (clipping, the places of its steps) is not.
+
+    **Raises:** `FileNotFoundError` when a file is missing; `ValueError` when ``folder`` is none or
+    of another class (the message says what reads it), a file is damaged, the weights do not fit, or
+    a configuration has a field that is not supported.
+
+    >>> from geojax.models import diffusers
+    >>> diffusers.load("google/ddpm-cifar10-32")
+    Traceback (most recent call last):
+    ...
+    ValueError: no folder 'google/ddpm-cifar10-32'. Nothing is downloaded unasked: for a model of
+    that name on the hub, run `hf download google/ddpm-cifar10-32 --local-dir FOLDER` and give
+    FOLDER.
+    """
+    if not Path(folder).is_dir():
+        raise not_a_folder(str(folder), "unet and scheduler")
+    if not jnp.issubdtype(jnp.dtype(dtype), jnp.floating):
+        raise ValueError(f"dtype must be a floating one, such as jnp.bfloat16, got {dtype}.")
+    folder = Path(folder)
+    name = _checked_class(folder)
+    place, unet = _empty_unet(folder, remat)
+    process = read_scheduler(_scheduler_file(folder))
+    vq = _empty_vq(folder, unet) if name in _OF_LATENTS else None
+    network = Timed(fill(unet, place, dtype), process.num_steps)
+    score = PREDICTIONS[process.prediction](network, process.schedule)
+    if vq is None:
+        return score
+    vq = fill(vq, folder / "vqvae", dtype)
+    return NoiseRoute(score, encoder=vq.encode, decoder=vq.decode)
+
+
+def describe(folder: Path | str) -> dict[str, Any]:
+    """What a folder of diffusers is of, Stable Diffusion included, without its weights.
+
+    ``["pipeline"]`` is its class, ``["shape"]`` the shape of a picture, ``["unit"]`` what its sides
+    must be divisible by, and ``["network"]`` the config of its U-Net. **Raises:** as `load`.
+
+    >>> from pathlib import Path
+    >>> from geojax.models import diffusers
+    >>> config = '{"_class_name": "UNet2DModel", "sample_size": 32}'
+    >>> _ = Path("config.json").write_text(config)
+    >>> diffusers.describe(".")["shape"]
+    [3, 32, 32]
+    """
+    folder = Path(folder)
+    name = pipeline_class(folder)
+    if name in _OF_TEXT:
+        unet, vae = (read_json(folder / part / "config.json") for part in ("unet", "vae"))
+        unit = 2 ** (len(vae.get("block_out_channels", [])) - 1)
+        side = unit * unet.get("sample_size", 64)
+        deep = 2 ** (len(unet.get("block_out_channels", [])) - 1)
+        return _description(name, [3, side, side], unit * deep, unet)
+    name = _checked_class(folder)
+    place, unet = _empty_unet(folder, remat=False)
+    if unet.sample_size is None:
+        raise ValueError(
+            f"{place / 'config.json'}: sample_size is not there, so nobody knows how large its "
+            "pictures are: write it into the file."
+        )
+    channels, unit = unet.in_channels, unet.unit
+    finer = 1
+    if name in _OF_LATENTS:
+        vq = _empty_vq(folder, unet)
+        channels, finer = vq.channels, vq.unit
+    shape = [channels, *(finer * side for side in unet.sample_size)]
+    return _description(name, shape, finer * unit, read_json(place / "config.json"))
+
+
+def _description(name, shape, unit, network) -> dict[str, Any]:
+    # No class can be chosen: `num_classes` is as of a network of geojax.
+    network = {**network, "num_classes": 0}
+    return {
+        "kind": "diffusers",
+        "pipeline": name,
+        "shape": shape,
+        "unit": unit,
+        "network": network,
+    }
+
+
+def _checked_class(folder: Path) -> str:
+    """**Raises:** `ValueError` when the folder is of a class that is not read here."""
+    name = pipeline_class(folder)
+    if name is None:
+        raise FileNotFoundError(
+            f"no model_index.json, unet or config.json of UNet2DModel in {folder}: it is not a "
+            "folder in the layout of diffusers."
+        )
+    index = folder / "model_index.json"
+    if name in _OF_TEXT:
+        raise ValueError(
+            f"{folder} is of {name}, whose score needs a text: take "
+            "geojax.models.stable_diffusion.load(FOLDER), and of what it returns .route(prompt) "
+            "for a pipeline between photographs."
+        )
+    if name not in (*_OF_PIXELS, *_OF_LATENTS):
+        raise unsupported_class(index if index.is_file() else folder / "config.json", name)
+    return name
+
+
+def _empty_unet(folder: Path, remat: bool) -> tuple[Path, UNet2D]:
+    """Where the U-Net's files are, and the network without weights."""
+    place = folder / "unet" if (folder / "unet").is_dir() else folder
+    where = "unet/config.json" if place != folder else "config.json"
+    unet = _empty(place, lambda config: UNet2D(config, where=where, remat=remat))
+    c_out = len(unet.conv_out.bias)
+    if c_out != unet.in_channels:
+        raise ValueError(
+            f"{where}: out_channels = {c_out} is not supported, only the {unet.in_channels} of "
+            "in_channels: a learned variance is not of the score."
+        )
+    return place, unet
+
+
+def _empty_vq(folder: Path, unet: UNet2D) -> VQAutoencoder:
+    vq = _empty(folder / "vqvae", VQAutoencoder)
+    if vq.latent_channels != unet.in_channels:
+        raise ValueError(
+            f"unet/config.json: in_channels = {unet.in_channels} does not fit the "
+            f"{vq.latent_channels} channels of the latents of vqvae/config.json."
+        )
+    return vq
+
+
+def _empty(place: Path, make) -> Any:
+    config = read_json(place / "config.json")
+    try:
+        return eqx.filter_eval_shape(lambda: make(config))
+    except ValueError as error:
+        raise ValueError(f"{error} {_FROM_TORCH}") from None
+
+
+def _scheduler_file(folder: Path) -> Path:
+    """In a folder of its own, beside the network, or beside the network's folder."""
+    name = "scheduler_config.json"
+    places = (folder / "scheduler", folder, folder.parent / "scheduler")
+    if folder.name != "unet":
+        places = places[:2]
+    found = next((place / name for place in places if (place / name).is_file()), None)
+    if found is None:
+        raise FileNotFoundError(
+            f"no {name} in {folder} or {folder / 'scheduler'}: it says at which noise level the "
+            "network was trained for which timestep. Is the folder fully downloaded?"
+        )
+    return found

@@ -31,6 +31,7 @@ TURN = 120.0
 LABEL_A = 2
 LABEL_B = 7
 GUIDANCE = 2.0
+PROMPT_GUIDANCE = 7.5  # with which Stable Diffusion draws
 DRAW_STEPS = 50
 
 TRAIN_OUT = "geojax-model"

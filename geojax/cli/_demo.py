@@ -7,7 +7,7 @@ from typing import Annotated, Any, NamedTuple
 
 from . import _defaults as defaults
 from ._console import input_checked
-from ._settings import OUT, Settings, option, with_settings
+from ._settings import OUT, PromptSettings, Settings, option, with_settings
 
 _GLYPHS, _DIGITS = "Model characters", "Models of digits"
 
@@ -24,17 +24,19 @@ class _Scene(NamedTuple):
 @with_settings
 def demo(
     settings: Settings,
+    prompts: PromptSettings,
     out: Annotated[str, OUT] = "geojax-demo",
     glyph: Annotated[str, option("The character that turns.", panel=_GLYPHS)] = defaults.GLYPH,
     angle: Annotated[float, option("Its angle at A, in degrees.", panel=_GLYPHS)] = defaults.ANGLE,
     turn: Annotated[
         float, option("How far it is turned at B, in degrees, anticlockwise.", panel=_GLYPHS)
     ] = defaults.TURN,
-    label_a: Annotated[int, option("Class of A.", panel=_DIGITS)] = defaults.LABEL_A,
-    label_b: Annotated[int, option("Class of B.", panel=_DIGITS)] = defaults.LABEL_B,
-    guidance: Annotated[
-        float, option("Guidance scale with which both are drawn.", panel=_DIGITS)
-    ] = defaults.GUIDANCE,
+    label_a: Annotated[
+        int | None, option(f"Class of A. Default: {defaults.LABEL_A}.", panel=_DIGITS)
+    ] = None,
+    label_b: Annotated[
+        int | None, option(f"Class of B. Default: {defaults.LABEL_B}.", panel=_DIGITS)
+    ] = None,
     extent: Annotated[
         float, option("How far beyond B, as a share of the way from A to B; 0: not at all.")
     ] = defaults.EXTENT,
@@ -44,14 +46,17 @@ def demo(
 
     Other models: `--model cartoon_faces` turns a face that also looks the other way;
     `--model rotated_mnist` draws two digits; a folder that `geojax train --images`
-    wrote takes two of its pictures.
+    wrote takes two of its pictures; a folder of diffusers (DDPM, latent diffusion, Stable
+    Diffusion with --prompt) draws two.
 
     ctrl-C keeps the path found so far.
 
     Example: geojax demo --glyph 7 --turn 90
     """
     from ..scores import AbstractPipeline
+    from ._diffusers import between_drawn
     from ._environment import configure_jax
+    from ._folder_models import is_folder_model
     from ._folders import reserve_folder
     from ._run import load_model, make_pipeline, make_rule, run
 
@@ -61,9 +66,17 @@ def demo(
         if not 0 <= extent <= 10:
             raise ValueError(f"--extent must be in [0, 10], got {extent}.")
         configure_jax(x64=settings.x64)
+        in_folder = is_folder_model(settings.named_model)
+    if in_folder:
+        between_drawn(settings, prompts, out, extent)
+        return
+    with input_checked():
         model, config = load_model(settings.named_model)
-        if not isinstance(model, AbstractPipeline):
-            scene = _digits(settings, model, config, label_a, label_b, guidance)
+        of_classes = not isinstance(model, AbstractPipeline)
+        others = dataclasses.replace(prompts, guidance=None) if of_classes else prompts
+        others.check(settings.named_model, folder=False, words=False)
+        if of_classes:
+            scene = _digits(settings, model, config, (label_a, label_b), prompts.guidance)
         elif config.get("data", {}).get("kind") == "turned characters":
             scene = _turned(settings, config, glyph, angle, turn)
         elif config.get("data", {}).get("kind") == "cartoon faces":
@@ -150,30 +163,37 @@ def _examples(settings: Settings, config) -> _Scene:
     return _Scene(lead, lambda: (a, b), {})
 
 
-def _digits(settings: Settings, score, config, label_a, label_b, guidance) -> _Scene:
+def _digits(settings: Settings, score, config, labels, guidance: float | None) -> _Scene:
     from ._run import as_points, check_label
 
+    guidance = defaults.GUIDANCE if guidance is None else guidance
     if not math.isfinite(guidance):
         raise ValueError(f"--guidance must be a finite number, got {guidance}.")
-    check_label(label_a, config, "--label-a")
-    check_label(label_b, config, "--label-b")
+    if config["network"].get("num_classes", 0) and labels != (None, None):
+        usual = zip(labels, (defaults.LABEL_A, defaults.LABEL_B), strict=True)
+        labels = tuple(other if label is None else label for label, other in usual)
+    check_label(labels[0], config, "--label-a")
+    check_label(labels[1], config, "--label-b")
     t = defaults.T if settings.t is None else settings.t
 
     def ends():
         from ._draw import draw
 
-        shape = tuple(config["shape"])
-        images = draw(score, shape, (label_a, label_b), guidance, settings.seed)
+        images = draw(score, tuple(config["shape"]), labels, guidance, settings.seed)
         return as_points(images[0], x64=settings.x64), as_points(images[1], x64=settings.x64)
 
+    what = (
+        f"A digit {labels[0]} and a digit {labels[1]}, both"
+        if None not in labels
+        else "Two pictures"
+    )
     lead = (
-        f"A digit {label_a} and a digit {label_b}, both drawn from the model {settings.model}; "
-        f"a geodesic between them in its geometry at noise level t = {t:g}, and its "
-        "continuation beyond the second, beside LERP and SLERP."
+        f"{what} drawn from the model {settings.model}; a geodesic between them in its geometry at "
+        f"noise level t = {t:g}, and its continuation beyond the second, beside LERP and SLERP."
     )
     inputs = {
-        "label_a": label_a,
-        "label_b": label_b,
+        "label_a": labels[0],
+        "label_b": labels[1],
         "guidance": guidance,
         "draw_steps": defaults.DRAW_STEPS,
     }

@@ -17,7 +17,7 @@ def inspect(
         list[Path] | None,
         typer.Argument(
             help="Image files, or a folder of them. Default: drawn from the model; of a latent "
-            "model the two that it keeps."
+            "model that was trained here the two that it keeps."
         ),
     ] = None,
     model: Annotated[
@@ -63,16 +63,14 @@ def inspect(
 ) -> None:
     """How the geometry changes with the noise level, and which level and lambda to take.
 
-    With a latent model or a Stable Diffusion folder: whether its score knows that the straight
-    lines between these pictures leave the data, by level, before anybody spends an hour.
+    With a latent model, latent diffusion or Stable Diffusion: whether its score knows that the
+    straight lines between these pictures leave the data, by level, before anybody spends an hour.
 
     Example: geojax inspect digits/ --t 0.1 --t 0.2
     """
-    from ..scores import AbstractPipeline
     from ._environment import configure_jax
     from ._folders import removed_if_empty, reserve_folder
-    from ._inspect_chords import inspect_pipeline
-    from ._photographs import is_stable_diffusion
+    from ._inspect_chords import inspect_pipeline, measured_by_chords
     from ._run import as_points, check_label, load_model
 
     began = time.perf_counter()
@@ -80,17 +78,14 @@ def inspect(
     with input_checked():
         _check(levels, lam, count, pairs, segments, seed)
         configure_jax(x64=x64)
-        photographs = is_stable_diffusion(model)
-        if prompt is not None and not photographs:
-            raise ValueError("--prompt is for Stable Diffusion folders: leave it out.")
-        score, config = (None, {}) if photographs else load_model(model)
-        check_label(label, config)
-        if photographs or isinstance(score, AbstractPipeline):
-            options = {"label": label, "lam": lam, "noising": noising, "prompt": prompt}
-            options |= {"count": count, "invert": invert, "seed": seed, "x64": x64}
-            pipeline = score if isinstance(score, AbstractPipeline) else None
-            inspect_pipeline(model, pipeline, config, images or [], levels, out, options)
+        given_options = {"label": label, "lam": lam, "noising": noising, "prompt": prompt}
+        given_options |= {"count": count, "invert": invert, "seed": seed, "x64": x64}
+        asked = measured_by_chords(model, given_options)
+        if asked is not None:
+            inspect_pipeline(model, asked, images or [], levels, out, given_options)
             return
+        score, config = load_model(model)
+        check_label(label, config)
         arrays, notices = read_given(images or [], tuple(config["shape"]), count, invert)
         given = [as_points(array, x64=x64) for array in arrays]
         folder = reserve_folder(out)

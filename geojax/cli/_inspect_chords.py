@@ -1,33 +1,80 @@
-"""``geojax inspect`` of a latent model or of Stable Diffusion: does the score know the chords?"""
+"""``geojax inspect`` of latents and of Stable Diffusion: does the score know the chords?"""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from ..evaluation import ChordInspection, inspect_chords
-from ..models import model_folder, stable_diffusion
+from ..models import describe, load, model_folder
 from ..models.latent import example_pictures
 from ..scores import AbstractPipeline
 from . import _defaults as defaults
 from ._console import input_checked, say, tell
 from ._environment import machine, versions
+from ._folder_models import is_folder_model, load_folder
 from ._folders import removed_if_empty, reserve_folder, write_json
 from ._progress import Stages
+from ._settings import PromptSettings
+
+
+class Asked(NamedTuple):
+    """A pipeline whose chords are inspected, the shape of its pictures, its config, and a function
+    that gives as many pictures of its own.
+    """
+
+    pipeline: AbstractPipeline
+    shape: tuple[int, ...]
+    config: dict[str, Any]
+    own: Callable[[int], list[Any]]
+
+
+def measured_by_chords(name: str, options: dict[str, Any]) -> Asked | None:
+    """The model, where it is one of latents; None where its score is of pictures.
+
+    **Raises:** `ValueError` or `OSError` where it cannot be read, or an option does not fit it.
+    """
+    prompts, config = PromptSettings(prompt=options["prompt"]), describe(name)
+    of_latents = config["latent"] if is_folder_model(name) else config.get("kind") == "latent"
+    if not of_latents:
+        prompts.check(name, folder=False, words=False)
+        return None
+    if is_folder_model(name):
+        route = {"noising": options["noising"].value, "num_steps": defaults.DENOISE_STEPS}
+        folder = load_folder(name, prompts, **route)
+        seed, x64 = options["seed"], options["x64"]
+        remedy = ": give --prompt" if folder.words else ""
+        asked = Asked(
+            folder.pipeline, folder.shape, config, lambda n: folder.pictures(n, seed, x64=x64)
+        )
+    else:
+        prompts.check(name, folder=False, words=False)
+        place, remedy = model_folder(name, ("latent",)), ""
+        asked = Asked(
+            load(name),
+            tuple(config["shape"]),
+            config,
+            lambda n: list(example_pictures(place, config)),
+        )
+    if options["label"] is not None:
+        raise ValueError(f"--label is for models of classes{remedy}.")
+    if options["lam"]:
+        raise ValueError("--lam is for models of images: here each level's own is measured.")
+    return asked
 
 
 def inspect_pipeline(
     name: str,
-    model: AbstractPipeline | None,
-    config: dict[str, Any],
+    asked: Asked,
     images: list[Path],
     levels: list[float],
     out: str,
     options: dict[str, Any],
 ) -> None:
-    """Measure, print and write; ``model`` is None for a Stable Diffusion folder.
+    """Measure, print and write.
 
     **Raises:** `ValueError` on input at fault; `typer.Exit` as the command.
     """
@@ -35,47 +82,34 @@ def inspect_pipeline(
     from ._run import as_points
 
     began = time.perf_counter()
-    if options["lam"]:
-        raise ValueError("--lam is for models of images: here each level's own is measured.")
-    pipeline, shape = (model, config["shape"]) if model else _photographs(name, options)
-    if images:
-        given = read_given(images, tuple(shape), options["count"], options["invert"])
-        arrays, notices = given
-    elif model is None:
-        raise ValueError("give two photographs or more.")
-    else:
-        arrays, notices = list(example_pictures(model_folder(name, ("latent",)), config)), []
-    if len(arrays) < 2:
-        raise ValueError("give at least two pictures.")
-    points = jnp.stack([as_points(array, x64=options["x64"]) for array in arrays])
+    arrays, notices = read_given(images, asked.shape, options["count"], options["invert"])
+    missing = 0 if len(arrays) > 1 else 2 - len(arrays)
     folder = reserve_folder(out)
     for notice in notices:
         tell("notice", notice)
     levels = sorted(set(levels))
-    stages = [(str(i), f"asking the score at t = {t:g}", 1.0) for i, t in enumerate(levels)]
+    stages = [("own", "drawing pictures from the model", 4.0)] if missing else []
+    stages += [(str(i), f"asking the score at t = {t:g}", 1.0) for i, t in enumerate(levels)]
     with removed_if_empty(folder), Stages(stages) as bar, input_checked():
+        if missing:
+            bar.begin("own")
+            arrays += asked.own(missing)[:missing]
+        points = jnp.stack([as_points(array, x64=options["x64"]) for array in arrays])
         found = inspect_chords(
-            pipeline,
+            asked.pipeline,
             points,
             levels,
             key=jax.random.key(options["seed"]),
             on_level=lambda i: bar.begin(str(i)),
         )
         settings = {**options, "model": name, "images": [str(path) for path in images]}
-        write_json(folder / "inspect.json", _content(found, settings, config))
+        content = {"pictures_of_the_model": missing, **_content(found, settings, asked.config)}
+        write_json(folder / "inspect.json", content)
     say(str(found))
-    if "figures" in config:
-        say(f"Detour of the model's pictures: {config['figures']['detour']:.3g} (path over chord).")
+    if "figures" in asked.config:
+        detour = asked.config["figures"]["detour"]
+        say(f"Detour of the model's pictures: {detour:.3g} (path over chord).")
     say(f"\nWritten to {folder} in {time.perf_counter() - began:.0f} s: inspect.json")
-
-
-def _photographs(name: str, options: dict[str, Any]) -> tuple[AbstractPipeline, tuple[int, ...]]:
-    if options["label"] is not None:
-        raise ValueError("--label is for models of classes: give --prompt.")
-    model = stable_diffusion.load(name)
-    noising = options["noising"].value
-    route = model.route(options["prompt"] or "", noising=noising, num_steps=defaults.DENOISE_STEPS)
-    return route, (3, model.side, model.side)
 
 
 def _content(found: ChordInspection, settings: dict[str, Any], config) -> dict[str, Any]:

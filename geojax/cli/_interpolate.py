@@ -35,7 +35,8 @@ def interpolate(
 ) -> None:
     """The geodesic between two images, beside LERP and SLERP.
 
-    With a Stable Diffusion folder as --model: between two photographs, under prompts.
+    With a folder of diffusers as --model: between two photographs, under prompts with Stable
+    Diffusion; between two pictures with DDPM or latent diffusion.
 
     ctrl-C keeps the path found so far.
 
@@ -94,11 +95,12 @@ def _between_files(
     force: bool,
     extent: float,
 ) -> None:
+    from ._diffusers import between_files
     from ._environment import configure_jax
+    from ._folder_models import is_folder_model
     from ._folders import reserve_folder
     from ._images import check_different, read_images, short_names
     from ._labels import chosen_labels
-    from ._photographs import between_photographs, is_stable_diffusion
     from ._run import as_points, check_label, load_model, make_pipeline, make_rule, run
 
     settings = dataclasses.replace(settings, model=settings.named_model)
@@ -108,17 +110,14 @@ def _between_files(
         if command == "extrapolate" and not 0 < extent <= 10:
             raise ValueError(f"--extent must be in (0, 10], got {extent}.")
         configure_jax(x64=settings.x64)
-    if is_stable_diffusion(settings.named_model):
+        in_folder = is_folder_model(settings.named_model)
+    if in_folder:
         given = next((label for label in labels if label is not None), None)
-        between_photographs(command, a, b, settings, prompts, out, given, invert, extent)
+        between_files(command, a, b, settings, prompts, out, given, invert, extent)
         return
     with input_checked():
         model, config = load_model(settings.named_model)
-        if prompts.given():
-            raise ValueError(
-                f"{prompts.given()[0]} is for Stable Diffusion folders, and {settings.model} is "
-                "none: leave it out, or give such a folder as --model."
-            )
+        prompts.check(settings.named_model, folder=False, words=False)
         for value, name in zip(labels, ("--label", "--label-a", "--label-b"), strict=True):
             check_label(value, config, name)
         label = chosen_labels(*labels)

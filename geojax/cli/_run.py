@@ -18,6 +18,7 @@ from ..geodesics import (
     AbstractRule,
     AbstractSolver,
     CoarseToFine,
+    Diagnostics,
     GaussNewton,
     LambdaContinuation,
     LogDensityChord,
@@ -134,10 +135,16 @@ def run(
     notices: Sequence[str] = (),
     methods: Sequence[str] = ("SLERP",),
     truth: Callable[[float], Any] | None = None,
+    metric: str | None = None,
+    solver: AbstractSolver | None = None,
+    diagnostics: Diagnostics = "full",
+    stages: Sequence[tuple[str, str, float]] | None = None,
 ) -> None:
     """Find and price the paths, write the files, print the table, give the verdict.
 
     ``ends`` makes the two images; ``known`` asks whether the model knows them, and returns notices.
+    ``solver``: default, that of the settings; ``stages``: of the progress, default those of a small
+    model.
     **Raises:** `typer.Exit` with code 1 when a solve failed, with code 2 when the model does not
     know the pictures or the files cannot be written, with code 130 after ctrl-C.
     """
@@ -149,9 +156,9 @@ def run(
     by_default = settings.weight == "auto" and settings.rule in (Rule.SPLINE_GAUSS, Rule.MIDPOINT)
     if isinstance(pipeline, NoiseRoute) or settings.init is not None or not by_default:
         left_out.add("start")  # no other metric leads
-    stages = [stage for stage in STAGES if stage[0] not in left_out]
+    shown = [stage for stage in STAGES if stage[0] not in left_out]
     notices = list(notices)
-    with session(folder, stages, settings.init) as this:
+    with session(folder, shown if stages is None else stages, settings.init) as this:
         this.begin("ends")
         images = jax.block_until_ready(ends())
         if known:
@@ -166,8 +173,10 @@ def run(
             pipeline,
             *images,
             key=jax.random.fold_in(key, 0),
+            metric=metric,
             lam=settings.weight,
-            solver=make_solver(settings.solver, settings.rtol),
+            solver=solver or make_solver(settings.solver, settings.rtol),
+            diagnostics=diagnostics,
             num_segments=settings.segments,
             rule=rule,
             max_steps=settings.steps,

@@ -49,7 +49,7 @@ class Denoising(StrEnum):
 
 
 GEOMETRY, SEARCH, PICTURES = "Geometry", "Search for the geodesic", "Pictures"  # in the help
-MACHINE, DIFFUSION = "Machine", "Stable Diffusion folders only"
+MACHINE, FOLDERS, DIFFUSION = "Machine", "Folders of diffusers", "Stable Diffusion folders only"
 
 
 def option(text: str, *names: str, panel: str | None = None) -> Any:
@@ -218,9 +218,12 @@ class Precision(StrEnum):
     FLOAT16 = "float16"
 
 
+_WORDS = ("prompt", "prompt_b", "negative_prompt", "guidance", "attention")
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PromptSettings:
-    """What a run with a Stable Diffusion folder depends on besides."""
+    """What a run with a folder of diffusers depends on besides."""
 
     prompt: Annotated[
         str | None, option("What A (and B) shows. Default: no words.", panel=DIFFUSION)
@@ -233,15 +236,20 @@ class PromptSettings:
     ] = None
     guidance: Annotated[
         float | None,
-        option("Guidance scale; other than 1 doubles the work. Default: 1.", panel=DIFFUSION),
+        option(
+            "Guidance scale; other than 1 doubles the work. Default: 1. demo also draws the "
+            f"pictures with it; default with a prompt {defaults.PROMPT_GUIDANCE:g}, with digits "
+            f"{defaults.GUIDANCE:g}.",
+            panel=DIFFUSION,
+        ),
     ] = None
     size: Annotated[
         str | None,
-        option("HEIGHTxWIDTH of the pictures. Default: the model's.", panel=DIFFUSION),
+        option("HEIGHTxWIDTH of the pictures. Default: the model's.", panel=FOLDERS),
     ] = None
     metric: Annotated[
         Metric | None,  # pyright: ignore[reportInvalidTypeForm]
-        option("In which the geodesic is one. Default: Stein, I + lam s s^T.", panel=DIFFUSION),
+        option("In which the geodesic is one. Default: Stein, I + lam s s^T.", panel=FOLDERS),
     ] = None
     methods: Annotated[
         str | None,
@@ -250,15 +258,15 @@ class PromptSettings:
             f"{', '.join(name for name in INTERPOLATORS if name != 'LERP')}; with extrapolate "
             f"{', '.join(name for name in EXTRAPOLATORS if name not in INTERPOLATORS)}, and not "
             f"those that end at B, {', '.join(ENDING_AT_B)}. Default: SLERP.",
-            panel=DIFFUSION,
+            panel=FOLDERS,
         ),
     ] = None
     chunk: Annotated[
         int | None,
-        option("Points that the networks see at once: less memory. Default: 4.", panel=DIFFUSION),
+        option("Points that the networks see at once: less memory. Default: 4.", panel=FOLDERS),
     ] = None
     dtype: Annotated[
-        Precision | None, option("Of the networks. Default: float32.", panel=DIFFUSION)
+        Precision | None, option("Of the networks. Default: float32.", panel=FOLDERS)
     ] = None
     attention: Annotated[
         Attention | None,
@@ -272,14 +280,22 @@ class PromptSettings:
         option(
             "Derivatives compute the network's inside again: less memory.",
             "--remat/--no-remat",
-            panel=DIFFUSION,
+            panel=FOLDERS,
         ),
     ] = None
 
-    def given(self) -> list[str]:
-        """The options that were given, by name."""
-        values = dataclasses.asdict(self).items()
-        return [f"--{name.replace('_', '-')}" for name, value in values if value is not None]
+    def check(self, model: str, *, folder: bool, words: bool) -> None:
+        """**Raises:** `ValueError` on an option that is not for such a model: whether it is a
+        folder of diffusers, and whether its score takes words.
+        """
+        for field in dataclasses.fields(self):
+            if getattr(self, field.name) is None or (words if field.name in _WORDS else folder):
+                continue
+            kind = "Stable Diffusion folders" if field.name in _WORDS else "folders of diffusers"
+            raise ValueError(
+                f"--{field.name.replace('_', '-')} is for {kind}, and {model} is none: leave it "
+                "out, or give such a folder as --model."
+            )
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:

@@ -7,6 +7,7 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from ...scores import AbstractScore, NoiseRoute
+from ._config import positive, positives
 from ._files import read_json
 from ._folders import not_a_folder, pipeline_class, unsupported_class
 from ._scheduler import PREDICTIONS, read_scheduler
@@ -72,7 +73,8 @@ def describe(folder: Path | str) -> dict[str, Any]:
     """What a folder of diffusers is of, Stable Diffusion included, without its weights.
 
     ``["pipeline"]`` is its class, ``["shape"]`` the shape of a picture, ``["unit"]`` what its sides
-    must be divisible by, and ``["network"]`` the config of its U-Net. **Raises:** as `load`.
+    must be divisible by, ``["latent"]`` whether its score is of latents, and ``["network"]`` the
+    config of its U-Net. **Raises:** as `load`.
 
     >>> from pathlib import Path
     >>> from geojax.models import diffusers
@@ -85,10 +87,15 @@ def describe(folder: Path | str) -> dict[str, Any]:
     name = pipeline_class(folder)
     if name in _OF_TEXT:
         unet, vae = (read_json(folder / part / "config.json") for part in ("unet", "vae"))
-        unit = 2 ** (len(vae.get("block_out_channels", [])) - 1)
-        side = unit * unet.get("sample_size", 64)
-        deep = 2 ** (len(unet.get("block_out_channels", [])) - 1)
-        return _description(name, [3, side, side], unit * deep, unet)
+        deep, finer = (
+            2 ** (len(positives(where, field, config.get(field, default))) - 1)
+            for where, field, config, default in (
+                ("unet/config.json", "block_out_channels", unet, [320, 640, 1280, 1280]),
+                ("vae/config.json", "block_out_channels", vae, [64]),
+            )
+        )
+        side = finer * positive("unet/config.json", "sample_size", unet.get("sample_size", 64))
+        return _description(name, [3, side, side], finer * deep, unet, latent=True)
     name = _checked_class(folder)
     place, unet = _empty_unet(folder, remat=False)
     if unet.sample_size is None:
@@ -96,25 +103,19 @@ def describe(folder: Path | str) -> dict[str, Any]:
             f"{place / 'config.json'}: sample_size is not there, so nobody knows how large its "
             "pictures are: write it into the file."
         )
-    channels, unit = unet.in_channels, unet.unit
-    finer = 1
-    if name in _OF_LATENTS:
+    channels, finer, latent = unet.in_channels, 1, name in _OF_LATENTS
+    if latent:
         vq = _empty_vq(folder, unet)
         channels, finer = vq.channels, vq.unit
     shape = [channels, *(finer * side for side in unet.sample_size)]
-    return _description(name, shape, finer * unit, read_json(place / "config.json"))
+    config = read_json(place / "config.json")
+    return _description(name, shape, finer * unet.unit, config, latent=latent)
 
 
-def _description(name, shape, unit, network) -> dict[str, Any]:
+def _description(name, shape, unit, network, *, latent: bool) -> dict[str, Any]:
+    told = {"kind": "diffusers", "pipeline": name, "shape": shape, "unit": unit, "latent": latent}
     # No class can be chosen: `num_classes` is as of a network of geojax.
-    network = {**network, "num_classes": 0}
-    return {
-        "kind": "diffusers",
-        "pipeline": name,
-        "shape": shape,
-        "unit": unit,
-        "network": network,
-    }
+    return told | {"network": {**network, "num_classes": 0}}
 
 
 def _checked_class(folder: Path) -> str:

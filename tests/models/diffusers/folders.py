@@ -61,6 +61,13 @@ VQ = {
     "up_block_types": ["UpDecoderBlock2D"] * 2,
     "vq_embed_dim": None,
 }
+# Quick to compile.
+SMALL = {
+    "add_attention": False,
+    "block_out_channels": [4],
+    "down_block_types": ["DownBlock2D"],
+    "up_block_types": ["UpBlock2D"],
+}
 SCHEDULER = {
     "_class_name": "DDPMScheduler",
     "_diffusers_version": "0.1.1",
@@ -118,19 +125,20 @@ def write_ddpm(folder: Path, scheduler: dict | None = None, **unet) -> Path:
     return folder
 
 
-def write_flat(folder: Path) -> Path:
+def write_flat(folder: Path, **unet) -> Path:
     """The same without them, and with the old names: as google/ddpm-* are on the hub."""
     write(folder / "model_index.json", {"_class_name": "DDPMPipeline"})
-    write(folder / "config.json", DDPM)
+    write(folder / "config.json", DDPM | unet)
     write(folder / "scheduler_config.json", SCHEDULER)
-    save_file(old_names(tensors(UNet2D, DDPM)), folder / "diffusion_pytorch_model.safetensors")
+    arrays = old_names(tensors(UNet2D, DDPM | unet))
+    save_file(arrays, folder / "diffusion_pytorch_model.safetensors")
     return folder
 
 
-def write_latent(folder: Path) -> Path:
+def write_latent(folder: Path, **unet) -> Path:
     """An `LDMPipeline`."""
     write(folder / "model_index.json", {"_class_name": "LDMPipeline"})
-    write_component(folder / "unet", UNet2D, LATENT)
+    write_component(folder / "unet", UNet2D, LATENT | unet)
     write_component(folder / "vqvae", VQAutoencoder, VQ)
     write(folder / "scheduler" / "scheduler_config.json", LATENT_SCHEDULER)
     return folder

@@ -107,10 +107,16 @@ def test_private_helpers_of_the_root_import_nothing_of_geojax():
         assert not own, f"{name} imports {own}."
 
 
+# The one primitive of geojax: its rules have no other door, and these did not change.
+EXCEPTED = {("models/pytorch/_callback.py", "jax.interpreters")}
+
+
 def test_no_forbidden_module():
     for name in MODULES:
         for used in sorted(names_used(name)):
             for forbidden, reason in FORBIDDEN.items():
+                if (name, forbidden) in EXCEPTED:
+                    continue
                 assert not f"{used}.".startswith(f"{forbidden}."), f"{name} uses {used}: {reason}."
 
 

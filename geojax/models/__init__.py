@@ -26,3 +26,8 @@ from ._rotated_mnist import to_pixels as to_pixels
 from ._train import ROTATED_MNIST_CONFIG as ROTATED_MNIST_CONFIG
 from ._train import loss_history as loss_history
 from ._train import train as train
+from .pytorch import TorchCallback as TorchCallback
+from .pytorch import TorchNetwork as TorchNetwork
+from .pytorch import from_torch as from_torch
+from .pytorch import save_torch as save_torch
+from .pytorch import torch_callback as torch_callback

@@ -12,6 +12,7 @@ from .diffusers import load as load_diffusers
 from .diffusers import pipeline_class
 from .diffusers._folders import hub_name, is_single_file, not_a_folder
 from .latent import load_latent_model
+from .pytorch import load_torch
 
 KINDS = ("score", "latent", "classifier")
 
@@ -47,8 +48,9 @@ def available(*kinds: str) -> dict[str, str]:
 
 
 def load(name_or_folder: str | Path) -> Any:
-    """A trained model, by its name in the zoo, or from a folder: one that a training wrote, or one
-    in the layout of diffusers whose pictures need no text (`geojax.models.diffusers`).
+    """A trained model, by its name in the zoo, or from a folder: one that a training or
+    `save_torch` wrote, or one in the layout of diffusers whose pictures need no text
+    (`geojax.models.diffusers`).
 
     **Returns:** a score of images, an `AbstractScore`; or an `AbstractPipeline`, of a latent model
     (`geojax.models.latent`) or an ``LDMPipeline`` of diffusers. `geojax.interpolate` takes both.
@@ -68,8 +70,11 @@ def load(name_or_folder: str | Path) -> Any:
     folder = model_folder(name_or_folder, ("score", "latent"))
     if pipeline_class(folder) is not None:
         return load_diffusers(folder)
-    if read_config(folder).get("kind") == "latent":
+    kind = read_config(folder).get("kind")
+    if kind == "latent":
         return load_latent_model(folder)
+    if kind == "torch":
+        return load_torch(folder)
     score, _ = load_checkpoint(folder)
     return score
 

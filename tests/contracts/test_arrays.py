@@ -125,14 +125,20 @@ check_inception ddim_levels describe device_mesh from_batched from_pixels incept
 interpolator load load_checkpoint load_classifier load_mnist loss_history random_embedding recommend
 rotated_batch sample sampled_path save_checkpoint save_classifier spiral swiss_roll text_to_image
 trace_probes train training_step turned_characters zoo_folder
-pipeline_class
+pipeline_class TorchCallback TorchNetwork from_torch save_torch torch_callback load_torch
 """
 WITHOUT_ARRAYS = set(_WITHOUT_ARRAYS.split())
 
 
 def test_every_public_name_is_in_a_list():
     folders = ("scores", "metrics", "geodesics", "curvature", "statistics", "interpolation")
-    folders += ("evaluation", "models", "models/diffusers", "models/stable_diffusion")
+    folders += (
+        "evaluation",
+        "models",
+        "models/diffusers",
+        "models/pytorch",
+        "models/stable_diffusion",
+    )
     public = set()
     for folder in folders:
         package = importlib.import_module(f"geojax.{folder.replace('/', '.')}")

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Real
 
+from .._timesteps import as_timestep
 from ._layers import Conv, GroupNorm, Linear, Resample, ResnetBlock
 
 
@@ -199,8 +200,4 @@ class Timed(eqx.Module):
     num_steps: int = eqx.field(static=True)
 
     def __call__(self, x, t, args):
-        timestep = jnp.asarray(t, jnp.result_type(float)) * self.num_steps - 1
-        # In float32 t T is a whole number only nearly, and the network's waves are steep.
-        whole = jnp.round(timestep)
-        timestep = jnp.where(jnp.abs(timestep - whole) < 1e-3, whole, timestep)
-        return self.network(x, jnp.maximum(timestep, 0), args)
+        return self.network(x, as_timestep(t, self.num_steps), args)

@@ -1,0 +1,122 @@
+"""Between geojax's call of a network, (x, t, args) of one point, and a torch module's inputs."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from .._timesteps import as_timestep
+from ._graph import dtype_of
+
+
+class Example(NamedTuple):
+    """Dtype and shape of one tensor that the module was converted with."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+
+class Border(eqx.Module):
+    """What a module takes: the shapes are fixed, a batch axis of one is added where it is missing.
+
+    - ``positional``, ``keywords``: the inputs' structure, an index in ``examples`` for each tensor.
+    - ``timesteps``: how many steps the module counts its time in, None for t itself.
+    """
+
+    positional: tuple[Any, ...] = eqx.field(static=True)
+    keywords: tuple[tuple[str, Any], ...] = eqx.field(static=True)
+    examples: tuple[Example, ...] = eqx.field(static=True)
+    timesteps: int | None = eqx.field(static=True)
+
+    def inputs_of(self, x: Any, t: Any, args: Any) -> tuple[list[Array], bool]:
+        """The module's tensors, flat, and whether ``x`` came without its batch axis.
+
+        **Raises:** `ValueError` that names the input, its shape and the one that is wanted.
+        """
+        count = len(self.positional)
+        timed = [] if count < 2 else [("t", self._time(t))]
+        keywords = args if isinstance(args, dict) else {}
+        others = () if args is None or keywords else args if isinstance(args, tuple) else (args,)
+        positional = [("x", x), *timed, *(("args", a) for a in others)]
+        if len(positional) != count or set(keywords) != {name for name, _ in self.keywords}:
+            raise ValueError(self._wanted(len(others), sorted(keywords)))
+        found: list[Array | None] = [None] * len(self.examples)
+        for (name, value), wanted in zip(positional, self.positional, strict=True):
+            self._place(name, value, wanted, found)
+        for name, wanted in self.keywords:
+            self._place(f"args[{name!r}]", keywords[name], wanted, found)
+        first = self.positional[0]
+        point = isinstance(first, int) and jnp.ndim(x) < len(self.examples[first].shape)
+        return [a for a in found if a is not None], point
+
+    def flat(self, inputs: Sequence[Any], keywords: dict[str, Any]) -> list[Array]:
+        """The tensors of a call as torch's own, flat."""
+        if len(inputs) != len(self.positional) or set(keywords) != {n for n, _ in self.keywords}:
+            raise ValueError(
+                f"the module was converted with {len(self.positional)} inputs and the keywords "
+                f"{[n for n, _ in self.keywords]}, got {len(inputs)} and {sorted(keywords)}."
+            )
+        found: list[Array | None] = [None] * len(self.examples)
+        for k, (value, wanted) in enumerate(zip(inputs, self.positional, strict=True)):
+            self._place(f"inputs[{k}]", value, wanted, found)
+        for name, wanted in self.keywords:
+            self._place(name, keywords[name], wanted, found)
+        return [a for a in found if a is not None]
+
+    def _time(self, t: Any) -> Any:
+        if self.timesteps is None:
+            return t
+        return as_timestep(t, self.timesteps)
+
+    def _place(self, name: str, value: Any, wanted: Any, found: list) -> None:
+        if isinstance(wanted, int):
+            found[wanted] = self._as_example(name, value, self.examples[wanted])
+        elif wanted[0] == "tuple":
+            for k, part in enumerate(wanted[1:]):
+                self._place(f"{name}[{k}]", value[k], part, found)
+        elif wanted[0] == "dict":
+            for key, part in wanted[1:]:
+                self._place(f"{name}[{key!r}]", value[key], part, found)
+        # Any other is a constant of the graph.
+
+    def _as_example(self, name: str, value: Any, example: Example) -> Array:
+        array = jnp.asarray(value)
+        shape = tuple(example.shape)
+        if array.shape != shape and (1, *array.shape) != shape:
+            inner = f" or {shape[1:]}" if shape[:1] == (1,) else ""
+            raise ValueError(
+                f"{name} has the shape {array.shape}, the module was converted for {shape}{inner}. "
+                "x comes first, then t; one point at a time, a batch by jax.vmap; and for another "
+                "size convert the module again, with an example of it."
+            )
+        return as_torch(array.reshape(shape), example.dtype)
+
+    def _wanted(self, given: int, keywords: list[str]) -> str:
+        names = [name for name, _ in self.keywords]
+        wanted = (
+            f"args must be a dictionary with {names}"
+            if names
+            else f"args must hold {max(len(self.positional) - 2, 0)} inputs"
+        )
+        shapes = [tuple(e.shape) for e in self.examples]
+        return (
+            f"the module was converted with examples of the shapes {shapes}; besides x and t "
+            f"{wanted}, got {keywords or given}. None is for a module of x and t alone, several "
+            "inputs are a tuple."
+        )
+
+
+def as_torch(array: Array, dtype: str) -> Array:
+    """In the dtype of the example. A number becomes the next integer where one is wanted."""
+    wanted = dtype_of(dtype)
+    if jnp.issubdtype(wanted, jnp.integer) and jnp.issubdtype(array.dtype, jnp.floating):
+        array = jnp.round(array)
+    return array.astype(wanted)
+
+
+def without_batch(output: Any) -> Any:
+    """Each array without its first axis."""
+    return jax.tree.map(lambda a: a[0], output)

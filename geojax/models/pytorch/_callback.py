@@ -1,0 +1,276 @@
+"""Calling torch itself from a compiled program, for modules that do not export."""
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
+from jaxtyping import Array
+
+from ._border import Border, Example, without_batch
+from ._export import border_of, checked_module, dtype_name, filled, structure_of
+from ._graph import dtype_of
+
+
+class _Function:
+    """A function of tensors that torch can differentiate, and its products with its derivative.
+
+    - ``call``: tensors to tensors.
+    - ``inputs``, ``outputs``: dtype and shape of each.
+    - ``linear``: in how many of the first inputs it is linear.
+    - ``transposed``: the transpose in those.
+
+    The products are functions of the same kind, so that derivatives of any order are there.
+    """
+
+    def __init__(self, torch, call, inputs, outputs, *, linear=0, transposed=None, graph=False):
+        self.torch, self.call = torch, call
+        self.inputs: tuple[Example, ...] = tuple(inputs)
+        self.outputs: tuple[Example, ...] = tuple(outputs)
+        self.linear = linear
+        self._transposed: Callable[[], _Function] | None = transposed
+        self.graph = graph  # whether it needs torch's graph of itself
+        self.floats = [k for k, e in enumerate(self.inputs) if "float" in e.dtype]
+
+    @property
+    def transposed(self) -> "_Function":
+        assert self._transposed is not None
+        return self._transposed()
+
+    @functools.cached_property
+    def reverse(self) -> "_Function":
+        """Of cotangents and inputs: the cotangents times the derivative, by each floating input."""
+        count = len(self.outputs)
+
+        def call(*tensors):
+            return self._reverse(tensors[:count], tensors[count:])
+
+        return self._product(call, self.outputs, self._floating(), lambda: self.tangent)
+
+    @functools.cached_property
+    def tangent(self) -> "_Function":
+        """Of tangents, by each floating input, and inputs: the derivative times the tangents.
+
+        By two reverse passes: the reverse product is linear in its cotangents, and its derivative
+        by them is the forward product. torch's own forward mode fails on many modules.
+        """
+        torch, count = self.torch, len(self.floats)
+
+        def call(*tensors):
+            given, inputs = tensors[:count], tensors[count:]
+            weights = [torch.zeros_like(y).requires_grad_() for y in self.call(*inputs)]
+            pairs = zip(self._reverse(weights, inputs), given, strict=True)
+            total = sum(((f * v).sum() for f, v in pairs), start=torch.zeros(()))
+            return _gradient(torch, [total], weights, [torch.ones_like(total)])
+
+        return self._product(call, self._floating(), self.outputs, lambda: self.reverse)
+
+    def _product(self, call, first, outputs, transposed) -> "_Function":
+        return _Function(
+            self.torch,
+            call,
+            (*first, *self.inputs),
+            outputs,
+            linear=len(first),
+            transposed=transposed,
+            graph=True,
+        )
+
+    def _floating(self) -> list[Example]:
+        return [self.inputs[k] for k in self.floats]
+
+    def _reverse(self, cotangents, inputs) -> list:
+        wanted = [inputs[k].requires_grad_() for k in self.floats]
+        return _gradient(self.torch, self.call(*inputs), wanted, cotangents)
+
+    @property
+    def batched(self) -> bool:
+        """Whether every tensor has a batch axis, of one: torch takes a whole batch at once then."""
+        return all(e.shape[:1] == (1,) for e in (*self.inputs, *self.outputs))
+
+    def on_host(self, *arrays: Any) -> list[np.ndarray]:
+        """The outputs, as NumPy has them, at every place of the batch axes of ``arrays``.
+
+        These axes come before their own. Where every tensor has a batch axis, they become it, for
+        one call of torch; else torch is called for each place.
+        """
+        batch = np.shape(arrays[0])[: np.ndim(arrays[0]) - len(self.inputs[0].shape)]
+        flat = [
+            self._tensor(np.asarray(a).reshape((-1, *e.shape)), e)
+            for a, e in zip(arrays, self.inputs, strict=True)
+        ]
+        with self._mode():
+            if self.batched:
+                found = self.call(*(t[:, 0].clone() for t in flat))
+            else:
+                lanes = [self.call(*(t[k].clone() for t in flat)) for k in range(len(flat[0]))]
+                found = [self.torch.stack(list(values)) for values in zip(*lanes, strict=True)]
+        return [
+            self._array(tensor).reshape((*batch, *e.shape)).astype(dtype_of(e.dtype))
+            for tensor, e in zip(found, self.outputs, strict=True)
+        ]
+
+    @contextlib.contextmanager
+    def _mode(self) -> Iterator[None]:
+        """What torch needs for a graph of derivatives, or none."""
+        attention = self.torch.nn.attention
+        if not self.graph:
+            with self.torch.no_grad():
+                yield
+        else:  # the other ways of attention have no second derivative
+            with self.torch.enable_grad(), attention.sdpa_kernel(attention.SDPBackend.MATH):
+                yield
+
+    def _tensor(self, array: np.ndarray, example: Example) -> Any:
+        half = example.dtype == "bfloat16"  # which torch does not take from NumPy
+        array = np.array(array, np.float32 if half else None)
+        return self.torch.from_numpy(array).to(getattr(self.torch, example.dtype))
+
+    def _array(self, tensor: Any) -> np.ndarray:
+        tensor = tensor.detach()
+        return (tensor.float() if tensor.dtype == self.torch.bfloat16 else tensor).numpy()
+
+
+def _gradient(torch: Any, outputs, wanted, cotangents) -> list:
+    """torch's reverse products; zeros where nothing depends on an input."""
+    pairs = [(y, c) for y, c in zip(outputs, cotangents, strict=True) if y.requires_grad]
+    if not pairs or not wanted:
+        return [torch.zeros_like(w) for w in wanted]
+    ys, given = zip(*pairs, strict=True)
+    found = torch.autograd.grad(ys, wanted, given, create_graph=True, allow_unused=True)
+    return [torch.zeros_like(w) if f is None else f for f, w in zip(found, wanted, strict=True)]
+
+
+def _function_of(torch: Any, module: Any, inputs: tuple, keywords: dict, border: Border):
+    """The module as a function of flat tensors. **Raises:** as `torch_callback`."""
+
+    def call(*tensors):
+        given = iter(tensors)
+        positional = [filled(torch, v, given) for v in inputs]
+        named = {k: filled(torch, v, given) for k, v in keywords.items()}
+        found: list[Any] = []
+        structure_of(torch, module(*positional, **named), found)
+        if len(found) != 1:
+            raise ValueError(
+                f"the module returns {len(found)} tensors, a prediction is one. Wrap it in a "
+                "torch.nn.Module whose `forward` returns that one."
+            )
+        return found
+
+    tensors: list[Any] = []
+    structure_of(torch, (inputs, keywords), tensors)
+    with torch.no_grad():
+        (output,) = call(*(t.clone() for t in tensors))
+    like = Example(dtype_name(output.dtype), tuple(output.shape))
+    return _Function(torch, call, border.examples, [like])
+
+
+# A function that torch evaluates, of arrays with any batch axes before their own, all the same.
+_called_p = Primitive("torch_callback")
+_called_p.multiple_results = True
+
+
+def _like(operand, function: _Function) -> list[jax.ShapeDtypeStruct]:
+    batch = operand.shape[: operand.ndim - len(function.inputs[0].shape)]
+    return [jax.ShapeDtypeStruct((*batch, *e.shape), dtype_of(e.dtype)) for e in function.outputs]
+
+
+def _abstract(*operands, function: _Function) -> list:
+    like = _like(operands[0], function)
+    return [operands[0].update(shape=a.shape, dtype=a.dtype, weak_type=False) for a in like]
+
+
+def _called(*operands, function: _Function) -> list[Array]:
+    return jax.pure_callback(function.on_host, _like(operands[0], function), *operands)
+
+
+def _batched(operands, axes, *, function: _Function):
+    size = next(x.shape[a] for x, a in zip(operands, axes, strict=True) if a is not None)
+    moved = [
+        jnp.broadcast_to(x, (size, *x.shape)) if axis is None else jnp.moveaxis(x, axis, 0)
+        for x, axis in zip(operands, axes, strict=True)
+    ]
+    results = _called_p.bind(*moved, function=function)
+    return results, [0] * len(results)
+
+
+def _differentiated(primals, tangents, *, function: _Function):
+    values = _called_p.bind(*primals, function=function)
+    given, by_inputs = tangents[: function.linear], tangents[function.linear :]
+    if function.linear and all(isinstance(t, ad.Zero) for t in by_inputs):
+        given = map(ad.instantiate_zeros, given)
+        return values, _called_p.bind(*given, *primals[function.linear :], function=function)
+    rates = [ad.instantiate_zeros(tangents[k]) for k in function.floats]
+    return values, _called_p.bind(*rates, *primals, function=function.tangent)
+
+
+def _transposed(cotangents, *operands, function: _Function):
+    inputs = operands[function.linear :]
+    given = map(ad.instantiate_zeros, cotangents)
+    found = _called_p.bind(*given, *inputs, function=function.transposed)
+    # Of what is known, such as a tangent that is zero, no cotangent is asked.
+    unknown = [ad.is_undefined_primal(v) for v in operands[: function.linear]]
+    kept = [f if wanted else None for f, wanted in zip(found, unknown, strict=True)]
+    return [*kept, *[None] * len(inputs)]
+
+
+_called_p.def_impl(_called)
+_called_p.def_abstract_eval(_abstract)
+mlir.register_lowering(_called_p, mlir.lower_fun(_called, multiple_results=True))
+batching.primitive_batchers[_called_p] = _batched
+ad.primitive_jvps[_called_p] = _differentiated
+ad.primitive_transposes[_called_p] = _transposed
+
+
+class TorchCallback(eqx.Module):
+    """A torch module that torch itself evaluates, on the host; made by `torch_callback`."""
+
+    border: Border
+    function: _Function = eqx.field(static=True)
+
+    def __call__(self, x: Any, t: Any = None, args: Any = None) -> Array:
+        """The prediction at one point; arguments and errors as for `TorchNetwork`."""
+        inputs, point = self.border.inputs_of(x, t, args)
+        (output,) = _called_p.bind(*inputs, function=self.function)
+        return without_batch(output) if point else output
+
+
+def torch_callback(
+    module: Any,
+    *example_inputs: Any,
+    keywords: dict[str, Any] | None = None,
+    timesteps: int | None = None,
+) -> TorchCallback:
+    """A torch module as a network, evaluated by torch from within JAX's programs.
+
+    For what `from_torch` cannot convert: control flow that depends on the data, operations that it
+    does not know. Every call goes through the host: arrays are copied from the device to NumPy and
+    back, and torch runs on the CPU. There are `jax.jit`, `jax.vmap` (one call of torch for a batch,
+    where every input and the output have a batch axis, else one for each point), and derivatives of
+    both modes by x, t and ``args``, of any order that torch has; none by the module's weights. A
+    forward-mode product takes two reverse passes of torch. Solves that only evaluate the score
+    need no derivative at all.
+
+    **Arguments:** as for `from_torch`. The module must be on the CPU and in evaluation mode; its
+    weights are used as they are when it is called.
+
+    **Returns:** a network to call as ``(x, t, args)``, for `geojax.NoisePrediction` and the like.
+
+    **Raises:** `ImportError` without torch; `ValueError` when ``module`` is no torch module, is in
+    training mode, or returns several tensors.
+    """
+    torch = checked_module(module, example_inputs, timesteps)
+    if any(part.training for part in module.modules()):
+        raise ValueError(
+            "module is in training mode, where dropout and batch norms make it no function of its "
+            "inputs: call module.eval() first."
+        )
+    border = border_of(torch, example_inputs, keywords or {}, timesteps)
+    function = _function_of(torch, module, example_inputs, keywords or {}, border)
+    return TorchCallback(border, function)

@@ -12,6 +12,7 @@ from geojax.scores import (
     AbstractSchedule,
     DataPrediction,
     NoisePrediction,
+    RectifiedFlow,
     ScaledLinear,
     VPCosine,
     VPLinear,
@@ -22,7 +23,7 @@ from geojax.scores import (
 )
 
 MEAN, SCALE = 0.7, 0.4
-SCHEDULES = [VPLinear(), ScaledLinear(), VPCosine(), VE(), EDM(sigma_max=20.0)]
+SCHEDULES = [VPLinear(), ScaledLinear(), VPCosine(), VE(), EDM(sigma_max=20.0), RectifiedFlow()]
 each_schedule = pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda s: type(s).__name__)
 each_move = pytest.mark.parametrize("move", [ddim, probability_flow])
 
@@ -166,11 +167,22 @@ def test_gradients_agree_with_finite_differences(move):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "t_from, t_to, rtol",
-    [(0.0, 0.4, 1e-4), (0.4, 0.0, 1e-4), (0.6, 0.2, 1e-3), (0.4, 0.4, 1e-3), (5e-4, 0.0, 1e-3)],
+    "t_from, t_to, rtol, schedule",
+    [
+        (0.0, 0.4, 1e-4, VPLinear()),
+        (0.4, 0.0, 1e-4, VPLinear()),
+        (0.6, 0.2, 1e-3, VPLinear()),
+        (0.4, 0.4, 1e-3, VPLinear()),
+        (5e-4, 0.0, 1e-3, VPLinear()),
+        (1.0, 0.4, 1e-3, VPLinear()),
+        (1.0, 0.4, 1e-3, RectifiedFlow()),
+        (0.4, 1.0, 1e-3, VPCosine()),
+    ],
 )
-def test_evaluations_are_counted_as_they_are_made(t_from, t_to, rtol):
-    """Those of rejected first steps and of the clean ends too, and none where there is no way."""
+def test_evaluations_are_counted_as_they_are_made(t_from, t_to, rtol, schedule):
+    """Those of rejected first steps, of the clean ends and of pure noise too, and none where there
+    is no way.
+    """
     calls = []
 
     def network(x, t, args):
@@ -178,7 +190,7 @@ def test_evaluations_are_counted_as_they_are_made(t_from, t_to, rtol):
         jax.debug.callback(calls.append, x[0])
         return 0.3 * jnp.tanh(x) + 0.1 * jnp.sin(20 * x)
 
-    score = DataPrediction(network, VPLinear())
+    score = DataPrediction(network, schedule)
     x = jnp.asarray([1.6, -0.4, 0.3])
     _, told = counted_probability_flow(score, x, t_from, t_to, rtol=rtol, atol=rtol)
     told = int(told)

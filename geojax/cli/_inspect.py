@@ -63,8 +63,9 @@ def inspect(
 ) -> None:
     """How the geometry changes with the noise level, and which level and lambda to take.
 
-    With a latent model, latent diffusion or Stable Diffusion: whether its score knows that the
-    straight lines between these pictures leave the data, by level, before anybody spends an hour.
+    With a latent model, or a folder of diffusers of latents or of more than 64 pixels a side:
+    whether its score knows that the straight lines between these pictures leave the data, by level,
+    before anybody spends an hour.
 
     Example: geojax inspect digits/ --t 0.1 --t 0.2
     """

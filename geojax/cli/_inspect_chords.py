@@ -20,6 +20,8 @@ from ._folders import removed_if_empty, reserve_folder, write_json
 from ._progress import Stages
 from ._settings import PromptSettings
 
+_SMALL = 64  # the side of a picture whose geodesics are found while one waits
+
 
 class Asked(NamedTuple):
     """A pipeline whose chords are inspected, the shape of its pictures, its config, and a function
@@ -33,16 +35,18 @@ class Asked(NamedTuple):
 
 
 def measured_by_chords(name: str, options: dict[str, Any]) -> Asked | None:
-    """The model, where it is one of latents; None where its score is of pictures.
+    """The model, where it is one of latents or of large pictures; None where its score is of small
+    pictures, of which more can be measured.
 
     **Raises:** `ValueError` or `OSError` where it cannot be read, or an option does not fit it.
     """
     prompts, config = PromptSettings(prompt=options["prompt"]), describe(name)
-    of_latents = config["latent"] if is_folder_model(name) else config.get("kind") == "latent"
-    if not of_latents:
+    in_folder = is_folder_model(name)
+    of_latents = config["latent"] if in_folder else config.get("kind") == "latent"
+    if not (of_latents or (in_folder and max(config["shape"][1:]) > _SMALL)):
         prompts.check(name, folder=False, words=False)
         return None
-    if is_folder_model(name):
+    if in_folder:
         route = {"noising": options["noising"].value, "num_steps": defaults.DENOISE_STEPS}
         folder = load_folder(name, prompts, **route)
         seed, x64 = options["seed"], options["x64"]
@@ -62,7 +66,10 @@ def measured_by_chords(name: str, options: dict[str, Any]) -> Asked | None:
     if options["label"] is not None:
         raise ValueError(f"--label is for models of classes{remedy}.")
     if options["lam"]:
-        raise ValueError("--lam is for models of images: here each level's own is measured.")
+        raise ValueError(
+            f"--lam is for models of images of at most {_SMALL} pixels a side: here each level's "
+            "own is measured."
+        )
     return asked
 
 

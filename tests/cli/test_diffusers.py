@@ -104,17 +104,17 @@ def test_demo_draws_two_pictures_of_the_model(geojax_command, options, size, tmp
 @pytest.mark.slow
 def test_inspect_asks_every_kind_of_folder(geojax_command, colours, tmp_path):
     levels = ["--t", "0.2", "--t", "0.5"]
-    for folder in (
-        write_latent(tmp_path / "ldm", **SMALL),
-        write_checkpoint(tmp_path / "words", "small"),
+    for folder, given in (
+        (write_latent(tmp_path / "ldm", **SMALL), []),
+        (write_checkpoint(tmp_path / "words", "small"), colours[:1]),
+        (write_ddpm(tmp_path / "large", **SMALL, sample_size=72), []),
     ):
-        for given, drawn in (([], 2), (colours[:1], 1)):
-            out = tmp_path / f"{folder.name}-{drawn}"
-            good(geojax_command("inspect", *given, "--model", folder, *levels, "--out", out))
-            content = json.loads((out / "inspect.json").read_text())
-            assert content["ts"] == pytest.approx([0.2, 0.5])
-            assert content["pictures_of_the_model"] == drawn
-            assert np.shape(content["score_contrast"]) == (2,)
+        out = tmp_path / f"{folder.name}-out"
+        good(geojax_command("inspect", *given, "--model", folder, *levels, "--out", out))
+        content = json.loads((out / "inspect.json").read_text())
+        assert content["ts"] == pytest.approx([0.2, 0.5])
+        assert content["pictures_of_the_model"] == 2 - len(given)
+        assert np.shape(content["score_contrast"]) == (2,)
 
 
 @pytest.mark.slow

@@ -82,9 +82,9 @@ def as_pytree(function: Any) -> Any:
     """``function`` as a pytree, so that a module that holds it may be an argument of `jax.jit`.
 
     A plain function has no leaves: what it closes over is constant. A method of a module has those
-    of its module. Modules are returned as they are.
+    of its module. Modules, and scores that have a log-density, are returned as they are.
     """
-    if inspect.isclass(function) or not callable(function):
+    if inspect.isclass(function) or not callable(function) or hasattr(function, "log_density"):
         return function
     if not jax.tree_util.all_leaves([function]):
         return function

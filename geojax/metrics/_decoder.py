@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._functions import as_array, check_function
+from .._functions import as_array, as_pytree, check_function
 from .._numbers import scalar
 from ._pullback import AbstractPullbackMetric
 
@@ -41,7 +41,7 @@ class PullbackMetric(AbstractPullbackMetric):
 
     def __init__(self, decoder: Any, eps: Any = 0.0):
         check_function("decoder", decoder, "(x, args) -> y")
-        self.decoder = decoder
+        self.decoder = as_pytree(decoder)
         self.eps = scalar("eps", eps)
 
     def parts(self):

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import lineax as lx
 
-from .._functions import as_array, check_function
+from .._functions import as_array, as_pytree, check_function
 from .._linalg import matmul
 from ._base import AbstractMetric
 
@@ -31,7 +31,7 @@ class DenseMetric(AbstractMetric):
 
     def __init__(self, function: Any):
         check_function("function", function, "(x, args) -> matrix")
-        self.function = function
+        self.function = as_pytree(function)
 
     def as_matrix(self, x, args: Any = None):
         wanted = f"a matrix of shape ({x.size}, {x.size})"

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .._arrays import as_floating, takes_arrays
-from .._functions import checked
+from .._functions import as_pytree, checked
 from .._linalg import dot
 from .._numbers import scalar
 from ._checks import check_score
@@ -75,7 +75,7 @@ class DensityMetric(AbstractConformalMetric):
             )
         if order < 1:
             raise ValueError(f"order must be at least 1, got {order}.")
-        self.score = score
+        self.score = as_pytree(score)
         self.beta = scalar("beta", beta)
         self.reference = None if reference is None else as_floating("reference", reference)
         self.conservative = conservative

@@ -5,7 +5,7 @@ from typing import Any
 
 from jaxtyping import Array, Float
 
-from .._functions import checked
+from .._functions import as_pytree, checked
 from .._numbers import scalar
 from ._checks import check_score
 from ._pullback import AbstractPullbackMetric
@@ -40,7 +40,7 @@ class JacobianMetric(AbstractPullbackMetric):
 
     def __init__(self, score: Any, lam: Any = 1.0, mu: Any = 1.0):
         check_score(score)
-        self.score = score
+        self.score = as_pytree(score)
         self.lam = scalar("lam", lam)
         self.mu = scalar("mu", mu, positive=True)
 

@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._functions import checked
+from .._functions import as_pytree, checked
 from .._numbers import scalar
 from ._checks import check_score
 from ._conformal import AbstractConformalMetric
@@ -41,7 +41,7 @@ class ScoreNormMetric(AbstractConformalMetric):
 
     def __init__(self, score: Any, lam: Any = 1.0, power: Any = 1.0):
         check_score(score)
-        self.score = score
+        self.score = as_pytree(score)
         self.lam = scalar("lam", lam)
         self.power = scalar("power", power, positive=True)
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from .._arrays import as_floating
+from .._functions import as_pytree
 from .._numbers import scalar
 from ._checks import check_score
 from ._low_rank import AbstractLowRankMetric, LowRankTerms
@@ -56,7 +57,7 @@ class SmoothedSteinScoreMetric(AbstractLowRankMetric):
     ):
         check_score(score)
         probes = as_floating("probes", probes, "K *shape", dtype=jnp.result_type(float))
-        self.score = score
+        self.score = as_pytree(score)
         self.probes = probes
         self.delta = scalar("delta", delta)
         self.lam = scalar("lam", lam)

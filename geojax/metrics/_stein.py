@@ -6,6 +6,7 @@ from typing import Any
 import equinox as eqx
 from jaxtyping import Array, Float
 
+from .._functions import as_pytree
 from .._numbers import scalar
 from ._checks import check_score
 from ._low_rank import AbstractLowRankMetric, LowRankTerms
@@ -40,7 +41,7 @@ class SteinScoreMetric(AbstractLowRankMetric):
 
     def __init__(self, score: Any, lam: Any = 1.0, *, conservative: bool = False):
         check_score(score)
-        self.score = score
+        self.score = as_pytree(score)
         self.lam = scalar("lam", lam)
         self.conservative = conservative
 

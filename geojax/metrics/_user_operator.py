@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import lineax as lx
 
-from .._functions import check_function
+from .._functions import as_pytree, check_function
 from ._base import AbstractMetric, positive
 
 
@@ -30,7 +30,7 @@ class OperatorMetric(AbstractMetric):
 
     def __init__(self, function: Any):
         check_function("function", function, "(x, args) -> lineax operator")
-        self.function = function
+        self.function = as_pytree(function)
 
     def operator(self, x, args: Any = None) -> lx.AbstractLinearOperator:
         operator = self.function(x, args)

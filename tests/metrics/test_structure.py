@@ -25,7 +25,7 @@ def test_what_is_low_rank_stays_low_rank():
     base, weights, scores, conservative = total.terms()
     assert float(base) == 3.0
     assert [float(w) for w in weights] == [1.0, 1.5]
-    assert scores == (gradient, whirl) and conservative == (True, False)
+    assert [s.func for s in scores] == [gradient, whirl] and conservative == (True, False)
     assert isinstance(DenseMetric(matrix) + stein, SumMetric)
     assert isinstance(2 * DenseMetric(matrix), ScaledMetric)
 

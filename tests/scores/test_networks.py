@@ -143,6 +143,10 @@ def test_a_score_with_a_lambda_is_an_argument_of_jit_and_grad():
     metric = lambda score: geojax.SteinScoreMetric(score.at(0.4), 0.5)  # noqa: E731
     solve = jax.jit(lambda s: geojax.geodesic(metric(s), X, -X, num_segments=4).length)
     np.testing.assert_allclose(solve(scores[0]), length(ONE), rtol=1e-5)
+    # So may a metric of a lambda.
+    own = geojax.SteinScoreMetric(lambda x, args: scores[0](x, 0.4), 0.5)
+    cost = jax.jit(lambda metric, x: metric.norm(x, x))
+    np.testing.assert_allclose(cost(own, X), metric(scores[0]).norm(X, X), rtol=1e-5)
     logs = geojax.from_log_density(lambda x, args: -jnp.sum(x**2) / 2)
     np.testing.assert_allclose(jax.jit(lambda s: s(X))(logs), -X)
 

@@ -24,7 +24,7 @@ def statements(script: str) -> list[str]:
 
 
 def test_there_is_a_script_a_section_and_it_is_short():
-    assert {"Equinox", "Flax NNX", "Flow matching", "Torch"} <= set(SCRIPTS)
+    assert {"Equinox", "Flax NNX", "Flow matching", "Torch", "DDPM folder"} <= set(SCRIPTS)
     for title, (script, *_) in SCRIPTS.items():
         assert len(statements(script)) <= MOST_LINES, title
 

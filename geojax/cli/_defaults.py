@@ -43,3 +43,6 @@ INSPECT_T = (0.05, 0.1, 0.2, 0.3, 0.4, 0.6)
 INSPECT_COUNT = 6
 INSPECT_PAIRS = 2
 INSPECT_SEGMENTS = 16
+# The side of a picture up to which a folder of diffusers is asked more than a path takes: its
+# geometry by `inspect`, and whether it knows the pictures.
+SMALL_SIDE = 64

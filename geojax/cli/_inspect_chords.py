@@ -20,8 +20,6 @@ from ._folders import removed_if_empty, reserve_folder, write_json
 from ._progress import Stages
 from ._settings import PromptSettings
 
-_SMALL = 64  # the side of a picture whose geodesics are found while one waits
-
 
 class Asked(NamedTuple):
     """A pipeline whose chords are inspected, the shape of its pictures, its config, and a function
@@ -43,7 +41,7 @@ def measured_by_chords(name: str, options: dict[str, Any]) -> Asked | None:
     prompts, config = PromptSettings(prompt=options["prompt"]), describe(name)
     in_folder = is_folder_model(name)
     of_latents = config["latent"] if in_folder else config.get("kind") == "latent"
-    if not (of_latents or (in_folder and max(config["shape"][1:]) > _SMALL)):
+    if not (of_latents or (in_folder and max(config["shape"][1:]) > defaults.SMALL_SIDE)):
         prompts.check(name, folder=False, words=False)
         return None
     if in_folder:
@@ -67,8 +65,8 @@ def measured_by_chords(name: str, options: dict[str, Any]) -> Asked | None:
         raise ValueError(f"--label is for models of classes{remedy}.")
     if options["lam"]:
         raise ValueError(
-            f"--lam is for models of images of at most {_SMALL} pixels a side: here each level's "
-            "own is measured."
+            f"--lam is for models of images of at most {defaults.SMALL_SIDE} pixels a side: here "
+            "each level's own is measured."
         )
     return asked
 

@@ -23,7 +23,6 @@ from .folders import (
     DDPM,
     LATENT,
     SIDE,
-    SMALL,
     VQ,
     tensors,
     write,
@@ -116,7 +115,7 @@ def test_the_script_of_the_readme(tmp_path):
     text = (ROOT / "geojax" / "models" / "diffusers" / "README.md").read_text(encoding="utf-8")
     (script,) = re.findall(r"^```python\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
     assert len(script.splitlines()) <= 20
-    write_flat(tmp_path / "ddpm-celebahq-256", **SMALL)
+    write_flat(tmp_path / "ddpm-celebahq-256")
     for name, level in (("a", 40), ("b", 200)):
         Image.new("RGB", (12, 10), (level, 80, 120)).save(f"{name}.png")
     exec(compile(script, "README.md", "exec"), {"__name__": "__main__"})

@@ -271,7 +271,9 @@ def geodesic_rows(setting: Setting, chunk: int, names: list[str]) -> dict[str, A
     }
 
 
-def torch_rows(setting: Setting, batches: list[int]) -> list[dict[str, Any]] | None:
+def torch_rows(
+    setting: Setting, batches: list[int], compiled: bool = False
+) -> list[dict[str, Any]] | None:
     """The same of diffusers' U-Net, or None where it is not installed."""
     try:
         import torch
@@ -281,6 +283,7 @@ def torch_rows(setting: Setting, batches: list[int]) -> list[dict[str, Any]] | N
     device = "cuda" if torch.cuda.is_available() else "cpu"
     dtype = getattr(torch, jnp.dtype(setting.dtype).name)
     unet = UNet2DConditionModel(**setting.config).to(device, dtype).eval()
+    unet = torch.compile(unet) if compiled else unet
     rows = []
     for size in batches:
         x = torch.randn(size, *setting.ends.shape[1:], device=device, dtype=dtype)

@@ -1,0 +1,338 @@
+"""Everything worth knowing on one GPU, in ten minutes at most, the most important first.
+
+    python benchmarks/gpu.py            # on a machine with an NVIDIA GPU
+    python benchmarks/gpu.py --toy      # the same at toy size; under two minutes on a CPU
+
+Every measurement is a row of ``results/gpu.json`` as soon as it is there, so a run that is cut
+short keeps what it has; one that fails is a row with the error. After ``--limit`` seconds no
+further measurement begins.
+
+- ``correctness``: exact lengths and energies in float32 and float64; whether the programs of a
+  solve ask for the highest precision in every product; what a product is worth by geojax, and by
+  the device's default (TF32 where it has that).
+- ``unet``: Stable Diffusion 1.5's U-Net, random weights, bfloat16: evaluations a second by batch
+  size, as a share of the matrix peak that is measured in the same run, with XLA's and with cuDNN's
+  attention; a VJP and a JVP in evaluations; seconds to compile; memory; torch's compiled U-Net.
+- ``geodesic``: 16 segments between latents of 4 x 64 x 64, by forward passes alone and by
+  Gauss-Newton; the share of the time that is not the network's, as evaluations and products are
+  counted and each is timed by itself.
+- ``batch``: 4,096 geodesics of the characters' latent model and of the digits' pixels, a second,
+  and on one core of the host.
+- ``dimensions``: the rings of ``work_precision.py`` in D = 16,384.
+
+It needs jax, equinox, diffrax, optimistix, lineax, optax, jaxtyping, safetensors, scipy, pillow,
+matplotlib, typer and rich, geojax's other dependency pooch (with platformdirs), and for the rows of
+torch torch and diffusers (with importlib_metadata); no network.
+"""
+
+import argparse
+import functools
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+# JAX would take most of the device's memory, and torch is measured beside it.
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import stable_diffusion as sd
+from record import ROOT, add_row, origin
+from work_precision import CASES, ours, place
+
+import geojax
+from geojax._linalg import dot
+
+sys.path.insert(0, str(ROOT))
+from tests.programs import imprecise_products
+
+RESULTS = ROOT / "benchmarks" / "results"
+Measurements = Iterator[tuple[str, Callable[[], dict[str, Any]]]]
+
+
+# Correctness -------------------------------------------------------------------------------------
+
+
+def half_plane(x, args):
+    """The metric of the upper half-plane."""
+    return jnp.eye(2, dtype=x.dtype) / x[1] ** 2
+
+
+def oracles() -> dict[str, Callable[[int], tuple[float, float]]]:
+    """What is computed and what is exact, by number of segments, at JAX's default precision."""
+
+    def hyperbolic(segments):
+        a, b = jnp.array([0.0, 1.0]), jnp.array([2.0, 1.0])
+        found = geojax.geodesic(geojax.DenseMetric(half_plane), a, b, num_segments=segments)
+        return float(found.length), float(np.arccosh(3.0))
+
+    def ring(segments):
+        problem = place(CASES[0], 50, segments)
+        metric = jax.tree.map(lambda a: a.astype(float), problem.metric)
+        ends = problem.x0.astype(float), problem.x1.astype(float)
+        found = geojax.geodesic(metric, *ends, num_segments=segments)
+        return float(found.energy), CASES[0].exact
+
+    return {"half-plane length": hyperbolic, "ring energy": ring}
+
+
+def judged(name: str, dtype: str, segments: int) -> dict[str, Any]:
+    """The row of one oracle in one precision."""
+    with jax.enable_x64(dtype == "float64"):
+        found, exact = oracles()[name](segments)
+    error = abs(found / exact - 1)
+    # By fourth order the meshes give five digits; float32 keeps them.
+    limit = 1e-4 if segments >= 64 else 1e-2
+    return {"found": found, "exact": exact, "relative_error": error, "right": error < limit}
+
+
+def product_errors(size: int) -> dict[str, Any]:
+    """Relative errors of inner products in float32: geojax's, and the device's default."""
+    a = np.random.default_rng(0).standard_normal((2, size)).astype(np.float32) + 1
+    exact = float(np.dot(*a.astype(np.float64)))
+    x, y = jnp.asarray(a)
+    columns = jnp.stack([y] * 128, 1)  # wide enough for the units that round to TF32
+    found = {"geojax": float(dot(x, y)), "default": float((x[None] @ columns)[0, 0])}
+    errors = {name: abs(value / exact - 1) for name, value in found.items()}
+    return {"relative_errors": errors, "right": errors["geojax"] < 1e-5}
+
+
+def unsafe_products() -> dict[str, Any]:
+    """How many products of a solve's program do not ask for the highest precision."""
+    metric = geojax.SteinScoreMetric(geojax.Shell(2.0, 0.25), 1.0)
+    a, b = jnp.array([2.0, 0.0]), jnp.array([0.0, 2.0])
+
+    def energy(a, b):
+        return geojax.geodesic(metric, a, b, throw=False).energy
+
+    count = len(imprecise_products(jax.make_jaxpr(jax.value_and_grad(energy))(a, b).jaxpr))
+    return {"products": count, "right": count == 0}
+
+
+def correctness(toy: bool) -> Measurements:
+    """Whether this device gives the right numbers."""
+    yield "products of a solve", unsafe_products
+    yield "inner product", lambda: product_errors(10_000 if toy else 1_000_000)
+    for name in oracles():
+        for dtype in ("float32",) if toy else ("float32", "float64"):
+            run = functools.partial(judged, name, dtype, 16 if toy else 64)
+            yield f"{name}, {dtype}", run
+
+
+# The U-Net ---------------------------------------------------------------------------------------
+
+
+@functools.cache
+def setting(toy: bool, attention: str) -> sd.Setting:
+    """The network and its inputs."""
+    return sd.Setting("toy" if toy else "1.5", jnp.dtype("bfloat16"), attention, 2 if toy else 5)
+
+
+@functools.cache
+def peak(toy: bool) -> float:
+    """FLOP/s of a large product in bfloat16."""
+    return sd.matrix_peak(jnp.dtype("bfloat16"), 256 if toy else 8192, 10)
+
+
+def torch_row(toy: bool, size: int) -> dict[str, Any]:
+    """Evaluations a second of diffusers' U-Net, compiled by torch."""
+    rows = sd.torch_rows(setting(toy, "xla"), [size], compiled=not toy)
+    return rows[0] if rows else {"skipped": "torch or diffusers is not installed"}
+
+
+def unet(toy: bool) -> Measurements:
+    """Speed of the network, of its derivatives, and of torch's."""
+    sizes = (1, 2) if toy else (32, 1, 4, 16, 64)
+    yield "matrix peak", lambda: {"tflops": peak(toy) / 1e12}
+    for attention in ("xla", "cudnn"):
+        for size in sizes if attention == "xla" else sizes[:1]:
+            yield (
+                f"batch {size}, {attention}",
+                lambda a=attention, n=size: sd.forward_rows(setting(toy, a), [n], peak(toy))[0],
+            )
+        yield (
+            f"derivatives in evaluations, {attention}",
+            lambda a=attention: sd.derivative_cost(setting(toy, a)),
+        )
+    yield "memory", lambda: {"peak_gib": sd.peak_memory()}
+    yield f"torch, batch {sizes[0]}", lambda: torch_row(toy, sizes[0])
+    yield "compile seconds", lambda: sd.compile_seconds(setting(toy, "xla"))
+
+
+# Geodesics ---------------------------------------------------------------------------------------
+
+SOLVERS = ("quadrature, Gauss-Newton, forward only", "midpoint, Gauss-Newton")
+
+
+def geodesic_row(toy: bool, name: str) -> dict[str, Any]:
+    """A solve between latents, and the share of its time outside the network."""
+    chunk = 2 if toy else 16
+    given = setting(toy, "xla")
+    row = sd.geodesic_rows(given, chunk, [name])["rows"][0]
+    each = 1 / sd.forward_rows(given, [chunk], peak(toy))[0]["evaluations_per_second"]
+    # A product is a VJP, which evaluates as well.
+    cost = max(sd.derivative_cost(given)["vjp"] - 1, 0.0)
+    network = each * (row["unet_evaluations"] + cost * row["unet_products"])
+    return row | {"network_seconds": network, "share_outside": 1 - network / row["seconds"]}
+
+
+def geodesic(toy: bool) -> Measurements:
+    """Geodesics of the full-size network."""
+    for name in SOLVERS[:1] if toy else SOLVERS:
+        yield name, functools.partial(geodesic_row, toy, name)
+
+
+def lanes_of(model: str, lanes: int):
+    """A metric and as many pairs of points, in float32."""
+    if model == "characters":
+        pipeline = geojax.models.load("characters")
+        angles = np.linspace(0, 360, max(lanes // len(geojax.models.GLYPHS), 1), endpoint=False)
+        pictures = geojax.models.turned_characters(geojax.models.GLYPHS, angles)
+        pictures = geojax.models.from_pixels(pictures.reshape(-1, 1, *pictures.shape[-2:]))
+        points = jax.vmap(pipeline.encode)(jnp.asarray(pictures, jnp.float32))
+        score = pipeline.score.at(pipeline.t)
+    else:
+        model_score = geojax.models.load("rotated_mnist")
+        keys = jax.random.split(jax.random.key(0), 64)
+        draw = lambda key: geojax.scores.sample(model_score, (1, 28, 28), key=key, num_steps=20)  # noqa: E731
+        clean = jax.jit(jax.vmap(draw))(keys)
+        noise = jax.random.normal(jax.random.key(1), clean.shape[1:])
+        points = jax.vmap(lambda x: model_score.schedule.add_noise(x, noise, 0.4))(clean)
+        score = model_score.at(0.4)
+    first, second = np.random.default_rng(0).integers(0, len(points), (2, lanes))
+    second = np.where(first == second, (second + 1) % len(points), second)
+    contrast = geojax.score_contrast(score, points[first[:16]], points[second[:16]])
+    return geojax.SteinScoreMetric(score, contrast.lam), points[first], points[second]
+
+
+def batch_row(model: str, lanes: int, batch_size: int) -> dict[str, Any]:
+    """Geodesics a second, without compilation, on JAX's default device."""
+    metric, a, b = lanes_of(model, lanes)
+
+    @jax.jit
+    def run(metric, a, b):
+        found = geojax.geodesic_batch(
+            metric, a, b, batch_size=batch_size, max_steps=50, throw=False, diagnostics="price"
+        )
+        return found.successful, found.stats["score_evaluations"], found.stats["score_products"]
+
+    start = time.perf_counter()
+    successful, evaluations, products = jax.block_until_ready(run(metric, a, b))
+    first = time.perf_counter() - start
+    took = sd.seconds(lambda: run(metric, a, b), 1)
+    return {
+        "lanes": lanes,
+        "batch_size": batch_size,
+        "geodesics_per_second": lanes / took,
+        "seconds_with_compilation": first,
+        "successful": float(jnp.mean(successful)),
+        "evaluations_each": float(jnp.mean(evaluations)),
+        "products_each": float(jnp.mean(products)),
+        "dimension": int(np.prod(a.shape[1:])),
+        "device": jax.devices()[0].device_kind,
+    }
+
+
+def on_one_core(model: str, lanes: int) -> dict[str, Any]:
+    """`batch_row` in a process of its own, which has one core and no accelerator."""
+    environment = os.environ | {"JAX_PLATFORMS": "cpu", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, __file__, "--one-core", model, "--lanes", str(lanes)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stderr.strip().splitlines()[-1])
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def batch(toy: bool) -> Measurements:
+    """Thousands of geodesics."""
+    lanes, size = (8, 4) if toy else (4096, 512)
+    for model in ("characters",) if toy else ("characters", "digits"):
+        yield model, functools.partial(batch_row, model, lanes, size)
+        yield f"{model}, one core", functools.partial(on_one_core, model, 8 if toy else 16)
+
+
+def ring_row(case: Any, dimension: int, segments: int) -> dict[str, Any]:
+    """Seconds and evaluations of Gauss-Newton to within a thousandth of the exact energy."""
+    with jax.enable_x64(True):
+        problem = place(case, dimension, segments)
+        trace = ours(geojax.GaussNewton())(problem, 5.0)
+    reached = [k for k, e in enumerate(trace.energies) if abs(e / case.exact - 1) < 1e-3]
+    row = {"dimension": dimension, "segments": segments, "status": trace.status}
+    row |= {"relative_error": trace.energies[-1] / case.exact - 1}
+    row |= {"compile_seconds": trace.compile_seconds}
+    if reached:
+        row |= {"seconds": trace.seconds[reached[0]], "evaluations": trace.evaluations[reached[0]]}
+    return row
+
+
+def dimensions(toy: bool) -> Measurements:
+    """Exactly known geodesics in many dimensions."""
+    for case in CASES[:1] if toy else CASES:
+        yield case.name, functools.partial(ring_row, case, 50 if toy else 16_384, 64)
+
+
+SECTIONS: dict[str, Callable[[bool], Measurements]] = {
+    "correctness": correctness,
+    "unet": unet,
+    "geodesic": geodesic,
+    "batch": batch,
+    "dimensions": dimensions,
+}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure, row by row."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("sections", nargs="*", help=f"default all: {', '.join(SECTIONS)}")
+    parser.add_argument("--toy", action="store_true", help="small networks, few lanes")
+    parser.add_argument("--limit", type=float, default=540, help="seconds; 540 by default")
+    parser.add_argument("--out", type=Path, help="default results/gpu.json, or gpu_toy.json")
+    parser.add_argument("--one-core", help=argparse.SUPPRESS)
+    parser.add_argument("--lanes", type=int, default=16, help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.one_core:
+        if hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+        print(json.dumps(batch_row(options.one_core, options.lanes, 4)))
+        return
+    unknown = set(options.sections) - set(SECTIONS)
+    if unknown:
+        parser.error(f"unknown section {sorted(unknown)}; choose from {', '.join(SECTIONS)}")
+    out = options.out or RESULTS / ("gpu_toy.json" if options.toy else "gpu.json")
+    device = jax.devices()[0]
+    if not options.toy and device.platform == "cpu":
+        parser.error("JAX sees no accelerator here: run it on a GPU, or with --toy.")
+    print(f"{device.device_kind}; {origin()['versions']}", flush=True)
+    start = time.perf_counter()
+    for section in options.sections or SECTIONS:
+        for name, measure in SECTIONS[section](options.toy):
+            row: dict[str, Any] = {"section": section, "what": name, "device": device.device_kind}
+            begun = time.perf_counter()
+            if begun - start > options.limit:
+                row |= {"skipped": f"the limit of {options.limit:g} s was reached"}
+            else:
+                try:
+                    row |= measure()
+                except Exception as error:  # one measurement may fail, the others count
+                    first = str(error).strip().splitlines() or [""]
+                    row |= {"error": f"{type(error).__name__}: {first[0][:300]}"}
+                row |= {"measured_in": time.perf_counter() - begun}
+            add_row(out, row, ("section", "what", "device"))
+            print(f"{section}, {name}: {_told(row)}", flush=True)
+
+
+def _told(row: dict[str, Any]) -> str:
+    """The row for people."""
+    left = {"section", "what", "device"}
+    parts = [f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()]
+    return "; ".join(p for p in parts if p.split()[0] not in left)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,12 +1,8 @@
 """Riemannian metrics from scores (see README.md in this folder)."""
 
 from ._base import AbstractMetric as AbstractMetric
-from ._compose import LowRankScaled as LowRankScaled
-from ._compose import LowRankSum as LowRankSum
-from ._compose import ScaledMetric as ScaledMetric
-from ._compose import SumMetric as SumMetric
-from ._compose import SumOfSquaresScaled as SumOfSquaresScaled
-from ._compose import SumOfSquaresSum as SumOfSquaresSum
+from ._base import ScaledMetric as ScaledMetric
+from ._base import SumMetric as SumMetric
 from ._conformal import AbstractConformalMetric as AbstractConformalMetric
 from ._decoder import PullbackMetric as PullbackMetric
 from ._dense import DenseMetric as DenseMetric
@@ -14,6 +10,8 @@ from ._density import DensityMetric as DensityMetric
 from ._euclidean import Euclidean as Euclidean
 from ._jacobian import JacobianMetric as JacobianMetric
 from ._low_rank import AbstractLowRankMetric as AbstractLowRankMetric
+from ._low_rank import LowRankScaled as LowRankScaled
+from ._low_rank import LowRankSum as LowRankSum
 from ._low_rank import LowRankTerms as LowRankTerms
 from ._model_spaces import AbstractModelSpace as AbstractModelSpace
 from ._model_spaces import PoincareBall as PoincareBall
@@ -25,4 +23,6 @@ from ._score_norm import ScoreNormMetric as ScoreNormMetric
 from ._smoothed import SmoothedSteinScoreMetric as SmoothedSteinScoreMetric
 from ._stein import SteinScoreMetric as SteinScoreMetric
 from ._sum_of_squares import AbstractSumOfSquaresMetric as AbstractSumOfSquaresMetric
+from ._sum_of_squares import SumOfSquaresScaled as SumOfSquaresScaled
+from ._sum_of_squares import SumOfSquaresSum as SumOfSquaresSum
 from ._user_operator import OperatorMetric as OperatorMetric

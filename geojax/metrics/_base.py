@@ -18,6 +18,7 @@ from jaxtyping import Array, Float
 from .._arrays import ConvertsArrays, takes_arrays
 from .._functions import explained_derivatives
 from .._linalg import dot, safe_sqrt
+from .._numbers import number, refused
 from ._operator import LowRankOperator
 from ._sampled import SampledPath
 
@@ -134,16 +135,72 @@ class AbstractMetric(ConvertsArrays, eqx.Module):
         return mapping(square, path.points, path.velocities)
 
     def __add__(self, other: "AbstractMetric") -> "AbstractMetric":
-        from ._compose import add
-
-        return add(self, other) if isinstance(other, AbstractMetric) else NotImplemented
+        return self.plus(other) if isinstance(other, AbstractMetric) else NotImplemented
 
     def __mul__(self, factor) -> "AbstractMetric":
-        from ._compose import scale
-
-        return NotImplemented if isinstance(factor, AbstractMetric) else scale(self, factor)
+        """**Raises:** `ValueError` when ``factor`` is a number that is not finite and positive."""
+        if isinstance(factor, AbstractMetric):
+            return NotImplemented
+        if refused(factor, positive=True):
+            raise ValueError(
+                f"a metric can be multiplied by a finite number > 0 only, got {factor}."
+            )
+        return self.times(number("factor", factor))
 
     __rmul__ = __mul__
+
+    def plus(self, other: "AbstractMetric") -> "AbstractMetric":
+        """``self + other``; a kind of metric that is closed under sums says so here."""
+        return SumMetric((self, other))
+
+    def times(self, factor: Float[Array, ""]) -> "AbstractMetric":
+        """``factor * self``, of the kind of ``self`` where that has multiples."""
+        return ScaledMetric(self, factor)
+
+
+class SumMetric(AbstractMetric):
+    """A sum of metrics of any kind."""
+
+    parts: tuple[AbstractMetric, ...]
+
+    def operator(self, x, args: Any = None) -> lx.AbstractLinearOperator:
+        return sum_of(self.parts, x, args)
+
+    def squared_speeds(self, path, args: Any = None, mapping: Mapping = at_once):
+        return sum(part.squared_speeds(path, args, mapping) for part in self.parts)
+
+
+class ScaledMetric(AbstractMetric):
+    """A positive multiple of a metric of any kind."""
+
+    part: AbstractMetric
+    factor: Float[Array, ""]
+
+    def operator(self, x, args: Any = None) -> lx.AbstractLinearOperator:
+        return multiple_of(self.part, self.factor, x, args)
+
+    def sharp(self, x, w, args: Any = None):
+        return self.part.sharp(x, w, args) / self.factor.astype(x.dtype)
+
+    def log_det(self, x, args: Any = None):
+        return self.part.log_det(x, args) + x.size * jnp.log(self.factor.astype(x.dtype))
+
+    def squared_speeds(self, path, args: Any = None, mapping: Mapping = at_once):
+        return self.factor.astype(path.points.dtype) * self.part.squared_speeds(path, args, mapping)
+
+
+def sum_of(parts: tuple[AbstractMetric, ...], x, args) -> lx.AbstractLinearOperator:
+    operator = parts[0].operator(x, args)
+    for part in parts[1:]:
+        operator = operator + part.operator(x, args)
+    return positive(operator)
+
+
+def multiple_of(part: AbstractMetric, factor, x, args) -> lx.AbstractLinearOperator:
+    operator, factor = part.operator(x, args), factor.astype(x.dtype)
+    if isinstance(operator, LowRankOperator):
+        return operator.scaled(factor)
+    return positive(operator * factor)
 
 
 def positive(operator: lx.AbstractLinearOperator) -> lx.AbstractLinearOperator:

@@ -144,6 +144,41 @@ class AbstractLowRankMetric(AbstractSumOfSquaresMetric):
         parts = self.terms().each(of_score)
         return jnp.zeros_like(x) if parts is None else jnp.sum(parts, axis=0)
 
+    def plus(self, other: AbstractMetric) -> AbstractMetric:
+        if isinstance(other, AbstractLowRankMetric):
+            return LowRankSum((self, other))
+        return super().plus(other)
+
+    def times(self, factor: Float[Array, ""]) -> AbstractMetric:
+        return LowRankScaled(self, factor)
+
+
+class LowRankSum(AbstractLowRankMetric):
+    """A sum of low-rank metrics: bases add up, scores are collected."""
+
+    parts: tuple[AbstractLowRankMetric, ...]
+
+    def terms(self) -> LowRankTerms:
+        terms = [part.terms() for part in self.parts]
+        return LowRankTerms(
+            sum(t.base for t in terms),
+            sum((t.weights for t in terms), ()),
+            sum((t.scores for t in terms), ()),
+            sum((t.conservative for t in terms), ()),
+        )
+
+
+class LowRankScaled(AbstractLowRankMetric):
+    """A positive multiple of a low-rank metric."""
+
+    part: AbstractLowRankMetric
+    factor: Float[Array, ""]
+
+    def terms(self) -> LowRankTerms:
+        base, weights, scores, conservative = self.part.terms()
+        weights = tuple(self.factor * w for w in weights)
+        return LowRankTerms(self.factor * base, weights, scores, conservative)
+
 
 def _operator(base, terms, x) -> LowRankOperator:
     none = jnp.zeros(0, x.dtype), jnp.zeros((0, *x.shape), x.dtype)

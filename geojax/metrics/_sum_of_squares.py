@@ -4,10 +4,11 @@ import abc
 from typing import Any
 
 import jax.numpy as jnp
+import lineax as lx
 from jaxtyping import Array, Float
 
 from .._arrays import takes_arrays
-from ._base import AbstractMetric, Mapping, at_once
+from ._base import AbstractMetric, Mapping, at_once, multiple_of, sum_of
 from ._sampled import SampledPath
 
 
@@ -45,3 +46,56 @@ class AbstractSumOfSquaresMetric(AbstractMetric):
         parts = self.roots(path, args, mapping)
         rows = jnp.concatenate([part.reshape(size, -1) for part in parts], axis=1)
         return jnp.sum(rows**2, axis=1)
+
+    def plus(self, other: AbstractMetric) -> AbstractMetric:
+        if isinstance(other, AbstractSumOfSquaresMetric):
+            return SumOfSquaresSum((self, other))
+        return super().plus(other)
+
+    def times(self, factor: Float[Array, ""]) -> AbstractMetric:
+        return SumOfSquaresScaled(self, factor)
+
+
+class SumOfSquaresSum(AbstractSumOfSquaresMetric):
+    """A sum of sums of squares: their roots are collected."""
+
+    parts: tuple[AbstractSumOfSquaresMetric, ...]
+
+    def operator(self, x, args: Any = None) -> lx.AbstractLinearOperator:
+        return sum_of(self.parts, x, args)
+
+    def root(self, x, v, args: Any = None):
+        return sum((part.root(x, v, args) for part in self.parts), ())
+
+    def roots(self, path, args: Any = None, mapping: Mapping = at_once):
+        return sum((part.roots(path, args, mapping) for part in self.parts), ())
+
+    def squared_speeds(self, path, args: Any = None, mapping: Mapping = at_once):
+        return sum(part.squared_speeds(path, args, mapping) for part in self.parts)
+
+
+class SumOfSquaresScaled(AbstractSumOfSquaresMetric):
+    """A positive multiple of a sum of squares."""
+
+    part: AbstractSumOfSquaresMetric
+    factor: Float[Array, ""]
+
+    def operator(self, x, args: Any = None) -> lx.AbstractLinearOperator:
+        return multiple_of(self.part, self.factor, x, args)
+
+    def sharp(self, x, w, args: Any = None):
+        return self.part.sharp(x, w, args) / self.factor.astype(x.dtype)
+
+    def log_det(self, x, args: Any = None):
+        return self.part.log_det(x, args) + x.size * jnp.log(self.factor.astype(x.dtype))
+
+    def root(self, x, v, args: Any = None):
+        root = jnp.sqrt(self.factor).astype(x.dtype)
+        return tuple(root * each for each in self.part.root(x, v, args))
+
+    def roots(self, path, args: Any = None, mapping: Mapping = at_once):
+        root = jnp.sqrt(self.factor).astype(path.points.dtype)
+        return tuple(root * each for each in self.part.roots(path, args, mapping))
+
+    def squared_speeds(self, path, args: Any = None, mapping: Mapping = at_once):
+        return self.factor.astype(path.points.dtype) * self.part.squared_speeds(path, args, mapping)

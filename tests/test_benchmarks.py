@@ -163,3 +163,28 @@ def test_results_say_where_they_come_from_and_make_a_table(benchmark, name):
     assert {"command", "commit", "machine", "versions"} <= set(content["about"])
     _, rule, *rows = benchmark("experiments").markdown(content).strip().splitlines()
     assert len(rows) > 10 and {row.count("|") for row in rows} == {rule.count("|")}
+
+
+@pytest.mark.slow
+def test_gpu_at_toy_size(benchmark, tmp_path):
+    """Rows are written as they come, a failure is one, and after the limit none begins."""
+    gpu, out = benchmark("gpu"), tmp_path / "gpu.json"
+    gpu.main(["correctness", "--toy", "--out", str(out)])
+    rows = {row["what"]: row for row in json.loads(out.read_text())["rows"]}
+    assert all(row["right"] for row in rows.values())
+    assert rows["half-plane length, float32"]["exact"] == pytest.approx(np.arccosh(3.0))
+    gpu.main(["unet", "batch", "--toy", "--limit", "0", "--out", str(out)])
+    rows = [row for row in json.loads(out.read_text())["rows"] if row["section"] != "correctness"]
+    assert len(rows) > 5 and all("limit of 0 s" in row["skipped"] for row in rows)
+
+
+def test_a_measurement_that_fails_is_a_row(benchmark, monkeypatch, tmp_path):
+    gpu, out = benchmark("gpu"), tmp_path / "gpu.json"
+    failing = {"unet": lambda toy: iter([("peak", lambda: 1 / 0), ("other", lambda: {"x": toy})])}
+    monkeypatch.setattr(gpu, "SECTIONS", failing)
+    gpu.main(["--toy", "--out", str(out)])
+    broken, other = json.loads(out.read_text())["rows"]
+    assert broken["error"] == "ZeroDivisionError: division by zero"
+    assert other["x"] is True
+    with pytest.raises(SystemExit):  # a CPU is no GPU
+        gpu.main([])

@@ -61,6 +61,7 @@ CALLS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("time", [torch.zeros(1), torch.tensor(0.0)], ids=["batched", "scalar"])
 def test_values_and_derivatives_are_those_of_the_converted_module(time):
     examples = torch.zeros(1, 3).double(), time.double()

@@ -238,6 +238,7 @@ def test_several_outputs_are_for_apply():
         converted(in_jax(X), in_jax(T))
 
 
+@pytest.mark.slow
 def test_attention_layers_and_recurrent_ones_are_converted():
     class Attending(torch.nn.Module):
         def __init__(self):

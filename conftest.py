@@ -6,6 +6,7 @@ and `pytest geojax/scores` would not load `tests/conftest.py`.
 
 import doctest
 import gc
+import importlib.util
 import inspect
 import os
 import sys
@@ -48,6 +49,11 @@ os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_FLAGS}".strip()
 # JAX keeps what it has traced: millions of objects, over which Python's collector of the oldest
 # generation would walk again and again, at seconds a time.
 gc.set_threshold(10_000, 10, 1_000_000)
+
+
+# Their examples need torch, which no extra but `torch` installs.
+if importlib.util.find_spec("torch") is None:
+    collect_ignore = [f"geojax/models/pytorch/{name}.py" for name in ("_network", "_callback")]
 
 
 class NetworkBlocked(RuntimeError):

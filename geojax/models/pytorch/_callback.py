@@ -264,6 +264,14 @@ def torch_callback(
 
     **Raises:** `ImportError` without torch; `ValueError` when ``module`` is no torch module, is in
     training mode, or returns several tensors.
+
+    >>> import jax, jax.numpy as jnp, torch, geojax
+    >>> class Cut(torch.nn.Module):  # a branch on the data, which cannot be converted
+    ...     def forward(self, x, t):
+    ...         return x if x.abs().max() < 10 else 0 * x
+    >>> network = geojax.models.torch_callback(Cut().eval(), torch.zeros(1, 2), torch.zeros(1))
+    >>> jax.jacfwd(network)(jnp.array([1.0, 20.0]), 0.5).tolist()
+    [[0.0, 0.0], [0.0, 0.0]]
     """
     torch = checked_module(module, example_inputs, timesteps)
     if any(part.training for part in module.modules()):

@@ -94,6 +94,15 @@ def from_torch(
     **Raises:** `ImportError` without torch; `ValueError` when ``module`` is no torch module, or
     `torch.export` cannot express it; `NotImplementedError` that names an operation that is not
     translated, and the part of the module that it stands in.
+
+    >>> import jax, jax.numpy as jnp, torch, geojax
+    >>> class Half(torch.nn.Module):
+    ...     def forward(self, x, t):  # x: (batch, 2), t: (batch,)
+    ...         return x / 2
+    >>> network = geojax.models.from_torch(Half(), torch.zeros(1, 2), torch.zeros(1))
+    >>> score = geojax.NoisePrediction(network, geojax.VE(0.5, 2.0))
+    >>> jax.vmap(score.at(0.0))(jnp.ones((3, 2))).shape
+    (3, 2)
     """
     found = Exported(module, example_inputs, keywords or {}, timesteps)
     return TorchNetwork(found.weights, found.graph, found.border, found.structure)

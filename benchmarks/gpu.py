@@ -140,6 +140,18 @@ def peak(toy: bool) -> float:
     return sd.matrix_peak(jnp.dtype("bfloat16"), 256 if toy else 8192, 10)
 
 
+@functools.cache
+def forward_row(toy: bool, attention: str, size: int) -> dict[str, Any]:
+    """Evaluations a second at a batch size."""
+    return sd.forward_rows(setting(toy, attention), [size], peak(toy))[0]
+
+
+@functools.cache
+def derivatives(toy: bool, attention: str) -> dict[str, float]:
+    """A VJP and a JVP in evaluations."""
+    return sd.derivative_cost(setting(toy, attention))
+
+
 def torch_row(toy: bool, size: int) -> dict[str, Any]:
     """Evaluations a second of diffusers' U-Net, compiled by torch."""
     rows = sd.torch_rows(setting(toy, "xla"), [size], compiled=not toy)
@@ -152,14 +164,10 @@ def unet(toy: bool) -> Measurements:
     yield "matrix peak", lambda: {"tflops": peak(toy) / 1e12}
     for attention in ("xla",) if toy else ("xla", "cudnn"):
         for size in sizes if attention == "xla" else sizes[:1]:
-            yield (
-                f"batch {size}, {attention}",
-                lambda a=attention, n=size: sd.forward_rows(setting(toy, a), [n], peak(toy))[0],
-            )
-        yield (
-            f"derivatives in evaluations, {attention}",
-            lambda a=attention: sd.derivative_cost(setting(toy, a)),
-        )
+            run = functools.partial(forward_row, toy, attention, size)
+            yield f"batch {size}, {attention}", run
+        run = functools.partial(derivatives, toy, attention)
+        yield f"derivatives in evaluations, {attention}", run
     yield "memory", lambda: {"peak_gib": sd.peak_memory()}
     yield f"torch, batch {sizes[0]}", lambda: torch_row(toy, sizes[0])
     yield "compile seconds", lambda: sd.compile_seconds(setting(toy, "xla"))
@@ -175,9 +183,9 @@ def geodesic_row(toy: bool, name: str) -> dict[str, Any]:
     chunk = 2 if toy else 16  # a size of `unet`
     given = setting(toy, "xla")
     row = sd.geodesic_rows(given, chunk, [name])["rows"][0]
-    each = 1 / sd.forward_rows(given, [chunk], peak(toy))[0]["evaluations_per_second"]
+    each = 1 / forward_row(toy, "xla", chunk)["evaluations_per_second"]
     # A product is a VJP, which evaluates as well.
-    cost = max(sd.derivative_cost(given)["vjp"] - 1, 0.0)
+    cost = max(derivatives(toy, "xla")["vjp"] - 1, 0.0)
     network = each * (row["unet_evaluations"] + cost * row["unet_products"])
     return row | {"network_seconds": network, "share_outside": 1 - network / row["seconds"]}
 

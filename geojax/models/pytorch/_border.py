@@ -37,20 +37,17 @@ class Border(eqx.Module):
         **Raises:** `ValueError` that names the input, its shape and the one that is wanted.
         """
         count = len(self.positional)
-        timed = [] if count < 2 else [("t", self._time(t))]
+        time = t if self.timesteps is None else as_timestep(t, self.timesteps)
+        timed = [] if count < 2 else [("t", time)]
         keywords = args if isinstance(args, dict) else {}
         others = () if args is None or keywords else args if isinstance(args, tuple) else (args,)
         positional = [("x", x), *timed, *(("args", a) for a in others)]
         if len(positional) != count or set(keywords) != {name for name, _ in self.keywords}:
             raise ValueError(self._wanted(len(others), sorted(keywords)))
-        found: list[Array | None] = [None] * len(self.examples)
-        for (name, value), wanted in zip(positional, self.positional, strict=True):
-            self._place(name, value, wanted, found)
-        for name, wanted in self.keywords:
-            self._place(f"args[{name!r}]", keywords[name], wanted, found)
+        named = [(f"args[{name!r}]", keywords[name]) for name, _ in self.keywords]
         first = self.positional[0]
         point = isinstance(first, int) and jnp.ndim(x) < len(self.examples[first].shape)
-        return [a for a in found if a is not None], point
+        return self._placed([*positional, *named]), point
 
     def flat(self, inputs: Sequence[Any], keywords: dict[str, Any]) -> list[Array]:
         """The tensors of a call as torch's own, flat."""
@@ -59,17 +56,16 @@ class Border(eqx.Module):
                 f"the module was converted with {len(self.positional)} inputs and the keywords "
                 f"{[n for n, _ in self.keywords]}, got {len(inputs)} and {sorted(keywords)}."
             )
-        found: list[Array | None] = [None] * len(self.examples)
-        for k, (value, wanted) in enumerate(zip(inputs, self.positional, strict=True)):
-            self._place(f"inputs[{k}]", value, wanted, found)
-        for name, wanted in self.keywords:
-            self._place(name, keywords[name], wanted, found)
-        return [a for a in found if a is not None]
+        positional = [(f"inputs[{k}]", value) for k, value in enumerate(inputs)]
+        return self._placed([*positional, *((name, keywords[name]) for name, _ in self.keywords)])
 
-    def _time(self, t: Any) -> Any:
-        if self.timesteps is None:
-            return t
-        return as_timestep(t, self.timesteps)
+    def _placed(self, given: list[tuple[str, Any]]) -> list[Array]:
+        """The tensors of the inputs, by their names for messages, keywords last."""
+        found: list[Any] = [None] * len(self.examples)
+        structures = [*self.positional, *(wanted for _, wanted in self.keywords)]
+        for (name, value), wanted in zip(given, structures, strict=True):
+            self._place(name, value, wanted, found)
+        return found
 
     def _place(self, name: str, value: Any, wanted: Any, found: list) -> None:
         if isinstance(wanted, int):

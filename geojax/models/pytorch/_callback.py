@@ -147,7 +147,7 @@ def _gradient(torch: Any, outputs, wanted, cotangents) -> list:
     return [torch.zeros_like(w) if f is None else f for f, w in zip(found, wanted, strict=True)]
 
 
-def _function_of(torch: Any, module: Any, inputs: tuple, keywords: dict, border: Border):
+def _function_of(torch: Any, module: Any, inputs: tuple, keywords: dict, border: Border, tensors):
     """The module as a function of flat tensors. **Raises:** as `torch_callback`."""
 
     def call(*tensors):
@@ -163,8 +163,6 @@ def _function_of(torch: Any, module: Any, inputs: tuple, keywords: dict, border:
             )
         return found
 
-    tensors: list[Any] = []
-    structure_of(torch, (inputs, keywords), tensors)
     with torch.no_grad():
         (output,) = call(*(t.clone() for t in tensors))
     like = Example(dtype_name(output.dtype), tuple(output.shape))
@@ -279,6 +277,7 @@ def torch_callback(
             "module is in training mode, where dropout and batch norms make it no function of its "
             "inputs: call module.eval() first."
         )
-    border = border_of(torch, example_inputs, keywords or {}, timesteps)
-    function = _function_of(torch, module, example_inputs, keywords or {}, border)
+    keywords = keywords or {}
+    border, tensors = border_of(torch, example_inputs, keywords, timesteps)
+    function = _function_of(torch, module, example_inputs, keywords, border, tensors)
     return TorchCallback(border, function)

@@ -110,6 +110,7 @@ _UNARY: dict[str, Callable[..., Any]] = {
     "neg": jnp.negative,
     "reciprocal": lambda x: 1 / x,
     "relu": jax.nn.relu,
+    "round": _round,
     "rsqrt": jax.lax.rsqrt,
     "sigmoid": jax.nn.sigmoid,
     "sign": jnp.sign,
@@ -133,7 +134,7 @@ _BINARY: dict[str, Callable[..., Any]] = {
     "mul": jnp.multiply,
     "div": _divide,
     "floor_divide": jnp.floor_divide,
-    "fmod": lambda a, b: jnp.fmod(a, b),
+    "fmod": jnp.fmod,
     "remainder": jnp.remainder,
     "eq": jnp.equal,
     "ne": jnp.not_equal,
@@ -147,7 +148,6 @@ _BINARY: dict[str, Callable[..., Any]] = {
 }
 
 _OTHERS: dict[str, Callable[..., Any]] = {
-    "abs.default": jnp.abs,
     "addcmul.default": lambda x, a, b, *, value=1: x + value * a * b,
     "addcdiv.default": lambda x, a, b, *, value=1: x + value * a / b,
     "atan2.default": jnp.arctan2,
@@ -195,6 +195,5 @@ _OTHERS: dict[str, Callable[..., Any]] = {
 ELEMENTWISE: dict[str, Callable[..., Any]] = {
     **{f"{name}.default": function for name, function in _UNARY.items()},
     **{f"{name}.{kind}": f for name, f in _BINARY.items() for kind in ("Tensor", "Scalar")},
-    "round.default": _round,
     **_OTHERS,
 }

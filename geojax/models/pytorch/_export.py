@@ -39,9 +39,7 @@ class Exported:
         timesteps: int | None,
     ):
         torch = checked_module(module, inputs, timesteps)
-        self.border = border_of(torch, inputs, keywords, timesteps)
-        tensors: list[Any] = []
-        structure_of(torch, (inputs, keywords), tensors)
+        self.border, tensors = border_of(torch, inputs, keywords, timesteps)
         structures: list[Any] = []
         flat = _flat_module(torch, module, (inputs, keywords), structures)
         program = _program(torch, module, flat, tensors)
@@ -70,13 +68,13 @@ def checked_module(module: Any, inputs: Sequence[Any], timesteps: int | None) ->
 
 def border_of(
     torch: Any, inputs: Sequence[Any], keywords: Mapping[str, Any], timesteps: int | None
-) -> Border:
-    """What a module takes, by examples."""
+) -> tuple[Border, list[Any]]:
+    """What a module takes, by examples, and their tensors, flat."""
     tensors: list[Any] = []
     positional = tuple(structure_of(torch, value, tensors) for value in inputs)
     named = tuple((name, structure_of(torch, v, tensors)) for name, v in keywords.items())
     examples = tuple(Example(dtype_name(t.dtype), tuple(t.shape)) for t in tensors)
-    return Border(positional, named, examples, timesteps)
+    return Border(positional, named, examples, timesteps), tensors
 
 
 class _NoTensor(ValueError):
@@ -176,14 +174,19 @@ def to_jax(tensor: Any) -> Array:
     return jnp.asarray(tensor.numpy())
 
 
-def _weights(program: Any) -> dict[str, Array]:
-    """Parameters, buffers and constants by the names that the graph has for them."""
+def _named(program: Any) -> dict[str, str]:
+    """Nodes of parameters, buffers and constants, with the names of these."""
     signature = program.graph_signature
-    named = {
+    return {
         **signature.inputs_to_parameters,
         **signature.inputs_to_buffers,
         **signature.inputs_to_lifted_tensor_constants,
     }
+
+
+def _weights(program: Any) -> dict[str, Array]:
+    """Parameters, buffers and constants by the names that the graph has for them."""
+    named = _named(program)
     state, constants = program.state_dict, program.constants
     return {
         _weight(name): to_jax(state[name] if name in state else constants[name])
@@ -203,18 +206,13 @@ def _graph(torch: Any, program: Any) -> Graph:
             f"the module writes to {', '.join(map(_weight, changed))} while it is evaluated. A "
             "network is a function: return the value instead, or copy before writing."
         )
-    named = {
-        **signature.inputs_to_parameters,
-        **signature.inputs_to_buffers,
-        **signature.inputs_to_lifted_tensor_constants,
-    }
     nodes, outputs = [], []
     for node in program.graph.nodes:
         if node.op == "call_function":
             nodes.append(_node(torch, node))
         elif node.op == "output":
             outputs = [_argument(torch, value) for value in node.args[0]]
-    weights = {node: _weight(name) for node, name in named.items()}
+    weights = {node: _weight(name) for node, name in _named(program).items()}
     return Graph(list(signature.user_inputs), weights, nodes, outputs)
 
 

@@ -206,21 +206,23 @@ def _adaptive_average(n: int) -> Callable[..., Array]:
     return pool
 
 
-def _sizes(x, n: int, output_size, factors) -> list[tuple[int, float]]:
-    """Of each axis the new length, and how far a step of it goes in the old one."""
-    old = x.shape[-n:]
-    if output_size:
-        return [(new, length / new) for new, length in zip(output_size, old, strict=True)]
-    return [(int(length * f), 1 / f) for length, f in zip(old, factors, strict=True)]
+def _resized(x, n: int, output_size, scales) -> list[tuple[int, int, float]]:
+    """Of each of the last ``n`` axes: which it is, its new length, and how far a step of that goes
+    in the old one. The scales are one list or several numbers, and may be None.
+    """
+    if len(scales) == 1 and isinstance(scales[0], list | tuple):
+        (scales,) = scales
+    scales = [*scales, *[None] * n] if scales else [None] * n
+    found = []
+    for k, (length, scale) in enumerate(zip(x.shape[-n:], scales[:n], strict=True)):
+        new = output_size[k] if output_size else int(length * scale)
+        found.append((x.ndim - n + k, new, 1 / scale if scale else length / new))
+    return found
 
 
 def _nearest(n: int) -> Callable[..., Array]:
     def resize(x, output_size, *scales):
-        if len(scales) == 1 and isinstance(scales[0], list | tuple):
-            (scales,) = scales
-        for k, (new, step) in enumerate(_sizes(x, n, output_size, scales)):
-            axis, given = x.ndim - n + k, scales[k] if k < len(scales) else None
-            step = 1 / given if given else step
+        for axis, new, step in _resized(x, n, output_size, scales):
             places = jnp.floor(jnp.arange(new) * step).astype(int)
             x = jnp.take(x, jnp.minimum(places, x.shape[axis] - 1), axis=axis)
         return x
@@ -230,15 +232,11 @@ def _nearest(n: int) -> Callable[..., Array]:
 
 def _linear_resize(n: int) -> Callable[..., Array]:
     def resize(x, output_size, align_corners, *scales):
-        if len(scales) == 1 and isinstance(scales[0], list | tuple):
-            (scales,) = scales
-        for k, (new, step) in enumerate(_sizes(x, n, output_size, scales)):
-            axis, given = x.ndim - n + k, scales[k] if k < len(scales) else None
+        for axis, new, step in _resized(x, n, output_size, scales):
             length = x.shape[axis]
             if align_corners:
                 places = jnp.arange(new) * ((length - 1) / max(new - 1, 1))
             else:
-                step = 1 / given if given else step
                 places = jnp.maximum((jnp.arange(new) + 0.5) * step - 0.5, 0)
             low = jnp.minimum(jnp.floor(places).astype(int), length - 1)
             part = (places - low).astype(x.dtype).reshape(-1, *[1] * (x.ndim - 1 - axis))

@@ -111,10 +111,6 @@ def _scatter(x, dim, index, source, *, reduce=None) -> Array:
     return {"add": x.at[places].add, "multiply": x.at[places].multiply}[reduce](source)
 
 
-def _repeat(x, repeats) -> Array:
-    return jnp.tile(x, repeats)
-
-
 def _roll(x, shifts, dims=()) -> Array:
     return jnp.roll(x, tuple(shifts), tuple(dims)) if dims else jnp.roll(x, shifts[0])
 
@@ -180,7 +176,7 @@ SHAPES: dict[str, Callable[..., Any]] = {
     **{f"replication_pad{n}d.default": _pad_by("edge") for n in (1, 2, 3)},
     "flip.default": lambda x, dims: jnp.flip(x, dims),
     "roll.default": _roll,
-    "repeat.default": _repeat,
+    "repeat.default": jnp.tile,
     "diagonal.default": lambda x, offset=0, a=0, b=1: jnp.diagonal(x, offset, a, b),
     "tril.default": lambda x, diagonal=0: jnp.tril(x, diagonal),
     "triu.default": lambda x, diagonal=0: jnp.triu(x, diagonal),

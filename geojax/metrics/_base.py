@@ -158,26 +158,32 @@ class AbstractMetric(ConvertsArrays, eqx.Module):
         return ScaledMetric(self, factor)
 
 
-class SumMetric(AbstractMetric):
-    """A sum of metrics of any kind."""
+class AbstractSum(AbstractMetric):
+    """A sum of metrics."""
 
-    parts: tuple[AbstractMetric, ...]
+    parts: eqx.AbstractVar[tuple[AbstractMetric, ...]]
 
     def operator(self, x, args: Any = None) -> lx.AbstractLinearOperator:
-        return sum_of(self.parts, x, args)
+        operator = self.parts[0].operator(x, args)
+        for part in self.parts[1:]:
+            operator = operator + part.operator(x, args)
+        return positive(operator)
 
     def squared_speeds(self, path, args: Any = None, mapping: Mapping = at_once):
         return sum(part.squared_speeds(path, args, mapping) for part in self.parts)
 
 
-class ScaledMetric(AbstractMetric):
-    """A positive multiple of a metric of any kind."""
+class AbstractMultiple(AbstractMetric):
+    """A positive multiple of a metric."""
 
-    part: AbstractMetric
-    factor: Float[Array, ""]
+    part: eqx.AbstractVar[AbstractMetric]
+    factor: eqx.AbstractVar[Float[Array, ""]]
 
     def operator(self, x, args: Any = None) -> lx.AbstractLinearOperator:
-        return multiple_of(self.part, self.factor, x, args)
+        operator, factor = self.part.operator(x, args), self.factor.astype(x.dtype)
+        if isinstance(operator, LowRankOperator):
+            return operator.scaled(factor)
+        return positive(operator * factor)
 
     def sharp(self, x, w, args: Any = None):
         return self.part.sharp(x, w, args) / self.factor.astype(x.dtype)
@@ -189,18 +195,17 @@ class ScaledMetric(AbstractMetric):
         return self.factor.astype(path.points.dtype) * self.part.squared_speeds(path, args, mapping)
 
 
-def sum_of(parts: tuple[AbstractMetric, ...], x, args) -> lx.AbstractLinearOperator:
-    operator = parts[0].operator(x, args)
-    for part in parts[1:]:
-        operator = operator + part.operator(x, args)
-    return positive(operator)
+class SumMetric(AbstractSum):
+    """A sum of metrics of any kind."""
+
+    parts: tuple[AbstractMetric, ...]
 
 
-def multiple_of(part: AbstractMetric, factor, x, args) -> lx.AbstractLinearOperator:
-    operator, factor = part.operator(x, args), factor.astype(x.dtype)
-    if isinstance(operator, LowRankOperator):
-        return operator.scaled(factor)
-    return positive(operator * factor)
+class ScaledMetric(AbstractMultiple):
+    """A positive multiple of a metric of any kind."""
+
+    part: AbstractMetric
+    factor: Float[Array, ""]
 
 
 def positive(operator: lx.AbstractLinearOperator) -> lx.AbstractLinearOperator:

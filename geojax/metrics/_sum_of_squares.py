@@ -4,11 +4,10 @@ import abc
 from typing import Any
 
 import jax.numpy as jnp
-import lineax as lx
 from jaxtyping import Array, Float
 
 from .._arrays import takes_arrays
-from ._base import AbstractMetric, Mapping, at_once, multiple_of, sum_of
+from ._base import AbstractMetric, AbstractMultiple, AbstractSum, Mapping, at_once
 from ._sampled import SampledPath
 
 
@@ -56,13 +55,10 @@ class AbstractSumOfSquaresMetric(AbstractMetric):
         return SumOfSquaresScaled(self, factor)
 
 
-class SumOfSquaresSum(AbstractSumOfSquaresMetric):
+class SumOfSquaresSum(AbstractSum, AbstractSumOfSquaresMetric):
     """A sum of sums of squares: their roots are collected."""
 
     parts: tuple[AbstractSumOfSquaresMetric, ...]
-
-    def operator(self, x, args: Any = None) -> lx.AbstractLinearOperator:
-        return sum_of(self.parts, x, args)
 
     def root(self, x, v, args: Any = None):
         return sum((part.root(x, v, args) for part in self.parts), ())
@@ -70,24 +66,12 @@ class SumOfSquaresSum(AbstractSumOfSquaresMetric):
     def roots(self, path, args: Any = None, mapping: Mapping = at_once):
         return sum((part.roots(path, args, mapping) for part in self.parts), ())
 
-    def squared_speeds(self, path, args: Any = None, mapping: Mapping = at_once):
-        return sum(part.squared_speeds(path, args, mapping) for part in self.parts)
 
-
-class SumOfSquaresScaled(AbstractSumOfSquaresMetric):
+class SumOfSquaresScaled(AbstractMultiple, AbstractSumOfSquaresMetric):
     """A positive multiple of a sum of squares."""
 
     part: AbstractSumOfSquaresMetric
     factor: Float[Array, ""]
-
-    def operator(self, x, args: Any = None) -> lx.AbstractLinearOperator:
-        return multiple_of(self.part, self.factor, x, args)
-
-    def sharp(self, x, w, args: Any = None):
-        return self.part.sharp(x, w, args) / self.factor.astype(x.dtype)
-
-    def log_det(self, x, args: Any = None):
-        return self.part.log_det(x, args) + x.size * jnp.log(self.factor.astype(x.dtype))
 
     def root(self, x, v, args: Any = None):
         root = jnp.sqrt(self.factor).astype(x.dtype)
@@ -96,6 +80,3 @@ class SumOfSquaresScaled(AbstractSumOfSquaresMetric):
     def roots(self, path, args: Any = None, mapping: Mapping = at_once):
         root = jnp.sqrt(self.factor).astype(path.points.dtype)
         return tuple(root * each for each in self.part.roots(path, args, mapping))
-
-    def squared_speeds(self, path, args: Any = None, mapping: Mapping = at_once):
-        return self.factor.astype(path.points.dtype) * self.part.squared_speeds(path, args, mapping)

@@ -11,29 +11,26 @@ TIME = torch.tensor([400.0])
 TEXT = _images(1, 7, 16)
 
 
+def _conditioned_unet(d, **options):
+    small = {"sample_size": 8, "block_out_channels": (32, 64), "layers_per_block": 1}
+    return d.UNet2DConditionModel(**small, cross_attention_dim=16, norm_num_groups=8, **options)
+
+
 def sd15(d):
-    return d.UNet2DConditionModel(
-        sample_size=8,
-        block_out_channels=(32, 64),
-        layers_per_block=1,
+    return _conditioned_unet(
+        d,
         down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
         up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-        cross_attention_dim=16,
         attention_head_dim=4,
-        norm_num_groups=8,
     ), (_images(1, 4, 8, 8), TIME, TEXT)
 
 
 def sdxl(d):
-    module = d.UNet2DConditionModel(
-        sample_size=8,
-        block_out_channels=(32, 64),
-        layers_per_block=1,
+    module = _conditioned_unet(
+        d,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        cross_attention_dim=16,
         attention_head_dim=(2, 4),
-        norm_num_groups=8,
         addition_embed_type="text_time",
         addition_time_embed_dim=8,
         projection_class_embeddings_input_dim=6 * 8 + 12,

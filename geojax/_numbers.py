@@ -4,8 +4,10 @@ A Python number in a field of a module is a constant of the compiled program: an
 compiles the program anew. As an array it is an argument of the program.
 """
 
+from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -17,6 +19,18 @@ def known(value: Any) -> float | None:
         return None if np.ndim(value) else float(value)
     except (TypeError, ValueError):  # jax.errors.ConcretizationTypeError is a TypeError
         return None
+
+
+def surely(comparison: Callable[[], Any]) -> bool:
+    """Whether ``comparison()`` holds, inside `jax.jit` too; False where it is traced.
+
+    What cannot be known while a program is traced is no error.
+    """
+    try:
+        with jax.ensure_compile_time_eval():
+            return bool(comparison())
+    except jax.errors.ConcretizationTypeError:
+        return False
 
 
 def number(name: str, value: Any) -> Float[Array, ""]:

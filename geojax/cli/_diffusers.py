@@ -15,7 +15,7 @@ from ._folder_models import FolderModel, load_folder
 from ._folders import reserve_folder
 from ._images import check_different, read_images, short_names
 from ._known import acquaintance, check_known, typical_surprise
-from ._run import as_points, make_rule, make_solver, run
+from ._run import as_points, make_rule, make_solver, route_options, run
 from ._settings import Attention, Noising, PromptSettings, Rule, Settings, Solver
 
 _FORWARD_ONLY_RTOL = 1e-3
@@ -100,15 +100,7 @@ def _between(
     with input_checked():
         search = _search(settings, prompts, extent)
         name = settings.named_model
-        model = load_folder(
-            name,
-            prompts,
-            t=defaults.T if settings.t is None else settings.t,
-            noising=settings.noising.value,
-            denoising=settings.denoising.value,
-            num_steps=settings.denoise_steps,
-            throw=False,
-        )
+        model = load_folder(name, prompts, **route_options(settings))
         ends, pipeline = find_ends(model), model.pipeline
         rule = make_rule(
             settings.rule, pipeline.score, batch_size=search.chunk, devices=device_mesh()

@@ -110,14 +110,21 @@ def make_pipeline(
         args, between = None, (jnp.zeros((), dtype), jnp.ones((), dtype))
     return NoiseRoute(
         score,
-        t=defaults.T if settings.t is None else settings.t,
-        noising=settings.noising.value,
-        denoising=settings.denoising.value,
-        num_steps=settings.denoise_steps,
         args=args,
         between=between,
-        throw=False,
+        **route_options(settings),
     )
+
+
+def route_options(settings: Settings) -> dict[str, Any]:
+    """What the settings say of a `NoiseRoute`."""
+    return {
+        "t": defaults.T if settings.t is None else settings.t,
+        "noising": settings.noising.value,
+        "denoising": settings.denoising.value,
+        "num_steps": settings.denoise_steps,
+        "throw": False,
+    }
 
 
 def run(

@@ -24,7 +24,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Integer, Key, Real
 
 from .._arrays import takes_arrays
-from .._numbers import known, scalar
+from .._numbers import known, scalar, surely
 from ._base import AbstractScore, check_timed
 from ._schedule import AbstractSchedule, as_time
 
@@ -311,10 +311,4 @@ def _surely_inside(t, schedule: AbstractSchedule) -> bool:
     value = known(t)
     if value is None or value < T_MIN:
         return False
-    if value <= 1 - T_MIN:
-        return True
-    try:
-        with jax.ensure_compile_time_eval():
-            return bool(schedule.alpha(1.0) >= _LEAST_ALPHA)
-    except jax.errors.ConcretizationTypeError:  # a schedule with traced parameters
-        return False
+    return value <= 1 - T_MIN or surely(lambda: schedule.alpha(1.0) >= _LEAST_ALPHA)

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Real
 
 from .._arrays import takes_arrays
-from .._numbers import known, number
+from .._numbers import known, number, surely
 
 
 class AbstractSchedule(eqx.Module):
@@ -80,13 +80,7 @@ def is_noise_free(schedule: AbstractSchedule, t: Real[ArrayLike, ""]) -> bool:
 
     False where t or the schedule is traced: what cannot be known while tracing is not an error.
     """
-    if known(t) != 0:
-        return False
-    try:
-        with jax.ensure_compile_time_eval():
-            return bool(schedule.sigma(0.0) == 0)
-    except jax.errors.ConcretizationTypeError:  # a schedule with traced parameters
-        return False
+    return known(t) == 0 and surely(lambda: schedule.sigma(0.0) == 0)
 
 
 def check_signal(schedule: AbstractSchedule, t: Real[ArrayLike, ""], reason: str) -> None:
@@ -94,14 +88,7 @@ def check_signal(schedule: AbstractSchedule, t: Real[ArrayLike, ""], reason: str
 
     ``reason`` says why there must be a signal. Traced values cannot be judged.
     """
-    if known(t) is None:
-        return
-    try:
-        with jax.ensure_compile_time_eval():
-            vanishes = bool(schedule.alpha(t) < 1e-7 * schedule.sigma(t))
-    except jax.errors.ConcretizationTypeError:  # a schedule with traced parameters
-        return
-    if vanishes:
+    if known(t) is not None and surely(lambda: schedule.alpha(t) < 1e-7 * schedule.sigma(t)):
         raise ValueError(
             f"t = {t} is pure noise (alpha is 0 there), and {reason}. Take t < 1, for example 0.99."
         )

@@ -1,4 +1,4 @@
-"""What a user asks for: points between two points, and beyond the second."""
+"""The interface of interpolators: points between two points, and beyond the second."""
 
 import abc
 
@@ -12,13 +12,15 @@ from ..geodesics import RESULTS, GeodesicSolution
 
 
 class InterpolatedPath(eqx.Module):
-    """The points of a path, how it was found and at what price.
+    """The points of a path, its verdict and its cost.
 
-    - ``points``: at the times asked for, shape (times, *shape).
-    - ``result``: a member of `RESULTS`; methods that solve nothing are successful.
-    - ``score_evaluations``: forward evaluations of the score to find the path, those inside a
-      derivative product included.
-    - ``score_products``: its derivative products (JVPs and VJPs).
+    **Arguments:**
+
+    - `points`: at the requested times, shape `(times, *shape)`.
+    - `result`: a member of `RESULTS`. Methods that solve nothing are successful.
+    - `score_evaluations`: forward evaluations of the score to find the path, including those inside
+      derivative products.
+    - `score_products`: derivative products of the score (JVPs and VJPs).
     """
 
     points: Float[Array, "times *shape"]
@@ -37,15 +39,15 @@ class InterpolatedPath(eqx.Module):
         return self.notice().text()
 
     def notice(self) -> Notice:
-        """``message`` by its parts."""
+        """The parts of `message`."""
         verdicts = GeodesicSolution.verdicts
         return verdicts.notice(str(verdicts.names(self.result)), {})
 
 
 class AbstractInterpolator(ConvertsArrays, eqx.Module):
-    """A path from ``x0`` (time 0) to ``x1`` (time 1) and, at times above 1, beyond it.
+    """A path from `x0` (time 0) to `x1` (time 1) and, at times above 1, beyond it.
 
-    Subclasses define `run`; calling one gives its points.
+    Subclasses define `run`. Calling an interpolator gives the points alone.
     """
 
     @abc.abstractmethod
@@ -58,8 +60,13 @@ class AbstractInterpolator(ConvertsArrays, eqx.Module):
         *,
         key: Key[Array, ""] | None = None,
     ) -> InterpolatedPath:
-        """The path at the times ``ts`` >= 0, with its figures. ``key`` is for methods that draw;
-        most do not.
+        """The path at the times `ts`, with its verdict and cost.
+
+        **Arguments:**
+
+        - `x0`, `x1`: the end-points, of one shape.
+        - `ts`: times >= 0, shape `(times,)`.
+        - `key`: for methods that draw random numbers; most do not.
         """
 
     @takes_arrays("x0", "x1", times="ts")
@@ -71,19 +78,19 @@ class AbstractInterpolator(ConvertsArrays, eqx.Module):
         *,
         key: Key[Array, ""] | None = None,
     ) -> Float[Array, "times *shape"]:
-        """The points at the times ``ts``."""
+        """The points at the times `ts`."""
         return self.run(x0, x1, ts, key=key).points
 
 
 def found(points: Float[Array, "times *shape"], score_evaluations=0) -> InterpolatedPath:
-    """Points that no solve could miss; where one is not finite the result says so."""
+    """The path of a method that solves nothing; `no_path` if a point is not finite."""
     defined = jnp.all(jnp.isfinite(points))
     result = RESULTS.where(defined, RESULTS.successful, RESULTS.no_path)
     return InterpolatedPath(points, result, jnp.asarray(score_evaluations))
 
 
 def only_between(ts: Float[Array, " times"], name: str) -> Float[Array, " times"]:
-    """The times, or a run-time error where one is above 1."""
+    """The times; a run-time error if one is above 1."""
     slack = 8 * float(jnp.finfo(ts.dtype).eps)
     message = f"{name} is defined between its end-points only: ts must lie in [0, 1]."
     return jnp.minimum(eqx.error_if(ts, ts > 1 + slack, message), 1)

@@ -1,8 +1,8 @@
-"""The geodesic beside other paths, from image to image: paths, pictures and figures.
+"""The geodesic beside other paths, from image to image: paths, images and figures.
 
-Everything here is for one pair of images and runs on the host; it is what the command line and a
-notebook show. The paths are found and priced where the pipeline leads, the pictures are what it
-makes of them, a block at a time.
+Everything here is for one pair of images and runs on the host. The command line and the notebooks
+show it. Paths are found and priced at the level of the pipeline; the pipeline turns them into
+images, a block at a time.
 """
 
 import math
@@ -45,24 +45,29 @@ METHODS = ("LERP", "SLERP", "geodesic")
 
 
 class PathRecord(NamedTuple):
-    """One method's path. Times run from 0 (A) to 1 (B) and on to ``until``.
+    """The path of one method in a comparison. Times run from 0 (A) to 1 (B) and on to `until`.
 
-    - ``points``, ``images``: at the frame times, shape (frames, *shape) and (frames, *image).
-    - ``energy_density``: ``1/2 g(x', x')`` on each segment, shape (segments,); its mean over
-      [0, 1] is the energy.
-    - ``log_density``: log p_t less its value at A, at the nodes, shape (segments + 1,): the line
+    **Arguments:**
+
+    - `points`, `images`: at the frame times, shape `(frames, *shape)` and `(frames, *image)`.
+    - `energy_density`: `1/2 g(x', x')` on each segment, shape `(segments,)`. Its mean over [0, 1]
+      is the energy.
+    - `log_density`: log p_t less its value at A, at the nodes, shape `(segments + 1,)`: the line
       integral of the score along the path.
-    - ``figures``: by name. Of the path from A to B: ``energy`` (by the rule of the solve),
-      ``energy_fine`` (at other points too), ``discretisation_error`` (their
-      relative difference), ``length``, ``lower_bound`` (of the length of any path), ``detour``
-      (Euclidean length over |B - A|), ``deviation`` (largest distance from LERP at the same time,
-      relative to |B - A|), ``picture_deviation`` (the same of the pictures),
-      ``log_density_change``, ``iterations``, ``score_evaluations`` and ``score_products`` (to find
-      the path), ``network_evaluations`` (to invert A and B, to find the path and to make its
-      pictures), ``pricing_evaluations`` (of the network, for these figures), ``seconds`` and, of
-      these, ``compile_seconds``. With a truth: ``psnr`` (mean over the pictures between A and B,
-      in decibels) and, beyond B, ``psnr_beyond``.
-    - ``message``: how the method ended.
+    - `figures`: by name, for the path from A to B:
+        - `energy` (by the rule of the solve), `energy_fine` (at other points too) and
+          `discretisation_error` (their relative difference);
+        - `length`, and `lower_bound` (of the length of any path);
+        - `detour` (Euclidean length over |B - A|), `deviation` (largest distance from LERP at the
+          same time, relative to |B - A|), `picture_deviation` (the same for the images);
+        - `log_density_change`;
+        - `iterations`, `score_evaluations` and `score_products` (to find the path),
+          `network_evaluations` (to invert A and B, to find the path and to make its images),
+          `pricing_evaluations` (of the network, to compute these figures);
+        - `seconds` and, of these, `compile_seconds`;
+        - with a truth, `psnr` (mean over the images between A and B, in decibels) and, beyond B,
+          `psnr_beyond`.
+    - `message`: how the method ended.
     """
 
     points: Float[np.ndarray, "frames *shape"]
@@ -74,20 +79,24 @@ class PathRecord(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """What `compare` returns.
+    """The result of `compare`.
 
-    - ``records``: by method: LERP, the others that were asked for, the geodesic.
-    - ``frame_times``, ``node_times``: of the pictures and points, and of the curves.
-    - ``given``: the two images, shape (2, *image); ``truth``: the true images, or None.
-    - ``contrast``: whether the score knows that this chord leaves the data; ``lam``: the weight of
-      s s^T. ``metric``: in words, the metric whose geodesic this is and where its solve started.
-    - ``leading``: the geodesic of another metric that the solve started from, or None.
-    - ``solution``, ``extension``: the geodesic and, beyond B, its continuation (or None).
-    - ``extension_figures``: ``energy_drift``, ``steps``, ``score_evaluations``,
-      ``score_products``, ``seconds``, ``compile_seconds``; empty without an extension.
-    - ``problems``: what went wrong; empty when every solve succeeded. ``str`` of each says what
-      happened and what to do.
-    - ``notes``: what a reader should know, likewise.
+    **Arguments:**
+
+    - `records`: by method: LERP, the other requested methods, the geodesic.
+    - `frame_times`, `node_times`: of the images and points, and of the curves.
+    - `given`: the two images, shape `(2, *image)`.
+    - `truth`: the true images, shape `(frames, *image)`, or None.
+    - `contrast`: whether the score detects that this chord leaves the data.
+    - `lam`: the weight of s s^T.
+    - `metric`: a description of the metric and of the start of its solve.
+    - `leading`: the geodesic of another metric that the solve started from, or None.
+    - `solution`, `extension`: the geodesic and, beyond B, its continuation (or None).
+    - `extension_figures`: `energy_drift`, `steps`, `score_evaluations`, `score_products`,
+      `seconds`, `compile_seconds`; empty without an extension.
+    - `problems`: what went wrong; empty when every solve succeeded. `str` of each gives the problem
+      and the remedy.
+    - `notes`: what a reader should know, in the same form.
     """
 
     records: dict[str, PathRecord]
@@ -128,38 +137,48 @@ def compare(
     find: Callable[..., GeodesicSolution] = geodesic,
     start: AbstractInterpolator | None = None,
 ) -> Comparison:
-    """The geodesic from A to B and on to time ``until``, beside other paths, with their figures.
+    """Compare the geodesic from A to B, and on to time `until`, with other paths and their figures.
 
-    - ``pipeline``: takes the images to where the geometry is and the paths back to images: a
-      `NoiseRoute`, a latent model, or one of your own. Where its conditions differ at A and at B
-      they are mixed on the way (`ConditionBetween`).
-    - ``image_a``, ``image_b``: of one shape. ``key``: for what is random: the noise that both
-      share, the probes of the smoothed metric.
-    - ``metric``: a name of `NAMED_METRICS`, or a function like these; solved for alone, from the
-      straight line. ``lam``: its weight, or "auto" (`score_contrast`). None: that of `interpolate`:
-      "Stein", and where points carry no noise and ``lam`` is "auto" the metric of J^T J of weight
-      10 sigma^4, from the geodesic of "Stein".
-    - ``solver``, ``num_segments``, ``max_steps``, ``diagnostics``: as for `geodesic`.
-    - ``rule``: how a segment is priced. Its ``batch_size`` and ``devices`` hold for everything, so
-      also for denoising and decoding. Default: ``SplineGauss()``, all at once.
-    - ``methods``: names of `INTERPOLATORS`, and where ``until`` is beyond B of `EXTRAPOLATORS`,
-      besides LERP, which is always there; the notes say how a solve of theirs ended.
-    - ``until``: the last time, at least 1. ``frames``: how many pictures from A to B; beyond B
-      they are as far apart.
-    - ``truth``: from a time to the true image there: adds figures.
-    - ``on_stage``: called with "noise", "start" (only where another metric leads), "geodesic",
-      "extension", "methods", "figures", "images" as each begins; ``on_share`` with the share of
-      the images that is done.
-    - ``find``: finds the geodesic; called as `geodesic` is. Where its search was interrupted the
-      paths end at B.
-    - ``start``: the interpolator whose path the solver starts from, instead of the straight line or
-      of another geodesic.
-
-    A solve that did not succeed does not raise: read ``problems``. The same programs serve all
+    An unsuccessful solve does not raise: read `problems`. The same compiled programs serve all
     pairs of one shape.
 
-    **Raises:** `ValueError` when ``until`` < 1 or ``frames`` < 2, on an unknown method or metric,
-    and on a method that ends at B where ``until`` is beyond.
+    **Arguments:**
+
+    - `pipeline`: takes the images to the space of the geometry and the paths back to images: a
+      [`geojax.NoiseRoute`][], a latent model, or your own. If its conditions differ at A and B,
+      they are mixed along the path ([`geojax.ConditionBetween`][]).
+    - `image_a`, `image_b`: of one shape.
+    - `key`: for random numbers: the noise that both images share, the probes of the smoothed
+      metric.
+    - `metric`: a name of [`geojax.interpolation.NAMED_METRICS`][], or a function like these. It is
+      then the only metric, and its solve starts from the straight line. None: as for
+      [`geojax.interpolate`][]: "Stein", or where points carry no noise and `lam` is "auto" the
+      metric of J^T J of weight 10 sigma^4, started from the geodesic of "Stein".
+    - `lam`: the weight of the metric, or "auto" ([`geojax.score_contrast`][]).
+    - `solver`, `num_segments`, `max_steps`, `diagnostics`: as for [`geojax.geodesic`][].
+    - `rule`: how a segment is priced. Its `batch_size` and `devices` hold for everything, so also
+      for denoising and decoding. Default: `SplineGauss()`, all points at once.
+    - `methods`: names of `INTERPOLATORS` and, if `until` is above 1, of `EXTRAPOLATORS`. LERP is
+      always included. The notes report how each solve ended.
+    - `until`: the last time, at least 1.
+    - `frames`: how many images from A to B; beyond B they have the same spacing.
+    - `truth`: a function from a time to the true image there; adds figures.
+    - `on_stage`: called with "noise", "start" (only with a start from another metric), "geodesic",
+      "extension", "methods", "figures", "images" as each begins.
+    - `on_share`: called with the finished share of the images.
+    - `find`: finds the geodesic; called as `geodesic` is. If its search was interrupted, the paths
+      end at B.
+    - `start`: the interpolator whose path the solver starts from, instead of the straight line or
+      another geodesic.
+
+    **Returns:**
+
+    A [`geojax.Comparison`][].
+
+    **Raises:**
+
+    - `ValueError`: when `until` < 1 or `frames` < 2, on an unknown method or metric, and on a
+      method that ends at B if `until` is above 1.
 
     >>> import jax, jax.numpy as jnp, geojax
     >>> score = geojax.GaussianMixture(jnp.zeros((1, 2)), scales=1.0)
@@ -262,7 +281,7 @@ def compare(
             "score_evaluations": count,
             "score_products": int(run.score_products),
             "network_evaluations": calls * (ends.evaluations + count + taken[name]),
-            # The contrast asks at A, B and the middle between them.
+            # The contrast evaluates the score at A, at B and at the middle between them.
             "pricing_evaluations": calls * (pricing_cost(chosen, rule, pieces) + 3 * solved),
             **(times[name] if count else {"seconds": 0.0, "compile_seconds": 0.0}),
             **against_truth(true, images[name], frame_times),
@@ -307,12 +326,12 @@ def _check(metric, lam, frames, until) -> None:
 
 
 def end_of(solution: GeodesicSolution, until: float) -> float:
-    """The last time: that of B where the search for the geodesic was interrupted."""
+    """The last time; 1 if the search for the geodesic was interrupted."""
     return 1.0 if bool(solution.result == RESULTS.interrupted) else until
 
 
 def _extend(metric, solution: GeodesicSolution, args, until: float, pieces: int):
-    """The continuation beyond B, and its figures."""
+    """The continuation beyond B and its figures."""
     with stopwatch() as seconds:
         velocity = (until - 1) * solution.final_velocity
         extension = exponential_map(

@@ -1,4 +1,4 @@
-"""The metric where none is given, and the one that leads to its geodesic."""
+"""The default metric, and the metric whose geodesic its solver starts from."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -11,15 +11,16 @@ from ._base import AbstractInterpolator
 from ._geodesic import GeodesicInterpolator
 from ._registry import NAMED_METRICS, MethodSettings
 
-# Of J^T J, in units of sigma^4: normal to the data J is about -I / sigma^2, so that a step off the
-# data costs 11 times one along it.
+# The weight of J^T J in units of sigma^4. Normal to the data J is about -I / sigma^2, so a step off
+# the data costs 11 times as much as one along it.
 JACOBIAN_WEIGHT = 10.0
-_LEADING_RTOL = 1e-3  # of the path that is only a start
+_LEADING_RTOL = 1e-3  # of the path that only serves as a start
 
 
 class Geometry(NamedTuple):
-    """A metric, the one whose geodesic its solver starts from (None: the straight line), and both
-    in words.
+    """A metric, the metric whose geodesic its solver starts from, and a description of both.
+
+    Without the second the solver starts from the straight line.
     """
 
     metric: AbstractMetric
@@ -29,8 +30,10 @@ class Geometry(NamedTuple):
     def interpolator(
         self, args: Any, start: AbstractInterpolator | None = None, **options: Any
     ) -> GeodesicInterpolator:
-        """The geodesic; ``options`` are those of both solves, but what leads need be found to
-        three digits only: no exact curvature is asked for, nor whether it is a saddle.
+        """The geodesic; `options` hold for both solves.
+
+        The path that serves as a start needs three digits only, so its solve uses no exact
+        curvature and does not test for a saddle.
         """
         if self.leading is not None:
             lead = {**options, "diagnostics": "none", "until": 1.0, "throw": False}
@@ -41,10 +44,10 @@ class Geometry(NamedTuple):
 
 
 def is_led(pipeline: AbstractPipeline, lam: Any, rule: AbstractRule | None) -> bool:
-    """Whether the default is the metric of J^T J, from the geodesic of that of s s^T.
+    """Whether the default is the metric of J^T J, started from the geodesic of that of s s^T.
 
-    It is where points carry no noise, as in a latent space; not where the user weighs s s^T, and
-    not by a rule that takes metrics of low rank only.
+    It is where points carry no noise, as in a latent space. It is not where the user gives the
+    weight of s s^T, nor with a rule that takes low-rank metrics only.
     """
     clean, free = (
         not isinstance(pipeline, NoiseRoute),
@@ -54,7 +57,7 @@ def is_led(pipeline: AbstractPipeline, lam: Any, rule: AbstractRule | None) -> b
 
 
 def default_geometry(score: Any, lam: Any, sigma_squared: Any, *, led: bool) -> Geometry:
-    """The default of a score at a level; ``lam``: the weight of s s^T."""
+    """The default metric of a score at a level; `lam` is the weight of s s^T."""
     stein = SteinScoreMetric(score, lam)
     told = f"I + {_number(lam)} s s^T"
     if not led:
@@ -71,9 +74,10 @@ def chosen_geometry(
     led: bool,
     auto: bool,
 ) -> Geometry:
-    """The metric that was asked for, alone, or the default, which may be ``led``. ``auto``: whether
-    the ``lam`` of the settings is that of the chord; of the Jacobian metric alone it is then that
-    of the default.
+    """The requested metric alone, or the default, whose start is another geodesic if `led`.
+
+    `auto`: whether the `lam` of the settings was found from the chord. The Jacobian metric alone
+    then takes the weight of the default instead.
     """
     if metric is None:
         lam, square = settings.lam, settings.sigma_squared
@@ -88,6 +92,6 @@ def chosen_geometry(
 
 
 def _number(value: Any) -> str:
-    """Four digits, or a name inside `jax.jit`, where no number is known."""
+    """Four digits; "lam" inside `jax.jit`, where the number is not known."""
     value = known(value)
     return "lam" if value is None else f"{float(value):.4g}"

@@ -18,22 +18,29 @@ from ._spacing import equal_steps
 
 
 class DensityFlow(AbstractInterpolator):
-    """The path of least ``integral |dx| / p(x)^beta`` by its curvature flow ("Probability density
-    geodesics in image diffusion latent space", arXiv 2504.06675).
+    """The path of least `integral |dx| / p(x)^beta`, found by its curvature flow.
 
-    A geodesic of that length bows out towards density: its curvature is minus the part of
-    ``beta s`` normal to it. Every inner point is moved by half of what is missing of that, then the
-    points are set at equal steps; a point of each middle is added and the flow goes on: 1, 3, 7,
-    ... inner points, ``num_iterations`` for each. Only the score is asked, never p. Beyond x1 it
-    goes on straight.
-
-    - ``score``: a callable ``(x, args) -> s``.
-    - ``levels``: 4 give 15 inner points.
-    - ``rule``: how many points are seen at once, and on which devices.
-    - ``spherical``: keep the norms to those of `Slerp`, as between latents of high levels.
+    A geodesic of that length bends towards high density: its curvature is minus the part of `beta
+    s` normal to it. Every inner point moves by half of the difference, then the points are set at
+    equal steps. The middle of each segment is added and the flow continues, with 1, 3, 7, ... inner
+    points and `num_iterations` iterations for each. It needs the score only, never p. Beyond x1 the
+    path continues straight.
 
     No move is longer than half a step of the path, so that a stiff score does not throw points
-    away; whether the flow has ended is not asked, as published.
+    away. As published, there is no test of convergence.
+
+    **Arguments:**
+
+    - `score`: a callable `(x, args) -> s`.
+    - `beta`: the power of the density.
+    - `args`: passed to the score.
+    - `levels`: 4 give 15 inner points.
+    - `num_iterations`: at each number of inner points.
+    - `rule`: how many points are computed at once, and on which devices.
+    - `spherical`: keep the norms to those of `Slerp`, as between latents of high noise levels.
+
+    Source: Yu et al., "Probability density geodesics in image diffusion latent space", CVPR 2025,
+    arXiv 2504.06675.
 
     >>> import jax.numpy as jnp, geojax
     >>> from geojax.interpolation import DensityFlow

@@ -1,4 +1,4 @@
-"""Ways to go on beyond x1 that are no geodesics: what the exponential map is compared with."""
+"""Extrapolations beyond x1 that are not geodesics, to compare with the exponential map."""
 
 import dataclasses
 import functools
@@ -21,7 +21,7 @@ _NEAR = 1 / 32  # the time before x1 from which the direction of arrival is take
 
 
 class _BeyondByScore(AbstractInterpolator):
-    """A path to x1, and on from there with the score's help."""
+    """A path to x1, continued with the help of the score."""
 
     score: Callable[..., Any]
     step_size: Float[Array, ""] = eqx.field(converter=functools.partial(number, "step_size"))
@@ -30,13 +30,19 @@ class _BeyondByScore(AbstractInterpolator):
 
 
 class TangentStep(_BeyondByScore):
-    """Straight on along the final velocity of a path, and back to the data by the score.
+    """Extrapolation along the final velocity of a path, then back to the data by the score.
 
-    At time t > 1: ``x1 + (t - 1) v``, then ``num_corrections`` steps ``x + step_size s(x)``.
+    At time t > 1 the point is `x1 + (t - 1) v`, followed by `num_corrections` steps `x + step_size
+    s(x)`.
 
-    - ``score``: a callable ``(x, args) -> s``.
-    - ``step_size``: ``sigma^2`` makes a step of Tweedie's formula, the denoised point.
-    - ``path``: the path up to x1, whose velocity it takes; default the straight line.
+    **Arguments:**
+
+    - `score`: a callable `(x, args) -> s`.
+    - `step_size`: in units of squared length. `sigma^2` makes a step of Tweedie's formula, to the
+      denoised point.
+    - `path`: the path up to x1, which gives the velocity; by default the straight line.
+    - `args`: passed to the score.
+    - `num_corrections`: steps back to the data.
 
     >>> import jax.numpy as jnp, geojax
     >>> from geojax.interpolation import TangentStep
@@ -65,14 +71,17 @@ class TangentStep(_BeyondByScore):
 
 
 class ScoreWalk(_BeyondByScore):
-    """A walk of small steps that is led by the score: the extrapolation of arXiv 2505.11128 as far
-    as it is known, which is not a geodesic of any metric.
+    """Extrapolation by a walk of small steps along the data, corrected by the score.
 
-    ``num_steps`` steps of equal length lead as far as the last time asked for. Each goes along the
-    direction so far less its component along s, and then back to the data by ``step_size s(x)``;
-    the new direction is that of the whole step.
+    It is the extrapolation of arXiv 2505.11128 as far as that is known, and not a geodesic of any
+    metric. `num_steps` steps of equal length lead to the last of the requested times. Each step
+    goes along the present direction without its component along s, and then back to the data by
+    `step_size s(x)`. The new direction is that of the whole step.
 
-    - ``score``, ``step_size``, ``path``: as for `TangentStep`.
+    **Arguments:**
+
+    - `score`, `step_size`, `path`, `args`: as for `TangentStep`.
+    - `num_steps`: of the walk.
 
     >>> import jax.numpy as jnp, geojax
     >>> from geojax.interpolation import ScoreWalk
@@ -121,7 +130,7 @@ def _arrival(path: AbstractInterpolator, x0, x1, ts, key) -> tuple[InterpolatedP
 
 
 def _with_points(before: InterpolatedPath, points, evaluations) -> InterpolatedPath:
-    """All of the points; a verdict of the path stays, and of those beyond it says what is so."""
+    """The path with all points; its verdict also covers the points beyond x1."""
     result = RESULTS.where(before.result == RESULTS.successful, found(points).result, before.result)
     return dataclasses.replace(before, points=points, result=result, score_evaluations=evaluations)
 

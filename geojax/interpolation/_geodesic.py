@@ -29,12 +29,14 @@ from ._lerp import Lerp
 
 
 class ExtendedGeodesic(eqx.Module):
-    """A geodesic from x0 (time 0) to x1 (time 1) and its continuation to time ``until``.
+    """A geodesic from x0 (time 0) to x1 (time 1) and its continuation to time `until`.
 
-    - ``solution``: the two-point solution on [0, 1].
-    - ``extension``: the exponential map from x1 with the final velocity of ``solution``, or None
-      when ``until`` is 1.
-    - ``until``: the last time.
+    **Arguments:**
+
+    - `solution`: the solution of the two-point problem on [0, 1].
+    - `extension`: the exponential map from x1 with the final velocity of `solution`, or None when
+      `until` is 1.
+    - `until`: the last time.
     """
 
     solution: GeodesicSolution
@@ -43,7 +45,7 @@ class ExtendedGeodesic(eqx.Module):
 
     @property
     def result(self) -> RESULTS:
-        """The verdict: the geodesic's, or where that succeeded its continuation's."""
+        """The verdict of the geodesic or, if that succeeded, of its continuation."""
         if self.extension is None:
             return self.solution.result
         good = self.solution.result == RESULTS.successful
@@ -56,7 +58,7 @@ class ExtendedGeodesic(eqx.Module):
 
     @property
     def message(self) -> str:
-        """The verdict in words, with its figures: the geodesic's, or its continuation's."""
+        """The verdict in words, with its figures: of the geodesic, or of its continuation."""
         if self.extension is None or not bool(self.solution.successful):
             return self.solution.message
         return self.extension.message
@@ -72,7 +74,12 @@ class ExtendedGeodesic(eqx.Module):
         return evaluations, products
 
     def evaluate(self, ts: Numbers) -> Float[Array, "times *shape"]:
-        """The points at times in [0, until]. **Raises:** a run-time error at any other time."""
+        """The points at times in [0, until], shape `(times, *shape)`.
+
+        **Raises:**
+
+        - a run-time error at any other time.
+        """
         times = as_floating("ts", ts, "times", dtype=self.solution.curve.xs.dtype)
         slack = 8 * float(jnp.finfo(times.dtype).eps) * self.until
         outside = (times < -slack) | (times > self.until + slack)
@@ -90,19 +97,21 @@ class ExtendedGeodesic(eqx.Module):
 class GeodesicInterpolator(AbstractInterpolator):
     """The geodesic of a metric; beyond x1 the exponential map of the same metric.
 
-    - ``metric``: any geojax metric.
-    - ``args``: passed to its score.
-    - ``solver``, ``num_segments``, ``rule``, ``max_steps``, ``discretisation_tolerance``,
-      ``diagnostics``, ``progress_meter``: as for `geodesic`.
-    - ``extension_rtol``, ``extension_atol``, ``extension_max_steps``: ``rtol``, ``atol`` and
-      ``max_steps`` of `exponential_map`, for what lies beyond x1.
-    - ``start``: the interpolator whose path the solver starts from; default the straight line. The
-      path of another `GeodesicInterpolator`, of an easier metric, is taken only where it has less
-      energy than the straight line; give it ``throw=False``. What it costs is counted.
-    - ``until``: the last time that a call or `run` can be asked for, at least 1. None: the largest
-      of the times, which must then be known when the caller is compiled.
-    - ``throw``: raise when a solve did not succeed; else a call returns the points that it has,
-      and `run` the verdict too.
+    **Arguments:**
+
+    - `metric`: any geojax metric.
+    - `args`: passed to its score.
+    - `solver`, `num_segments`, `rule`, `max_steps`, `discretisation_tolerance`, `diagnostics`,
+      `progress_meter`: as for [`geojax.geodesic`][].
+    - `extension_rtol`, `extension_atol`, `extension_max_steps`: `rtol`, `atol` and `max_steps` of
+      [`geojax.exponential_map`][], for the part beyond x1.
+    - `start`: the interpolator whose path the solver starts from; by default the straight line. The
+      path of another `GeodesicInterpolator`, of an easier metric, is used only if it has less
+      energy than the straight line; give it `throw=False`. Its cost is counted.
+    - `until`: the last time that a call or `run` can evaluate, at least 1. With None it is the
+      largest of the times, which must then be known when the caller is compiled.
+    - `throw`: raise when a solve does not succeed. Otherwise a call returns the points found so
+      far, and `run` the verdict too.
 
     >>> import jax.numpy as jnp, geojax
     >>> path = geojax.GeodesicInterpolator(geojax.Euclidean())
@@ -141,13 +150,25 @@ class GeodesicInterpolator(AbstractInterpolator):
         throw: bool = True,
         find: Callable[..., GeodesicSolution] = geodesic,
     ) -> ExtendedGeodesic:
-        """The geodesic, continued to time ``until`` >= 1, with all figures and verdicts.
+        """The geodesic, continued to time `until`, with all figures and verdicts.
 
-        ``find`` finds the geodesic, and that of a ``start`` which is one: it is called as
-        `geodesic` is. `watched_geodesic` is one. The counts of evaluations and products in
-        ``solution.stats`` are those of both solves.
+        **Arguments:**
 
-        **Raises:** `ValueError` when ``until`` < 1; else as `geodesic` and `exponential_map`.
+        - `x0`, `x1`: the end-points, of one shape.
+        - `until`: the last time, at least 1.
+        - `throw`: raise when a solve does not succeed.
+        - `find`: the function that finds the geodesic, and that of a `start` which is a
+          `GeodesicInterpolator`. It is called as [`geojax.geodesic`][] is;
+          [`geojax.watched_geodesic`][] is another.
+
+        **Returns:**
+
+        An [`geojax.ExtendedGeodesic`][]. The counts in `solution.stats` are those of both solves.
+
+        **Raises:**
+
+        - `ValueError`: when `until` < 1.
+        - else as `geodesic` and [`geojax.exponential_map`][].
         """
         if until < 1:
             raise ValueError(f"until must be at least 1, the time of x1, got {until}.")
@@ -172,7 +193,7 @@ class GeodesicInterpolator(AbstractInterpolator):
         return ExtendedGeodesic(solution, extension, float(until))
 
     def _started(self, x0, x1, find):
-        """The path that the solver starts from, and the evaluations and products that it took."""
+        """The path that the solver starts from, and the evaluations and products to find it."""
         if self.start is None:
             return None, (0, 0)
         times = jnp.linspace(0, 1, self.num_segments + 1, dtype=x0.dtype)
@@ -195,7 +216,7 @@ class GeodesicInterpolator(AbstractInterpolator):
         num_segments: int = 32,
         throw: bool = True,
     ) -> GeodesicSolution:
-        """A solution's continuation from x1 to time ``until``, of ``num_segments`` pieces."""
+        """The continuation of a solution from x1 to time `until`, in `num_segments` segments."""
         return exponential_map(
             self.metric,
             solution.curve.xs[-1],
@@ -228,13 +249,13 @@ class GeodesicInterpolator(AbstractInterpolator):
 
 @eqx.filter_jit
 def _cheapest(problem: TwoPointProblem, paths) -> Float[Array, "nodes *shape"]:
-    """The path of least energy; one that has none, as it is not finite, is never taken."""
+    """The path of least energy; a path whose energy is not finite is never chosen."""
     energies = jax.lax.map(lambda path: problem.energy(problem.offsets(path)), paths)
     return paths[jnp.argmin(jnp.where(jnp.isfinite(energies), energies, jnp.inf))]
 
 
 def _counted(solution: GeodesicSolution, before) -> GeodesicSolution:
-    """The solution with what was spent before its solve among its counts."""
+    """The solution, with the cost of finding its start added to its counts."""
     names = "score_evaluations", "score_products"
     counts = {name: solution.stats[name] + spent for name, spent in zip(names, before, strict=True)}
     return eqx.tree_at(lambda s: s.stats, solution, {**solution.stats, **counts})

@@ -24,16 +24,18 @@ from ._geodesic import ExtendedGeodesic
 
 
 class ImagePath(eqx.Module):
-    """What `interpolate` returns.
+    """The result of `interpolate`.
 
-    - ``images``: the images along the path, from A to B and on, shape (frames, *image).
-    - ``times``: their times, shape (frames,): 0 is A, 1 is B.
-    - ``points``: the same path where the geometry is, at the noise level of ``pipeline``.
-    - ``path``: the geodesic and its continuation, with all figures.
-    - ``pipeline``: the way there and back: a `NoiseRoute`, or the one that was given.
-    - ``contrast``: whether the score knows that this chord leaves the data (`score_contrast`):
-      ``print(found)`` says so.
-    - ``metric``: in words, in which metric it is a geodesic and where its solve started.
+    **Arguments:**
+
+    - `images`: the images along the path, from A to B and beyond, shape `(frames, *image)`.
+    - `times`: their times, shape `(frames,)`: 0 is A, 1 is B.
+    - `points`: the same path in the space of the geometry, at the noise level of `pipeline`.
+    - `path`: the geodesic and its continuation, with all figures.
+    - `pipeline`: the way there and back: a [`geojax.NoiseRoute`][], or the given pipeline.
+    - `contrast`: whether the score detects that this chord leaves the data
+      ([`geojax.score_contrast`][]); `print(found)` reports it.
+    - `metric`: a description of the metric and of the start of its solve.
     """
 
     images: Float[Array, "frames *image"]
@@ -51,7 +53,7 @@ class ImagePath(eqx.Module):
 
     @property
     def result(self) -> RESULTS:
-        """The verdict: the geodesic's, or where that succeeded its continuation's."""
+        """The verdict of the geodesic or, if that succeeded, of its continuation."""
         return self.path.result
 
     @property
@@ -88,37 +90,44 @@ def interpolate(
 ) -> ImagePath:
     """Images along the geodesic between two images, in the geometry of a diffusion model.
 
-    Both images go to the noise level ``t``, the geodesic of ``I + lam s s^T`` is found there, and
-    its points come back. Where points carry no noise, in a latent space, that path is where the
-    solver starts for the geodesic of ``I + 10 sigma^4 J^T J``, with J the Jacobian of the score: it
-    lies nearer to the data, and the straight line is not always a start for it. It is `NoiseRoute`
-    and `GeodesicInterpolator` in one call; `compare` puts LERP and SLERP beside it.
+    Both images go to the noise level `t`, the geodesic of `I + lam s s^T` is found there, and its
+    points come back. Where points carry no noise, as in a latent space, that path is only the start
+    of the solve for the geodesic of `I + 10 sigma^4 J^T J`, with J the Jacobian of the score. This
+    geodesic lies nearer to the data, and the straight line is not always a good start for it.
+    `interpolate` joins [`geojax.NoiseRoute`][] and [`geojax.GeodesicInterpolator`][] in one call;
+    [`geojax.compare`][] adds LERP and SLERP.
 
-    - ``score``: a diffusion model, an `AbstractScore` (`geojax.models.load` gives one); or an
-      `AbstractPipeline`, such as a model of `geojax.models.latent`: the geometry is then where it
-      leads, at its own level.
-    - ``image_a``, ``image_b``: arrays of one shape; images of three axes, (channels, height,
-      width), in [-1, 1].
-    - ``args``: passed to the score (a label, or None).
-    - ``t``: the noise level in (0, 1], default 0.2; step k of T is k / T.
-    - ``lam``: the weight of s s^T, in units of squared length. "auto": what suits the chord,
-      100 to 1000 over |s|^2 at its middle (`ScoreContrast.lam`); ``print(found)`` says what it was.
-      A number: the metric is ``I + lam s s^T`` in a latent space, too.
-    - ``metric``: another metric, of ``score.at(t)``, alone; ``lam`` is then unused.
-    - ``frames``: how many images from A to B, at least 2; beyond B they are as far apart.
-    - ``until``: the last time. Above 1 the path goes on beyond B by the exponential map.
-    - ``noising``, ``denoising``, ``num_steps``: as for `NoiseRoute`, which has their defaults.
-      ``key``: draws the noise of "shared"; not needed for "inversion".
-    - ``solver``, ``num_segments``, ``rule``, ``max_steps``, ``discretisation_tolerance``,
-      ``throw``: as for `geodesic`.
+    **Arguments:**
 
-    **Returns:** an `ImagePath`.
+    - `score`: a diffusion model, an [`geojax.AbstractScore`][] ([`geojax.models.load`][] gives
+      one), or an [`geojax.AbstractPipeline`][], such as a model of `geojax.models.latent`, which
+      defines the space of the geometry and its own level.
+    - `image_a`, `image_b`: arrays of one shape. Images have three axes, (channels, height, width),
+      and values in [-1, 1].
+    - `args`: passed to the score (a label, or None).
+    - `t`: the noise level in (0, 1], default 0.2; step k of T is k / T.
+    - `lam`: the weight of s s^T, in units of squared length. "auto" chooses it from the chord: 100
+      to 1000 over |s|^2 at its middle (`ScoreContrast.lam`); `print(found)` shows the value. With a
+      number the metric is `I + lam s s^T` in a latent space too.
+    - `metric`: another metric, of `score.at(t)`, used alone; `lam` is then unused.
+    - `frames`: how many images from A to B, at least 2; beyond B they have the same spacing.
+    - `until`: the last time. Above 1 the path continues beyond B by the exponential map.
+    - `noising`, `denoising`, `num_steps`: as for `NoiseRoute`, with its defaults.
+    - `key`: draws the noise of "shared"; not needed for "inversion".
+    - `solver`, `num_segments`, `rule`, `max_steps`, `discretisation_tolerance`, `throw`: as for
+      [`geojax.geodesic`][].
 
-    **Raises:** `ValueError` on a score without noise levels, images that do not fit, numbers out
-    of range, and options of a `NoiseRoute` beside a pipeline; `GeodesicError` when a solve did not
-    succeed and ``throw`` is True.
+    **Returns:**
 
-    Source: arXiv 2505.11128; its protocol is ``t=0.4, lam=1000.0, noising="shared"``.
+    An [`geojax.ImagePath`][].
+
+    **Raises:**
+
+    - `ValueError`: on a score without noise levels, images that do not fit, numbers out of range,
+      and options of a `NoiseRoute` beside a pipeline.
+    - [`geojax.GeodesicError`][]: when a solve did not succeed and `throw` is True.
+
+    Source: arXiv 2505.11128; its protocol is `t=0.4, lam=1000.0, noising="shared"`.
 
     >>> import jax.numpy as jnp, geojax
     >>> score = geojax.GaussianMixture(jnp.array([[-1.0, 0.0], [1.0, 0.0]]), scales=0.5)
@@ -169,7 +178,7 @@ def interpolate(
 
 
 def suited_lam(contrast: ScoreContrast):
-    """The lambda of "auto". **Raises:** `ValueError` where there is none."""
+    """The lambda of "auto"; `ValueError` if there is none."""
     value = known(contrast.lam)
     if value is not None and not np.isfinite(value):
         size = max(float(contrast.middle), float(contrast.data))
@@ -181,7 +190,7 @@ def suited_lam(contrast: ScoreContrast):
 
 
 def _pipeline(score: AbstractScore | AbstractPipeline, args, own) -> AbstractPipeline:
-    """The pipeline that was given, or the route to a noise level of a score."""
+    """The given pipeline, or the route to a noise level of a score."""
     if isinstance(score, AbstractScore):
         return NoiseRoute(score, args=args, **own)
     if own:
@@ -193,7 +202,7 @@ def _pipeline(score: AbstractScore | AbstractPipeline, args, own) -> AbstractPip
 
 
 def path_times(until: float, per_unit: int) -> np.ndarray:
-    """Times from 0 to 1 and on to ``until``, (nearly) equally spaced, 1 among them."""
+    """Times from 0 to 1 and on to `until`, (nearly) equally spaced, with 1 among them."""
     beyond = max(1, round((until - 1) * per_unit)) if until > 1 else 0
     later = 1 + (until - 1) * np.arange(1, beyond + 1) / max(beyond, 1)
     return np.concatenate([np.linspace(0, 1, per_unit + 1), later])

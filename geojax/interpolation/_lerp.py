@@ -6,7 +6,7 @@ from ._base import AbstractInterpolator, found
 
 
 class Lerp(AbstractInterpolator):
-    """``(1 - t) x0 + t x1``: the straight line, and its continuation for t > 1.
+    """Linear interpolation `(1 - t) x0 + t x1`, and its continuation for t > 1.
 
     >>> import jax.numpy as jnp, geojax
     >>> ts = jnp.array([0.0, 0.5, 2.0])

@@ -1,4 +1,4 @@
-"""The other methods where the geometry of a pipeline is: between its points, without pictures."""
+"""The other methods at the level of a pipeline: between its points, without images."""
 
 import dataclasses
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from ._string_method import StringMethod
 
 
 class Level(NamedTuple):
-    """Where the geometry is: a route whose level it is, the score there and its ``args``."""
+    """The level of the geometry: a route to it, the score there and its `args`."""
 
     route: NoiseRoute
     score: Callable[..., Any]
@@ -42,7 +42,7 @@ def _adds_noise(pipeline: AbstractPipeline) -> bool:
 
 
 def noise_of(pipeline: AbstractPipeline, ends: PathEnds) -> Array:
-    """What was added to A and B."""
+    """The noise that was added to A and B."""
     schedule, t, dtype = pipeline.score.schedule, pipeline.t, ends.points.dtype
     alpha, sigma = schedule.alpha(t).astype(dtype), schedule.sigma(t).astype(dtype)
     return (ends.points - alpha * ends.clean) / sigma
@@ -51,13 +51,13 @@ def noise_of(pipeline: AbstractPipeline, ends: PathEnds) -> Array:
 def method_at_level(
     name: str, settings: MethodSettings, pipeline: AbstractPipeline, ends: PathEnds
 ) -> Callable[[Array, Array], InterpolatedPath]:
-    """The method of that name among points at the level: from the ends and times to a path."""
+    """The method of that name between points at the level: a function of the ends and times."""
     method = interpolator(name, settings)
     if isinstance(method, NoiseDiffusion):
         if not isinstance(pipeline, NoiseRoute) or pipeline.noising == "none":
             raise ValueError("method 'NoiseDiffusion' needs a pipeline that adds noise.")
         noise = noise_of(pipeline, ends)
-        if pipeline.noising == "shared":  # its noises lie on a circle: one for both would not
+        if pipeline.noising == "shared":  # on a circle, so each needs its own
             noise = jax.random.normal(settings.key, ends.clean.shape, ends.clean.dtype)
         return lambda points, ts: found(method.at_level(ends.clean, noise, ts))
     if isinstance(method, StringMethod):
@@ -68,7 +68,7 @@ def method_at_level(
     def run(points, ts):
         if level == t:
             return inner.run(points[0], points[1], ts)
-        # Among the seeds of another level, and back from there.
+        # Move the ends to the other level, find the path there, and move its points back.
         assert isinstance(pipeline, NoiseRoute)
         way = pipeline, settings.rule
         there, up = moved((*way, jnp.asarray([0, 1], ts.dtype), t, level), jnp.array(points))
@@ -82,7 +82,7 @@ def method_at_level(
 
 
 def _string(method: StringMethod, settings, pipeline, ends: PathEnds, ts) -> InterpolatedPath:
-    """The string's points without noise, taken back to the level, where pictures are made from."""
+    """The noiseless points of the string, moved back to the level that images are made from."""
     if not isinstance(pipeline, NoiseRoute):
         return method.descend(ends.clean, ends.points, ts)
     route = dataclasses.replace(method.route, num_steps=pipeline.num_steps)
@@ -96,7 +96,7 @@ def _string(method: StringMethod, settings, pipeline, ends: PathEnds, ts) -> Int
 
 
 def lost_on_the_way(pipeline: AbstractPipeline, ends: PathEnds) -> list[Notice]:
-    """What the way to the level and back loses."""
+    """A notice of how much the way to the level and back changes A and B."""
     if ends.loss is None:
         return []
     told = " and ".join(f"{float(loss):.1%}" for loss in ends.loss)

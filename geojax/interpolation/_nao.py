@@ -1,4 +1,4 @@
-"""NAO: paths and centroids of Gaussian seeds that keep to likely norms (Samuel et al. 2023)."""
+"""NAO: paths and centroids of Gaussian seeds with likely norms (Samuel et al. 2023)."""
 
 import math
 from typing import Any
@@ -19,9 +19,13 @@ from ._slerp import Slerp
 
 
 class NormPriorMetric(AbstractConformalMetric):
-    """``g(x) = (-log chi(|x|))^2 I``, chi the density of the norm of a standard normal vector.
+    """The metric `g(x) = (-log chi(|x|))^2 I`, with chi the density of the norm of a standard
+    normal vector.
 
-    - ``dim``: of that vector; x may be the coordinates in a subspace that the path keeps to.
+    **Arguments:**
+
+    - `dim`: the dimension of that vector. Points may be coordinates in a subspace that contains the
+      path.
     """
 
     dim: int = eqx.field(static=True)
@@ -33,13 +37,19 @@ class NormPriorMetric(AbstractConformalMetric):
 
 
 class Nao(AbstractInterpolator):
-    """The path between two seeds of least ``integral -log chi(|x|) |dx|`` (Samuel, Ben-Ari,
-    Darshan, Maron & Chechik, NeurIPS 2023).
+    """The path between two Gaussian seeds of least `integral -log chi(|x|) |dx|`.
 
-    The seeds are points at level 1, standard normal. The price depends on the norm alone, so that
-    the path lies in the plane of the two seeds and the origin, where it is found as a geodesic: of
-    many segments, as the price rises within a fraction of 1 from the likely norm.
-    Between its ends only. Seeds that point opposite ways have no path.
+    The seeds are points at level 1, standard normal. The integrand depends on the norm alone, so
+    the path lies in the plane of the two seeds and the origin. There it is found as a geodesic of
+    many segments, because the integrand rises within a fraction of 1 from the likely norm. The path
+    is defined between its ends only. Seeds in opposite directions have no path.
+
+    **Arguments:**
+
+    - `num_segments`: of the geodesic in the plane.
+    - `throw`: raise when the solve does not succeed.
+
+    Source: Samuel, Ben-Ari, Darshan, Maron & Chechik, NeurIPS 2023.
 
     >>> import jax, jax.numpy as jnp, geojax
     >>> from geojax.interpolation import Nao
@@ -61,7 +71,7 @@ class Nao(AbstractInterpolator):
         second = rest / jnp.where(height > 0, height, 1.0)
         path = GeodesicInterpolator(
             NormPriorMetric(x0.size),
-            solver=GaussNewton(rtol=1e-3),  # of a price whose float32 has few digits
+            solver=GaussNewton(rtol=1e-3),  # in float32 this energy has few digits
             num_segments=self.num_segments,
             start=Slerp(),
             throw=self.throw,
@@ -82,13 +92,24 @@ def nao_centroid(
 ) -> Float[Array, "*shape"]:
     """The seed in the middle of others: the Fréchet mean in the metric of `Nao`.
 
-    - ``seeds``: standard normal, at least two.
+    By symmetry it lies in the span of the seeds, where it is computed. It minimises the sum of
+    *squared* lengths of the paths to the seeds; the paper takes the lengths. For two seeds the
+    former gives the middle of their path, the latter any point of it.
 
-    By symmetry it lies in their span, where it is found. It minimises the sum of *squared* lengths
-    of the paths to the seeds, where the paper takes the lengths: for two seeds the former's is the
-    middle of their path, and the latter's any point of it.
+    **Arguments:**
 
-    **Raises:** a run-time error naming the remedy when it was not found and ``throw``.
+    - `seeds`: standard normal, at least two, shape `(seeds, *shape)`.
+    - `num_segments`: of each geodesic.
+    - `throw`: raise when the mean was not found.
+
+    **Returns:**
+
+    The mean, shape `(*shape)`.
+
+    **Raises:**
+
+    - `ValueError`: when there are fewer than two seeds.
+    - a run-time error with the remedy when it was not found and `throw` is True.
 
     >>> import jax, jax.numpy as jnp
     >>> from geojax.interpolation import nao_centroid

@@ -1,4 +1,4 @@
-"""NoiseDiffusion: images and their noises interpolated apart (Zheng et al., ICLR 2024)."""
+"""NoiseDiffusion: images and their noises interpolated separately (Zheng et al., ICLR 2024)."""
 
 import functools
 
@@ -14,20 +14,24 @@ from ._base import AbstractInterpolator, found, only_between
 
 
 class NoiseDiffusion(AbstractInterpolator):
-    """``x = a z_0 + b z_1 + (mu - a) x_0 + (nu - b) x_1``, in units where alpha is 1.
+    """Interpolation of images and of their noises with separate weights, then denoising.
 
-    ("NoiseDiffusion: correcting noise for image interpolation with diffusion models beyond
-    spherical linear interpolation".)
+    In units where alpha is 1 the path is `x = a z_0 + b z_1 + (mu - a) x_0 + (nu - b) x_1`. With
+    `z_i = x_i + n_i` that is `mu x_0 + nu x_1 + a n_0 + b n_1`: the noises on a quarter circle, `a
+    = cos(pi t / 2)`, `b = sin(pi t / 2)`, and the images with the linear weights `mu = gain a / (a
+    + b)`, `nu = gain b / (a + b)`. The points are then denoised as the route does. The path is
+    defined between its ends only.
 
-    With ``z_i = x_i + n_i`` that is ``mu x_0 + nu x_1 + a n_0 + b n_1``: the noises on a quarter
-    circle, ``a = cos(pi t / 2)``, ``b = sin(pi t / 2)``, and the images by the straight weights
-    ``mu = gain a / (a + b)``, ``nu = gain b / (a + b)``. Then back by the denoising of the route.
-    Between its ends only.
+    **Arguments:**
 
-    - ``route``: with noising "shared" each image gets a noise of its own (one for both would not
-      keep its size on a circle); with "inversion" its own by the probability flow.
-    - ``boundary``: noises are cut to +- so many standard deviations.
-    - ``gain``: 1.2 as published, which sharpens and does *not* return the given images at the ends.
+    - `route`: with noising "shared" each image gets a noise of its own, because one noise for both
+      would not keep its norm on a circle. With "inversion" each noise comes from the probability
+      flow.
+    - `boundary`: noises are clipped to plus or minus this many standard deviations.
+    - `gain`: 1.2 as published, which sharpens and does *not* return the given images at the ends.
+
+    Source: Zheng et al., "NoiseDiffusion: correcting noise for image interpolation with diffusion
+    models beyond spherical linear interpolation", ICLR 2024.
 
     >>> import jax, jax.numpy as jnp, geojax
     >>> from geojax.interpolation import NoiseDiffusion
@@ -64,7 +68,14 @@ class NoiseDiffusion(AbstractInterpolator):
         noises: Float[Array, "2 *shape"],
         ts: Float[Array, " times"],
     ) -> Float[Array, "times *shape"]:
-        """The points at the level of the route."""
+        """The points at the noise level of the route.
+
+        **Arguments:**
+
+        - `images`: the two images, shape `(2, *shape)`.
+        - `noises`: their noises, of unit standard deviation, shape `(2, *shape)`.
+        - `ts`: times in [0, 1], shape `(times,)`.
+        """
         x0, x1 = images
         ts = only_between(ts, "NoiseDiffusion")
         schedule, t = self.route.score.schedule, self.route.t

@@ -1,4 +1,4 @@
-"""From points at the level of a pipeline to pictures, a block at a time."""
+"""From points at the level of a pipeline to images, a block at a time."""
 
 from collections.abc import Callable
 
@@ -18,14 +18,14 @@ def pictures(
     shares: Float[np.ndarray, " points"],
     on_block: Callable[[int], None] = lambda count: None,
 ) -> tuple[Float[np.ndarray, "points *pixels"], int]:
-    """Pictures of the points at the places ``shares`` of a path, and the score evaluations it took.
+    """Images of the points at the times `shares` of a path, and the score evaluations they took.
 
-    ``rule`` says how many points are seen at once, and on which devices; ``on_block`` hears after
-    each block how many points are done.
+    `rule` sets how many points are computed at once and on which devices. `on_block` is called
+    after each block with the number of finished points.
     """
     count = len(points)
     at_once = (rule.batch_size or count) * (1 if rule.devices is None else rule.devices.size)
-    # The last block is filled up, so that one program serves all.
+    # The last block is padded, so that one compiled program serves all.
     index = np.minimum(np.arange(count + -count % at_once), count - 1).reshape(-1, at_once)
     host, images, evaluations = np.asarray(points), [], []
     for block in index:
@@ -37,13 +37,14 @@ def pictures(
     return np.concatenate(images)[:count], int(np.concatenate(evaluations)[:count].sum())
 
 
-# The points make room for what they become.
+# The buffer of the points is reused for the result.
 @eqx.filter_jit(donate="all-except-first")
 def denoised(
     given: tuple[AbstractPipeline, AbstractRule, Array], points: Array
 ) -> tuple[Float[Array, "points *shape"], Integer[Array, " points"]]:
-    """All of them without their noise, under the conditions of their places on the path, and the
-    score evaluations of each.
+    """All points without their noise, and the score evaluations of each.
+
+    Each is denoised under the conditions at its place on the path.
     """
     pipeline, rule, shares = given
     return rule.map(pipeline.denoised, points, shares)
@@ -53,7 +54,7 @@ def denoised(
 def moved(
     given: tuple[NoiseRoute, AbstractRule, Array, float, float], points: Array
 ) -> tuple[Float[Array, "points *shape"], Integer[Array, " points"]]:
-    """All of them from one noise level to another, likewise."""
+    """All points moved from one noise level to another, and the score evaluations of each."""
     route, rule, shares, t_from, t_to = given
     return rule.map(lambda z, share: route.move(z, t_from, t_to, share), points, shares)
 

@@ -1,8 +1,8 @@
 """The posteriors p(x_0 | x_t) of a score as an exponential family over points and levels.
 
-In units where alpha is 1 a point of spacetime is ``(y, level)``, with ``y = x / alpha`` and
-``level = sigma / alpha``. There ``eta = (y / level^2, -1 / (2 level^2))``, the mean is the denoised
-point D, and the covariance ``level^2`` times the derivative of D by y.
+In units where alpha is 1 a point of spacetime is `(y, level)`, with `y = x / alpha` and `level =
+sigma / alpha`. There `eta = (y / level^2, -1 / (2 level^2))`, the mean is the denoised point D, and
+the covariance is `level^2` times the derivative of D by y.
 """
 
 from typing import Any
@@ -24,7 +24,7 @@ _HALVINGS = 30
 class Posteriors(eqx.Module):
     """Moments of the posteriors, and the energies of steps between them.
 
-    - ``probes``: of Hutchinson's estimate; None takes the unit vectors.
+    `probes` are the vectors of Hutchinson's estimate; None takes the unit vectors.
     """
 
     score: AbstractScore
@@ -35,7 +35,7 @@ class Posteriors(eqx.Module):
     def at(
         self, y: Float[Array, "*shape"], t: Float[Array, ""]
     ) -> tuple[Float[Array, "*shape"], Float[Array, ""]]:
-        """The mean, and the trace of the covariance."""
+        """The mean and the trace of the covariance."""
         alpha = self.score.schedule.alpha(t).astype(y.dtype)
         level = self.score.schedule.noise_to_signal(t).astype(y.dtype)
         mean, derivative = jax.linearize(lambda y: self.score.denoised(alpha * y, t, self.args), y)
@@ -47,7 +47,7 @@ class Posteriors(eqx.Module):
             return mean, level**2 * jnp.mean(jax.vmap(along)(self.probes.astype(y.dtype)))
 
         def axes(first):
-            # Beyond the last one a vector is zero, and so is its part of the sum.
+            # Beyond the last dimension the vectors are zero and add nothing to the sum.
             units = first + jnp.arange(min(_BASIS_BATCH, y.size))
             vectors = jax.vmap(lambda i: jnp.zeros(y.size, y.dtype).at[i].set(1, mode="drop"))
             return jnp.sum(jax.vmap(along)(vectors(units).reshape(-1, *y.shape)))
@@ -59,7 +59,7 @@ class Posteriors(eqx.Module):
     def of_nodes(
         self, ys: Float[Array, "nodes *shape"], times: Float[Array, " nodes"]
     ) -> tuple[Float[Array, "nodes *shape"], Float[Array, " nodes"]]:
-        """`at` of all nodes, as the rule has it."""
+        """`at` for all nodes, batched by the rule."""
         return self.rule.map(self.at, ys, times)
 
 
@@ -69,10 +69,10 @@ def step_energies(
     means: Float[Array, "nodes *shape"],
     spreads: Float[Array, " nodes"],
 ) -> Float[Array, " segments"]:
-    """``<Delta eta, Delta mu>`` of the steps from node to node.
+    """`<Delta eta, Delta mu>` of the steps from node to node.
 
-    It does not depend on the origin of x_0. From the middle of the two means the difference of the
-    second moments is that of the spreads, and nothing large cancels.
+    It does not depend on the origin of x_0. With the origin in the middle of the two means, the
+    difference of the second moments is that of the spreads, and nothing large cancels.
     """
 
     def one(y0, y1, level0, level1, mean0, mean1, spread0, spread1):
@@ -93,9 +93,9 @@ def time_of(
     low: Float[Array, ""],
     high: Float[Array, ""],
 ) -> Float[Array, ""]:
-    """The time in [low, high] at which ``log(sigma / alpha)`` is ``log_level``, by bisection.
+    """The time in [low, high] at which `log(sigma / alpha)` is `log_level`, by bisection.
 
-    Differentiable once in ``log_level``, as the last step is Newton's.
+    Differentiable once in `log_level`, as the last step is Newton's.
     """
 
     def log_of(t):
@@ -122,8 +122,9 @@ def flat_geodesic(
     top: Float[Array, ""],
     num_segments: int,
 ) -> tuple[Float[Array, "nodes *shape"], Float[Array, " nodes"], Float[Array, ""]]:
-    """The geodesic where all posteriors are Gaussians of the level's size, a hyperbolic space:
-    points and log-levels of its nodes, and its energy.
+    """The geodesic if all posteriors are Gaussians whose standard deviation is the level.
+
+    That space is hyperbolic. Returns the points and log-levels of its nodes, and its energy.
     """
     size = ends[0].size
     half = norm(ends[1] - ends[0]) / (8 * size) ** 0.5 / jnp.exp(bottom)
@@ -136,7 +137,7 @@ def flat_geodesic(
 
 
 def half_inverse_laplacian(num_segments: int, dtype: Any) -> Float[Array, "inner inner"]:
-    """A square root of ``(N L)^-1``, L the second differences of nodes between fixed ends."""
+    """A square root of `(N L)^-1`, with L the second differences of nodes between fixed ends."""
     k = np.arange(1, num_segments)
     roots = 2 * np.sin(np.pi * k / (2 * num_segments)) * num_segments**0.5
     sines = np.sin(np.pi * np.outer(k, k) / num_segments) * (2 / num_segments) ** 0.5
@@ -144,7 +145,7 @@ def half_inverse_laplacian(num_segments: int, dtype: Any) -> Float[Array, "inner
 
 
 def squared_mean(draws: Float[Array, "draws ..."]) -> Float[Array, ""]:
-    """``|E g|^2`` of independent draws of g, without bias; of one draw its square."""
+    """`|E g|^2` from independent draws of g, without bias; from one draw its square."""
     count, total = len(draws), jnp.sum(jnp.sum(draws, axis=0) ** 2)
     if count == 1:
         return total

@@ -1,4 +1,4 @@
-"""What a path costs in a metric, segment by segment."""
+"""The energy, length and log-density of a path in a metric, segment by segment."""
 
 from typing import NamedTuple
 
@@ -13,11 +13,13 @@ from ..metrics import AbstractLowRankMetric, AbstractMetric, SampledPath
 
 
 class Price(NamedTuple):
-    """A path's price by segment.
+    """The price of a path by segment.
 
-    - ``density``: the mean of ``1/2 g(x', x')`` of the cubic spline, finely, shape (segments,).
-    - ``rates``: the mean of ``s . x'``; ``energies``, ``lengths``: the shares of the energy and of
-      the length by the rule of the solve; ``steps``: how long each lasts.
+    - `density`: the mean of `1/2 g(x', x')` of the cubic spline, on a fine rule, shape
+      `(segments,)`.
+    - `rates`: the mean of `s . x'`.
+    - `energies`, `lengths`: the shares of the energy and the length, by the rule of the solve.
+    - `steps`: the duration of each segment.
     """
 
     density: Float[np.ndarray, " segments"]
@@ -27,7 +29,7 @@ class Price(NamedTuple):
     steps: Float[np.ndarray, " segments"]
 
     def figures(self, num_segments: int) -> tuple[Float[np.ndarray, " nodes"], dict[str, float]]:
-        """The log-density at the nodes less that at A, and the figures of the first segments."""
+        """The log-density at the nodes less that at A, and the first segments' figures."""
         first = slice(num_segments)
         energy = float(self.energies[first].sum())
         fine = float(np.dot(self.density[first], self.steps[first]))
@@ -45,9 +47,9 @@ class Price(NamedTuple):
 def price_path(
     metric: AbstractMetric, score, rule: AbstractRule, nodes, times, num_segments: int, args
 ) -> Price:
-    """The price of the path through ``nodes``, shape (nodes, *shape), at ``times``.
+    """The price of the path through `nodes`, shape `(nodes, *shape)`, at `times`.
 
-    Up to the end of the first ``num_segments`` it is one curve, beyond another, as a geodesic and
+    The first `num_segments` segments are one curve and the others a second one, as a geodesic and
     its continuation are.
     """
     parts = _price(metric, score, rule, nodes, times, num_segments, args)
@@ -87,9 +89,7 @@ def _price(
 def _in_two(
     rule: AbstractRule, times, nodes, num_segments: int, fine: bool = False
 ) -> tuple[SampledPath, Float[Array, " points"]]:
-    """The curve up to the node ``num_segments`` and the one from there on, as one sampled path, and
-    the weights of its points.
-    """
+    """The curves before and after the node `num_segments`, as one sampled path, and its weights."""
     left = len(times) - 1 - num_segments
     parts, shares = [], []
     halves = slice(num_segments + 1), slice(num_segments, None)

@@ -1,14 +1,14 @@
-"""Every method by name, set up in the same way: what an experiment runs through.
+"""Every method by name, with the same settings for all: what an experiment runs.
 
 | name | what it is |
 |---|---|
 | LERP, SLERP | in closed form |
-| NAO | the path of likely norms, between seeds of level 1, by inversion (Samuel et al. 2023) |
-| NoiseDiffusion | images and noises apart (Zheng et al. 2024) |
-| density flow | the length divided by the density, by curvature flow (Yu et al. 2025); with the |
-|  | norms of the ends between inverted images |
-| string method | a whole path denoised, its nodes kept at equal steps (Moreau et al. 2026); |
-|  | between inverted images from SLERP |
+| NAO | the path of likely norms between inverted seeds of level 1 (Samuel et al. 2023) |
+| NoiseDiffusion | images and noises interpolated separately (Zheng et al. 2024) |
+| density flow | least length divided by the density, by curvature flow (Yu et al. 2025); |
+|  | between inverted images with norms between those of the ends |
+| string method | a path denoised as a whole, its nodes at equal steps (Moreau et al. 2026); |
+|  | between inverted images it starts from SLERP |
 | spacetime | the Fisher-Rao geodesic of the posteriors over points and levels (Karczewski |
 |  | et al. 2026), by L-BFGS; above 64 dimensions by 500 steps of Adam with probes |
 | Jacobian as published | J^T J, 9 inner points, 500 steps of Adam, from SLERP (Saito & |
@@ -19,7 +19,7 @@
 | smoothed | the metric of rank 8 by Gauss-Newton |
 | norm + Stein | (1 + lam |s|^2) I + lam s s^T by Gauss-Newton |
 
-Metrics of geojax's own, by name:
+The metrics of geojax by name:
 
 | name | what it is |
 |---|---|
@@ -30,7 +30,7 @@ Metrics of geojax's own, by name:
 | norm | (1 + lam |s|^2) I |
 | density | p^(-2 / D) I, in D dimensions |
 
-Extrapolations: the straight line, a tangent step with denoising, a score-guided walk, the
+Extrapolations: the straight line, a tangent step with denoising, a score-guided walk, and the
 exponential map of Stein or combined.
 """
 
@@ -66,18 +66,20 @@ from ._string_method import StringMethod
 
 
 class MethodSettings(NamedTuple):
-    """What the methods share.
+    """The settings that all methods of `INTERPOLATORS` and `EXTRAPOLATORS` share.
 
-    - ``route``: the score, its level and the way there and back; ``noising="none"`` for points
-      that are to be seen without noise.
-    - ``shape``: of a point.
-    - ``key``: draws the probes of the smoothed metric and of the spacetime geodesic.
-    - ``lam``: the weight of s s^T in geojax's own metrics, in units of squared length; 1000 in
-      arXiv 2505.11128.
-    - ``num_segments``, ``max_steps``: of geojax's own solves.
-    - ``rule``: how many points are seen at once, and on which devices; of the methods that solve
-      for a path. `SplineGauss` for metrics that are not low-rank.
-    - ``reference``: a point of the density metric, where its factor is 1.
+    **Arguments:**
+
+    - `route`: the score, its noise level and the way there and back. Use `noising="none"` for
+      points that already are at that level.
+    - `shape`: the shape of a point.
+    - `key`: draws the probes of the smoothed metric and of the spacetime geodesic.
+    - `lam`: the weight of s s^T in geojax's own metrics, in units of squared length; 1000 in arXiv
+      2505.11128.
+    - `num_segments`, `max_steps`: of geojax's own solves.
+    - `rule`: how many points are computed at once, and on which devices, for methods that solve for
+      a path. Metrics that are not low-rank need `SplineGauss`.
+    - `reference`: the point at which the factor of the density metric is 1.
     """
 
     route: NoiseRoute
@@ -91,21 +93,28 @@ class MethodSettings(NamedTuple):
 
     @property
     def score(self) -> Callable[..., Any]:
-        """The score at the level of the route."""
+        """The score at the noise level of the route."""
         return self.route.score.at(self.route.t)
 
     @property
     def sigma_squared(self) -> Float[Array, ""]:
-        """The squared size of the noise there."""
+        """The squared standard deviation of the noise at that level."""
         return self.route.score.schedule.sigma(self.route.t) ** 2
 
 
 def interpolator(name: str, settings: MethodSettings) -> AbstractInterpolator:
-    """The method of `INTERPOLATORS` or `EXTRAPOLATORS` of that name, from image to image.
+    """The method of that name in `INTERPOLATORS` or `EXTRAPOLATORS`, from image to image.
 
-    A solve that does not succeed does not raise: read ``run(...).result``.
+    An unsuccessful solve does not raise: read `run(...).result`.
 
-    **Raises:** `ValueError` on an unknown name.
+    **Arguments:**
+
+    - `name`: a name of `INTERPOLATORS` or `EXTRAPOLATORS`.
+    - `settings`: the settings that all methods share.
+
+    **Raises:**
+
+    - `ValueError`: when the name is unknown.
 
     >>> import jax, jax.numpy as jnp, geojax
     >>> from geojax.interpolation import MethodSettings, interpolator
@@ -123,7 +132,7 @@ def interpolator(name: str, settings: MethodSettings) -> AbstractInterpolator:
 
 
 def check_methods(names: Iterable[str], until: float) -> None:
-    """**Raises:** `ValueError` on a name that is none, or of no method for paths to ``until``."""
+    """Raise `ValueError` on an unknown name, or a method that has no paths to `until`."""
     known = INTERPOLATORS if until == 1 else INTERPOLATORS | EXTRAPOLATORS
     for name in names:
         if name not in known:
@@ -142,7 +151,7 @@ def _stein(settings: MethodSettings) -> SteinScoreMetric:
 
 
 def _jacobian_metric(settings: MethodSettings, base: float) -> JacobianMetric:
-    # |J| is about |s| / sigma where the score changes: so its term weighs about as Stein's.
+    # |J| is about |s| / sigma where the score changes, so this term weighs about as Stein's does.
     return JacobianMetric(settings.score, settings.lam * settings.sigma_squared, base)
 
 
@@ -151,7 +160,7 @@ def _combined(settings: MethodSettings) -> AbstractMetric:
 
 
 def _density(settings: MethodSettings) -> DensityMetric:
-    # Log-densities grow with D: so its factor stays of order one.
+    # Log-densities grow with D; this exponent keeps the factor of order one.
     beta = 1 / math.prod(settings.shape)
     return DensityMetric(settings.score, beta, settings.reference)
 
@@ -222,7 +231,7 @@ def _beyond(kind: type):
 
 
 def _density_flow(settings: MethodSettings) -> AbstractInterpolator:
-    # As published, latents that were inverted to their level keep to norms like theirs.
+    # As published: between latents inverted to their level, norms stay near those of the ends.
     route = settings.route
     spherical = route.noising == "inversion"
     return DensityFlow(settings.score, args=route.args, rule=settings.rule, spherical=spherical)

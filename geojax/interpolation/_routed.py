@@ -1,4 +1,4 @@
-"""An interpolator of images from one of points at a noise level."""
+"""An interpolator of images, made from one of points at a noise level."""
 
 import dataclasses
 
@@ -9,10 +9,16 @@ from ._base import AbstractInterpolator
 
 
 class Routed(AbstractInterpolator):
-    """Both images to the level of ``route``, the path of ``inner`` there, and its points back.
+    """An interpolator of images, made from an interpolator of points at a noise level.
 
-    The key draws the noise and is handed on. The score evaluations of `run` are those to find the
-    path: the way there and back is the same for all methods on a route.
+    Both images go to the level of `route`, `inner` finds the path there, and its points come back.
+    The key draws the noise and is passed on. The score evaluations of `run` are those to find the
+    path; the way there and back costs the same for all methods on a route.
+
+    **Arguments:**
+
+    - `route`: the score, its level and the way there and back.
+    - `inner`: the interpolator at that level.
 
     >>> import jax, jax.numpy as jnp, geojax
     >>> from geojax.interpolation import Routed

@@ -1,4 +1,4 @@
-"""How long something took, and how much of it JAX spent compiling."""
+"""The time that a block took, and the part of it that JAX spent compiling."""
 
 import time
 from collections.abc import Iterator
@@ -9,9 +9,9 @@ import jax
 
 @contextmanager
 def stopwatch() -> Iterator[dict[str, float]]:
-    """``seconds`` of the block and, of these, ``compile_seconds``, filled in when it ends.
+    """The `seconds` that a block took and, of these, `compile_seconds`, set when the block ends.
 
-    Results must be waited for inside (`jax.block_until_ready`).
+    Results must be ready inside the block (`jax.block_until_ready`).
 
     >>> with stopwatch() as seconds:
     ...     _ = jax.block_until_ready(jax.numpy.ones(3))
@@ -37,7 +37,7 @@ def stopwatch() -> Iterator[dict[str, float]]:
 
 
 def _covered(spans: list[tuple[float, float]]) -> float:
-    """The length of a union of intervals: tracing one function contains tracing another."""
+    """The length of a union of intervals, because tracing one function contains tracing another."""
     total, end = 0.0, float("-inf")
     for a, b in sorted(spans):
         total += max(0.0, b - max(a, end))

@@ -8,12 +8,13 @@ from ._base import AbstractInterpolator, found
 
 
 class Slerp(AbstractInterpolator):
-    """``sin((1 - t) w) / sin(w) x0 + sin(t w) / sin(w) x1``, w the angle between the points
-    (Shoemake 1985), and its continuation for t > 1.
+    """Spherical linear interpolation, and its continuation for t > 1 (Shoemake 1985).
 
-    The usual path between Gaussian noises, as it keeps their norm. Its ends are x0 and x1 exactly.
-    Between points of one direction, or where one is 0, it is `Lerp`. Between opposite points every
-    way round is as short as any other: inside the path is NaN, and the result `no_path`.
+    The path is `sin((1 - t) w) / sin(w) x0 + sin(t w) / sin(w) x1`, with w the angle between the
+    points. It is the usual path between Gaussian noises because it keeps their norm. Its ends are
+    x0 and x1 exactly. Between points of one direction, or where one is 0, it is `Lerp`. Between
+    opposite points every way round is equally short: the path is NaN inside and the result is
+    `no_path`.
 
     >>> import jax.numpy as jnp, geojax
     >>> middle = geojax.Slerp()(jnp.array([1.0, 0.0]), jnp.array([0.0, 1.0]), jnp.array([0.5]))
@@ -26,12 +27,12 @@ class Slerp(AbstractInterpolator):
 
 
 def _at_time(x0, x1, t):
-    """In the orthogonal frame of the sum and the difference of the unit vectors, which has its
-    digits at all angles.
+    """The point at time t, accurate at every angle.
 
-    With half the angle h, ``f = (2 t - 1) h``, ``q = sin(f) / sin(h)``, r the mean of the norms and
-    e half of their difference, SLERP is ``(r cos(f) + e q cos(h)) m + (r q + e cos(f) / cos(h)) d``
-    with m the unit vector between the directions and d half of their difference.
+    It is computed in the orthogonal frame of the sum and the difference of the unit vectors. With
+    half the angle h, `f = (2 t - 1) h`, `q = sin(f) / sin(h)`, r the mean of the norms and e half
+    of their difference, SLERP is `(r cos(f) + e q cos(h)) m + (r q + e cos(f) / cos(h)) d`, with m
+    the unit vector between the directions and d half of their difference.
     """
     norms = norm(x0), norm(x1)
     some = (norms[0] > 0) & (norms[1] > 0)
@@ -49,11 +50,11 @@ def _at_time(x0, x1, t):
     along = (mean * cosine + excess * ratio * together) / (2 * together)
     across = mean * ratio + excess * cosine / together
     point = along * sum_ + across * half_difference
-    # Opposite points have no way, but they have ends.
+    # Opposite points have no unique path, but the ends are still defined.
     point = jnp.where(opposite, jnp.full_like(point, jnp.nan), point)
     point = jnp.where(some, point, (1 - t) * x0 + t * x1)
     for time, end in ((0, x0), (1, x1)):
-        # The end's value, and the path's derivatives.
+        # The exact value of the end, with the derivatives of the path.
         exactly = jax.lax.stop_gradient(end) + (point - jax.lax.stop_gradient(point))
         exactly = jnp.where(opposite, end, exactly)
         point = jnp.where(t == time, exactly, point)
@@ -61,7 +62,7 @@ def _at_time(x0, x1, t):
 
 
 def _cosine_and_ratio(place, square_tangent):
-    """``cos(p h)`` and ``sin(p h) / sin(h)`` by tan(h)^2, in which both are smooth at 0."""
+    """`cos(p h)` and `sin(p h) / sin(h)` as functions of tan(h)^2, which are smooth at 0."""
     eps = jnp.finfo(square_tangent.dtype).eps
     small = square_tangent < eps**0.5
     half = jnp.arctan(jnp.sqrt(jnp.where(small, jnp.ones_like(square_tangent), square_tangent)))

@@ -28,23 +28,25 @@ from ._posteriors import (
 )
 
 _RATE = 0.1  # of Adam at its first step, in units of the level
-_NOTHING = 1e-9  # an energy, of which 1 is a step to another distribution
-_JUDGING = 16  # draws of probes that judge a path
+_NOTHING = 1e-9  # a negligible energy: 1 is a step to a clearly different posterior
+_JUDGING = 16  # draws of probes to estimate the energy of a path
 
 
 class SpacetimePath(InterpolatedPath):
-    """A path of points and noise levels.
+    """A path of points and noise levels, as `SpacetimeGeodesic.run` returns it.
 
-    Besides what every path has:
+    **Arguments:**
 
-    - ``noisy``: the points of the path in spacetime, each at its own level, shape (times, *shape).
-    - ``levels``: the times of these levels in the schedule, shape (times,).
-    - ``energy``: of the nodes, ``N / 2`` times the sum over the N segments.
-    - ``length``: of the nodes, in the Fisher-Rao metric: the sum of the roots over the segments.
-    - ``start_energy``: of the path that the solve started from.
-    - ``num_steps``: of the solve.
-    - ``gradient``: the squared norm of the energy's gradient over the energy, in the dual of the
-      norm in which a hyperbolic half-space is flat: what is held to ``rtol``.
+    - `points`, `result`, `score_evaluations`, `score_products`: as for
+      [`geojax.InterpolatedPath`][].
+    - `noisy`: the points of the path in spacetime, each at its own level, shape `(times, *shape)`.
+    - `levels`: the times of these levels in the schedule, shape `(times,)`.
+    - `energy`: of the nodes, `N / 2` times the sum over the N segments.
+    - `length`: of the nodes, in the Fisher-Rao metric: the sum of the roots over the segments.
+    - `start_energy`: of the path that the solve started from.
+    - `num_steps`: of the solve.
+    - `gradient`: the squared norm of the gradient of the energy, divided by the energy, in the dual
+      of the norm in which a hyperbolic half-space is flat. It is compared with `rtol`.
     """
 
     _: KW_ONLY
@@ -58,42 +60,52 @@ class SpacetimePath(InterpolatedPath):
 
 
 class SpacetimeGeodesic(AbstractInterpolator):
-    """The path through points *and noise levels* between x0 and x1, both at the level ``t``, on
-    which the posterior ``p(x_0 | x_t)`` changes least ("The spacetime of diffusion models: an
-    information geometry perspective", arXiv 2505.17517).
+    """The path through points and noise levels on which the posterior `p(x_0 | x_t)` changes least.
 
-    The posteriors at all points and levels are an exponential family, of natural parameters
-    ``eta = (alpha x / sigma^2, -alpha^2 / (2 sigma^2))`` and moments ``mu = (E[x_0 | x_t],
-    E[|x_0|^2 | x_t])``. The squared Fisher-Rao distance of neighbours is about ``<Delta eta, Delta
-    mu>``, the symmetric Kullback-Leibler divergence between the two posteriors, so that the energy
-    needs the denoised point and the divergence of the denoiser: no Jacobian. Paths rise in noise,
-    where posteriors overlap, and come down again. The solve starts from the geodesic of a flat
-    density, which is known, and moves the inner nodes.
+    Use it to compare with geodesics at a fixed noise level. Both ends are at the level `t`, and the
+    path is defined between them only.
 
-    - ``score``: of every level; ``args``: passed to it.
-    - ``t``: the level of both ends, the lowest of the path. Clean points are taken as seen from
-      there.
-    - ``num_probes``: None takes the exact divergence, by a derivative product a dimension, and
+    The posteriors at all points and levels are an exponential family, with natural parameters `eta
+    = (alpha x / sigma^2, -alpha^2 / (2 sigma^2))` and moments `mu = (E[x_0 | x_t], E[|x_0|^2 |
+    x_t])`. The squared Fisher-Rao distance of neighbours is about `<Delta eta, Delta mu>`, the
+    symmetric Kullback-Leibler divergence of the two posteriors. So the energy needs the denoised
+    point and the divergence of the denoiser, but no Jacobian. Paths rise in noise, where posteriors
+    overlap, and come down again. The solve starts from the geodesic of a flat density, which is
+    known in closed form, and moves the inner nodes.
+
+    A learned score is not exactly the score of a density, so its energies may be negative. L-BFGS
+    counts such segments as zero; if one is left at the end, the result is
+    `RESULTS.negative_energy`.
+
+    **Arguments:**
+
+    - `score`: a score at every level.
+    - `t`: the level of both ends, the lowest of the path. Clean points are treated as points of
+      that level.
+    - `args`: passed to the score.
+    - `num_probes`: None takes the exact divergence, by one derivative product a dimension, and
       L-BFGS. A number takes as many random vectors (Hutchinson's estimate), drawn anew at every
-      step of Adam, as published: a minimiser makes use of what fixed ones do not see.
-    - ``key``: draws them, where `run` is given none.
-    - ``shown``: which points stand for the path. "flow": each followed down to level ``t`` by
-      ``num_flow_steps`` of the probability flow (DDIM); both ends are the given points. "mean":
-      the mean of the posterior, as published (alpha times it, to be a point of level ``t``): of
-      less detail than a sample, and the ends too are changed. "noisy": the path's own points, in
-      the units of level ``t``, with the noise of their own levels. `SpacetimePath.noisy` has them
-      with any choice.
-    - ``num_segments``, ``max_steps``, ``rtol``: of the solve. Adam takes all of the steps, at rates
-      that fall to zero. ``rtol`` bounds `SpacetimePath.gradient`; by default 1e-6, in float32 1e-3,
-      with probes 1e-4.
-    - ``rule``: how many points are seen at once, and on which devices.
+      step of Adam, as published: with fixed vectors a minimiser would exploit what they do not
+      measure.
+    - `key`: draws the random vectors if `run` is given no key.
+    - `shown`: which points represent the path. "flow": each point followed down to level `t` by
+      `num_flow_steps` steps of the probability flow (DDIM); both ends are the given points. "mean":
+      the mean of the posterior, as published, times alpha to be a point of level `t`; it has less
+      detail than a sample, and the ends change too. "noisy": the points of the path in the units of
+      level `t`, with the noise of their own levels. `SpacetimePath.noisy` has them with every
+      choice.
+    - `num_segments`, `max_steps`, `rtol`: of the solve. Adam takes all of the steps, at rates that
+      fall to zero. `rtol` bounds `SpacetimePath.gradient`; by default 1e-6, in float32 1e-3, with
+      probes 1e-4.
+    - `rule`: how many points are computed at once, and on which devices.
 
-    A learned score is not exactly that of a density, and its energies may be negative. To L-BFGS
-    such segments count as zero, and where one is left the result is `RESULTS.negative_energy`.
-    Between the ends only.
+    **Raises:**
 
-    **Raises:** `ValueError` on ``t`` outside (0, 1], or above 0.999 where alpha(1) is 0, an
-    unknown ``shown``, a number below 1, and where ``num_probes`` has no key.
+    - `ValueError`: when `t` is outside (0, 1], or above 0.999 where alpha(1) is 0; when `shown` is
+      unknown; when a number is below 1; when `num_probes` has no key.
+
+    Source: Karczewski et al., "The spacetime of diffusion models: an information geometry
+    perspective", arXiv 2505.17517.
 
     >>> import jax.numpy as jnp, geojax
     >>> from geojax.interpolation import SpacetimeGeodesic
@@ -134,8 +146,11 @@ class SpacetimeGeodesic(AbstractInterpolator):
     def moments(
         self, x: Float[Array, "*shape"], t: Real[ArrayLike, ""]
     ) -> tuple[Float[Array, "*shape"], Float[Array, ""]]:
-        """``E[x_0 | x_t]``, of the shape of ``x``, and ``E[|x_0|^2 | x_t]``, a scalar, at a point
-        ``x`` of level ``t``.
+        """The moments `E[x_0 | x_t]` and `E[|x_0|^2 | x_t]` at a point `x` of level `t`.
+
+        **Returns:**
+
+        The first in the shape of `x`, the second a scalar.
         """
         time, posteriors = self.score.checked_time(t), self._posteriors(self._probes(x, self.key))
         mean, spread = posteriors.at(x / self._alpha(time, x.dtype), time)
@@ -145,8 +160,16 @@ class SpacetimeGeodesic(AbstractInterpolator):
     def segment_energies(
         self, xs: Float[Array, "nodes *shape"], levels: Float[Array, " nodes"]
     ) -> Float[Array, " segments"]:
-        """``<Delta eta, Delta mu>`` from node to node of any path in spacetime: points ``xs``, each
-        at its own level, the times ``levels``.
+        """`<Delta eta, Delta mu>` from node to node of any path in spacetime.
+
+        **Arguments:**
+
+        - `xs`: the points, each at its own level, shape `(nodes, *shape)`.
+        - `levels`: the times of these levels, shape `(nodes,)`.
+
+        **Returns:**
+
+        The energies, shape `(segments,)`.
         """
         alphas = jax.vmap(lambda t: self._alpha(t, xs.dtype))(levels)
         ys = jax.vmap(lambda x, alpha: x / alpha)(xs, alphas)
@@ -175,8 +198,10 @@ class SpacetimeGeodesic(AbstractInterpolator):
             return time_of(self.score.schedule, log, low, high)
 
         def nodes(offsets):
-            """Points and log-levels, ``offsets`` from the start, in units that all weigh the same
-            where the posteriors are Gaussians of the level's size.
+            """Points and log-levels at `offsets` from the start.
+
+            The units weigh all coordinates equally if the posteriors are Gaussians whose standard
+            deviation is the level.
             """
             moved = matmul(basis, offsets.astype(dtype))
             inner = ys[1:-1] + (sizes * moved[:, :-1]).reshape(ys[1:-1].shape)
@@ -192,14 +217,14 @@ class SpacetimeGeodesic(AbstractInterpolator):
             levels = jax.vmap(self._level)(_between(lows, times))
             means, spreads = jax.tree.map(_between, at_ends, moments)
             steps = step_energies(_between(ends, inner), levels, means, spreads)
-            # Of one draw a segment may well be negative.
+            # From a single draw the energy of a segment may well be negative.
             return n / 2 * jnp.sum(jax.nn.relu(steps) if exact else steps), steps
 
-        # In the default dtype: the history of L-BFGS has no other.
+        # In the default dtype, the only one that the history of L-BFGS has.
         zero = jnp.zeros((n - 1, x0.size + 1))
         unit = jnp.where(flat > 0, flat, 1.0)
         of_energy = jax.value_and_grad(energy, has_aux=True)
-        # The start and the end are judged by draws of their own, the same for both.
+        # Separate draws, the same for both, estimate the energies at the start and at the end.
         if exact:
             found = self._minimised(lambda offsets: energy(offsets, None)[0] / unit, zero, dtype)
             draws = jnp.zeros(1)
@@ -239,10 +264,10 @@ class SpacetimeGeodesic(AbstractInterpolator):
         )
 
     def _minimised(self, function, start, dtype) -> "_Minimum":
-        if not start.size:  # of one segment: there is nothing to move
+        if not start.size:  # one segment: no node to move
             return _Minimum(start, jnp.asarray(0), jnp.asarray(0), jnp.asarray(False))
         tolerance = 1e-8 if dtype == jnp.float64 else 1e-5
-        # optimistix relies on implicit promotion; a user's strict setting is not its own.
+        # optimistix relies on implicit promotion, which the user may have forbidden.
         with jax.numpy_dtype_promotion("standard"):
             found = optx.minimise(
                 lambda offsets, _: function(offsets).astype(start.dtype),
@@ -272,7 +297,7 @@ class SpacetimeGeodesic(AbstractInterpolator):
         return _Minimum(jnp.asarray(offsets), count, count, jnp.asarray(True))
 
     def _shown(self, ys, logs, time_at, bottom):
-        """What stands for the points of the path, where alpha is 1, and its evaluations a point."""
+        """The points that represent the path, where alpha is 1, and the evaluations for each."""
 
         def mean(y, log):
             t = time_at(log)
@@ -294,9 +319,9 @@ class SpacetimeGeodesic(AbstractInterpolator):
         return self.rule.map(down, ys, logs), self.num_flow_steps
 
     def _cost(self, found, size):
-        """Score evaluations, and derivative products, of the solve."""
-        # As L-BFGS goes: the energy once a step, its gradient where the step is accepted; as Adam
-        # goes, both at every step, and the ends by every draw. Energy and gradient at the start
+        """The score evaluations and derivative products of the solve."""
+        # L-BFGS computes the energy at every step and the gradient at every accepted step. Adam
+        # computes both at every step, and the ends for every draw. Energy and gradient at the start
         # and at the end are for the figures.
         exact = self.num_probes is None
         judged = 2 * (1 if exact else _JUDGING)
@@ -305,7 +330,7 @@ class SpacetimeGeodesic(AbstractInterpolator):
         directions = size if self.num_probes is None else self.num_probes
         at_ends = 2 * exact
         evaluations = count * (values + gradients) + at_ends
-        # Reverse: through the evaluation and through every product.
+        # The gradient is one product through the evaluation and one through every product.
         products = count * (values * directions + gradients * (directions + 1))
         return evaluations, products + at_ends * directions
 
@@ -330,7 +355,7 @@ class SpacetimeGeodesic(AbstractInterpolator):
         return Posteriors(self.score, self.args, probes, self.rule)
 
     def _range(self, dtype):
-        """The times of the lowest and of the highest level."""
+        """The times of the lowest and the highest level."""
         top = jnp.where(self.score.schedule.alpha(1.0) < 1e-3, 1 - 1e-3, 1.0)
         return self.t.astype(dtype), top.astype(dtype)
 
@@ -342,7 +367,7 @@ class SpacetimeGeodesic(AbstractInterpolator):
 
 
 class _Minimum(NamedTuple):
-    """Where a minimisation ended, after how many steps, and whether it had no more of them."""
+    """Where a minimisation ended, after how many steps, and whether it used all of them."""
 
     offsets: Float[Array, "inner coordinates"]
     steps: Integer[Array, ""]

@@ -1,4 +1,4 @@
-"""Nodes of a polyline at equal steps of its length."""
+"""Nodes of a polyline, equally spaced in arc length."""
 
 import jax
 import jax.numpy as jnp
@@ -9,11 +9,11 @@ from ..geodesics import Polyline
 
 
 def equal_steps(xs: Float[Array, "nodes *shape"]) -> Float[Array, "nodes *shape"]:
-    """The same polyline by nodes at equal steps of its length; both ends exactly."""
+    """The same polyline with nodes equally spaced in arc length; both ends stay exact."""
     steps = jax.vmap(norm)(xs[1:] - xs[:-1])
     walked = jnp.concatenate([jnp.zeros(1, xs.dtype), jnp.cumsum(steps)])
     shares = jnp.linspace(0, 1, len(xs), dtype=xs.dtype)
-    # Where all nodes are one point any spacing of them is equal.
+    # If all nodes coincide, every spacing is equal.
     length = walked[-1]
     path = Polyline(jnp.where(length > 0, walked, shares), xs)
     wanted = shares[1:-1] * jnp.where(length > 0, length, 1)

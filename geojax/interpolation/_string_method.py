@@ -16,38 +16,44 @@ from ._base import AbstractInterpolator, InterpolatedPath, found, only_between
 from ._lerp import Lerp
 from ._spacing import equal_steps
 
-_LEAST_TIME = 1e-3  # at which the score is asked, as when a point is denoised
+_LEAST_TIME = 1e-3  # the score is not evaluated below it, as in denoising
 
 
 class StringMethod(AbstractInterpolator):
-    """A path at the level of ``route`` that is denoised as a whole ("Probing the geometry of
-    diffusion models with the string method", arXiv 2602.22122).
+    """A path at the level of `route` that is denoised as a whole.
 
-    Every node moves by the velocity of the probability flow and, besides, by ``gamma^2`` times
-    the score; after each step the nodes are set at equal steps of the path's length. In units
-    where alpha is 1 and in the time ``-sigma^2 / 2`` that velocity is the score itself, so that
-    ``dx = (1 + gamma^2) s(x) d(-sigma^2 / 2)``: a ``gamma`` means the same on every schedule.
-    With 0 each node is transported to a sample; the larger ``gamma``, the nearer the nodes come to
-    a path of most likely points, of less detail than samples have.
+    Every node moves by the velocity of the probability flow plus `gamma^2` times the score. After
+    each step the nodes are set at equal steps of the path's length. In units where alpha is 1 and
+    in the time `-sigma^2 / 2` that velocity is the score itself, so that `dx = (1 + gamma^2) s(x)
+    d(-sigma^2 / 2)`: a `gamma` means the same on every schedule. With 0 each node is transported to
+    a sample. With larger `gamma` the nodes come nearer to a path of most likely points, which have
+    less detail than samples.
 
-    A step is exact where the denoised point D does not change on the way: ``x' = D + r (x - D)``,
-    r the (1 + gamma^2)th power of the ratio of the two noise levels. With ``gamma = 0`` that is
-    DDIM, and the last step is to D itself. From image to image, or from clean point to clean point
-    where the route adds no noise. Between the ends only.
+    A step is exact if the denoised point D does not change on the way: `x' = D + r (x - D)`, with r
+    the (1 + gamma^2)th power of the ratio of the two noise levels. With `gamma = 0` that is DDIM,
+    and the last step goes to D itself. The path leads from image to image, or from clean point to
+    clean point if the route adds no noise. It is defined between the ends only.
 
-    - ``route``: the score, the level, how the ends come to it, and ``num_steps``, the number of
-      steps. Its ``denoising`` is not used: the string is denoised by its own steps.
-    - ``gamma``: >= 0, without unit.
-    - ``num_segments``: between the nodes. Points between two nodes are on the straight line.
-    - ``start``: the interpolator whose path at the level is the first string; default `Lerp`.
-    - ``ends``: "fixed" keeps each end at its image, with the noise that it was given; "flow" moves
-      them like all nodes, so that they arrive elsewhere.
-    - ``rule``: how many nodes are seen at once, and on which devices.
-
-    Whether the path settles is not asked: it ends with the noise, as published. The principal
+    As published, there is no test of convergence: the path ends with the noise. The principal
     curves of that paper, means over noisy copies of each node, are not computed.
 
-    **Raises:** `ValueError` on a negative ``gamma``, unknown ``ends`` or ``num_segments`` < 1.
+    **Arguments:**
+
+    - `route`: the score, the level, the way of the ends to it, and `num_steps`, the number of
+      steps. Its `denoising` is not used: the string is denoised by its own steps.
+    - `gamma`: >= 0, without unit.
+    - `num_segments`: between the nodes. Points between two nodes lie on a straight line.
+    - `start`: the interpolator whose path at the level is the first string; default `Lerp`.
+    - `ends`: "fixed" keeps each end at its image, with the noise added to it. "flow" moves the ends
+      like all nodes, so that they arrive elsewhere.
+    - `rule`: how many nodes are computed at once, and on which devices.
+
+    **Raises:**
+
+    - `ValueError`: on a negative `gamma`, unknown `ends` or `num_segments` < 1.
+
+    Source: Moreau et al., "Probing the geometry of diffusion models with the string method", arXiv
+    2602.22122.
 
     >>> import jax.numpy as jnp, geojax
     >>> from geojax.interpolation import StringMethod
@@ -86,8 +92,13 @@ class StringMethod(AbstractInterpolator):
         noised: Float[Array, "2 *shape"],
         ts: Float[Array, " times"],
     ) -> InterpolatedPath:
-        """The images of the path between two points of the level, ``noised``, whose images are
-        ``images``.
+        """The images of the path between two given points of the level.
+
+        **Arguments:**
+
+        - `images`: the images of the two ends, shape `(2, *shape)`.
+        - `noised`: the ends at the level, shape `(2, *shape)`.
+        - `ts`: times in [0, 1], shape `(times,)`.
         """
         ts = only_between(ts, "the string method")
         xs = self._descended(images, noised)
@@ -98,7 +109,7 @@ class StringMethod(AbstractInterpolator):
     @eqx.filter_jit
     def _descended(self, images, noised) -> Float[Array, "nodes *shape"]:
         schedule, dtype = self.route.score.schedule, images.dtype
-        # Where alpha(1) vanishes no point is denoised from level 1.
+        # If alpha(1) vanishes, points cannot be denoised from level 1.
         top = jnp.where(schedule.alpha(1.0) < 1e-3, 1 - _LEAST_TIME, 1.0)
         times = jnp.linspace(jnp.minimum(self.route.t, top), 0, self.route.num_steps + 1)[:-1]
         times = jnp.maximum(times, _LEAST_TIME)

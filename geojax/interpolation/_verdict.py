@@ -1,4 +1,4 @@
-"""What a reader of a comparison should know: problems and notes."""
+"""The problems and notes that a reader of a comparison should know."""
 
 import numpy as np
 
@@ -26,7 +26,7 @@ def _finite(rows: np.ndarray) -> np.ndarray:
 def verdict(
     records, solution, extension, contrast: ScoreContrast
 ) -> tuple[list[Notice], list[Notice]]:
-    """Problems and notes."""
+    """The problems and the notes of a comparison."""
     problems, notes = [], []
     if bool(solution.result != RESULTS.successful):
         problems.append(solution.notice().of("The geodesic"))

@@ -24,6 +24,7 @@ from record import ROOT, add_row
 from stable_diffusion import config_of
 
 from geojax.models import from_torch
+from geojax.models.diffusers._weights import with_tensors
 from geojax.models.stable_diffusion import UNet
 
 sys.path.insert(0, str(ROOT))
@@ -94,13 +95,7 @@ def family(name: str) -> dict:
 
 def native_of(config: dict, weights: dict) -> UNet:
     """geojax's own U-Net, with the tensors of the converted one."""
-
-    def fill(path, leaf):
-        if not isinstance(leaf, jax.ShapeDtypeStruct):
-            return leaf
-        return weights[jax.tree_util.keystr(path, simple=True, separator=".")]
-
-    return jax.tree_util.tree_map_with_path(fill, eqx.filter_eval_shape(UNet, config))
+    return with_tensors(eqx.filter_eval_shape(UNet, config), weights.__getitem__)
 
 
 def full_size() -> dict:

@@ -13,13 +13,12 @@ from importlib import metadata
 from pathlib import Path
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from record import ROOT, origin, save
 from stable_diffusion import config_of, peak_memory
 
-from geojax.models.diffusers._weights import parameter_names
+from geojax.models.diffusers._weights import parameter_names, with_tensors
 from geojax.models.stable_diffusion import UNet
 
 SIDE, TIMESTEP, LIMIT = 64, 401, 2e-5
@@ -47,12 +46,7 @@ def ours(config: dict, given: dict[str, np.ndarray], tensors: dict[str, np.ndarr
         n: a.shape for n, a in tensors.items()
     }
 
-    def fill(path, leaf):
-        if not isinstance(leaf, jax.ShapeDtypeStruct):
-            return leaf
-        return jnp.asarray(tensors.pop(jax.tree_util.keystr(path, simple=True, separator=".")))
-
-    network = jax.tree_util.tree_map_with_path(fill, network)
+    network = with_tensors(network, lambda name: jnp.asarray(tensors.pop(name)))
     x, text = jnp.asarray(given["latents"]), jnp.asarray(given["text"])
     return np.asarray(network(x, TIMESTEP, text))
 

@@ -79,7 +79,8 @@ def random_unet(config: dict[str, Any], dtype: Any, attention: Any) -> UNet:
     def draw(leaf, key):
         if len(leaf.shape) == 1:
             return jnp.full(leaf.shape, 0.1, dtype)
-        fan_in = leaf.size // leaf.shape[0]
+        # A matrix has its outputs first, a convolution last.
+        fan_in = leaf.size // leaf.shape[-1 if len(leaf.shape) == 4 else 0]
         return jax.random.normal(key, leaf.shape, dtype) / jnp.asarray(fan_in**0.5, dtype)
 
     drawn = [draw(leaf, key) for leaf, key in zip(leaves, keys, strict=True)]

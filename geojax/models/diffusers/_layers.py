@@ -1,8 +1,9 @@
 """The layers that the networks of diffusers are built of.
 
-Attribute names are the keys of a checkpoint (``norm1.weight``, ``to_out.0.bias``), array shapes
-those of its tensors; a layer is made with zeros, and loading fills it. Images are (height, width,
-channel) inside, the layout that CPUs and tensor cores like best.
+Attribute names are the keys of a checkpoint (`norm1.weight`, `to_out.0.bias`). Array shapes are
+those of its tensors, but for a convolution's weight, whose axes loading moves. A layer is made with
+zeros, and loading fills it. Images are (height, width, channel) inside, the layout that CPUs and
+tensor cores like best.
 """
 
 import equinox as eqx
@@ -41,11 +42,13 @@ class Linear(eqx.Module):
 class Conv(eqx.Module):
     """A convolution; the padding is the one that keeps the size at ``stride=1``."""
 
-    weight: Float[Array, "c_out c_in k k"]
+    # In this order, because in the checkpoint's every call moves the axes of all weights: at batch
+    # size 1 that took up to half of the time.
+    weight: Float[Array, "k k c_in c_out"]
     bias: Float[Array, " c_out"]
 
     def __init__(self, c_in: int, c_out: int, size: int = 3):
-        self.weight = jnp.zeros((c_out, c_in, size, size), _DTYPE)
+        self.weight = jnp.zeros((size, size, c_in, c_out), _DTYPE)
         self.bias = jnp.zeros(c_out, _DTYPE)
 
     def __call__(
@@ -55,13 +58,13 @@ class Conv(eqx.Module):
         stride: int = 1,
         padding: tuple[int, int] | None = None,
     ) -> Float[Array, "h2 w2 c_out"]:
-        size = self.weight.shape[-1]
+        size = self.weight.shape[0]
         y = jax.lax.conv_general_dilated(
             x[None],
             self.weight,
             (stride, stride),
             [padding or (size // 2, size // 2)] * 2,
-            dimension_numbers=("NHWC", "OIHW", "NHWC"),
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
         )
         return y[0] + _along_last(self.bias, y[0])
 
@@ -79,12 +82,20 @@ class GroupNorm(eqx.Module):
         self.groups, self.eps = groups, eps
 
     def __call__(self, x: Float[Array, "*n c"]) -> Float[Array, "*n c"]:
-        y = wide(x)
-        y = y.reshape(-1, self.groups, x.shape[-1] // self.groups)
-        y = y - jnp.mean(y, axis=(0, 2), keepdims=True)
-        y = y * jax.lax.rsqrt(jnp.mean(y**2, axis=(0, 2), keepdims=True) + self.eps)
+        y = wide(x).reshape(-1, x.shape[-1])
+        y = y - self._means(y)
+        y = y * jax.lax.rsqrt(self._means(y**2) + self.eps)
         y = y.reshape(x.shape).astype(x.dtype)
         return y * _along_last(self.weight, x) + _along_last(self.bias, x)
+
+    def _means(self, y: Float[Array, "n c"]) -> Float[Array, "1 c"]:
+        """By channel, the mean over its group.
+
+        The long sum is over the first axis alone, along whole rows: twice as fast on a CPU as one
+        over positions and the channels of a group.
+        """
+        by_channel = jnp.mean(y, axis=0).reshape(self.groups, -1)
+        return jnp.repeat(jnp.mean(by_channel, axis=1), by_channel.shape[1])[None]
 
 
 class LayerNorm(eqx.Module):

@@ -1,5 +1,6 @@
 """Filling a network from a component's files: every key is accounted for."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,14 +18,29 @@ _SHOWN = 8  # names of each kind in a message
 
 
 def parameter_names(network: eqx.Module) -> dict[str, Any]:
-    """The parameters of a network by their keys in a checkpoint.
+    """The parameters of a network by their keys in a checkpoint, and with their axes there.
 
     >>> from geojax.models.diffusers._layers import Linear
     >>> {name: array.shape for name, array in parameter_names(Linear(2, 3)).items()}
     {'weight': (3, 2), 'bias': (3,)}
     """
     leaves = jax.tree_util.tree_leaves_with_path(eqx.filter(network, _is_parameter))
-    return {_key(path): leaf for path, leaf in leaves}
+    return {_key(path): _as_saved(leaf) for path, leaf in leaves}
+
+
+def _as_saved(leaf: Any) -> Any:
+    """A convolution's weight is saved as (c_out, c_in, k, k), and used as (k, k, c_in, c_out)."""
+    if len(leaf.shape) != 4:
+        return leaf
+    if isinstance(leaf, jax.ShapeDtypeStruct):
+        height, width, c_in, c_out = leaf.shape
+        return jax.ShapeDtypeStruct((c_out, c_in, height, width), leaf.dtype)
+    return leaf.transpose(3, 2, 0, 1)
+
+
+def _as_used(weights: Any) -> Any:
+    """The inverse of `_as_saved`."""
+    return weights.transpose(2, 3, 1, 0) if weights.ndim == 4 else weights
 
 
 def fill(network: _Network, folder: Path, dtype: Any) -> _Network:
@@ -54,10 +70,8 @@ def fill(network: _Network, folder: Path, dtype: Any) -> _Network:
         told = "; ".join(f"{kind}: {_listed(names)}" for kind, names in faults.items() if names)
         raise ValueError(f"the weights in {folder} do not fit its config.json. {told}.")
 
-    def read(path, leaf):
-        if not _is_parameter(leaf):
-            return leaf
-        weights = given.pop(name := _key(path)).read(dtype)
+    def read(name: str):
+        weights = given.pop(name).read(dtype)
         # Not by NumPy, whose view of an array stays with it: a second copy on another device.
         if not jnp.all(jnp.isfinite(weights)):
             raise ValueError(
@@ -66,7 +80,16 @@ def fill(network: _Network, folder: Path, dtype: Any) -> _Network:
             )
         return weights
 
-    return jax.tree_util.tree_map_with_path(read, network)
+    return with_tensors(network, read)
+
+
+def with_tensors(network: _Network, read: Callable[[str], Any]) -> _Network:
+    """The network with `read(key)`, a checkpoint's tensor, for every parameter."""
+
+    def filled(path, leaf):
+        return _as_used(read(_key(path))) if _is_parameter(leaf) else leaf
+
+    return jax.tree_util.tree_map_with_path(filled, network)
 
 
 def _key(path) -> str:

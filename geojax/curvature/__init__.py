@@ -1,4 +1,4 @@
-"""What a metric does around a point and along a curve (see README.md in this folder)."""
+"""Curvature and transport: what a metric does around a point and along a curve (see README.md)."""
 
 from ._descent import DescentSolution as DescentSolution
 from ._descent import riemannian_gradient_descent as riemannian_gradient_descent

@@ -16,18 +16,21 @@ from .._verdicts import AbstractSolution, Verdicts, or_raise
 from ..geodesics import RESULTS, GeodesicSolution
 from ..metrics import AbstractMetric
 
-_ARMIJO = 1e-4  # of the decrease that the gradient promises
-_HALVINGS = 40  # of a step at most
+_ARMIJO = 1e-4  # the share of the predicted decrease that a step must reach
+_HALVINGS = 40  # of one step at most
 
 
 class DescentSolution(AbstractSolution):
-    """The iterates of a descent, and the verdict on it.
+    """The iterates of a descent, and the verdict.
 
-    - ``xs``: the iterates, shape (max_steps + 1, *shape); ``x`` is the last one.
-    - ``values``: the objective there, shape (max_steps + 1,).
-    - ``gradient_norms``: |grad f| in the metric there, of that shape.
-    - ``step_sizes``: shape (max_steps,); 0 where the descent had ended.
-    - ``result``: a member of `RESULTS`; ``limits``: ``gtol``, as ``gradient_norm``.
+    **Arguments:**
+
+    - `xs`: the iterates, shape `(max_steps + 1, *shape)`; `x` is the last one.
+    - `values`: the objective there, shape `(max_steps + 1,)`.
+    - `gradient_norms`: |grad f| in the metric there, of that shape.
+    - `step_sizes`: shape `(max_steps,)`; 0 after the descent has ended.
+    - `result`: a member of `RESULTS`.
+    - `limits`: `gtol`, under the name `gradient_norm`.
     """
 
     xs: Float[Array, "nodes *shape"]
@@ -69,26 +72,37 @@ def riemannian_gradient_descent(
     retraction: Callable[[Array, Array], Array] | None = None,
     throw: bool = True,
 ) -> DescentSolution:
-    """Descent of an objective along its Riemannian gradient ``g(x)^-1 df(x)``.
+    """Descent of an objective along its Riemannian gradient `g(x)^-1 df(x)`.
 
-    In the metric ``I + lam s s^T`` the component of the gradient along s is divided by
-    ``1 + lam |s|^2``: the descent is held back from leaving the region where the density is high,
-    as if it were projected to it. It is held back, not kept: s vanishes on a ridge of the density,
-    so that it first drifts off to where ``lam |s|^2`` is large; what is orthogonal to s is free;
-    and where df = 0 does not depend on the metric.
+    Use it to change a point while it stays near the data. In the metric `I + lam s s^T` the
+    component of the gradient along s is divided by `1 + lam |s|^2`, so the descent leaves the
+    region of high density slowly, as if it were projected to it. It is slowed down, not stopped. On
+    a ridge of the density s vanishes, so that the descent first drifts to where `lam |s|^2` is
+    large. Motion orthogonal to s is free. The points with df = 0 do not depend on the metric.
 
-    - ``objective``: a scalar function of a point.
-    - ``learning_rate``: the first step size that each step tries; it is halved until the objective
+    **Arguments:**
+
+    - `metric`: any geojax metric.
+    - `objective`: a scalar function of a point.
+    - `x0`: the start.
+    - `args`: passed to the score.
+    - `learning_rate`: the first step size that each step tries. It is halved until the objective
       falls by Armijo's rule.
-    - ``max_steps``: steps at most.
-    - ``gtol``: when |grad f|_g is at most this the descent has ended. With the default 0 all steps
-      are made, and making them is success.
-    - ``retraction``: ``(x, v) -> point``, default ``x + v``; to descend along geodesics, the end of
-      `exponential_map`.
+    - `max_steps`: steps at most.
+    - `gtol`: the descent ends when |grad f|_g is at most this. With the default 0 all steps are
+      made, and that is success.
+    - `retraction`: `(x, v) -> point`, default `x + v`. To descend along geodesics, use the end of
+      [`geojax.exponential_map`][].
+    - `throw`: raise when the descent did not succeed.
 
-    **Returns:** a `DescentSolution`. **Raises:** `ValueError` when ``learning_rate`` or
-    ``max_steps`` is not positive; a run-time error naming the remedy when the descent did not
-    succeed and ``throw`` is True.
+    **Returns:**
+
+    A [`geojax.DescentSolution`][].
+
+    **Raises:**
+
+    - `ValueError`: when `learning_rate` or `max_steps` is not positive, or `gtol` is negative.
+    - a run-time error with the remedy: when the descent did not succeed and `throw` is True.
 
     >>> import jax.numpy as jnp, geojax
     >>> ring = geojax.Shell(radius=1.0, width=0.1)

@@ -1,4 +1,4 @@
-"""The dimension of the data around a point, from the score's Jacobian."""
+"""The dimension of the data around a point, from the Jacobian of the score."""
 
 from typing import Any
 
@@ -14,15 +14,19 @@ from ._spectrum import leading_singular_values
 
 
 class DimensionEstimate(eqx.Module):
-    """The spectrum of the denoiser by noise level, and what it says of the dimension.
+    """The spectrum of the denoiser by noise level, and the dimension that follows from it.
 
-    - ``ts``: the noise levels, shape (levels,).
-    - ``spectrum``: singular values of ``I + sigma^2 J``, largest first, (levels, values).
-    - ``dimension``: how many stand before the largest gap; NaN where no gap is clear.
-    - ``gap``: the largest drop between neighbours in the spectrum, shape (levels,).
-    - ``clear``: whether it is at least ``min_gap``.
-    - ``passed``: the trace of ``I + sigma^2 J``, a dimension that counts directions by the share
-      that the denoiser lets pass; defined without a gap. ``passed_error``: its standard error.
+    **Arguments:**
+
+    - `ts`: the noise levels, shape `(levels,)`.
+    - `spectrum`: singular values of `I + sigma^2 J`, largest first, shape `(levels, values)`.
+    - `dimension`: the number of values before the largest gap, shape `(levels,)`; NaN if no gap is
+      clear.
+    - `gap`: the largest drop between neighbours in the spectrum, shape `(levels,)`.
+    - `clear`: whether it is at least `min_gap`.
+    - `passed`: the trace of `I + sigma^2 J`, a dimension that counts each direction by the share
+      that the denoiser keeps. It is defined without a gap.
+    - `passed_error`: its standard error.
     """
 
     ts: Float[Array, " levels"]
@@ -49,35 +53,48 @@ def intrinsic_dimension(
     min_gap: float = 0.5,
     batch_size: int | None = None,
 ) -> DimensionEstimate:
-    """How many directions the data have around a point, at several noise levels.
+    """The number of directions of the data around a point, at several noise levels.
 
-    At noise sigma, small against the bends of the data but larger than their thickness, the
-    eigenvalues of the score's Jacobian J are -1 / sigma^2 in the directions normal to the data
-    and O(1) in tangent ones (Stanczuk et al., arXiv 2212.12611). Those of ``I + sigma^2 J``, which
-    is alpha times the Jacobian of the denoiser, are then 0 and 1: the denoiser lets pass what is
-    along the data. The values before the largest gap are counted. As the values fall from 1 to 0,
-    a gap of more than 1/2 is the only one; with less there is no clear dimension at that level,
-    and none is given: the noise drowns the data or is too large for their bends, or too small for
-    their thickness, or the dimension is above ``num_values``. It is at least 1: isolated points
-    have no gap either, and ``passed`` near 0.
+    Use it to see how many dimensions the data have locally. Let the noise sigma be small against
+    the radius of curvature of the data and large against their thickness. Then the eigenvalues of
+    the score's Jacobian J are -1 / sigma^2 in the directions normal to the data and O(1) in tangent
+    ones. Those of `I + sigma^2 J`, which is alpha times the Jacobian of the denoiser, are then 0
+    and 1: the denoiser keeps what lies along the data. The values before the largest gap are
+    counted.
 
-    - ``x0``: a clean point; the Jacobian is taken at ``alpha x0 + sigma e``, with one noise e for
-      all levels, where a network has been trained.
-    - ``ts``: noise levels in (0, 1].
-    - ``args``: handed to the score.
-    - ``key``: for the noise and the random vectors.
-    - ``num_values``: how many values are looked at; those of all directions where there are no
-      more. A dimension of ``num_values`` or above is not found.
-    - ``num_iterations``: of the subspace; more separate values closer together.
-    - ``num_probes``: for the rest of the trace, outside the subspace.
-    - ``min_gap``: what is a clear gap.
-    - ``batch_size``: products made at once. Default: all of a level's.
+    The values fall from 1 to 0, so a gap above 1/2 is the only one of its size. With a smaller gap
+    the dimension is NaN at that level. The noise then hides the data, is too large for their
+    curvature or too small for their thickness, or the dimension is above `num_values`. The
+    dimension is at least 1: isolated points have no gap either, and `passed` near 0.
 
-    Matrix-free: ``2 (num_iterations + 1) (num_values + 8)`` JVPs and VJPs a level, memory
+    No matrix is formed: `2 (num_iterations + 1) (num_values + 8)` JVPs and VJPs a level, and memory
     O(num_values D).
 
-    **Returns:** a `DimensionEstimate`.
-    **Raises:** `ValueError` when ``ts`` is not a row of levels or a count is too low.
+    **Arguments:**
+
+    - `score`: a score with noise levels.
+    - `x0`: a clean point. The Jacobian is taken at `alpha x0 + sigma e`, where a network has been
+      trained, with one noise e for all levels.
+    - `ts`: noise levels in (0, 1], shape `(levels,)`.
+    - `args`: passed to the score.
+    - `key`: for the noise and the random vectors.
+    - `num_values`: how many singular values are computed, at most D. A dimension of `num_values` or
+      above is not found.
+    - `num_iterations`: of the subspace iteration; more separate values that are closer together.
+    - `num_probes`: for the rest of the trace, outside the subspace.
+    - `min_gap`: the least size of a clear gap.
+    - `batch_size`: products computed at once. Default: all of a level.
+
+    **Returns:**
+
+    A [`geojax.DimensionEstimate`][].
+
+    **Raises:**
+
+    - `ValueError`: when `ts` is not a row of levels or a count is too low.
+    - a run-time error: when a level is outside (0, 1].
+
+    Source: Stanczuk et al., arXiv 2212.12611.
 
     >>> import jax, jax.numpy as jnp, geojax
     >>> key = jax.random.key(0)
@@ -140,9 +157,9 @@ def _profile(
 def largest_gap(
     spectrum: Float[Array, "levels values"], *, complete: bool
 ) -> tuple[Float[Array, " levels"], Float[Array, " levels"]]:
-    """How many values stand before the largest drop, and that drop, by level.
+    """The number of values before the largest drop, and that drop, by level.
 
-    A value 0 stands after all where the spectrum is ``complete``.
+    If the spectrum is `complete`, a value 0 follows it.
     """
     end = jnp.zeros((len(spectrum), int(complete)), spectrum.dtype)
     drops = -jnp.diff(jnp.concatenate([spectrum, end], axis=1), axis=1)

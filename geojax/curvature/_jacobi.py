@@ -21,16 +21,18 @@ _FIRST_STEP = 0.01  # of 1; the controller adapts it
 
 
 class JacobiField(AbstractSolution):
-    """A Jacobi field along a geodesic on [0, 1], and the verdict on it.
+    """A Jacobi field along a geodesic on [0, 1], and the verdict.
 
-    - ``ts``: shape (num_segments + 1,).
-    - ``xs``, ``vs``: the geodesic and its velocity at these times, (num_segments + 1, *shape).
-    - ``fields``, ``derivatives``: J and its covariant derivative DJ/dt there, of that shape.
-    - ``result``: a member of `RESULTS`.
-    - ``stats``: ``num_steps``; ``energy_drift``, the largest relative deviation of g(x', x') from
-      its initial value; ``gauss_defect``, the same of <J, x'>_g from its exact value, which is
-      linear in t (Gauss's lemma): ``<J(0), x'>_g + t <DJ/dt(0), x'>_g``.
-    - ``limits``: by the names of ``stats``, what these figures were held to.
+    **Arguments:**
+
+    - `ts`: shape `(num_segments + 1,)`.
+    - `xs`, `vs`: the geodesic and its velocity at these times, shape `(num_segments + 1, *shape)`.
+    - `fields`, `derivatives`: J and its covariant derivative DJ/dt there, of that shape.
+    - `result`: a member of `RESULTS`.
+    - `stats`: `num_steps`; `energy_drift`, the largest relative deviation of g(x', x') from its
+      initial value; `gauss_defect`, the same for <J, x'>_g from its exact value, which is linear in
+      t (Gauss's lemma): `<J(0), x'>_g + t <DJ/dt(0), x'>_g`.
+    - `limits`: the limits of these figures, by the names of `stats`.
     """
 
     ts: Float[Array, " nodes"]
@@ -69,21 +71,32 @@ def jacobi_field(
     adjoint: diffrax.AbstractAdjoint | None = None,
     throw: bool = True,
 ) -> JacobiField:
-    """The solution of ``D^2 J / dt^2 = -R(J, x') x'`` along the geodesic from ``x0`` by ``v0``.
+    """The solution of `D^2 J / dt^2 = -R(J, x') x'` along the geodesic from `x0` by `v0`.
 
-    It is the variation of a family of geodesics, and is computed as that: the geodesic equation
-    and its linearisation by one JVP are integrated together. No curvature tensor is formed.
+    It is the variation of a family of geodesics and is computed as such: the geodesic equation and
+    its linearisation by one JVP are integrated together. No curvature tensor is formed.
 
-    - ``x0``, ``v0``: as for `exponential_map`.
-    - ``field``, ``derivative``: J and its covariant derivative DJ/dt at t = 0.
-    - ``num_segments``: how many pieces the reported times cut [0, 1] into.
-    - ``solver``, ``rtol``, ``atol``, ``max_steps``: as for `exponential_map`; J is integrated in
-      units of the larger of ``field`` and ``derivative``, so neither its size matters.
-    - ``drift_tolerance``: bound on ``energy_drift`` and ``gauss_defect``.
-    - ``adjoint``: how diffrax differentiates through it; default reverse mode.
+    **Arguments:**
 
-    **Returns:** a `JacobiField`. **Raises:** `ValueError` on mismatched shapes or dtypes; a
-    run-time error naming the remedy when the integration did not succeed and ``throw`` is True.
+    - `metric`: any geojax metric.
+    - `x0`, `v0`: start and initial velocity, as for [`geojax.exponential_map`][].
+    - `field`, `derivative`: J and its covariant derivative DJ/dt at t = 0, of the shape of `x0`.
+    - `args`: passed to the score.
+    - `num_segments`: the number of segments of [0, 1] between the reported times.
+    - `solver`, `rtol`, `atol`, `max_steps`: as for `exponential_map`. J is integrated in units of
+      the larger of `field` and `derivative`, so its size does not matter.
+    - `drift_tolerance`: bound on `energy_drift` and `gauss_defect`.
+    - `adjoint`: how diffrax differentiates through the integration; default reverse mode.
+    - `throw`: raise when the integration did not succeed.
+
+    **Returns:**
+
+    A [`geojax.JacobiField`][].
+
+    **Raises:**
+
+    - `ValueError`: on mismatched shapes or dtypes.
+    - a run-time error with the remedy: when the integration did not succeed and `throw` is True.
 
     >>> import jax.numpy as jnp, geojax
     >>> x0, v0, up = jnp.zeros(2), jnp.array([1.0, 0.0]), jnp.array([0.0, 1.0])
@@ -120,8 +133,8 @@ def _integrate(
         motion, variation = jax.jvp(at, state[:2], state[2:])
         return *motion, *variation
 
-    # The state holds the variation of the coordinates of x', which is no vector. Positions are
-    # displacements; these and J are each in a unit of their own.
+    # The state contains the variation of the coordinates of x', which is not a vector. Positions
+    # are displacements. Displacements and J have a unit of length each.
     variation = derivative - metric.christoffel(x0, v0, field, args)
     unit, size = unit_of(v0), unit_of(jnp.stack([field, variation]))
     ts = jnp.linspace(0, 1, num_segments + 1, dtype=x0.dtype)
@@ -207,15 +220,27 @@ def exponential_derivative(
     adjoint: diffrax.AbstractAdjoint | None = None,
     throw: bool = True,
 ) -> Float[Array, "*shape"]:
-    """The derivative of ``v -> exp_x0(v)`` at ``v0`` in the direction ``w``, at ``exp_x0(v0)``.
+    """The derivative of `v -> exp_x0(v)` at `v0` in the direction `w`, a vector at `exp_x0(v0)`.
 
-    It is the end J(1) of the Jacobi field with J(0) = 0 and DJ/dt(0) = w. Where it maps some w to
-    zero, exp_x0(v0) is conjugate to x0: beyond it the geodesic is not the shortest any more.
+    It is the end J(1) of the Jacobi field with J(0) = 0 and DJ/dt(0) = w. If it maps some w to
+    zero, exp_x0(v0) is conjugate to x0: beyond it the geodesic is no longer the shortest.
 
-    - the options are those of `jacobi_field`.
+    **Arguments:**
 
-    **Returns:** an array of the shape of ``x0``; with ``throw=False`` a failure gives NaNs.
-    **Raises:** as `jacobi_field`.
+    - `metric`: any geojax metric.
+    - `x0`, `v0`: start and initial velocity.
+    - `w`: the direction, of the shape of `v0`.
+    - `args`: passed to the score.
+    - `solver`, `rtol`, `atol`, `max_steps`, `drift_tolerance`, `adjoint`, `throw`: as for
+      [`geojax.jacobi_field`][].
+
+    **Returns:**
+
+    An array of the shape of `x0`. With `throw=False` a failure gives NaNs.
+
+    **Raises:**
+
+    As `jacobi_field`.
 
     >>> import jax.numpy as jnp, geojax
     >>> sphere = geojax.metrics.StereographicSphere()  # from the pole exp(v) = tan(|v|) v / |v|

@@ -10,23 +10,29 @@ from ._transport import AbstractTransport
 
 
 class PoleLadder(AbstractTransport):
-    """The pole ladder (Lorenzi & Pennec 2014): no Christoffel symbols, geodesics only.
+    """Parallel transport by the pole ladder: geodesics only, without Christoffel symbols.
 
-    A rung from x to y carries v by reflecting ``exp_x(v)`` in the middle m of the geodesic from x
-    to y: ``-log_y(exp_m(-log_m(exp_x(v))))``. It is exact in symmetric spaces (spheres, hyperbolic
-    spaces); elsewhere with v scaled to the length of the rung it converges with order 2 in 1 /
-    rungs (Guigui & Pennec 2022). The curve is known to it by its points at the rungs alone.
+    A rung from x to y carries v by reflecting `exp_x(v)` in the middle m of the geodesic from x to
+    y: `-log_y(exp_m(-log_m(exp_x(v))))`. It is exact in symmetric spaces (spheres, hyperbolic
+    spaces). Elsewhere, with v scaled to the length of the rung, it converges with order 2 in 1 /
+    rungs. It uses only the points of the curve at the rungs.
 
-    Its maps are local: ``exp`` is ``num_steps`` Runge-Kutta steps of fourth order, ``log`` a fixed
-    point of it, and both need neighbouring rungs to be near in terms of the curvature. A ``log``
-    that misses by more than ``tolerance``, relative to the rung, is reported as a failure.
+    Its maps are local: `exp` is `num_steps` Runge-Kutta steps of fourth order, `log` a fixed-point
+    iteration on it. Both need neighbouring rungs to be near in terms of the curvature. A `log` that
+    misses by more than `tolerance`, relative to the rung, is reported as a failure.
 
-    - ``rungs``: between neighbouring times of the ``ts`` of `parallel_transport`.
-    - ``num_steps``: of an exponential map.
-    - ``num_iterations``: of a logarithm.
-    - ``tolerance``: default 1e-6 in float64, 1e-3 in float32.
+    **Arguments:**
 
-    **Raises:** `ValueError` on counts below 1.
+    - `rungs`: between neighbouring times of the `ts` of [`geojax.parallel_transport`][].
+    - `num_steps`: of an exponential map.
+    - `num_iterations`: of a logarithm.
+    - `tolerance`: default 1e-6 in float64, 1e-3 in float32.
+
+    **Raises:**
+
+    - `ValueError`: on counts below 1.
+
+    Source: Lorenzi & Pennec (2014); Guigui & Pennec (2022) for the order.
 
     >>> import jax.numpy as jnp, geojax
     >>> metric = geojax.SteinScoreMetric(lambda x, args: -x)
@@ -69,7 +75,7 @@ class PoleLadder(AbstractTransport):
         return jnp.concatenate([v0[None], carried]), result, stats
 
     def _rung(self, metric: AbstractMetric, x, y, v, args):
-        """``v`` at y, and the largest miss of a logarithm relative to the rung's length."""
+        """`v` carried to y, and the largest miss of a logarithm relative to the rung's length."""
         rung, miss = self._log(metric, x, y, args)
         length, size = metric.norm(x, rung, args), metric.norm(x, v, args)
         moving = (length > 0) & (size > 0)
@@ -84,7 +90,10 @@ class PoleLadder(AbstractTransport):
         return jnp.where(moving, -outward / scale, v), jnp.where(moving, misses, 0.0)
 
     def _exp(self, metric, x, v, args) -> Float[Array, "*shape"]:
-        """By the classical Runge-Kutta method, a stage at a time: one acceleration to compile."""
+        """The exponential map by the classical Runge-Kutta method.
+
+        A scan over the stages compiles one acceleration only.
+        """
         h = 1 / self.num_steps
 
         def stage(carry, coefficients):
@@ -107,7 +116,7 @@ class PoleLadder(AbstractTransport):
         return end
 
     def _log(self, metric, x, y, args) -> tuple[Float[Array, "*shape"], Float[Array, ""]]:
-        """The velocity at x that leads to y, and by how much the one before it missed, in g(y)."""
+        """The velocity at x that leads to y, and the miss of the previous iterate, in g(y)."""
         chord = y - x
 
         def correct(carry, _):

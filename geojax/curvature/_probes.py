@@ -11,11 +11,13 @@ from .._arrays import Numbers, as_floating
 
 
 class TraceEstimate(NamedTuple):
-    """A trace, and how uncertain it is.
+    """A trace and its uncertainty.
 
-    - ``value``: a scalar.
-    - ``standard_error``: of the mean over the probes; 0 where the trace is exact, NaN where one
-      probe (or one pair of probes) leaves it unknown.
+    **Arguments:**
+
+    - `value`: a scalar.
+    - `standard_error`: of the mean over the probes. 0 if the trace is exact, NaN if a single probe
+      (or pair of probes) leaves it unknown.
 
     >>> import jax.numpy as jnp, geojax
     >>> geojax.ricci_curvature(geojax.Euclidean(), jnp.zeros(3), jnp.ones(3)).value.item()
@@ -29,14 +31,27 @@ class TraceEstimate(NamedTuple):
 def trace_probes(
     shape: Sequence[int], num_probes: int, *, key: Key[Array, ""], dtype=None
 ) -> Float[Array, "probes *shape"]:
-    """Fixed vectors of random signs, with ``E[e e^T] = I``: Hutchinson's (1990) probes.
+    """Fixed vectors of random signs, with `E[e e^T] = I`, to estimate traces.
 
-    ``trace A = E[e^T A e]``, with the least variance among independent entries. Drawn once and
-    used for every point, they make an estimate a smooth function of the point.
+    `trace A = E[e^T A e]`, with the least variance among vectors of independent entries. Drawn once
+    and used for every point, they make an estimate a smooth function of the point.
 
-    - ``shape``: of a point; ``num_probes``: at least 1; ``dtype``: default float.
+    **Arguments:**
 
-    **Returns:** shape (num_probes, *shape). **Raises:** `ValueError` on ``num_probes`` < 1.
+    - `shape`: of a point.
+    - `num_probes`: at least 1.
+    - `key`: draws the signs.
+    - `dtype`: default float.
+
+    **Returns:**
+
+    The vectors, shape `(num_probes, *shape)`.
+
+    **Raises:**
+
+    - `ValueError`: when `num_probes` < 1.
+
+    Source: Hutchinson (1990).
 
     >>> import jax, geojax
     >>> geojax.curvature.trace_probes((1, 4, 4), 8, key=jax.random.key(0)).shape
@@ -49,9 +64,8 @@ def trace_probes(
 
 
 def check_probes(probes: Numbers, x: Array, least: int = 1) -> Array:
-    """The probes in the dtype of ``x``.
-
-    **Raises:** `ValueError` unless they are at least ``least`` vectors like ``x``.
+    """The probes in the dtype of `x`; `ValueError` unless they are at least `least` vectors like
+    `x`.
     """
     probes = as_floating("probes", probes, dtype=x.dtype)
     if probes.ndim != x.ndim + 1 or probes.shape[1:] != x.shape or len(probes) < least:
@@ -70,7 +84,7 @@ def mean_estimate(samples: Float[Array, " samples"]) -> TraceEstimate:
 
 
 def basis_sum(function: Callable[[Array], Array], like: Array) -> Array:
-    """``sum_i function(e_i)`` over the D unit vectors, one at a time: O(D) memory."""
+    """`sum_i function(e_i)` over the D unit vectors, one at a time: O(D) memory."""
 
     def at(i):
         return function(jnp.zeros(like.size, like.dtype).at[i].set(1).reshape(like.shape))

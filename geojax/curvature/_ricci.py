@@ -24,16 +24,27 @@ def ricci_curvature(
     *,
     probes: Numbers | None = None,
 ) -> TraceEstimate:
-    """``Ric(v, v) = trace(u -> R(u, v) v)``: how fast a bundle of geodesics along v shrinks.
+    """The Ricci curvature `Ric(v, v) = trace(u -> R(u, v) v)`.
 
-    It is g(v, v) times the sum of the sectional curvatures of v with the D - 1 directions
-    orthogonal to it.
+    It measures how fast a bundle of geodesics along v contracts: g(v, v) times the sum of the
+    sectional curvatures of v with the D - 1 directions orthogonal to it.
 
-    - ``probes``: fixed vectors from `trace_probes`: the trace is estimated from one
-      `riemann_curvature` a probe. Default: exact, by D of them, for small D.
+    **Arguments:**
 
-    **Returns:** a `TraceEstimate`, value and standard error.
-    **Raises:** `ValueError` when the probes have not the shape of ``x``.
+    - `metric`: any geojax metric.
+    - `x`: a point.
+    - `v`: a vector of the same shape.
+    - `args`: passed to the score.
+    - `probes`: fixed vectors from [`geojax.trace_probes`][]. The trace is then estimated from one
+      [`geojax.riemann_curvature`][] a probe. Default: exact, from D of them, for small D.
+
+    **Returns:**
+
+    A [`geojax.TraceEstimate`][], value and standard error.
+
+    **Raises:**
+
+    - `ValueError`: when the probes do not have the shape of `x`.
 
     >>> import jax, jax.numpy as jnp, geojax
     >>> metric = geojax.SteinScoreMetric(lambda x, args: -x, conservative=True)
@@ -61,14 +72,24 @@ def scalar_curvature(
     *,
     probes: Numbers | None = None,
 ) -> TraceEstimate:
-    """The trace of the Ricci curvature with respect to g: in two dimensions twice Gauss' K.
+    """The trace of the Ricci curvature with respect to g; in two dimensions twice Gauss' K.
 
-    - ``probes``: 2 n fixed vectors from `trace_probes`; each of the first n is paired with one of
-      the others, and a pair costs one `riemann_curvature`. Default: exact, by D^2 of them, one
-      at a time, for small D.
+    **Arguments:**
 
-    **Returns:** a `TraceEstimate`, value and standard error.
-    **Raises:** `ValueError` when the probes have not the shape of ``x`` or their number is odd.
+    - `metric`: any geojax metric.
+    - `x`: a point.
+    - `args`: passed to the score.
+    - `probes`: 2 n fixed vectors from [`geojax.trace_probes`][]. Each of the first n is paired with
+      one of the others, and a pair costs one [`geojax.riemann_curvature`][]. Default: exact, from
+      D^2 of them, one at a time, for small D.
+
+    **Returns:**
+
+    A [`geojax.TraceEstimate`][], value and standard error.
+
+    **Raises:**
+
+    - `ValueError`: when the probes do not have the shape of `x` or their number is odd.
 
     >>> import jax.numpy as jnp, geojax
     >>> half_plane = geojax.DenseMetric(lambda x, args: jnp.eye(2) / x[1] ** 2)

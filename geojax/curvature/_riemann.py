@@ -22,20 +22,26 @@ def riemann_curvature(
     w: Float[Array, "*shape"],
     args: Any = None,
 ) -> Float[Array, "*shape"]:
-    """``R(u, v) w = D_u D_v w - D_v D_u w - D_[u, v] w`` (do Carmo's sign is the opposite).
+    """The Riemannian curvature `R(u, v) w = D_u D_v w - D_v D_u w - D_[u, v] w`.
 
-    With this sign ``<R(u, v) v, u>_g`` is positive on a sphere.
+    With this sign `<R(u, v) v, u>_g` is positive on a sphere; do Carmo's sign is the opposite.
 
-    Low-rank metrics ``b I + sum_k lam_k s_k s_k^T`` whose scores are all gradients,
-    ``s_k = grad f_k``, are those of the graph ``x -> (sqrt(b) x, sqrt(lam_k) f_k(x))``, and Gauss'
-    equation gives R from its second fundamental form: two JVPs a score, whatever D. For any other
-    metric R comes from JVPs of products with its Christoffel symbols, which takes second
-    derivatives of the score. Nothing of size D^2 is made either way.
+    A low-rank metric `b I + sum_k lam_k s_k s_k^T` whose scores are all gradients, `s_k = grad
+    f_k`, is that of the graph `x -> (sqrt(b) x, sqrt(lam_k) f_k(x))`. Gauss' equation gives R from
+    its second fundamental form, with two JVPs a score for every D. For any other metric R comes
+    from JVPs of products with its Christoffel symbols, which needs second derivatives of the score.
+    Neither way forms anything of size D^2.
 
-    - ``x``: a point of any shape; ``u``, ``v``, ``w``: vectors of that shape.
-    - ``args``: handed to the score.
+    **Arguments:**
 
-    **Returns:** an array of the shape of ``x``, in units of w / length^2. NaN where the metric is.
+    - `metric`: any geojax metric.
+    - `x`: a point of any shape.
+    - `u`, `v`, `w`: vectors of that shape.
+    - `args`: passed to the score.
+
+    **Returns:**
+
+    An array of the shape of `x`, in units of w / length^2. NaN where the metric is NaN.
 
     >>> import jax.numpy as jnp, geojax
     >>> half_plane = geojax.DenseMetric(lambda x, args: jnp.eye(2) / x[1] ** 2)  # K = -1
@@ -55,13 +61,23 @@ def sectional_curvature(
     v: Float[Array, "*shape"],
     args: Any = None,
 ) -> Float[Array, ""]:
-    """The Gaussian curvature of the surface of geodesics tangent to ``u`` and ``v``.
+    """The Gaussian curvature of the surface of geodesics tangent to `u` and `v`.
 
-    ``K = <R(u, v) v, u>_g / (g(u, u) g(v, v) - g(u, v)^2)``, at the cost of `riemann_curvature`.
-    Positive where geodesics converge, negative where they spread.
+    `K = <R(u, v) v, u>_g / (g(u, u) g(v, v) - g(u, v)^2)`, at the cost of
+    [`geojax.riemann_curvature`][]. It is positive where geodesics converge and negative where they
+    spread.
 
-    **Returns:** a scalar, in 1 / length^2. NaN when u and v are parallel to within the square root
-    of the rounding error: they span no plane.
+    **Arguments:**
+
+    - `metric`: any geojax metric.
+    - `x`: a point.
+    - `u`, `v`: vectors of the same shape.
+    - `args`: passed to the score.
+
+    **Returns:**
+
+    A scalar, in 1 / length^2. NaN when u and v are parallel to within the square root of the
+    rounding error, because they then span no plane.
 
     >>> import jax.numpy as jnp, geojax
     >>> metric = geojax.SteinScoreMetric(lambda x, args: -x, lam=4.0, conservative=True)
@@ -80,18 +96,18 @@ def sectional_curvature(
 
 
 def lowered(metric: AbstractMetric, x, u, v, w, args: Any) -> Float[Array, "*shape"]:
-    """The covector ``g R(u, v) w``."""
+    """The covector `g R(u, v) w`."""
     if isinstance(metric, AbstractLowRankMetric) and all(metric.terms().conservative):
         return _by_gauss(metric, x, u, v, w, args)
     return _by_christoffel(metric, x, u, v, w, args)
 
 
 def _by_gauss(metric: AbstractLowRankMetric, x, u, v, w, args):
-    """``<R(u, v) w, z> = II(v, w).II(u, z) - II(u, w).II(v, z)``, II the second fundamental form.
+    """`<R(u, v) w, z> = II(v, w).II(u, z) - II(u, w).II(v, z)`, II the second fundamental form.
 
-    ``II(u, v).II(w, z) = B(u, v)^T W M B(w, z)`` with ``B_k(u, v) = u^T J_k v``, W the diagonal of
-    the weights and M the inverse of ``I + F F^T W / b``, where F stacks the s_k: the inner product
-    of the graph's normal space. All have derivatives by a weight of 0.
+    `II(u, v).II(w, z) = B(u, v)^T W M B(w, z)` with `B_k(u, v) = u^T J_k v`, W the diagonal of the
+    weights and M the inverse of `I + F F^T W / b`, where F stacks the s_k: the inner product of the
+    graph's normal space. All terms are differentiable with respect to a weight of 0.
     """
     base, weights, scores, _ = metric.terms()
     if not scores:
@@ -113,10 +129,9 @@ def _by_gauss(metric: AbstractLowRankMetric, x, u, v, w, args):
 
 
 def _by_christoffel(metric: AbstractMetric, x, u, v, w, args):
-    """``g R(u, v) w`` from ``R(u, v) w = D_u Gamma(v, w) + Gamma(u, Gamma(v, w)) - (u <-> v)``.
+    """`g R(u, v) w` from `R(u, v) w = D_u Gamma(v, w) + Gamma(u, Gamma(v, w)) - (u <-> v)`.
 
-    ``g D_u Gamma = D_u (g Gamma) - (D_u g) Gamma``, so that g^-1 is applied but never
-    differentiated.
+    `g D_u Gamma = D_u (g Gamma) - (D_u g) Gamma`, so that g^-1 is applied but never differentiated.
     """
 
     def half(u, v):
@@ -126,6 +141,6 @@ def _by_christoffel(metric: AbstractMetric, x, u, v, w, args):
         _, change = jax.jvp(lambda y: metric.flat(y, gamma, args), (x,), (u,))
         return slope - change + metric.christoffel_first(x, u, gamma, args)
 
-    # Both at once, so that the score stands in the program once.
+    # One vmap for both, so that the score is compiled once.
     one, other = jax.vmap(half)(jnp.stack([u, v]), jnp.stack([v, u]))
     return one - other

@@ -23,16 +23,13 @@ def leading_singular_values(
     num_iterations: int,
     batch_size: int | None,
 ) -> tuple[Float[Array, " values"], Float[Array, " probes"]]:
-    """The largest singular values of a square map on arrays like ``like``, largest first, and
-    estimates of its trace.
+    """The largest singular values of a square map, largest first, and estimates of its trace.
 
-    By randomised subspace iteration (Halko, Martinsson & Tropp 2011). Unlike a Lanczos iteration
-    from one vector it sees every copy of a repeated value, which counts dimensions. With
-    ``num_values`` at least the number of entries the basis is complete and they are exact. The
-    trace is exact inside the subspace and estimated by the ``probes`` outside it (Hutch++, Meyer
-    et al. 2021).
-
-    **Returns:** the values, and the estimate of each probe.
+    The map acts on arrays like `like`. The method is randomised subspace iteration (Halko,
+    Martinsson & Tropp 2011). Unlike a Lanczos iteration from one vector it finds every copy of a
+    repeated value, which is what a dimension counts. If `num_values` is at least the number of
+    entries, the basis is complete and the values are exact. The trace is exact inside the subspace
+    and estimated by the `probes` outside it (Hutch++, Meyer et al. 2021), one estimate a probe.
     """
     size = like.size
     width = min(size, num_values + _OVERSAMPLING)
@@ -51,7 +48,7 @@ def leading_singular_values(
         values = jnp.linalg.svd(image[:, :width], compute_uv=False)
         return jnp.linalg.qr(image[:, :width])[0], (values[:num_values], traces)
 
-    # The rounds in a loop, so that the map stands in the program once.
+    # A scan over the rounds, so that the map is compiled once.
     rounds = 1 + (num_iterations if width < size else 0)
     start = jax.random.normal(key, (size, width), like.dtype)
     _, (values, traces) = jax.lax.scan(iterate, start, length=rounds)

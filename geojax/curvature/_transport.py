@@ -17,18 +17,21 @@ from .._verdicts import AbstractSolution, Verdicts, or_raise
 from ..geodesics import RESULTS, GeodesicSolution, Polyline
 from ..metrics import AbstractMetric
 
-_TIMES = 33  # where a curve without nodes of its own is reported
+_TIMES = 33  # reported times of a curve without nodes
 
 
 class TransportSolution(AbstractSolution):
-    """A vector carried along a curve, and the verdict on it.
+    """A vector carried along a curve by parallel transport, and the verdict.
 
-    - ``ts``: the times reported, shape (nodes,); ``xs``: the curve there, (nodes, *shape).
-    - ``vectors``: the parallel vectors there, (nodes, *shape); `vector` is the last one.
-    - ``result``: a member of `RESULTS`.
-    - ``stats``: ``norm_drift``, the largest relative deviation of the vector's length in the
-      metric, which transport keeps; ``num_steps``; for `PoleLadder` also ``log_miss``.
-    - ``limits``: what ``norm_drift`` was held to.
+    **Arguments:**
+
+    - `ts`: the reported times, shape `(nodes,)`.
+    - `xs`: the curve at these times, shape `(nodes, *shape)`.
+    - `vectors`: the parallel vectors there, shape `(nodes, *shape)`; `vector` is the last one.
+    - `result`: a member of `RESULTS`.
+    - `stats`: `norm_drift`, the largest relative deviation of the vector's length in the metric,
+      which transport preserves; `num_steps`; for [`geojax.PoleLadder`][] also `log_miss`.
+    - `limits`: the limit of `norm_drift`.
     """
 
     ts: Float[Array, " nodes"]
@@ -42,12 +45,12 @@ class TransportSolution(AbstractSolution):
 
     @property
     def vector(self) -> Float[Array, "*shape"]:
-        """The vector at the curve's end."""
+        """The vector at the end of the curve."""
         return self.vectors[-1]
 
 
 class AbstractTransport(eqx.Module):
-    """How a vector is carried along a curve."""
+    """A method that carries a vector along a curve."""
 
     @abc.abstractmethod
     def carry(
@@ -58,19 +61,21 @@ class AbstractTransport(eqx.Module):
         v0: Float[Array, "*shape"],
         args: Any,
     ) -> tuple[Float[Array, "nodes *shape"], RESULTS, dict[str, Any]]:
-        """The vectors at ``ts``, how the computation ended, and figures."""
+        """The vectors at `ts`, the verdict, and figures."""
 
 
 class TransportODE(AbstractTransport):
-    """The definition: ``v' = -Gamma(x', v)``, integrated adaptively by diffrax.
+    """Parallel transport by its definition `v' = -Gamma(x', v)`, integrated adaptively by diffrax.
 
     Along a polyline the integration restarts at every node, where x' jumps.
 
-    - ``solver``: an explicit Runge-Kutta method of diffrax.
-    - ``rtol``, ``atol``: default 1e-8 in float64, 1e-5 in float32, relative to the entries of v.
-    - ``max_steps``: integration steps at most.
-    - ``adjoint``: how diffrax differentiates through it; for forward mode
-      ``diffrax.ForwardMode()``.
+    **Arguments:**
+
+    - `solver`: an explicit Runge-Kutta method of diffrax.
+    - `rtol`, `atol`: default 1e-8 in float64, 1e-5 in float32, relative to the entries of v.
+    - `max_steps`: integration steps at most.
+    - `adjoint`: how diffrax differentiates through the integration; for forward mode use
+      `diffrax.ForwardMode()`.
 
     >>> from geojax.curvature import TransportODE
     >>> TransportODE(rtol=1e-10).max_steps
@@ -97,7 +102,7 @@ class TransportODE(AbstractTransport):
         controller = diffrax.PIDController(rtol=self.rtol or default, atol=self.atol or default)
         if isinstance(curve, Polyline) and len(curve.ts) > 2:
             controller = diffrax.ClipStepSizeController(controller, jump_ts=curve.ts[1:-1])
-        size = jnp.max(jnp.abs(v0))  # so that atol is relative too: transport is linear in v
+        size = jnp.max(jnp.abs(v0))  # transport is linear in v, so atol becomes relative too
         unit = jnp.where(size > 0, size, 1.0)
         out = diffrax.diffeqsolve(
             diffrax.ODETerm(field),
@@ -132,26 +137,35 @@ def parallel_transport(
     drift_tolerance: float = 1e-3,
     throw: bool = True,
 ) -> TransportSolution:
-    """The vector that ``v0`` becomes when it is carried along a curve without turning.
+    """Carry the vector `v0` along a curve by parallel transport.
 
-    It keeps lengths and angles in the metric, and the velocity of a geodesic is carried to the
-    velocity. Around a loop a vector comes back turned: the holonomy, on a surface the integral of
-    the curvature over the loop's inside.
+    It preserves lengths and angles in the metric, and carries the initial velocity of a geodesic to
+    its final velocity. Around a loop a vector comes back rotated: the holonomy, on a surface the
+    integral of the curvature over the inside of the loop.
 
-    - ``curve``: a solution of `geodesic` or `exponential_map`, or any diffrax path, a loop for
-      instance. The nodes of a two-point solution make a polyline, along which transport is exact;
-      it differs from that along the smooth geodesic by O(1 / num_segments^2).
-    - ``v0``: a vector at the curve's start, of the shape of a point.
-    - ``method``: `TransportODE` (default) or `PoleLadder`.
-    - ``ts``: times at which the vectors are reported, from where to where the curve is followed;
-      they may run backwards. Default: the curve's nodes, else 33 equally spaced times.
-    - ``drift_tolerance``: how far the vector's length may drift, relatively.
+    **Arguments:**
 
-    **Returns:** a `TransportSolution`; its ``vector`` is the one at the end. The verdict on a
-    solution that did not succeed is also the verdict on a transport along it.
+    - `metric`: any geojax metric.
+    - `curve`: a solution of [`geojax.geodesic`][] or [`geojax.exponential_map`][], or any diffrax
+      path, such as a loop. The nodes of a two-point solution make a polyline. Transport along it is
+      exact and differs from that along the smooth geodesic by O(1 / num_segments^2).
+    - `v0`: a vector at the start of the curve, of the shape of a point.
+    - `args`: passed to the score.
+    - `method`: [`geojax.TransportODE`][] (default) or [`geojax.PoleLadder`][].
+    - `ts`: times at which the vectors are reported. The first and the last are the start and the
+      end; they may run backwards. Default: the nodes of the curve, or 33 equally spaced times.
+    - `drift_tolerance`: bound on the relative drift of the vector's length.
+    - `throw`: raise when the transport did not succeed.
 
-    **Raises:** `ValueError` when ``v0`` has not the shape and dtype of the curve's points; a
-    run-time error naming the remedy when it did not succeed and ``throw`` is True.
+    **Returns:**
+
+    A [`geojax.TransportSolution`][]; its `vector` is the one at the end. The verdict on a solution
+    that did not succeed is also the verdict on a transport along it.
+
+    **Raises:**
+
+    - `ValueError`: when `v0` does not have the shape of the points of the curve.
+    - a run-time error with the remedy: when the transport did not succeed and `throw` is True.
 
     >>> import jax.numpy as jnp, geojax
     >>> metric = geojax.SteinScoreMetric(lambda x, args: -x)

@@ -16,10 +16,16 @@ from ._probes import TraceEstimate, check_probes, mean_estimate
 def log_volume_element(
     metric: AbstractMetric, x: Float[Array, "*shape"], args: Any = None
 ) -> Float[Array, ""]:
-    """``1/2 log det g(x)``: the log of the volume of a unit cube of coordinates in the metric.
+    """The logarithm of the volume element, `1/2 log det g(x)`.
 
-    In closed form for low-rank metrics; a metric without one makes its D x D matrix, where
-    `estimate_log_volume_element` does not.
+    It is the log-volume of a unit cube of coordinates in the metric. Low-rank metrics have a closed
+    form. Other metrics form their D x D matrix; [`geojax.estimate_log_volume_element`][] does not.
+
+    **Arguments:**
+
+    - `metric`: any geojax metric.
+    - `x`: a point.
+    - `args`: passed to the score.
 
     >>> import jax.numpy as jnp, geojax
     >>> metric = geojax.SteinScoreMetric(lambda x, args: -x, lam=3.0)
@@ -33,9 +39,15 @@ def log_volume_element(
 def volume_element(
     metric: AbstractMetric, x: Float[Array, "*shape"], args: Any = None
 ) -> Float[Array, ""]:
-    """``sqrt(det g(x))``: densities and integrals with respect to the metric are weighted by it.
+    """The volume element `sqrt(det g(x))`, the weight of integrals with respect to the metric.
 
-    In many dimensions it leaves the floating-point range: use `log_volume_element`.
+    In many dimensions it leaves the floating-point range: use [`geojax.log_volume_element`][].
+
+    **Arguments:**
+
+    - `metric`: any geojax metric.
+    - `x`: a point.
+    - `args`: passed to the score.
 
     >>> import jax.numpy as jnp, geojax
     >>> half_plane = geojax.DenseMetric(lambda x, args: jnp.eye(2) / x[1] ** 2)
@@ -56,15 +68,28 @@ def estimate_log_volume_element(
 ) -> TraceEstimate:
     """`log_volume_element` of any metric from products g v, by stochastic Lanczos quadrature.
 
-    ``log det g = trace log g``; ``e^T (log g) e`` of each probe is a Gauss quadrature from
-    ``num_steps`` steps of Lanczos' method (Ubaru, Chen & Saad 2017), whose error falls
-    geometrically, by a rate that the square root of g's condition number governs. The standard
-    error is that of the probes only. Memory: O(num_steps D) a probe.
+    `log det g = trace log g`, and `e^T (log g) e` of each probe is a Gauss quadrature from
+    `num_steps` steps of Lanczos' method. Its error falls geometrically, at a rate set by the square
+    root of g's condition number. The standard error is that of the probes only. Memory: O(num_steps
+    D) a probe.
 
-    - ``probes``: fixed vectors from `trace_probes`.
+    **Arguments:**
 
-    **Returns:** a `TraceEstimate`. **Raises:** `ValueError` when the probes have not the shape of
-    ``x`` or ``num_steps`` is below 1.
+    - `metric`: any geojax metric.
+    - `x`: a point.
+    - `probes`: fixed vectors from [`geojax.trace_probes`][].
+    - `args`: passed to the score.
+    - `num_steps`: of Lanczos' method, at least 1.
+
+    **Returns:**
+
+    A [`geojax.TraceEstimate`][].
+
+    **Raises:**
+
+    - `ValueError`: when the probes do not have the shape of `x` or `num_steps` is below 1.
+
+    Source: Ubaru, Chen & Saad (2017).
 
     >>> import jax, jax.numpy as jnp, geojax
     >>> from geojax.curvature import estimate_log_volume_element, trace_probes
@@ -90,7 +115,7 @@ def estimate_log_volume_element(
 def _lanczos(product, start: Array, steps: int) -> tuple[Array, Array]:
     """The diagonals of the tridiagonal matrix of a symmetric map, fully reorthogonalised.
 
-    Where the Krylov space ends early the rest is decoupled: ones on the diagonal, zeros beside it.
+    If the Krylov space ends early, the rest is decoupled: ones on the diagonal, zeros beside it.
     """
     tiny = float(jnp.finfo(start.dtype).eps) * start.size**0.5
 

@@ -15,14 +15,16 @@ from ._results import FIT_RESULTS, FIT_VERDICTS
 
 
 class Clusters(AbstractSolution):
-    """Points gathered around some of them.
+    """Clusters of points around medoids, the result of `k_medoids`.
 
-    - ``medoids``: their indices, shape (num_clusters,), rising.
-    - ``labels``: for each point which of ``medoids`` is nearest, shape (points,).
-    - ``cost``: the weighted sum of the points' distances to their medoids.
-    - ``num_swaps``: how many swaps led here from the best start.
-    - ``result``: `FIT_RESULTS.successful` where no swap of a medoid for another point lowers the
-      cost any further, else `FIT_RESULTS.max_swaps_reached`.
+    **Arguments:**
+
+    - `medoids`: the indices of the medoids, ascending, shape `(num_clusters,)`.
+    - `labels`: the nearest of the `medoids` for each point, shape `(points,)`.
+    - `cost`: the weighted sum of the distances of the points to their medoids.
+    - `num_swaps`: the number of swaps from the best start.
+    - `result`: `FIT_RESULTS.successful` if no swap of a medoid for another point lowers the cost,
+      else `FIT_RESULTS.max_swaps_reached`.
     """
 
     medoids: Int[Array, " clusters"]
@@ -51,21 +53,34 @@ def k_medoids(
     max_swaps: int = 200,
     throw: bool = True,
 ) -> Clusters:
-    """Partition around medoids: the ``num_clusters`` points of least total distance to all.
+    """Partition around medoids: the `num_clusters` points of least total distance to all points.
 
-    Starts as k-medoids++ does (each next medoid drawn with a probability proportional to the
-    distance from those there are), then takes the swap of a medoid for a point that lowers the cost
-    most, until none does. Each swap costs O(points^2 num_clusters). The best of ``num_starts`` runs
-    is returned. Any matrix of distances will do, such as those of `pairwise_distances`; it need not
-    be symmetric: ``distances[i, j]`` is that of point i from medoid j.
+    Use it to cluster by any matrix of distances, such as that of [`geojax.pairwise_distances`][].
+    Each start is that of k-medoids++: each medoid is drawn with a probability proportional to the
+    distance from those already drawn. Then the swap of a medoid for a point that lowers the cost
+    most is made, until none lowers it. Each swap costs O(points^2 num_clusters). The best of
+    `num_starts` runs is returned.
 
-    - ``weights``: of the points, shape (points,), default 1.
-    - ``key``: for the starts.
-    - ``throw``: raise when ``max_swaps`` swaps did not do; else read ``result``.
+    **Arguments:**
 
-    **Raises:** `ValueError` when the matrix is not square or has fewer points than clusters; a
-    run-time error for a distance that is negative or not finite (NaN: its geodesic failed);
-    `GeodesicError` when the swaps were used up.
+    - `distances`: shape `(points, points)`. `distances[i, j]` is the distance of point i from
+      medoid j; the matrix need not be symmetric.
+    - `num_clusters`: from 1 to the number of points.
+    - `weights`: of the points, shape `(points,)`, default 1.
+    - `key`: draws the starts.
+    - `num_starts`: independent runs.
+    - `max_swaps`: swaps of a run at most.
+    - `throw`: raise when `max_swaps` swaps were not enough; else read `result`.
+
+    **Returns:**
+
+    A [`geojax.Clusters`][].
+
+    **Raises:**
+
+    - `ValueError`: when the matrix is not square or has fewer points than clusters.
+    - a run-time error: when a distance is negative or not finite (NaN: its geodesic failed).
+    - [`geojax.GeodesicError`][]: when all swaps were used and `throw` is True.
 
     Source: Kaufman & Rousseeuw (1990); Schubert & Rousseeuw (2021), "Fast and eager k-medoids
     clustering"; Arthur & Vassilvitskii (2007) for the start.
@@ -143,10 +158,10 @@ def _swap(distances, weights, medoids, max_swaps: int) -> Clusters:
         return labels, nearest, jnp.min(others, axis=1)
 
     def cost_of_swaps(medoids):
-        """For every point c and medoid m: the cost with c in the place of m, (points, clusters).
+        """The cost with point c in the place of medoid m, for every c and m: (points, clusters).
 
-        A point of another cluster goes to the nearer of c and its own medoid, one of m's cluster
-        to the nearer of c and its second medoid.
+        A point of another cluster goes to the nearer of c and its own medoid. A point of m's
+        cluster goes to the nearer of c and its second medoid.
         """
         labels, nearest, second = assign(medoids)
         stays = weights[:, None] * jnp.minimum(distances, nearest[:, None])

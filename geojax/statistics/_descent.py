@@ -1,9 +1,9 @@
-"""Descent of a sum of squared distances: L-BFGS in the metric, with an honest end.
+"""Minimisation of a sum of squared distances by L-BFGS in the metric, with an honest verdict.
 
 The gradient of half a squared distance needs no derivative of a solve (envelope theorem), so each
-evaluation is a batch of two-point problems and nothing more. With no memory and unit steps this is
-the Karcher flow; the memory makes it converge superlinearly where curvature slows that down, the
-line search where curvature would make it diverge (Nocedal & Wright 2006, algorithm 7.4).
+evaluation is one batch of two-point problems. Without memory and with unit steps this is the
+Karcher flow. The memory makes it converge superlinearly where curvature slows that flow down; the
+line search prevents divergence (Nocedal & Wright 2006, algorithm 7.4).
 """
 
 from collections.abc import Callable
@@ -17,14 +17,14 @@ from .._linalg import dot
 from ._results import FIT_RESULTS
 
 _MEMORY = 6
-_SUFFICIENT = 1e-4  # of the slope, that a step must gain (Armijo)
-_SHORTEST = 1e-6  # of a full step
+_SUFFICIENT = 1e-4  # the share of the predicted decrease that a step must reach (Armijo)
+_SHORTEST = 1e-6  # the shortest step, relative to a full one
 
 
 class Evaluation(NamedTuple):
-    """An objective at a point, its gradient as a covector, and what else came of it.
+    """An objective at a point, its gradient as a covector, and by-products.
 
-    ``noise``: what the value may be off by, as its geodesics were not solved any further.
+    `noise` bounds the error of the value, which comes from the tolerance of its geodesics.
     """
 
     value: Float[Array, ""]
@@ -34,8 +34,9 @@ class Evaluation(NamedTuple):
 
 
 class Descent(NamedTuple):
-    """Where a descent ended: ``gradient_norm`` is that of the preconditioned gradient, ``bound``
-    what it was held to.
+    """The end of a descent.
+
+    `gradient_norm` is the norm of the preconditioned gradient, and `bound` its limit.
     """
 
     point: Float[Array, " n"]
@@ -55,8 +56,8 @@ class _State(NamedTuple):
     direction: Array
     slope: Array
     step: Array
-    moves: Array  # the last changes of the point, latest first
-    turns: Array  # and of the gradient
+    moves: Array  # the last changes of the point, the latest first
+    turns: Array  # the same of the gradient
     evaluated: Array
 
 
@@ -69,11 +70,11 @@ def descend(
     max_evaluations: Int[Array, ""],
     scale: Float[Array, ""] | None = None,
 ) -> Descent:
-    """Minimise from ``point`` until the gradient's norm ``sqrt(g . P g)`` is below ``rtol scale``.
+    """Minimise from `point` until the gradient's norm `sqrt(g . P g)` is below `rtol scale`.
 
-    ``evaluate(point, extra)`` is given the ``extra`` of the last accepted point, to start from.
-    ``precondition(point, g)`` is the inverse metric P applied to a covector. ``scale`` is by
-    default the root of twice the first value: a distance, where the value is half its square.
+    `evaluate(point, extra)` receives the `extra` of the last accepted point, to start from.
+    `precondition(point, g)` is the inverse metric P applied to a covector. `scale` is by default
+    the root of twice the first value: a distance, if the value is half its square.
     """
     zeros = jnp.zeros((_MEMORY, len(point)), point.dtype)
     infinite = jnp.asarray(jnp.inf, point.dtype)
@@ -102,7 +103,7 @@ def descend(
         moved = _remember(state, point, new)
         kept = jax.tree.map(pick, moved, state)
         direction, slope, norm = _propose(precondition, kept)
-        # Where the parabola through both values and the slope has its minimum.
+        # The minimum of the parabola through both values and the slope.
         bend = new.value - old - state.step * state.slope
         shorter = -0.5 * state.slope * state.step**2 / jnp.where(bend > 0, bend, jnp.inf)
         shorter = jnp.clip(shorter, 0.1 * state.step, 0.5 * state.step)
@@ -137,7 +138,7 @@ def descend(
 
 
 def _remember(state: _State, point, new: Evaluation) -> _State:
-    """The state at a new point. Changes that show no positive curvature are not kept."""
+    """The state at a new point; changes that show no positive curvature are not stored."""
     move, turn = point - state.point, new.gradient - state.here.gradient
     curved = dot(move, turn) > 1e-10 * jnp.linalg.norm(move) * jnp.linalg.norm(turn)
     curved &= state.evaluated > 0
@@ -147,7 +148,7 @@ def _remember(state: _State, point, new: Evaluation) -> _State:
 
 
 def _propose(precondition, state: _State) -> tuple[Array, Array, Array]:
-    """The two-loop recursion around P: the direction, its slope, and the gradient's norm."""
+    """The two-loop recursion around P: the direction, its slope, and the norm of the gradient."""
     gradient, point = state.here.gradient, state.point
     steepest = precondition(point, gradient)
     norm = jnp.sqrt(dot(gradient, steepest))

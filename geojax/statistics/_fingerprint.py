@@ -1,4 +1,4 @@
-"""A digest of settings, to tell whether stored results belong to them."""
+"""A digest of settings, to decide whether stored results belong to them."""
 
 import dataclasses
 import functools
@@ -12,10 +12,10 @@ import numpy as np
 
 
 def fingerprint(value: Any) -> str:
-    """The same digest for the same settings, in this process or another.
+    """A digest that is the same for the same settings, in this process or another.
 
-    Arrays count by their content, modules by their fields, functions by their code, defaults and
-    what they close over. What a function reads from global variables is not seen.
+    Arrays enter by their content, modules by their fields, functions by their code, defaults and
+    closures. Global variables that a function reads do not enter.
 
     >>> fingerprint((1.0, "a")) == fingerprint((1.0, "a")) != fingerprint((1, "a"))
     True
@@ -26,7 +26,7 @@ def fingerprint(value: Any) -> str:
 
 
 def _feed(update, value: Any, parents: list[int]) -> None:
-    """Write ``value`` in bytes of which it can be told what they stand for."""
+    """Feed an unambiguous byte encoding of `value` to the digest."""
     if id(value) in parents:  # a function that refers to itself
         update(b"<parent>")
         return
@@ -40,7 +40,7 @@ def _feed(update, value: Any, parents: list[int]) -> None:
 
 
 def _parts(value: Any) -> list[Any]:
-    """Bytes, and further values."""
+    """The bytes of a value, and the values that it contains."""
     if value is None or isinstance(value, bool | int | float | complex | str | bytes):
         return [repr(value).encode()]
     if isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key):

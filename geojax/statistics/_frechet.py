@@ -25,18 +25,20 @@ from ._solves import AbstractFit, Solves, check_sample, default_rtol, verdict
 
 
 class FrechetMean(AbstractFit):
-    """A mean, the geodesics from it to the points, and the verdict on it.
+    """A Fréchet mean, the geodesics from it to the points, and the verdict.
 
-    - ``point``: the mean, of the shape of a point.
-    - ``variance``: ``sum_k w_k d(mean, x_k)^2`` with weights that sum to 1.
-    - ``weights``: with sum 1.
-    - ``solutions``: the geodesics from the mean to the points, a lane a point: distances are
-      ``solutions.length``, logarithms ``solutions.initial_velocity``.
-    - ``gradient_norm``: the length of ``sum_k w_k log(x_k)`` in the metric at the mean, 0 at an
-      exact one.
-    - ``num_evaluations``: how often the sum was evaluated, each time a geodesic a point.
-    - ``result``: a member of `FIT_RESULTS`; ``limits``: what ``gradient_norm`` and
-      ``num_evaluations`` were held to.
+    **Arguments:**
+
+    - `point`: the mean, of the shape of a point.
+    - `variance`: `sum_k w_k d(mean, x_k)^2` with weights that sum to 1.
+    - `weights`: with sum 1, shape `(points,)`.
+    - `solutions`: the geodesics from the mean to the points, one batch element a point. Distances
+      are `solutions.length`, logarithms `solutions.initial_velocity`.
+    - `gradient_norm`: the length of `sum_k w_k log(x_k)` in the metric at the mean; 0 at an exact
+      mean.
+    - `num_evaluations`: evaluations of the sum, each of one geodesic a point.
+    - `result`: a member of `FIT_RESULTS`.
+    - `limits`: the limits of `gradient_norm` and `num_evaluations`.
     """
 
     point: Float[Array, "*shape"]
@@ -70,24 +72,35 @@ def frechet_mean(
     devices: Mesh | None = None,
     throw: bool = True,
 ) -> FrechetMean:
-    """The weighted Fréchet (Karcher) mean ``argmin_m sum_k w_k d(m, x_k)^2``.
+    """The weighted Fréchet (Karcher) mean `argmin_m sum_k w_k d(m, x_k)^2`.
 
-    By the Karcher flow ``m <- m + sum_k w_k log_m(x_k)``, made superlinear by the memory of L-BFGS
-    and safe by a line search. Distances and their gradients are of the paths as discretised, so the
-    mean is exact for those and second-order accurate in 1 / num_segments. Where distances have
-    several minimisers (an antipode) the mean is a local one.
+    It is found by the Karcher flow `m <- m + sum_k w_k log_m(x_k)`, made superlinear by the memory
+    of L-BFGS and safe by a line search. Distances and their gradients are those of the discretised
+    paths. The mean is exact for these and second-order accurate in 1 / num_segments. If the sum has
+    several minimisers (an antipode), the mean is a local one.
 
-    - ``points``: shape (points, *shape). ``weights``: shape (points,), at least 0, scaled to sum 1.
-    - ``args``, ``solver``, ``num_segments``, ``batch_size``, ``rule``, ``max_steps``,
-      ``discretisation_tolerance``, ``diagnostics``, ``devices``: as for `geodesic_batch`.
-    - ``init``: where to start; default the point nearest to the arithmetic mean, which lies on the
-      data where that mean need not.
-    - ``rtol``: bound on ``gradient_norm`` relative to the root mean square distance of the points
-      from ``init``; default 1e-6 in float64, 1e-3 in float32.
-    - ``max_evaluations``: evaluations of the sum at most, each a geodesic a point.
-    - ``throw``: raise when the mean was not found; else read ``result``.
+    **Arguments:**
 
-    **Raises:** `ValueError` on shapes that do not fit; a run-time error naming the remedy.
+    - `metric`: any geojax metric.
+    - `points`: shape `(points, *shape)`.
+    - `weights`: shape `(points,)`, at least 0; scaled to sum 1. Default: equal weights.
+    - `args`, `solver`, `num_segments`, `batch_size`, `rule`, `max_steps`,
+      `discretisation_tolerance`, `diagnostics`, `devices`: as for [`geojax.geodesic_batch`][].
+    - `init`: the start; default the point nearest to the arithmetic mean, which lies on the data
+      where that mean need not.
+    - `rtol`: bound on `gradient_norm` relative to the root mean square distance of the points from
+      `init`; default 1e-6 in float64, 1e-3 in float32.
+    - `max_evaluations`: evaluations of the sum at most, each of one geodesic a point.
+    - `throw`: raise when the mean was not found; else read `result`.
+
+    **Returns:**
+
+    A [`geojax.FrechetMean`][].
+
+    **Raises:**
+
+    - `ValueError`: on shapes that do not fit.
+    - a run-time error with the remedy: when the mean was not found and `throw` is True.
 
     Source: Karcher (1977); Pennec (2006), "Intrinsic statistics on Riemannian manifolds".
 

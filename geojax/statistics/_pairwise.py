@@ -1,4 +1,4 @@
-"""All distances between points, chunk by chunk, on disk if wanted."""
+"""All distances between points, computed in chunks and optionally stored on disk."""
 
 import json
 from pathlib import Path
@@ -32,13 +32,15 @@ _SETTINGS = "settings.json"
 
 
 class PairwiseDistances(AbstractSolution):
-    """Distances, and what is to be thought of each.
+    """A matrix of geodesic distances, with a verdict on each.
 
-    - ``distances``: NaN where the geodesic did not succeed, shape (rows, columns).
-    - ``lower_bounds``: the chord bound of each (`geodesic`'s ``lower_bound``), which holds for
-      failed ones too; NaN for metrics without it.
-    - ``result``: members of `RESULTS`, of that shape.
-    - ``num_geodesics``, ``score_evaluations``: what it took in all.
+    **Arguments:**
+
+    - `distances`: shape `(rows, columns)`; NaN where the geodesic did not succeed.
+    - `lower_bounds`: the chord bound of each distance (`lower_bound` of [`geojax.geodesic`][]),
+      which also holds for failed geodesics. NaN for metrics without it.
+    - `result`: members of `RESULTS`, of that shape.
+    - `num_geodesics`, `score_evaluations`: the total cost.
     """
 
     distances: Float[Array, "rows columns"]
@@ -59,7 +61,7 @@ class PairwiseDistances(AbstractSolution):
 
 
 class _Pairs(NamedTuple):
-    """What a chunk holds of each of its pairs."""
+    """What a chunk stores of each of its pairs."""
 
     length: Any
     lower_bound: Any
@@ -85,24 +87,32 @@ def pairwise_distances(
     diagnostics: Diagnostics = "full",
     devices: Mesh | None = None,
 ) -> PairwiseDistances:
-    """The geodesic distances between all ``points``, or from ``points`` to ``others``.
+    """The geodesic distances between all `points`, or from `points` to `others`.
 
-    Among the points themselves every pair is solved once and the diagonal is 0. Pairs go through
-    `geodesic_batch`, ``chunk_size`` at a time; of a chunk only numbers are kept, not the paths.
+    Between the points themselves every pair is solved once and the diagonal is 0. Pairs go through
+    [`geojax.geodesic_batch`][], `chunk_size` at a time. Only numbers are kept of a chunk, not the
+    paths.
 
-    - ``points``, ``others``: shape (points, *shape).
-    - ``args``, ``solver``, ``num_segments``, ``batch_size``, ``rule``, ``max_steps``,
-      ``discretisation_tolerance``, ``diagnostics``, ``devices``: as for `geodesic_batch`. A pair
-      that failed is NaN, with its verdict in ``result``.
-    - ``folder``: a chunk that is finished is written there, whole or not at all, and never computed
-      again: an interrupted call goes on where it stopped when it is called again, in this process
-      or another. A folder whose chunks are of other points, another metric or other settings is
-      refused. Only outside `jax.jit`.
-    - ``progress_meter``: shows the fraction of chunks that are done.
+    **Arguments:**
 
-    **Returns:** `PairwiseDistances`, with matrices of shape (points, points) or (points, others).
+    - `metric`: any geojax metric.
+    - `points`, `others`: shape `(points, *shape)`.
+    - `args`, `solver`, `num_segments`, `batch_size`, `rule`, `max_steps`,
+      `discretisation_tolerance`, `diagnostics`, `devices`: as for `geodesic_batch`. The distance of
+      a pair that failed is NaN, with its verdict in `result`.
+    - `chunk_size`: pairs of a chunk at most.
+    - `folder`: finished chunks are written there, whole or not at all, and never computed again. An
+      interrupted call continues when it is called again, in this process or another. A folder with
+      chunks of other points, another metric or other settings is refused. Only outside `jax.jit`.
+    - `progress_meter`: shows the fraction of finished chunks.
 
-    **Raises:** `ValueError` on shapes that do not fit and on a folder of other settings.
+    **Returns:**
+
+    A [`geojax.PairwiseDistances`][], with matrices of shape `(points, points)` or (points, others).
+
+    **Raises:**
+
+    - `ValueError`: on shapes that do not fit and on a folder of other settings.
 
     >>> import jax.numpy as jnp, geojax
     >>> points = jnp.array([[0.0, 0.0], [3.0, 4.0], [0.0, 8.0]])
@@ -164,7 +174,7 @@ def pairwise_distances(
 
 
 def _chunks(num_pairs: int, chunk_size: int) -> list[np.ndarray]:
-    """The pairs of each chunk, all chunks of one length: the last repeats pairs to get there."""
+    """The pairs of each chunk. All chunks have one length; the last repeats pairs to reach it."""
     if num_pairs == 0:
         return []
     number = -(-num_pairs // chunk_size)
@@ -181,7 +191,7 @@ def _solve(metric, x0, x1, solver, args, options) -> _Pairs:
 
 
 class _Folder:
-    """Chunks on disk."""
+    """Finished chunks on disk."""
 
     def __init__(self, path: Path, settings: dict[str, Any]):
         self.path = path
@@ -204,7 +214,7 @@ class _Folder:
         return self.path / f"chunk-{number:06d}.npz"
 
     def read(self, number: int, size: int) -> _Pairs | None:
-        """A finished chunk; None where it is not there."""
+        """A finished chunk, or None if it does not exist."""
         file = self._file(number)
         if not file.is_file():
             return None
@@ -220,7 +230,7 @@ class _Folder:
         return pairs._replace(verdict=verdict)
 
     def write(self, number: int, pairs: _Pairs) -> _Pairs:
-        # By name, which a later version will not renumber.
+        # Verdicts are stored by name, because a later version may renumber them.
         names = GeodesicSolution.verdicts.names(pairs.verdict)
         arrays = _Pairs(*map(np.asarray, pairs._replace(verdict=names)))
         with written_whole(self._file(number)) as temporary:

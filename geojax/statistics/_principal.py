@@ -30,17 +30,20 @@ from ._solves import as_points, exact_solver, failures
 class PrincipalGeodesics(AbstractSolution):
     """Geodesics through a mean along which points vary most.
 
-    - ``mean``: the `FrechetMean` of the points.
-    - ``components``: shape (components, *shape), orthonormal in the metric at the mean; the
-      geodesic of component c is ``exponential_map(metric, mean.point, a * components[c])``.
-    - ``variances``: shape (components,), falling; ``total_variance``: of all directions together;
-      ``explained_variance_ratio``: one by the other.
-    - ``coordinates``: those of the points, shape (points, components).
-    - ``solutions``: the geodesics from the mean to the points, whose verdicts are those on the
-      logarithms.
-    - ``result``: a member of `FIT_RESULTS`: that of the mean, or that a logarithm failed.
-
     A direction in which the points do not vary at all is not defined: its component is 0.
+
+    **Arguments:**
+
+    - `metric`, `args`: as given.
+    - `mean`: the [`geojax.FrechetMean`][] of the points.
+    - `components`: shape `(components, *shape)`, orthonormal in the metric at the mean. The
+      geodesic of component c is `exponential_map(metric, mean.point, a * components[c])`.
+    - `variances`: shape `(components,)`, descending.
+    - `total_variance`: of all directions together.
+    - `coordinates`: of the points, shape `(points, components)`.
+    - `solutions`: the geodesics from the mean to the points; their verdicts are those on the
+      logarithms.
+    - `result`: a member of `FIT_RESULTS`: that of the mean, or that a logarithm failed.
     """
 
     metric: AbstractMetric
@@ -64,7 +67,7 @@ class PrincipalGeodesics(AbstractSolution):
 
     @property
     def explained_variance_ratio(self) -> Float[Array, " components"]:
-        """The share of the variance that each component has."""
+        """The share of the total variance of each component."""
         return self.variances / self.total_variance
 
     def project(
@@ -78,8 +81,13 @@ class PrincipalGeodesics(AbstractSolution):
     ) -> Float[Array, " components"]:
         """The coordinates of a point: its logarithm at the mean along each component.
 
-        The options are those of `log_map`. This is projection in the tangent space, which is
-        projection to the nearest point of the geodesic submanifold up to curvature.
+        This is projection in the tangent space, which is projection to the nearest point of the
+        geodesic submanifold up to curvature.
+
+        **Arguments:**
+
+        - `x`: a point.
+        - `solver`, `num_segments`, `max_corrections`, `throw`: as for [`geojax.log_map`][].
         """
         log = log_map(
             self.metric,
@@ -102,7 +110,13 @@ class PrincipalGeodesics(AbstractSolution):
         max_steps: int = 4096,
         throw: bool = True,
     ) -> Float[Array, "*shape"]:
-        """The point with these coordinates; the options are those of `exponential_map`."""
+        """The point with given coordinates.
+
+        **Arguments:**
+
+        - `coordinates`: shape `(components,)`.
+        - `rtol`, `atol`, `max_steps`, `throw`: as for [`geojax.exponential_map`][].
+        """
         coordinates = as_floating(
             "coordinates", coordinates, "components", dtype=self.components.dtype
         )
@@ -146,18 +160,30 @@ def principal_geodesics(
 ) -> PrincipalGeodesics:
     """Principal geodesic analysis: PCA of the logarithms of the points at their Fréchet mean.
 
-    In the inner product of the metric there, by the Gram matrix of the points: of size points^2,
-    never of D^2. A variance below the rounding error of the largest one is lost in it.
+    It uses the inner product of the metric there and the Gram matrix of the points, which has size
+    points^2 and never D^2. A variance below the rounding error of the largest one is lost in it.
 
-    - ``num_components``: at most the number of points less one, and at most D.
-    - ``mean``: the mean of these points with these weights, if it is known; else it is found with
-      ``weights``, ``args``, ``solver`` and the other options as for `frechet_mean`.
-    - ``max_corrections``: of `log_map`, by which the logarithms undo the exponential map; with 0
-      they are those of the paths from the mean, second-order accurate in 1 / num_segments.
-    - ``throw``: raise when the mean or a logarithm failed; else a failure is in ``result`` and in
+    **Arguments:**
+
+    - `metric`: any geojax metric.
+    - `points`: shape `(points, *shape)`.
+    - `num_components`: at most the number of points less one, and at most D.
+    - `mean`: the mean of these points with these weights, if known. Otherwise it is found with
+      `weights`, `args`, `solver` and the other options as for [`geojax.frechet_mean`][].
+    - `max_corrections`: of [`geojax.log_map`][], with which the logarithms invert the exponential
+      map. With 0 the logarithms are the velocities of the paths from the mean, second-order
+      accurate in 1 / num_segments.
+    - `throw`: raise when the mean or a logarithm failed; else a failure appears in `result` and as
       NaNs.
 
-    **Raises:** `ValueError` on shapes that do not fit; `GeodesicError` with the remedy.
+    **Returns:**
+
+    A [`geojax.PrincipalGeodesics`][].
+
+    **Raises:**
+
+    - `ValueError`: on shapes that do not fit.
+    - [`geojax.GeodesicError`][] with the remedy: when the fit failed and `throw` is True.
 
     Source: Fletcher, Lu, Pizer & Joshi (2004), "Principal geodesic analysis for the study of
     nonlinear statistics of shape".
@@ -203,7 +229,7 @@ def principal_geodesics(
             "diagnostics": diagnostics,
         }
         logs = _logs(metric, points, solver, args, mean, max_corrections, batch_size, options)
-        # Of a point within rounding of the mean the chord is the logarithm, to all its digits.
+        # For a point within rounding of the mean the chord is the logarithm, to all digits.
         chords = points - mean.point[None]
         size, digits = (jnp.max(jnp.abs(a), axis=tuple(range(1, a.ndim))) for a in (chords, points))
         met = size <= 64 * jnp.finfo(points.dtype).eps * digits

@@ -29,16 +29,20 @@ from ._solves import AbstractFit, Solves, as_points, default_rtol, verdict
 
 
 class GeodesicRegression(AbstractFit):
-    """The geodesic ``t -> exp_point((t - time) velocity)`` nearest to points.
+    """The geodesic `t -> exp_point((t - time) velocity)` nearest to points.
 
-    - ``point``, ``velocity``: where it is at ``time``, the weighted mean of the times, and its
-      derivative there.
-    - ``solutions``: the geodesics from the predictions to the points, a lane a point; the
-      residuals are their lengths.
-    - ``variance``: weighted mean of the squared residuals, and ``total_variance``: that of the
-      squared distances from the Fréchet mean ``mean``.
-    - ``gradient_norm``, ``num_evaluations``: as of `FrechetMean`.
-    - ``result``: a member of `FIT_RESULTS`; ``limits`` as of `FrechetMean`.
+    **Arguments:**
+
+    - `metric`, `args`: as given.
+    - `shooting`: options of the integration.
+    - `time`: the weighted mean of the times.
+    - `point`, `velocity`: the geodesic at `time` and its derivative there.
+    - `variance`: the weighted mean of the squared residuals.
+    - `mean`: the [`geojax.FrechetMean`][] of the points.
+    - `solutions`: the geodesics from the predictions to the points, one batch element a point;
+      their lengths are the residuals.
+    - `gradient_norm`, `num_evaluations`, `limits`: as for `FrechetMean`.
+    - `result`: a member of `FIT_RESULTS`.
     """
 
     metric: AbstractMetric
@@ -59,16 +63,19 @@ class GeodesicRegression(AbstractFit):
 
     @property
     def total_variance(self) -> Float[Array, ""]:
-        """The variance about the Fréchet mean."""
+        """The weighted mean of the squared distances from the Fréchet mean."""
         return self.mean.variance
 
     @property
     def r_squared(self) -> Float[Array, ""]:
-        """The share of the variance that the geodesic explains."""
+        """The share of the total variance that the geodesic explains."""
         return 1 - self.variance / self.total_variance
 
     def predict(self, times: Numbers) -> Float[Array, "times *shape"]:
-        """The points of the geodesic at any times; NaN where the integration does not get there."""
+        """The points of the geodesic at any times, shape `(times, *shape)`.
+
+        NaN where the integration does not reach the time.
+        """
         times = as_floating("times", times, "times", dtype=self.point.dtype)
         shoot = _shots(self.metric, self.args, times - self.time, self.shooting)
         return shoot(self.point, self.velocity)
@@ -98,24 +105,36 @@ def geodesic_regression(
     devices: Mesh | None = None,
     throw: bool = True,
 ) -> GeodesicRegression:
-    """Least squares: ``min over p, v of sum_k w_k d(exp_p((t_k - tbar) v), x_k)^2``.
+    """Least squares: `min over p, v of sum_k w_k d(exp_p((t_k - tbar) v), x_k)^2`.
 
-    The residuals are two-point problems, whose gradients take no derivative of a solve; they are
-    pulled back through the integrated geodesic by reverse-mode differentiation, so no Jacobi field
-    is formed and nothing of size D^2. It starts from the regression of the logarithms in the
-    tangent space at the Fréchet mean.
+    The residuals are two-point problems, whose gradients need no derivative of a solve.
+    Reverse-mode differentiation pulls them back through the integrated geodesic, so no Jacobi field
+    and nothing of size D^2 is formed. The start is the regression of the logarithms in the tangent
+    space at the Fréchet mean.
 
-    - ``times``: the independent variable, shape (points,), not all equal.
-    - ``weights``, ``args``, ``mean``, ``solver`` and the options of `geodesic_batch`: as for
-      `principal_geodesics`.
-    - ``rtol``: bound on the gradient relative to the root of the total variance; default 1e-6 in
+    **Arguments:**
+
+    - `metric`: any geojax metric.
+    - `times`: the independent variable, shape `(points,)`, not all equal.
+    - `points`: shape `(points, *shape)`.
+    - `weights`, `args`, `mean`, `solver` and the options of [`geojax.geodesic_batch`][]: as for
+      [`geojax.principal_geodesics`][].
+    - `rtol`: bound on the gradient relative to the root of the total variance; default 1e-6 in
       float64, 1e-3 in float32.
-    - ``max_evaluations``: of the sum, each a geodesic a point, two integrations and their reverse.
-    - ``shot_solver``, ``shot_rtol``, ``shot_atol``, ``shot_max_steps``: ``solver``, ``rtol``,
-      ``atol`` and ``max_steps`` of `exponential_map`, by which the geodesic is integrated.
-    - ``throw``: raise when the mean or the fit failed; else read ``mean.result`` and ``result``.
+    - `max_evaluations`: evaluations of the sum at most, each of one geodesic a point, two
+      integrations and their reverse.
+    - `shot_solver`, `shot_rtol`, `shot_atol`, `shot_max_steps`: `solver`, `rtol`, `atol` and
+      `max_steps` of [`geojax.exponential_map`][], which integrates the geodesic.
+    - `throw`: raise when the mean or the fit failed; else read `mean.result` and `result`.
 
-    **Raises:** `ValueError` on shapes that do not fit; a run-time error naming the remedy.
+    **Returns:**
+
+    A [`geojax.GeodesicRegression`][].
+
+    **Raises:**
+
+    - `ValueError`: on shapes that do not fit.
+    - a run-time error with the remedy: when the fit failed and `throw` is True.
 
     Source: Fletcher (2013), "Geodesic regression and the theory of least squares on Riemannian
     manifolds", equations 6 to 9.
@@ -185,7 +204,7 @@ def _fit(solves: Solves, times, points, mean: FrechetMean, rtol, max_evaluations
         return Evaluation(value, noise, gradient.reshape(-1), solutions)
 
     def precondition(flat, covector):
-        """With centred times this is the exact inverse Hessian where space is flat."""
+        """With centred times this is the exact inverse Hessian in flat space."""
         p, _ = split(flat)
         by_point, by_velocity = split(covector)
         steps = metric.sharp(p, by_point, args), metric.sharp(p, by_velocity, args) / spread
@@ -214,7 +233,7 @@ def _fit(solves: Solves, times, points, mean: FrechetMean, rtol, max_evaluations
 
 
 def _shots(metric, args, offsets, shooting):
-    """``(p, v) -> exp_p(offset v)`` at each offset, by one integration each way."""
+    """`(p, v) -> exp_p(offset v)` at each offset, by one integration in each direction."""
     reach = jnp.stack([jnp.max(offsets), -jnp.min(offsets)])
     reach = jnp.maximum(reach, 0.0)
     options = {"num_segments": 32, "dense": False, "throw": False, **shooting}

@@ -1,4 +1,4 @@
-"""How a fit ended."""
+"""The verdicts of fits."""
 
 import equinox as eqx
 
@@ -46,10 +46,10 @@ def _alone(name: str) -> str:
 
 
 class FIT_RESULTS(eqx.Enumeration):
-    """The verdict of a fit; anything but ``FIT_RESULTS.successful`` says what to do.
+    """The verdict of a fit; every value but `FIT_RESULTS.successful` has a cause and a remedy.
 
-    ``FIT_RESULTS[result]`` is the text without figures; ``fit.message`` has them. The verdicts on
-    the single geodesics are `RESULTS`, one a point, in ``fit.solutions.result``.
+    `FIT_RESULTS[result]` is the text without figures; `fit.message` includes them. The verdicts on
+    the single geodesics are `RESULTS`, one a point, in `fit.solutions.result`.
     """
 
     successful = ""

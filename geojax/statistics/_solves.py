@@ -18,7 +18,7 @@ from ._results import FIT_RESULTS
 
 
 class AbstractFit(AbstractSolution):
-    """What fits say of themselves: whether they converged, and whether their geodesics did."""
+    """The figures that fits report: convergence, and the failures of their geodesics."""
 
     solutions: eqx.AbstractVar[GeodesicSolution]
     variance: eqx.AbstractVar[Array]
@@ -34,7 +34,7 @@ class AbstractFit(AbstractSolution):
 
 
 def failures(solutions: GeodesicSolution) -> dict[str, Any]:
-    """How many geodesics of one fit failed, and the first of them; nothing where all succeeded."""
+    """The number of geodesics of a fit that failed and the first one; empty if all succeeded."""
     names = solutions.verdicts.names(solutions.result)
     failed = np.flatnonzero(names != "successful")
     if names.ndim != 1 or not len(failed):
@@ -49,7 +49,7 @@ def failures(solutions: GeodesicSolution) -> dict[str, Any]:
 
 
 class Solves(eqx.Module):
-    """Geodesics between pairs of points, started from the paths of the last time."""
+    """Geodesics between pairs of points, started from the paths of the previous evaluation."""
 
     metric: AbstractMetric
     solver: Any
@@ -57,7 +57,7 @@ class Solves(eqx.Module):
     options: dict[str, Any]
 
     def run(self, x0, x1, last: Float[Array, "lanes nodes *shape"]) -> GeodesicSolution:
-        """A lane a pair, started from ``last`` moved along with its ends."""
+        """One geodesic a pair, started from `last` moved along with its ends."""
 
         def moved(xs, a, b):
             t = jnp.arange(len(xs), dtype=xs.dtype) / (len(xs) - 1)
@@ -76,7 +76,7 @@ class Solves(eqx.Module):
         return eqx.tree_at(lambda s: s.curve.xs, blank, lines)
 
     def weigh(self, weights, solutions: GeodesicSolution) -> tuple[Array, Array]:
-        """The weighted sum of the energies, half squared distances, and what it may be off by."""
+        """The weighted sum of the energies (half squared distances), and a bound on its error."""
         solved = solutions.result == RESULTS.successful
         left = jnp.where(solved, solutions.energy * solutions.stats["decrement"], 0.0)
         return dot(weights, solutions.energy), dot(weights, left)
@@ -88,8 +88,10 @@ class Solves(eqx.Module):
 
 
 def exact_solver(metric: AbstractMetric, solver, dtype):
-    """The solver, by default one that goes on to where the gradient of a distance is exact too:
-    this is only as exact as the root of a path's decrement.
+    """The given solver, or in float64 a default that also makes the gradient of a distance exact.
+
+    The gradient is only as exact as the root of a path's decrement, so the default has a lower
+    rtol.
     """
     if solver is not None or dtype != jnp.float64:
         return solver
@@ -115,7 +117,7 @@ def check_sample(metric, points, weights) -> tuple[Array, Array]:
 
 
 def as_points(name: str, value: Numbers) -> Array:
-    """At least one point, shape (points, *shape)."""
+    """At least one point, shape `(points, *shape)`."""
     points = as_floating(name, value, "points *shape")
     if points.ndim < 2:
         raise ValueError(
@@ -131,7 +133,7 @@ def default_rtol(dtype) -> float:
 
 
 def verdict(result: FIT_RESULTS, solutions: GeodesicSolution) -> FIT_RESULTS:
-    """The end of a descent, and whether its geodesics are to be trusted."""
+    """The verdict of a descent, or that one of its geodesics failed."""
     solved = jnp.all(solutions.result == RESULTS.successful)
     doubt = (result != FIT_RESULTS.non_finite) & ~solved
     return FIT_RESULTS.where(doubt, FIT_RESULTS.geodesics_failed, result)

@@ -82,7 +82,7 @@ class AbstractInterpolator(ConvertsArrays, eqx.Module):
         return self.run(x0, x1, ts, key=key).points
 
 
-def found(points: Float[Array, "times *shape"], score_evaluations=0) -> InterpolatedPath:
+def closed_form_path(points: Float[Array, "times *shape"], score_evaluations=0) -> InterpolatedPath:
     """The path of a method that solves nothing; `no_path` if a point is not finite."""
     defined = jnp.all(jnp.isfinite(points))
     result = RESULTS.where(defined, RESULTS.successful, RESULTS.no_path)

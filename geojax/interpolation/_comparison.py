@@ -30,7 +30,7 @@ from ..metrics import AbstractMetric
 from ..scores import AbstractPipeline, ScoreContrast
 from ..scores import score_contrast as find_contrast
 from ._base import AbstractInterpolator, InterpolatedPath
-from ._default import chosen_geometry, is_led
+from ._default import chosen_geometry, has_start_metric
 from ._geodesic import ExtendedGeodesic
 from ._interpolate import path_times, suited_lam
 from ._level import Level, lost_on_the_way, method_at_level
@@ -216,12 +216,12 @@ def compare(
         name: method_at_level(name, settings, pipeline, ends)
         for name in dict.fromkeys(["LERP", *methods])
     }
-    auto, led = isinstance(lam, str), start is None and is_led(pipeline, lam, rule)
-    geometry = chosen_geometry(metric, settings, led=led, auto=auto)
+    auto, with_start = isinstance(lam, str), start is None and has_start_metric(pipeline, lam, rule)
+    geometry = chosen_geometry(metric, settings, with_start=with_start, auto=auto)
     chosen, solves = geometry.metric, []
 
     def found(*arguments, **options) -> GeodesicSolution:
-        stage("start" if geometry.leading is not None and not solves else "geodesic")
+        stage("start" if geometry.start_metric is not None and not solves else "geodesic")
         solves.append(find(*arguments, **options))
         return solves[-1]
 
@@ -260,11 +260,11 @@ def compare(
     images, taken = {}, {}
     for i, (name, zs) in enumerate(points.items()):
 
-        def heard(done, i=i):
+        def report(done, i=i):
             share_done((i * len(frame_times) + done) / (len(points) * len(frame_times)))
 
         shares = np.clip(frame_times, 0, 1)
-        images[name], taken[name] = pictures(pipeline, rule, zs, shares, heard)
+        images[name], taken[name] = pictures(pipeline, rule, zs, shares, report)
     true = true_images(truth, frame_times, image_a)
     calls = pipeline.score.network_evaluations
     seen = {name: np.asarray(zs) for name, zs in points.items()}
@@ -304,8 +304,8 @@ def compare(
         true,
         contrast,
         float(weight),
-        geometry.told,
-        None if geometry.leading is None else solves[0],
+        geometry.description,
+        None if geometry.start_metric is None else solves[0],
         solution,
         extension,
         extension_figures,

@@ -24,8 +24,8 @@ class Geometry(NamedTuple):
     """
 
     metric: AbstractMetric
-    leading: AbstractMetric | None
-    told: str
+    start_metric: AbstractMetric | None
+    description: str
 
     def interpolator(
         self, args: Any, start: AbstractInterpolator | None = None, **options: Any
@@ -35,15 +35,15 @@ class Geometry(NamedTuple):
         The path that serves as a start needs three digits only, so its solve uses no exact
         curvature and does not test for a saddle.
         """
-        if self.leading is not None:
+        if self.start_metric is not None:
             lead = {**options, "diagnostics": "none", "until": 1.0, "throw": False}
             if isinstance(options.get("solver"), GaussNewton | None):
                 lead["solver"] = GaussNewton(rtol=_LEADING_RTOL, curvature_steps=0)
-            start = GeodesicInterpolator(self.leading, args, **lead)
+            start = GeodesicInterpolator(self.start_metric, args, **lead)
         return GeodesicInterpolator(self.metric, args, **options, start=start)
 
 
-def is_led(pipeline: AbstractPipeline, lam: Any, rule: AbstractRule | None) -> bool:
+def has_start_metric(pipeline: AbstractPipeline, lam: Any, rule: AbstractRule | None) -> bool:
     """Whether the default is the metric of J^T J, started from the geodesic of that of s s^T.
 
     It is where points carry no noise, as in a latent space. It is not where the user gives the
@@ -56,39 +56,39 @@ def is_led(pipeline: AbstractPipeline, lam: Any, rule: AbstractRule | None) -> b
     return clean and free and isinstance(lam, str)
 
 
-def default_geometry(score: Any, lam: Any, sigma_squared: Any, *, led: bool) -> Geometry:
+def default_geometry(score: Any, lam: Any, sigma_squared: Any, *, with_start: bool) -> Geometry:
     """The default metric of a score at a level; `lam` is the weight of s s^T."""
     stein = SteinScoreMetric(score, lam)
-    told = f"I + {_number(lam)} s s^T"
-    if not led:
-        return Geometry(stein, None, told)
+    description = f"I + {_number(lam)} s s^T"
+    if not with_start:
+        return Geometry(stein, None, description)
     weight = JACOBIAN_WEIGHT * sigma_squared**2
-    told = f"I + {_number(weight)} J^T J (10 sigma^4), from the geodesic of {told}"
-    return Geometry(JacobianMetric(score, weight), stein, told)
+    description = f"I + {_number(weight)} J^T J (10 sigma^4), from the geodesic of {description}"
+    return Geometry(JacobianMetric(score, weight), stein, description)
 
 
 def chosen_geometry(
     metric: str | Callable[[MethodSettings], AbstractMetric] | None,
     settings: MethodSettings,
     *,
-    led: bool,
+    with_start: bool,
     auto: bool,
 ) -> Geometry:
-    """The requested metric alone, or the default, whose start is another geodesic if `led`.
+    """The requested metric alone, or the default, whose start is another geodesic if `with_start`.
 
     `auto`: whether the `lam` of the settings was found from the chord. The Jacobian metric alone
     then takes the weight of the default instead.
     """
     if metric is None:
         lam, square = settings.lam, settings.sigma_squared
-        return default_geometry(settings.score, lam, square, led=led)
+        return default_geometry(settings.score, lam, square, with_start=with_start)
     if not isinstance(metric, str):
         chosen = metric(settings)
         return Geometry(chosen, None, type(chosen).__name__)
     if auto and metric == "Jacobian":
         settings = settings._replace(lam=JACOBIAN_WEIGHT * settings.sigma_squared)
-    told = f"{metric}, lam = {_number(settings.lam)}"
-    return Geometry(NAMED_METRICS[metric](settings), None, told)
+    description = f"{metric}, lam = {_number(settings.lam)}"
+    return Geometry(NAMED_METRICS[metric](settings), None, description)
 
 
 def _number(value: Any) -> str:

@@ -13,7 +13,7 @@ from .._functions import checked
 from .._linalg import dot, norm
 from .._numbers import number
 from ..geodesics import AbstractRule, Midpoint, Polyline
-from ._base import AbstractInterpolator, found
+from ._base import AbstractInterpolator, closed_form_path
 from ._spacing import equal_steps
 
 
@@ -69,7 +69,7 @@ class DensityFlow(AbstractInterpolator):
         last = (len(xs) - 1) * (xs[-1] - xs[-2])
         points = jax.vmap(lambda x, t: x + jnp.maximum(t - 1, 0) * last)(inner, ts)
         evaluations = self.num_iterations * sum(2**k - 1 for k in range(1, self.levels + 1))
-        return found(points, evaluations)
+        return closed_form_path(points, evaluations)
 
     @eqx.filter_jit
     def _flow(self, x0, x1) -> Float[Array, "nodes *shape"]:

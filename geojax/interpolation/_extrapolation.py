@@ -14,7 +14,7 @@ from .._functions import checked
 from .._linalg import dot, norm
 from .._numbers import number
 from ..geodesics import RESULTS, Polyline
-from ._base import AbstractInterpolator, InterpolatedPath, found
+from ._base import AbstractInterpolator, InterpolatedPath, closed_form_path
 from ._lerp import Lerp
 
 _NEAR = 1 / 32  # the time before x1 from which the direction of arrival is taken
@@ -131,7 +131,9 @@ def _arrival(path: AbstractInterpolator, x0, x1, ts, key) -> tuple[InterpolatedP
 
 def _with_points(before: InterpolatedPath, points, evaluations) -> InterpolatedPath:
     """The path with all points; its verdict also covers the points beyond x1."""
-    result = RESULTS.where(before.result == RESULTS.successful, found(points).result, before.result)
+    result = RESULTS.where(
+        before.result == RESULTS.successful, closed_form_path(points).result, before.result
+    )
     return dataclasses.replace(before, points=points, result=result, score_evaluations=evaluations)
 
 

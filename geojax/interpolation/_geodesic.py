@@ -241,8 +241,8 @@ class GeodesicInterpolator(AbstractInterpolator):
                 return max(1.0, float(jnp.max(ts)))
         except jax.errors.ConcretizationTypeError:
             raise ValueError(
-                "ts is traced, so that the last time is not known here: say it, "
-                "GeodesicInterpolator(metric, until=1.0), or pass times that are no argument of "
+                "ts is traced, so its last time is not known here. Pass until, as in "
+                "GeodesicInterpolator(metric, until=1.0), or pass times that are not arguments of "
                 "the compiled function."
             ) from None
 

@@ -19,7 +19,7 @@ from ..geodesics import (
 )
 from ..metrics import AbstractMetric
 from ..scores import AbstractPipeline, AbstractScore, NoiseRoute, ScoreContrast, score_contrast
-from ._default import Geometry, default_geometry, is_led
+from ._default import Geometry, default_geometry, has_start_metric
 from ._geodesic import ExtendedGeodesic
 
 
@@ -160,8 +160,9 @@ def interpolate(
     weight = suited_lam(contrast) if isinstance(lam, str) else lam
     geometry = Geometry(metric, None, type(metric).__name__) if metric is not None else None
     if geometry is None:
-        square, led = pipeline.score.schedule.sigma(pipeline.t) ** 2, is_led(pipeline, lam, rule)
-        geometry = default_geometry(at_level, weight, square, led=led)
+        square = pipeline.score.schedule.sigma(pipeline.t) ** 2
+        with_start = has_start_metric(pipeline, lam, rule)
+        geometry = default_geometry(at_level, weight, square, with_start=with_start)
     geodesic = geometry.interpolator(
         args,
         solver=solver,
@@ -174,7 +175,7 @@ def interpolate(
     times = jnp.asarray(path_times(until, frames - 1), z0.dtype)
     points = path.evaluate(times)
     images = jax.vmap(pipeline.to_image)(points)
-    return ImagePath(images, times, points, path, pipeline, contrast, geometry.told)
+    return ImagePath(images, times, points, path, pipeline, contrast, geometry.description)
 
 
 def suited_lam(contrast: ScoreContrast):
@@ -183,7 +184,7 @@ def suited_lam(contrast: ScoreContrast):
     if value is not None and not np.isfinite(value):
         size = max(float(contrast.middle), float(contrast.data))
         raise ValueError(
-            "lam='auto' goes by |s|^2 at the middle of the chord, and this score is "
+            "lam='auto' uses |s|^2 at the middle of the chord, and this score is "
             f"{'zero' if size == 0 else 'not finite'} there and at its ends: give lam as a number."
         )
     return contrast.lam

@@ -2,7 +2,7 @@
 
 import jax
 
-from ._base import AbstractInterpolator, found
+from ._base import AbstractInterpolator, closed_form_path
 
 
 class Lerp(AbstractInterpolator):
@@ -15,4 +15,4 @@ class Lerp(AbstractInterpolator):
     """
 
     def run(self, x0, x1, ts, *, key=None):
-        return found(jax.vmap(lambda t: (1 - t) * x0 + t * x1)(ts))
+        return closed_form_path(jax.vmap(lambda t: (1 - t) * x0 + t * x1)(ts))

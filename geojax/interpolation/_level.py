@@ -10,7 +10,7 @@ from jaxtyping import Array
 
 from .._verdicts import Notice
 from ..scores import AbstractPipeline, ConditionBetween, NoiseRoute, PathEnds
-from ._base import InterpolatedPath, found
+from ._base import InterpolatedPath, closed_form_path
 from ._noise_diffusion import NoiseDiffusion
 from ._pictures import moved
 from ._registry import MethodSettings, interpolator
@@ -59,7 +59,7 @@ def method_at_level(
         noise = noise_of(pipeline, ends)
         if pipeline.noising == "shared":  # on a circle, so each needs its own
             noise = jax.random.normal(settings.key, ends.clean.shape, ends.clean.dtype)
-        return lambda points, ts: found(method.at_level(ends.clean, noise, ts))
+        return lambda points, ts: closed_form_path(method.at_level(ends.clean, noise, ts))
     if isinstance(method, StringMethod):
         return lambda points, ts: _string(method, settings, pipeline, ends, ts)
     assert isinstance(method, Routed)

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 from .._arrays import takes_arrays
 from .._numbers import number
 from ..scores import NoiseRoute
-from ._base import AbstractInterpolator, found, only_between
+from ._base import AbstractInterpolator, closed_form_path, only_between
 
 
 class NoiseDiffusion(AbstractInterpolator):
@@ -59,7 +59,7 @@ class NoiseDiffusion(AbstractInterpolator):
         z0, z1 = (self.route.to_level(x, key=k) for x, k in zip((x0, x1), keys, strict=True))
         images = jnp.stack([x0, x1])
         noises = (jnp.stack([z0, z1]) - alpha * images) / sigma
-        return found(jax.vmap(self.route.to_image)(self.at_level(images, noises, ts)))
+        return closed_form_path(jax.vmap(self.route.to_image)(self.at_level(images, noises, ts)))
 
     @takes_arrays("images", "noises", times="ts")
     def at_level(

@@ -136,7 +136,7 @@ def check_methods(names: Iterable[str], until: float) -> None:
     known = INTERPOLATORS if until == 1 else INTERPOLATORS | EXTRAPOLATORS
     for name in names:
         if name not in known:
-            beyond = f" {name} goes on beyond B: set until above 1." * (name in EXTRAPOLATORS)
+            beyond = f" {name} continues beyond B: set until above 1." * (name in EXTRAPOLATORS)
             raise ValueError(f"unknown method {name!r}. Known: {', '.join(known)}.{beyond}")
         if until > 1 and name in ENDING_AT_B:
             raise ValueError(f"method {name!r} ends at B: leave it out, or set until to 1.")

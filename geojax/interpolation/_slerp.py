@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from .._linalg import norm
-from ._base import AbstractInterpolator, found
+from ._base import AbstractInterpolator, closed_form_path
 
 
 class Slerp(AbstractInterpolator):
@@ -23,7 +23,7 @@ class Slerp(AbstractInterpolator):
     """
 
     def run(self, x0, x1, ts, *, key=None):
-        return found(jax.vmap(lambda t: _at_time(x0, x1, t))(ts))
+        return closed_form_path(jax.vmap(lambda t: _at_time(x0, x1, t))(ts))
 
 
 def _at_time(x0, x1, t):

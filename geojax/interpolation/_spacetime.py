@@ -2,14 +2,12 @@
 
 import functools
 from dataclasses import KW_ONLY
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import optax
-import optimistix as optx
-from jaxtyping import Array, ArrayLike, Bool, Float, Integer, Key, Real
+from jaxtyping import Array, ArrayLike, Float, Integer, Key, Real
 
 from .._arrays import takes_arrays
 from .._linalg import matmul
@@ -26,8 +24,8 @@ from ._posteriors import (
     step_energies,
     time_of,
 )
+from ._spacetime_solve import by_adam, by_lbfgs
 
-_RATE = 0.1  # of Adam at its first step, in units of the level
 _NOTHING = 1e-9  # a negligible energy: 1 is a step to a clearly different posterior
 _JUDGING = 16  # draws of probes to estimate the energy of a path
 
@@ -226,11 +224,11 @@ class SpacetimeGeodesic(AbstractInterpolator):
         of_energy = jax.value_and_grad(energy, has_aux=True)
         # Separate draws, the same for both, estimate the energies at the start and at the end.
         if exact:
-            found = self._minimised(lambda offsets: energy(offsets, None)[0] / unit, zero, dtype)
+            found = by_lbfgs(lambda x: energy(x, None)[0] / unit, zero, dtype, self.max_steps)
             draws = jnp.zeros(1)
         else:
             search, judge = jax.random.split(key)
-            found = self._descended(lambda *given: of_energy(*given)[1], zero, search)
+            found = by_adam(lambda *given: of_energy(*given)[1], zero, self.max_steps, key=search)
             draws = jax.random.split(judge, _JUDGING)
         (energies, steps), slopes = jax.lax.map(
             lambda offsets: jax.lax.map(lambda draw: of_energy(offsets, draw), draws),
@@ -262,39 +260,6 @@ class SpacetimeGeodesic(AbstractInterpolator):
             num_steps=found.steps,
             gradient=gradient,
         )
-
-    def _minimised(self, function, start, dtype) -> "_Minimum":
-        if not start.size:  # one segment: no node to move
-            return _Minimum(start, jnp.asarray(0), jnp.asarray(0), jnp.asarray(False))
-        tolerance = 1e-8 if dtype == jnp.float64 else 1e-5
-        # optimistix relies on implicit promotion, which the user may have forbidden.
-        with jax.numpy_dtype_promotion("standard"):
-            found = optx.minimise(
-                lambda offsets, _: function(offsets).astype(start.dtype),
-                optx.LBFGS(rtol=tolerance, atol=tolerance),
-                start,
-                max_steps=self.max_steps,
-                throw=False,
-            )
-        spent = found.result == optx.RESULTS.nonlinear_max_steps_reached
-        steps = jnp.asarray(found.stats["num_steps"])
-        return _Minimum(found.value, steps, found.state.num_accepted_steps, spent)
-
-    def _descended(self, gradient_of, start, key) -> "_Minimum":
-        rates = optax.cosine_decay_schedule(_RATE, self.max_steps)
-        optimiser = optax.adam(rates)
-
-        def step(carry, key):
-            offsets, state = carry
-            with jax.numpy_dtype_promotion("standard"):
-                updates, state = optimiser.update(gradient_of(offsets, key), state, offsets)
-                return (optax.apply_updates(offsets, updates), state), None
-
-        begin = start, optimiser.init(start)
-        keys = jax.random.split(key, self.max_steps)
-        (offsets, _), _ = jax.lax.scan(step, begin, keys)
-        count = jnp.asarray(self.max_steps)
-        return _Minimum(jnp.asarray(offsets), count, count, jnp.asarray(True))
 
     def _shown(self, ys, logs, time_at, bottom):
         """The points that represent the path, where alpha is 1, and the evaluations for each."""
@@ -364,15 +329,6 @@ class SpacetimeGeodesic(AbstractInterpolator):
 
     def _level(self, t):
         return self.score.schedule.noise_to_signal(t).astype(t.dtype)
-
-
-class _Minimum(NamedTuple):
-    """Where a minimisation ended, after how many steps, and whether it used all of them."""
-
-    offsets: Float[Array, "inner coordinates"]
-    steps: Integer[Array, ""]
-    accepted: Integer[Array, ""]
-    spent: Bool[Array, ""]
 
 
 def _between(ends, inner):

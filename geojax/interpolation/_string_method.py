@@ -12,7 +12,7 @@ from .._arrays import takes_arrays
 from .._numbers import scalar
 from ..geodesics import AbstractRule, Midpoint, Polyline
 from ..scores import NoiseRoute
-from ._base import AbstractInterpolator, InterpolatedPath, found, only_between
+from ._base import AbstractInterpolator, InterpolatedPath, closed_form_path, only_between
 from ._lerp import Lerp
 from ._spacing import equal_steps
 
@@ -104,7 +104,7 @@ class StringMethod(AbstractInterpolator):
         xs = self._descended(images, noised)
         path = Polyline(jnp.linspace(0, 1, len(xs), dtype=xs.dtype), xs)
         moved = len(xs) - 2 * (self.ends == "fixed")
-        return found(jax.vmap(path.evaluate)(ts), moved * self.route.num_steps)
+        return closed_form_path(jax.vmap(path.evaluate)(ts), moved * self.route.num_steps)
 
     @eqx.filter_jit
     def _descended(self, images, noised) -> Float[Array, "nodes *shape"]:

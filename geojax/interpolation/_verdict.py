@@ -56,7 +56,7 @@ def verdict(
     if max(geodesic["deviation"], geodesic["picture_deviation"]) < INDISTINGUISHABLE:
         notes.append(
             Notice(
-                "The geodesic is indistinguishable from LERP here: it strays by "
+                "The geodesic is indistinguishable from LERP here: it deviates by "
                 f"{geodesic['deviation']:.1%} of |B - A| and its pictures by "
                 f"{geodesic['picture_deviation']:.1%}.",
                 "Raise lam, or lower t.",
@@ -70,7 +70,7 @@ def verdict(
                 f"times as large at the middle of the chord as at A and B; {LEAST_CONTRAST:g} are "
                 "needed.",
                 "Take another t or a better score, or reduce the pictures (geojax.models.latent).",
-                "Take another --t or a better model; `geojax inspect` says which t.",
+                "Take another --t or a better model; `geojax inspect` recommends a t.",
             )
         )
     dependence = float(solution.stats["path_dependence"])

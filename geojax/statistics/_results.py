@@ -13,7 +13,7 @@ _NOTICES = {
     ),
     "stalled": Notice(
         "No step along the direction of descent lowers the sum of squared distances any further, "
-        "although its gradient is above rtol[: its norm is {gradient_norm}, allowed "
+        "but its gradient is above rtol[: its norm is {gradient_norm}, allowed "
         "{gradient_norm_limit}]. The geodesics are not solved exactly enough, or jump between "
         "paths of equal length.",
         "Give the solver a lower rtol, raise the fit's, or use float64.",
@@ -21,14 +21,13 @@ _NOTICES = {
     ),
     "geodesics_failed": Notice(
         "Not every geodesic to a point succeeded[ ({num_failed} of {num_geodesics} did not, the "
-        "first at point {first_failed})], so that the sum of squared distances is not to be "
-        "trusted.",
+        "first at point {first_failed})], so the sum of squared distances cannot be trusted.",
         "Read solutions.messages, point by point.[ That one: {first_message}]",
         "Raise --segments.",
     ),
     "max_swaps_reached": Notice(
-        "The clusters used up their swaps[ ({num_swaps} of {num_swaps_limit})] while another one "
-        "would still lower the cost.",
+        "The clusters used up their swaps[ ({num_swaps} of {num_swaps_limit})] although "
+        "another swap would still lower the cost.",
         "Raise max_swaps.",
         "Raise the number of swaps.",
     ),

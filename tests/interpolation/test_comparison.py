@@ -10,7 +10,7 @@ import pytest
 
 import geojax
 from geojax.interpolation import METHODS, MethodSettings, against_truth
-from geojax.interpolation._default import chosen_geometry, is_led
+from geojax.interpolation._default import chosen_geometry, has_start_metric
 from geojax.interpolation._geodesic import _cheapest
 from geojax.interpolation._seconds import _covered
 from geojax.interpolation._verdict import verdict
@@ -228,27 +228,27 @@ def test_a_pipeline_of_ones_own_and_a_truth():
 def test_which_metric_leads_to_which():
     """Only where points carry no noise, and nobody asked for another."""
     own, ring = Scaled(SCORE), geojax.NoisedSphere(1.0, schedule=geojax.VE(0.1, 1.0))
-    assert is_led(own, "auto", None) and is_led(own, "auto", geojax.Midpoint())
+    assert has_start_metric(own, "auto", None) and has_start_metric(own, "auto", geojax.Midpoint())
     quadrature = geojax.geodesics.Quadrature()
     for case in ((ROUTE, "auto", None), (own, 2.0, None), (own, "auto", quadrature)):
-        assert not is_led(*case)
+        assert not has_start_metric(*case)
     route = geojax.NoiseRoute(ring, t=0.1, noising="none", denoising="none")
     settings = MethodSettings(route, (2,), jax.random.key(0), lam=2.0)
     square = float(ring.schedule.sigma(0.1)) ** 2
     of = functools.partial(chosen_geometry, settings=settings)
-    alone = of(None, led=False, auto=True)
-    assert isinstance(alone.metric, geojax.SteinScoreMetric) and alone.told == "I + 2 s s^T"
+    alone = of(None, with_start=False, auto=True)
+    assert isinstance(alone.metric, geojax.SteinScoreMetric) and alone.description == "I + 2 s s^T"
     for name in ("Stein", "Jacobian", "combined"):
-        assert of(name, led=True, auto=True).leading is None
-    by_name, default = (of(name, led=True, auto=True).metric for name in ("Jacobian", None))
+        assert of(name, with_start=True, auto=True).start_metric is None
+    by_name, default = (of(name, with_start=True, auto=True).metric for name in ("Jacobian", None))
     for metric in (by_name, default):
         assert isinstance(metric, geojax.JacobianMetric) and float(metric.mu) == 1
         assert float(metric.lam) == pytest.approx(10 * square**2)
-    given = of("Jacobian", led=True, auto=False).metric
+    given = of("Jacobian", with_start=True, auto=False).metric
     assert isinstance(given, geojax.JacobianMetric)
     assert float(given.lam) == pytest.approx(2.0 * square)
-    own = of(lambda settings: geojax.Euclidean(), led=True, auto=True)
-    assert own.told == "Euclidean" and own.leading is None
+    own = of(lambda settings: geojax.Euclidean(), with_start=True, auto=True)
+    assert own.description == "Euclidean" and own.start_metric is None
 
 
 def test_a_path_that_is_dearer_than_the_straight_line_is_no_start():

@@ -279,7 +279,7 @@ def test_beyond_b():
     "change, message",
     [
         ({"methods": ["SLURP"]}, "unknown method 'SLURP'"),
-        ({"methods": ["tangent step"]}, "tangent step goes on beyond B: set until above 1."),
+        ({"methods": ["tangent step"]}, "tangent step continues beyond B: set until above 1."),
         ({"methods": ["NAO"], "until": 1.5}, "method 'NAO' ends at B: leave it out"),
         ({"frames": 1}, "frames must be at least 2"),
         ({"until": 0.5}, "until must be at least 1, the time of B"),

@@ -26,11 +26,11 @@ def riemann_curvature(
 
     With this sign `<R(u, v) v, u>_g` is positive on a sphere; do Carmo's sign is the opposite.
 
-    A low-rank metric `b I + sum_k lam_k s_k s_k^T` whose scores are all gradients, `s_k = grad
-    f_k`, is that of the graph `x -> (sqrt(b) x, sqrt(lam_k) f_k(x))`. Gauss' equation gives R from
-    its second fundamental form, with two JVPs a score for every D. For any other metric R comes
-    from JVPs of products with its Christoffel symbols, which needs second derivatives of the score.
-    Neither way forms anything of size D^2.
+    A low-rank metric `b I + sum_k lam_k s_k s_k^T` whose scores are all gradients,
+    `s_k = grad f_k`, is that of the graph `x -> (sqrt(b) x, sqrt(lam_k) f_k(x))`. Gauss' equation
+    gives R from its second fundamental form, with two JVPs a score for every D. For any other
+    metric R comes from JVPs of products with its Christoffel symbols, which needs second
+    derivatives of the score. Neither way forms anything of size D^2.
 
     **Arguments:**
 

@@ -1,4 +1,4 @@
-"""Is it any good, and where: measures of scores and paths (see README.md in this folder)."""
+"""Measures of scores, images, paths and sets of features (see README.md in this folder)."""
 
 from ._advice import ASYMMETRIC as ASYMMETRIC
 from ._advice import INDISTINGUISHABLE as INDISTINGUISHABLE

@@ -1,18 +1,24 @@
-"""Which noise level and lambda to take, and why: rules over measured figures."""
+"""Rules that recommend a noise level and a lambda from measured figures."""
 
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
-INDISTINGUISHABLE = 0.05  # a path this close to LERP, relative to |B - A|, is LERP
-ASYMMETRIC = 0.5  # a score whose Jacobian is this far from symmetric is no gradient
-SUCCESSFUL = "successful"  # the message of a solution that is good
-_NEARLY = 0.9  # of the best deviation: as good, with a smaller lambda
+INDISTINGUISHABLE = 0.05  # a path nearer to LERP, relative to |B - A|, counts as LERP
+ASYMMETRIC = 0.5  # a score whose Jacobian is less symmetric is not a gradient
+SUCCESSFUL = "successful"  # the message of a good solution
+_NEARLY = 0.9  # this share of the best deviation is as good, with a smaller lambda
 
 
 class Recommendation(NamedTuple):
-    """A level and a lambda, both None when nothing can be recommended; and the reason."""
+    """A recommended noise level and lambda, with the reason.
+
+    **Arguments:**
+
+    - `t`, `lam`: the level and the lambda; both None when nothing can be recommended.
+    - `reason`: in words.
+    """
 
     t: float | None
     lam: float | None
@@ -33,13 +39,22 @@ def recommend(
     contrast: Float[np.ndarray, "levels pairs"],
     curvature: Float[np.ndarray, "levels lams pairs"],
 ) -> tuple[list[str], Recommendation]:
-    """A sentence a level, and the best level and lambda; the figures are those of `Inspection`.
+    """Recommend a noise level and a lambda, with a sentence about each level.
 
-    A level is ruled out where the score is no gradient, or does not see that the middle of LERP
-    has left the data; a lambda where a geodesic was not found, or is LERP. Of what is left, where
-    possible with a curvature below pi^2, the choices are taken whose geodesics stray furthest from
-    LERP, within a tenth; of these the level with the greatest contrast, and its smallest lambda.
-    Where several pairs or images were measured their median counts.
+    A level is excluded if the score is not a gradient there, or does not detect that the middle of
+    LERP has left the data. A lambda is excluded if a geodesic was not found, or is LERP. Of the
+    rest, if possible with a curvature below pi^2, the choices within a tenth of the largest
+    deviation from LERP remain. Of these the level with the greatest contrast is taken, and its
+    smallest lambda. Medians are used over several pairs or images.
+
+    **Arguments:**
+
+    - `ts`, `lams`, `deviation`, `verdicts`, `asymmetry`, `contrast`, `curvature`: the figures of
+      [`geojax.evaluation.Inspection`][], with their shapes.
+
+    **Returns:**
+
+    The sentences, one a level, and a [`geojax.evaluation.Recommendation`][].
 
     >>> import numpy as np
     >>> from geojax.evaluation import recommend
@@ -77,7 +92,7 @@ class _Figures(NamedTuple):
 
     @property
     def levels(self) -> np.ndarray:
-        """The levels whose score can be used. A figure that is not finite rules a level out."""
+        """The levels whose score can be used; a figure that is not finite excludes a level."""
         return (self.uneven <= ASYMMETRIC) & (self.contrast > 1)
 
     @property
@@ -149,7 +164,7 @@ def _best(figures: _Figures) -> Recommendation:
 
 
 def _why(verdicts: np.ndarray) -> str:
-    """The failures by kind: the messages up to their first stop."""
+    """The failures by kind: the messages up to their first full stop."""
     kinds = [text.split(":")[0].split(".")[0] for text in verdicts.ravel() if text != SUCCESSFUL]
     counted = sorted({kind: kinds.count(kind) for kind in kinds}.items(), key=lambda kind: -kind[1])
     return "; ".join(f"{n} of {verdicts.size}: {kind[0].lower() + kind[1:]}" for kind, n in counted)

@@ -1,4 +1,4 @@
-"""The trunk of AlexNet (Krizhevsky 2014), with torchvision's names of weights."""
+"""The trunk of AlexNet (Krizhevsky 2014), with the weight names of torchvision."""
 
 from collections.abc import Mapping
 
@@ -8,17 +8,19 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-# Torchvision's numbers of the convolutions, with stride and padding. LPIPS taps each after its
-# ReLU; before the second and the third there is a maximum over 3 x 3 at every second pixel.
+# The convolutions by their numbers in torchvision, with stride and padding. LPIPS uses the output
+# of each ReLU. A maximum over 3 x 3 at every second pixel precedes the second and the third.
 _LAYERS = {0: (4, 2), 3: (1, 2), 6: (1, 1), 8: (1, 1), 10: (1, 1)}
 _POOLED = (3, 6)
 ALEX_CHANNELS = (64, 192, 384, 256, 256)
 
 
 class AlexNet(eqx.Module):
-    """Five maps of features of an image, shape (channels, height, width) each.
+    """Five feature maps of an image, each of shape `(channels, height, width)`.
 
-    **Raises:** `ValueError` when weights lack a name.
+    **Raises:**
+
+    - `ValueError`: when a weight is missing.
     """
 
     weights: dict[int, Float[Array, "c_out c_in k k"]]

@@ -1,4 +1,4 @@
-"""Does the score know the chords between these images? Asked by level, before any solve."""
+"""Measure by noise level, before any solve, whether a score detects that chords leave the data."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -17,13 +17,16 @@ _PAIRS = 16
 
 
 class ChordInspection(NamedTuple):
-    """What `inspect_chords` returns, by level.
+    """The result of `inspect_chords`, by noise level.
 
-    - ``ts``: the levels, shape (levels,).
-    - ``contrast``: |s|^2 at the middles of chords over |s|^2 on data (`score_contrast`).
-    - ``lam``: the weight of s s^T that suits, in units of length^2.
-    - ``t``: the noisiest level whose contrast is at least a quarter of the largest and at least
-      10; where none has 10, that of the largest.
+    **Arguments:**
+
+    - `ts`: the levels, shape `(levels,)`.
+    - `contrast`: |s|^2 at the middles of chords over |s|^2 on data ([`geojax.score_contrast`][]),
+      shape `(levels,)`.
+    - `lam`: the suited weight of s s^T, in units of length^2, shape `(levels,)`.
+    - `t`: the noisiest level whose contrast is at least a quarter of the largest and at least 10.
+      If none reaches 10, the level of the largest.
     """
 
     ts: Float[np.ndarray, " levels"]
@@ -33,12 +36,12 @@ class ChordInspection(NamedTuple):
 
     @property
     def best(self) -> int:
-        """The index of ``t``."""
+        """The index of `t`."""
         return int(np.flatnonzero(self.ts == self.t)[0])
 
     @property
     def knows_the_chords(self) -> bool:
-        """Whether the contrast at ``t`` is at least 10."""
+        """Whether the contrast at `t` is at least 10."""
         return bool(self.contrast[self.best] >= LEAST_CONTRAST)
 
     def __str__(self) -> str:
@@ -70,16 +73,25 @@ def inspect_chords(
 ) -> ChordInspection:
     """|s|^2 at the middles of the chords between images over |s|^2 at the images, by level.
 
-    It takes the way to each level, and three evaluations of the score a chord: minutes where a
-    geodesic takes an hour.
+    Use it before a solve: it costs the way to each level and three evaluations of the score a
+    chord, minutes where a geodesic takes an hour.
 
-    - ``pipeline``: from images to where the geometry is; its own ``t`` is not used.
-    - ``images``: at least two, shape (images, *image). Of more than six the first pairs are taken.
-    - ``ts``: levels in (0, 1]. ``key``: for noise that images share, where the pipeline draws any.
-    - ``on_level``: called with the index of each level as it begins.
+    **Arguments:**
 
-    **Returns:** a `ChordInspection`. **Raises:** `ValueError` on fewer than two images or levels
-    out of range.
+    - `pipeline`: maps images to the space of the geometry; its own `t` is not used.
+    - `images`: at least two, shape `(images, *image)`. Of more than six the first 16 pairs are
+      used.
+    - `ts`: levels in (0, 1].
+    - `key`: for the noise that images share, if the pipeline draws any.
+    - `on_level`: called with the index of each level as it begins.
+
+    **Returns:**
+
+    A [`geojax.evaluation.ChordInspection`][].
+
+    **Raises:**
+
+    - `ValueError`: on fewer than two images or levels out of range.
 
     >>> import jax.numpy as jnp, geojax
     >>> from geojax.evaluation import inspect_chords
@@ -96,7 +108,7 @@ def inspect_chords(
     wrong = [t for t in levels if not 0 < t <= 1]
     if wrong or not levels:
         raise ValueError(f"ts must be levels in (0, 1], got {wrong[0] if wrong else 'none'}.")
-    # Without noise a picture is the same point at every level: an encoder is asked once.
+    # Without noise an image is the same point at every level, so it is encoded once.
     clean = [pipeline.encode(image) for image in images]
     pairs = np.asarray(list(itertools.combinations(range(len(images)), 2))[:_PAIRS])
     found = []

@@ -1,4 +1,4 @@
-"""Curves by a table of their points, and what is made of curves: sheets and pairs of moons."""
+"""Curves given by a table of their points, and surfaces and pairs made of curves."""
 
 from functools import partial
 
@@ -16,13 +16,17 @@ _FINE = 4001  # nodes
 
 
 class EmbeddedCurve(AbstractManifold):
-    """A curve given by a fine table of its points; between them it is straight.
+    """A curve given by a fine table of its points; it is straight between them.
 
-    - ``nodes``: shape (n, k), the last one equal to the first if the curve is closed.
-    - ``closed``: whether it is. An open one ends at its ends: what would go on beyond stays there.
+    [`geojax.evaluation.closed_curve`][], [`geojax.evaluation.c_shape`][] and
+    [`geojax.evaluation.spiral`][] make such curves. With 4001 nodes lengths and positions have
+    about six correct digits.
 
-    `closed_curve`, `c_shape` and `spiral` make some. With 4001 nodes lengths and positions are
-    right to about six digits.
+    **Arguments:**
+
+    - `nodes`: shape `(n, k)`, the last one equal to the first if the curve is closed.
+    - `closed`: whether it is. A geodesic on an open curve stops at its ends.
+    - `embedding`: orthonormal rows that embed the curve, shape `(k, D)`, or None.
 
     >>> import jax.numpy as jnp
     >>> from geojax.evaluation import EmbeddedCurve
@@ -37,22 +41,22 @@ class EmbeddedCurve(AbstractManifold):
 
     @property
     def length(self) -> Float[Array, ""]:
-        """Of the whole curve."""
+        """The length of the whole curve."""
         return self._walked()[-1]
 
     def _walked(self, nodes=None):
-        """The length from the first node to each."""
+        """The length from the first node to each node."""
         nodes = self.nodes if nodes is None else nodes
         steps = jnp.linalg.norm(nodes[1:] - nodes[:-1], axis=1)
         return jnp.concatenate([jnp.zeros(1, steps.dtype), jnp.cumsum(steps)])
 
     @takes_arrays("x")
     def place(self, x: Float[Array, " k"]) -> Float[Array, ""]:
-        """The length from the first node to the point nearest to ``x``, both in the subspace."""
+        """The length from the first node to the nearest point of the curve, in the subspace."""
         return self._foot(x)[0]
 
     def _foot(self, x):
-        """`place`, and the piece that it is on."""
+        """`place`, and the segment that contains the nearest point."""
         nodes = self.nodes.astype(x.dtype)
         starts, deltas = nodes[:-1], nodes[1:] - nodes[:-1]
         squares = jnp.sum(deltas**2, axis=1)
@@ -65,7 +69,7 @@ class EmbeddedCurve(AbstractManifold):
 
     @takes_arrays("place")
     def at(self, place: Float[Array, ""]) -> Float[Array, " k"]:
-        """The point in the subspace at a length from the first node."""
+        """The point in the subspace at a given length from the first node."""
         nodes = self.nodes.astype(place.dtype)
         walked = self._walked(nodes)
         place = place % walked[-1] if self.closed else jnp.clip(place, 0, walked[-1])
@@ -77,7 +81,7 @@ class EmbeddedCurve(AbstractManifold):
         (start, piece), (end, last) = self._foot(a), self._foot(b)
         way, half = end - start, self.length.astype(a.dtype) / 2
         way = (way + half) % (2 * half) - half if self.closed else way
-        # On one piece without the lengths from the first node, which have fewer digits.
+        # On a common segment the lengths from the first node would lose digits.
         delta = (self.nodes[piece + 1] - self.nodes[piece]).astype(a.dtype)
         near = jnp.clip(dot(b - a, delta) / norm(delta), -norm(delta), norm(delta))
         return jnp.where(piece == last, near, way)
@@ -102,10 +106,19 @@ class EmbeddedCurve(AbstractManifold):
 
 
 def closed_curve(amplitudes: Numbers, num_nodes: int = _FINE) -> EmbeddedCurve:
-    """A closed curve by its waves: ``x_j(u) = sum_w a_wj cos(w u - pi j / 2)``, w = 1, 2, ...
+    """A closed curve by its waves: `x_j(u) = sum_w a_wj cos(w u - pi j / 2)`, w = 1, 2, ...
 
-    Coordinates alternate between cosines and sines, so that amplitudes ``[[1, 1]]`` are the unit
-    circle; those of higher waves wiggle it. **Raises:** `ValueError` with fewer than 2 coordinates.
+    Coordinates alternate between cosines and sines, so the amplitudes `[[1, 1]]` give the unit
+    circle. Higher waves make it wiggly.
+
+    **Arguments:**
+
+    - `amplitudes`: shape `(waves, k)`.
+    - `num_nodes`: of the table.
+
+    **Raises:**
+
+    - `ValueError`: with fewer than 2 coordinates.
 
     >>> import numpy as np
     >>> from geojax.evaluation import closed_curve
@@ -125,8 +138,9 @@ def closed_curve(amplitudes: Numbers, num_nodes: int = _FINE) -> EmbeddedCurve:
 
 
 def c_shape(opening: float = 1.0, radius: float = 1.0, num_nodes: int = _FINE) -> EmbeddedCurve:
-    """An arc of a circle that lacks ``opening`` radians, like a C: its ends are near, but far apart
-    along it.
+    """An arc of a circle that lacks `opening` radians, like a C.
+
+    Its ends are near in the plane and far apart along the curve.
     """
     u = np.linspace(opening / 2, 2 * np.pi - opening / 2, num_nodes)
     nodes = radius * np.stack([np.cos(u), np.sin(u)], axis=1)
@@ -134,7 +148,7 @@ def c_shape(opening: float = 1.0, radius: float = 1.0, num_nodes: int = _FINE) -
 
 
 def spiral(turns: float = 1.5, num_nodes: int = _FINE) -> EmbeddedCurve:
-    """The Archimedean spiral ``r = u / (3 pi / 2)`` from ``u = 3 pi / 2`` on."""
+    """The Archimedean spiral `r = u / (3 pi / 2)` that begins at `u = 3 pi / 2`."""
     start = 3 * np.pi / 2
     u = np.linspace(start, start + 2 * np.pi * turns, num_nodes)
     nodes = (u / start)[:, None] * np.stack([np.cos(u), np.sin(u)], axis=1)
@@ -142,7 +156,15 @@ def spiral(turns: float = 1.5, num_nodes: int = _FINE) -> EmbeddedCurve:
 
 
 class CurveTimesInterval(AbstractManifold):
-    """A curve times an interval ``[0, height]``: a flat surface. `swiss_roll` is one.
+    """The product of a curve and an interval `[0, height]`, a flat surface.
+
+    [`geojax.evaluation.swiss_roll`][] makes one.
+
+    **Arguments:**
+
+    - `curve`: an [`geojax.evaluation.EmbeddedCurve`][].
+    - `height`: the length of the interval.
+    - `embedding`: orthonormal rows that embed the surface, or None.
 
     >>> import jax.numpy as jnp
     >>> from geojax.evaluation import EmbeddedCurve, CurveTimesInterval
@@ -175,7 +197,7 @@ class CurveTimesInterval(AbstractManifold):
 
 
 def swiss_roll(turns: float = 1.5, height: float = 2.0) -> CurveTimesInterval:
-    """A rolled-up sheet in R^3: the `spiral` times an interval."""
+    """A rolled-up sheet in R^3: a spiral times an interval."""
     return CurveTimesInterval(spiral(turns), height)
 
 
@@ -187,8 +209,14 @@ def _moon(side: float) -> EmbeddedCurve:
 
 
 class TwoMoons(AbstractManifold):
-    """Two half circles that reach into each other. Between points of different moons there is no
-    path on it: their distance is infinite and the geodesic NaN.
+    """Two interlocking half circles.
+
+    No path on it joins points of different moons: their distance is infinite and the geodesic NaN.
+
+    **Arguments:**
+
+    - `upper`, `lower`: the half circles.
+    - `embedding`: orthonormal rows that embed them, or None.
 
     >>> import jax.numpy as jnp
     >>> from geojax.evaluation import TwoMoons

@@ -1,8 +1,8 @@
-"""How near two sets of images are as distributions, by their features: Fréchet and kernel distance.
+"""Fréchet and kernel distances between two sets of images, from their features.
 
-Which features they are makes the name: of Inception's pooled ones (`inception_features`) the
-Fréchet distance is FID and the kernel distance KID; of any others, those of geojax's digit
-classifier say, they are not.
+The features determine the name. From the pooled features of Inception (`inception_features`) the
+Fréchet distance is FID and the kernel distance KID. From any others, such as those of geojax's
+digit classifier, they are not.
 """
 
 from typing import NamedTuple
@@ -21,13 +21,20 @@ def gaussian_frechet_distance(
     mean_b: Numbers,
     covariance_b: Numbers,
 ) -> Float[Array, ""]:
-    """``|m_a - m_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2))``, the squared 2-Wasserstein distance of
-    two Gaussians (Dowson & Landau 1982).
+    """The squared 2-Wasserstein distance of two Gaussians (Dowson & Landau 1982).
 
-    Singular covariances do no harm: what their eigenvalues have of rounding is left out. From
-    features themselves `frechet_distance` is the more exact, in float32 above all.
+    It is `|m_a - m_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2))`. Singular covariances are allowed:
+    eigenvalues below the rounding error are left out. From the features themselves
+    [`geojax.evaluation.frechet_distance`][] is more exact, above all in float32.
 
-    - ``mean_a``, ``mean_b``: shape (d,). ``covariance_a``, ``covariance_b``: shape (d, d).
+    **Arguments:**
+
+    - `mean_a`, `mean_b`: shape `(d,)`.
+    - `covariance_a`, `covariance_b`: shape `(d, d)`.
+
+    **Raises:**
+
+    - `ValueError`: when the shapes do not fit.
 
     >>> import jax.numpy as jnp
     >>> from geojax.evaluation import gaussian_frechet_distance
@@ -52,11 +59,18 @@ def gaussian_frechet_distance(
 def frechet_distance(a: Numbers, b: Numbers) -> Float[Array, ""]:
     """The Fréchet distance of two sets of features, as Gaussians of their means and covariances.
 
-    - ``a``, ``b``: shapes (n, d) and (m, d), n and m at least 2. With fewer than some ten times d
-      the estimate is biased upwards: compare only sets of one size.
+    It is in squared units of the features. With fewer than about 10 d features the estimate is
+    biased upwards: compare only sets of one size.
 
-    In squared units of the features (Heusel et al. 2017, over n - 1). **Raises:** `ValueError` on
-    too few features or two widths.
+    **Arguments:**
+
+    - `a`, `b`: shapes (n, d) and (m, d), n and m at least 2.
+
+    **Raises:**
+
+    - `ValueError`: on too few features or two widths.
+
+    Source: Heusel et al. 2017, with covariances over n - 1.
 
     >>> import jax, jax.numpy as jnp
     >>> from geojax.evaluation import frechet_distance
@@ -65,20 +79,20 @@ def frechet_distance(a: Numbers, b: Numbers) -> Float[Array, ""]:
     3.00
     """
     a, b = _checked(a, b)
-    # About a common point, as the means of features far from 0 have few digits.
+    # Relative to a common point, because the means of features far from 0 have few digits.
     centre = jax.lax.stop_gradient(jnp.mean(a, axis=0))[None]
     (mean_a, factor_a), (mean_b, factor_b) = _centred(a - centre), _centred(b - centre)
     return jnp.sum((mean_a - mean_b) ** 2) + _bures_distance(factor_a, factor_b)
 
 
 def _centred(x):
-    """The mean, and a matrix R with ``R^T R`` the covariance."""
+    """The mean, and a matrix R such that `R^T R` is the covariance."""
     mean = jnp.mean(x, axis=0)
     return mean, (x - mean[None]) / (len(x) - 1) ** 0.5
 
 
 def _square_root(covariance):
-    """A matrix R with ``R^T R`` the covariance, without what is rounding."""
+    """A matrix R such that `R^T R` is the covariance, without eigenvalues below rounding."""
     values, vectors = jnp.linalg.eigh(covariance)
     least = len(values) * jnp.finfo(values.dtype).eps * jnp.max(values)
     real = values > least
@@ -88,17 +102,20 @@ def _square_root(covariance):
 
 @jax.custom_jvp
 def _bures_distance(a, b):
-    """``tr(A + B - 2 (A B)^(1/2))`` of the covariances ``A = a^T a`` and ``B = b^T b``.
+    """`tr(A + B - 2 (A B)^(1/2))` of the covariances `A = a^T a` and `B = b^T b`.
 
-    That is the least ``|a - Q b|^2`` over orthogonal Q, which never is negative and loses no digits
-    where the sets agree. The trace of the root is the nuclear norm of ``a b^T``.
+    That is the least `|a - Q b|^2` over orthogonal Q, which is never negative and loses no digits
+    where the sets agree. The trace of the root is the nuclear norm of `a b^T`.
     """
     return _best_rotation(_reduced(a)[1], _reduced(b)[1])[0]
 
 
 @_bures_distance.defjvp
 def _bures_distance_jvp(primals, tangents):
-    """With the best rotation held (envelope theorem): derivatives of QR and SVD are singular."""
+    """The derivative with a fixed best rotation (envelope theorem).
+
+    Derivatives of QR and SVD would be singular.
+    """
     (q_a, r_a), (q_b, r_b) = map(_reduced, primals)
     value, rotation = _best_rotation(r_a, r_b)
     images = matmul(rotation, r_b), matmul(rotation.T, r_a)
@@ -110,12 +127,12 @@ def _bures_distance_jvp(primals, tangents):
 
 
 def _reduced(x):
-    """Q and R of ``x = Q R``; no Q where there are no more rows than columns."""
+    """Q and R of `x = Q R`; Q is None if there are no more rows than columns."""
     return jnp.linalg.qr(x) if len(x) > x.shape[1] else (None, x)
 
 
 def _best_rotation(a, b):
-    """The least ``|a - Q b|^2`` with rows of zeros added to the shorter, and Q without them."""
+    """The least `|a - Q b|^2` with rows of zeros added to the shorter, and Q without these rows."""
     size = max(len(a), len(b))
     long_a, long_b = (jnp.pad(x, ((0, size - len(x)), (0, 0))) for x in (a, b))
     left, _, right = jnp.linalg.svd(matmul(long_a, long_b.T))
@@ -125,14 +142,17 @@ def _best_rotation(a, b):
 
 
 class KernelDistance(NamedTuple):
-    """What `kernel_distance` returns.
+    """The result of `kernel_distance`.
 
-    - ``value``: the mean over the subsets; about 0, and as often below, for one distribution.
-    - ``deviation``: the standard deviation over the subsets, which is often given beside KID.
-    - ``standard_error``: of ``value``, for points that are independent. As subsets of one set of n
-      share points it does not fall with their number without end: drawn without repetition they
-      spread as ``1 / subset_size - 1 / n``, which the mean's ``1 / n`` is got from:
-      ``deviation max(1 / subsets, subset_size / (n - subset_size))^(1/2)``.
+    **Arguments:**
+
+    - `value`: the mean over the subsets. For one distribution it is about 0, and as often below as
+      above.
+    - `deviation`: the standard deviation over the subsets, which is often reported with KID.
+    - `standard_error`: of `value`, for independent points. Subsets of one set of n share points, so
+      it does not fall to zero with their number. Drawn without repetition, subsets have a variance
+      proportional to `1 / subset_size - 1 / n`, and the mean one proportional to `1 / n`. Hence
+      `deviation max(1 / subsets, subset_size / (n - subset_size))^(1/2)`.
     """
 
     value: Float[Array, ""]
@@ -148,17 +168,28 @@ def kernel_distance(
     num_subsets: int = 100,
     subset_size: int | None = None,
 ) -> KernelDistance:
-    """The squared maximum mean discrepancy under ``(x . y / d + 1)^3``, unbiased, over subsets.
+    """The squared maximum mean discrepancy under `(x . y / d + 1)^3`, unbiased, over subsets.
 
-    KID when the features are Inception's (Bińkowski et al. 2018).
+    It is KID when the features are those of Inception.
 
-    - ``a``, ``b``: shapes (n, d) and (m, d).
-    - ``key``: draws the subsets, without repetition in each.
-    - ``subset_size``: at most half of the smaller set, so that subsets differ; default 1000 or
-      that half.
+    **Arguments:**
 
-    **Raises:** `ValueError` when there are too few features, their widths differ or a number is
-    out of range.
+    - `a`, `b`: shapes (n, d) and (m, d).
+    - `key`: draws the subsets, each without repetition.
+    - `num_subsets`: at least 2.
+    - `subset_size`: at most half of the smaller set, so that subsets differ; default 1000 or that
+      half.
+
+    **Returns:**
+
+    A [`geojax.evaluation.KernelDistance`][].
+
+    **Raises:**
+
+    - `ValueError`: when there are too few features, their widths differ or a number is out of
+      range.
+
+    Source: Bińkowski et al. 2018.
 
     >>> import jax
     >>> from geojax.evaluation import kernel_distance
@@ -192,14 +223,15 @@ def kernel_distance(
 
 
 def unbiased_discrepancy(a: Numbers, b: Numbers) -> Float[Array, ""]:
-    """The unbiased estimate of the squared discrepancy under ``(x . y / d + 1)^3`` from all pairs
-    of different points (Gretton et al. 2012, equation 3).
+    """The unbiased estimate of the squared discrepancy under `(x . y / d + 1)^3`.
+
+    It uses all pairs of different points (Gretton et al. 2012, equation 3).
     """
     a, b = _checked(a, b)
     d = a.shape[1]
-    # With features c + u, the kernel is (k + p(u) + p(v) + u.v / d)^3: whatever is of u alone or
-    # of v alone cancels in the discrepancy, and is left out here, as features far from 0 have
-    # kernels of few digits. c is the mean of all.
+    # With features c + u the kernel is (k + p(u) + p(v) + u.v / d)^3, where c is the mean of all.
+    # Terms in u alone or in v alone cancel in the discrepancy. They are left out here, because
+    # kernels of features far from 0 have few digits.
     centre = (jnp.mean(a, axis=0) + jnp.mean(b, axis=0)) / 2
     constant = dot(centre, centre) / d + 1
 

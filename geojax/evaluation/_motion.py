@@ -1,4 +1,4 @@
-"""Does a path of images move things, or does it fade one picture into the other?"""
+"""Whether a path of images moves objects or fades one image into the other."""
 
 from typing import NamedTuple
 
@@ -8,18 +8,20 @@ from jaxtyping import Array, Float
 
 from .._arrays import Numbers, as_images
 
-_SIDE = 64  # pixels: larger frames are made smaller first
+_SIDE = 64  # pixels: larger frames are reduced first
 _WINDOW = 7  # pixels a side
 _REACH = 8  # the side over the largest displacement in one step
-_RIDGE = 1e-2  # keeps the displacement of a window along an edge from running away
+_RIDGE = 1e-2  # bounds the displacement of a window along an edge
 
 
 class MotionShare(NamedTuple):
-    """What `motion_share` returns.
+    """The result of `motion_share`.
 
-    - ``share``: between 0, a cross-fade, and 1, motion; NaN where no frame changes.
-    - ``fade_residual``, ``motion_residual``: what a cross-fade, and what motion leaves unexplained
-      of the squared differences from frame to frame, between 0 and 1.
+    **Arguments:**
+
+    - `share`: from 0 for a cross-fade to 1 for motion; NaN if no frame changes.
+    - `fade_residual`, `motion_residual`: the part of the squared differences from frame to frame
+      that a cross-fade, or motion, leaves unexplained, between 0 and 1.
     """
 
     share: Float[Array, ""]
@@ -28,25 +30,32 @@ class MotionShare(NamedTuple):
 
 
 def motion_share(images: Numbers) -> MotionShare:
-    """Whether a path of images moves what is in them, or fades the first into the last.
+    """How far a path of images is motion, rather than a cross-fade of the first into the last.
 
-    The difference of each frame from the next is explained in two ways, in every window of 7 x 7
-    pixels by one number or one vector, by least squares:
+    The difference of each frame from the next is explained in two ways by least squares, in every
+    window of 7 x 7 pixels by one number or one vector:
 
-    - as a cross-fade, ``x_(k+1) - x_k = w (x_K - x_0)``, with one weight ``w >= 0``;
-    - as motion, ``x_(k+1)(p) = x_k(p - d)``, with one displacement ``d``, to a fraction of a pixel.
+    - as a cross-fade, `x_(k+1) - x_k = w (x_K - x_0)`, with one weight `w >= 0`;
+    - as motion, `x_(k+1)(p) = x_k(p - d)`, with one displacement `d`, to a fraction of a pixel.
 
-    F and M are the sums over windows and frames of the squares that each leaves. The share is
-    ``F / (F + M)``: 0 for any cross-fade, whatever its timing and wherever it is uneven; 1 where
-    things move; near 1/2 where a frame is neither, a different picture say. It doesn't depend on
-    the contrast, and hardly on the number of frames, and knows no truth: what moves may move to
-    the wrong place.
+    F and M are the remaining squares, summed over windows and frames. The share is `F / (F + M)`.
+    It is 0 for any cross-fade, with any timing and however uneven; 1 for motion; near 1/2 for a
+    frame that is neither, such as a different image. It does not depend on the contrast, and hardly
+    on the number of frames. It uses no truth: objects may move to the wrong place.
 
-    - ``images``: shape (frames, channels, height, width) in [-1, 1], at least three. Those of more
-      than 64 pixels a side are made smaller first, and all are smoothed by [1 2 1] / 4. In one
-      step nothing should move further than an eighth of the longer side.
+    **Arguments:**
 
-    **Raises:** `ValueError` on fewer than three frames or another shape.
+    - `images`: shape `(frames, channels, height, width)` in [-1, 1], at least three. Images of more
+      than 64 pixels a side are reduced first, and all are smoothed by [1 2 1] / 4. In one step
+      nothing should move further than an eighth of the longer side.
+
+    **Returns:**
+
+    A [`geojax.evaluation.MotionShare`][].
+
+    **Raises:**
+
+    - `ValueError`: on fewer than three frames or another shape.
 
     >>> import jax.numpy as jnp
     >>> from geojax.evaluation import motion_share
@@ -84,7 +93,7 @@ def _motion_share(frames) -> MotionShare:
 
 
 def _after_fading(change, apart):
-    """What the best weight of ``apart`` leaves of ``change``, by window."""
+    """The squares of `change` that the best multiple of `apart` leaves, by window."""
     square = _windows(jnp.sum(apart**2, axis=0))
     along = jnp.maximum(_windows(jnp.sum(change * apart, axis=0)), 0.0)
     weight = along / jnp.where(square > 0, square, 1.0)
@@ -93,7 +102,7 @@ def _after_fading(change, apart):
 
 
 def _after_moving(before, after, reach: int):
-    """What the best displacement of ``before`` leaves of ``after``, by window."""
+    """The squares of `after` that the best displacement of `before` leaves, by window."""
     size = after.shape[1:]
     edges = ((0, 0), (reach, reach), (reach, reach))
     wide = jnp.pad(before, edges, "edge")
@@ -114,7 +123,7 @@ def _after_moving(before, after, reach: int):
 
 
 def _refined(square, by_u, by_v, uu, uv, vv):
-    """What is left of ``square`` after a further move of at most a pixel along the gradient."""
+    """The rest of `square` after a further displacement of at most a pixel along the gradient."""
     ridge = _RIDGE * (uu + vv)
     a, b = uu + ridge, vv + ridge
     determinant = a * b - uv**2
@@ -136,7 +145,7 @@ def _gradient(image):
 
 
 def _smoothed(images, axis: int):
-    """By [1 2 1] / 4 along an axis."""
+    """The images smoothed by [1 2 1] / 4 along an axis."""
     pad = [(0, 0)] * images.ndim
     pad[axis] = (1, 1)
     wide = jnp.pad(images, pad, "edge")

@@ -17,13 +17,15 @@ _ORDER = 5  # Gauss-Legendre points a segment
 
 
 class PathFigures(NamedTuple):
-    """What `path_figures` returns.
+    """The result of `path_figures`.
 
-    - ``length``: in the metric.
-    - ``energy``: ``1/2 integral g(x', x') dt`` over [0, 1]; at least length^2 / 2, and equal to it
-      at constant speed.
-    - ``speed_defect``: the largest relative deviation of a segment's length from the mean.
-    - ``segment_lengths``: shape (segments,).
+    **Arguments:**
+
+    - `length`: in the metric.
+    - `energy`: `1/2 integral g(x', x') dt` over [0, 1]. It is at least length^2 / 2, and equal to
+      that at constant speed.
+    - `speed_defect`: the largest relative deviation of a segment's length from the mean.
+    - `segment_lengths`: shape `(segments,)`.
     """
 
     length: Float[Array, ""]
@@ -36,13 +38,23 @@ class PathFigures(NamedTuple):
 def path_figures(
     xs: Float[Array, "nodes *shape"], metric: AbstractMetric | None = None, args: Any = None
 ) -> PathFigures:
-    """Length, energy and evenness of the polyline ``xs``, priced by five Gauss-Legendre points a
-    segment: what the path is, whatever rule it was found by.
+    """Length, energy and evenness of the polyline `xs`, by five Gauss-Legendre points a segment.
 
-    - ``xs``: at least two nodes, at equal steps of a parameter from 0 to 1.
-    - ``metric``: default Euclidean. ``args`` go to its score.
+    The figures do not depend on the rule that the path was found with.
 
-    **Raises:** `ValueError` on fewer than two nodes.
+    **Arguments:**
+
+    - `xs`: at least two nodes, shape `(nodes, *shape)`, at equal steps of a parameter from 0 to 1.
+    - `metric`: default Euclidean.
+    - `args`: passed to its score.
+
+    **Returns:**
+
+    A [`geojax.evaluation.PathFigures`][].
+
+    **Raises:**
+
+    - `ValueError`: on fewer than two nodes.
 
     >>> import jax.numpy as jnp
     >>> from geojax.evaluation import path_figures
@@ -72,13 +84,19 @@ def path_figures(
 def log_density_profile(
     score: Callable[..., Any], xs: Float[Array, "nodes *shape"], args: Any = None
 ) -> Float[Array, " nodes"]:
-    """log p along the path, less its value at the first node, shape (nodes,).
+    """log p along the path, less its value at the first node, shape `(nodes,)`.
 
-    - ``score``: a callable ``(x, args) -> s``, ``score.at(t)`` say. With a method
-      ``log_density(x, args)`` the values are exact; else they are line integrals of s (five
-      Gauss-Legendre points a segment), which depend on the path if s is no gradient.
+    **Arguments:**
 
-    **Raises:** `ValueError` on fewer than two nodes.
+    - `score`: a callable `(x, args) -> s`, such as `score.at(t)`. With a method
+      `log_density(x, args)` the values are exact. Otherwise they are line integrals of s (five
+      Gauss-Legendre points a segment), which depend on the path if s is not a gradient.
+    - `xs`: at least two nodes, shape `(nodes, *shape)`.
+    - `args`: passed to the score.
+
+    **Raises:**
+
+    - `ValueError`: on fewer than two nodes.
 
     >>> import jax.numpy as jnp
     >>> from geojax.evaluation import log_density_profile
@@ -102,7 +120,7 @@ def log_density_profile(
 
 
 class DistanceToSet(NamedTuple):
-    """Mean and largest distance of the nodes of a path."""
+    """The mean and the largest distance of the nodes of a path from a manifold."""
 
     mean: Float[Array, ""]
     largest: Float[Array, ""]
@@ -112,10 +130,17 @@ class DistanceToSet(NamedTuple):
 def distance_to(
     project: Callable[[Array], Array], xs: Float[Array, "nodes *shape"]
 ) -> DistanceToSet:
-    """How far the nodes are from a known manifold: mean and largest Euclidean distance.
+    """The mean and the largest Euclidean distance of the nodes from a known manifold.
 
-    - ``project``: the nearest point of the manifold, ``x -> point``, of one point; for those of
-      `geojax.evaluation` ``manifold.project``.
+    **Arguments:**
+
+    - `project`: the nearest point of the manifold, `x -> point`, for one point. For the manifolds
+      of `geojax.evaluation` it is `manifold.project`.
+    - `xs`: the nodes, shape `(nodes, *shape)`.
+
+    **Returns:**
+
+    A [`geojax.evaluation.DistanceToSet`][].
 
     >>> import jax.numpy as jnp
     >>> from geojax.evaluation import distance_to
@@ -133,10 +158,17 @@ def distance_to(
 def path_error(
     xs: Float[Array, "nodes *shape"], truth: Float[Array, "nodes *shape"]
 ) -> Float[Array, ""]:
-    """The root mean squared distance from a known geodesic, node by node: points at one parameter.
+    """The root mean squared distance from a known geodesic, node by node at equal parameters.
 
-    In units of length, not a pixel's: ``sqrt(mean_i |x_i - y_i|^2)``. **Raises:** `ValueError`
-    when the shapes differ.
+    It is `sqrt(mean_i |x_i - y_i|^2)`, in units of length and not of a pixel.
+
+    **Arguments:**
+
+    - `xs`, `truth`: the nodes, shape `(nodes, *shape)`.
+
+    **Raises:**
+
+    - `ValueError`: when the shapes differ.
 
     >>> import jax.numpy as jnp
     >>> from geojax.evaluation import path_error

@@ -1,4 +1,4 @@
-"""How even a path of images is, and how well it keeps its ends: PPL, PDV, reconstruction."""
+"""The evenness of a path of images and the error of its ends: PPL, PDV, reconstruction."""
 
 from collections.abc import Callable
 
@@ -14,20 +14,25 @@ Distance = Callable[[Array, Array], Array]
 
 @takes_arrays("x", "y")
 def root_mean_square(x: Float[Array, "*shape"], y: Float[Array, "*shape"]) -> Float[Array, ""]:
-    """``sqrt(mean (x - y)^2)``, in the units of a pixel."""
+    """`sqrt(mean (x - y)^2)`, in the units of a pixel."""
     return jnp.sqrt(jnp.mean((x - y) ** 2))
 
 
 def neighbour_distances(
     images: Numbers, distance: Distance = root_mean_square
 ) -> Float[Array, " steps"]:
-    """The distance of each frame from the next, shape (frames - 1,).
+    """The distance of each frame from the next, shape `(frames - 1,)`.
 
-    - ``images``: at equal steps of the path's parameter, at least two.
-    - ``distance``: ``(x, y) -> scalar``; `LPIPS` for perceptual figures.
+    Pairs are computed one after the other, so that the activations of a network are stored once.
 
-    One pair after the other, so that a network's activations are held once. **Raises:**
-    `ValueError` on fewer than two frames.
+    **Arguments:**
+
+    - `images`: at least two, at equal steps of the path's parameter.
+    - `distance`: `(x, y) -> scalar`; [`geojax.evaluation.LPIPS`][] for perceptual figures.
+
+    **Raises:**
+
+    - `ValueError`: on fewer than two frames.
     """
     images = _checked("images", images, distance)
     if images.ndim == 0 or len(images) < 2:
@@ -42,10 +47,17 @@ def neighbour_distances(
 def perceptual_path_length(
     images: Numbers, distance: Distance = root_mean_square
 ) -> Float[Array, ""]:
-    """PPL: the sum of `neighbour_distances` (Saito & Matsubara, arXiv 2510.05509).
+    """PPL: the sum of the distances of each frame from the next.
 
-    Shorter is more direct; it depends on the number of frames, which must be the same for all that
-    are compared. (StyleGAN's figure of that name is another: an expectation over latent steps.)
+    A smaller PPL means a more direct path. It depends on the number of frames, which must be the
+    same for all compared paths. StyleGAN's figure of that name is another: an expectation over
+    latent steps.
+
+    **Arguments:**
+
+    - `images`, `distance`: as for [`geojax.evaluation.neighbour_distances`][].
+
+    Source: Saito & Matsubara, arXiv 2510.05509.
 
     >>> import jax.numpy as jnp
     >>> from geojax.evaluation import perceptual_path_length
@@ -58,9 +70,15 @@ def perceptual_path_length(
 def perceptual_deviation(
     images: Numbers, distance: Distance = root_mean_square
 ) -> Float[Array, ""]:
-    """PDV: the standard deviation of `neighbour_distances` (over n; Saito & Matsubara 2025).
+    """PDV: the standard deviation, over n, of the distances of each frame from the next.
 
-    0 for a path of even steps; a jump makes it large.
+    It is 0 for a path of even steps and large for a path with a jump.
+
+    **Arguments:**
+
+    - `images`, `distance`: as for [`geojax.evaluation.neighbour_distances`][].
+
+    Source: Saito & Matsubara, arXiv 2510.05509.
 
     >>> import jax.numpy as jnp
     >>> from geojax.evaluation import perceptual_deviation
@@ -76,9 +94,15 @@ def endpoint_error(
     x1: Numbers,
     distance: Distance = root_mean_square,
 ) -> Float[Array, ""]:
-    """The mean distance of the first and last frame from the images that were given.
+    """The mean distance of the first and the last frame from the given images.
 
-    What a way to a noise level and back costs before any interpolation.
+    It measures the loss on the way to a noise level and back, before any interpolation.
+
+    **Arguments:**
+
+    - `images`: the frames, shape `(frames, *image)`.
+    - `x0`, `x1`: the given images.
+    - `distance`: `(x, y) -> scalar`.
 
     >>> import jax.numpy as jnp
     >>> from geojax.evaluation import endpoint_error
@@ -96,5 +120,5 @@ def endpoint_error(
 
 
 def _checked(name: str, value, distance: Distance) -> Array:
-    """As a floating array; as images in [-1, 1] where the distance is one of these."""
+    """The value as a floating array; for LPIPS as images in [-1, 1]."""
     return (as_images if isinstance(distance, LPIPS) else as_alike)(**{name: value})[0]

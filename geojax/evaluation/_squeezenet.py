@@ -1,4 +1,4 @@
-"""The trunk of SqueezeNet 1.1 (Iandola et al. 2016), with torchvision's names of weights."""
+"""The trunk of SqueezeNet 1.1 (Iandola et al. 2016), with the weight names of torchvision."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-# Torchvision's numbers of the layers, and where LPIPS taps them: after each of these lists.
+# The layers by their numbers in torchvision. LPIPS uses the output after each of these lists.
 _SLICES = (("conv 0",), ("pool", "fire 3", "fire 4"), ("pool", "fire 6", "fire 7"))
 _SLICES += (("pool", "fire 9"), ("fire 10",), ("fire 11",), ("fire 12",))
 CHANNELS = (64, 128, 256, 384, 384, 512, 512)
@@ -20,7 +20,7 @@ class _Conv(eqx.Module):
     stride: int = eqx.field(static=True)
 
     def __call__(self, x):
-        # A convolution over one pixel or three: only the latter is padded, and not the strided one.
+        # Kernels have one pixel or three. Only the latter are padded, and not the strided one.
         pad = (self.weight.shape[-1] // 2) * (self.stride == 1)
         y = jax.lax.conv_general_dilated(
             x[None], self.weight, (self.stride,) * 2, [(pad, pad)] * 2, precision="highest"
@@ -39,9 +39,11 @@ class _Fire(eqx.Module):
 
 
 class SqueezeNet(eqx.Module):
-    """Seven maps of features of an image, shape (channels, height, width) each.
+    """Seven feature maps of an image, each of shape `(channels, height, width)`.
 
-    **Raises:** `ValueError` when weights lack a name or one has another shape.
+    **Raises:**
+
+    - `ValueError`: when a weight is missing or has another shape.
     """
 
     layers: dict[str, _Conv | _Fire]
@@ -76,6 +78,6 @@ class SqueezeNet(eqx.Module):
 
 
 def _pool(x):
-    """Maxima over 3 x 3 at every second pixel; the last window may reach over the edge."""
+    """Maxima over 3 x 3 at every second pixel; the last window may exceed the edge."""
     over = [(0, -(n - 3) % 2) for n in x.shape[1:]]
     return jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (1, 3, 3), (1, 2, 2), [(0, 0), *over])

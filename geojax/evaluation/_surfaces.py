@@ -1,4 +1,4 @@
-"""A curved surface whose geodesics are no circles: the torus of revolution."""
+"""A curved surface whose geodesics are not circles: the torus of revolution."""
 
 import math
 
@@ -10,25 +10,31 @@ from jaxtyping import Array, Float
 from .._linalg import norm
 from ._manifolds import AbstractManifold, lattice, turns
 
-_RAYS = 256  # directions in which a geodesic is looked for
+_RAYS = 256  # directions in the search for a geodesic
 _STEPS = 128  # of the classical Runge-Kutta method along one
-_CANDIDATES = 12  # rays that come nearest, from which Newton's method starts
+_CANDIDATES = 12  # nearest rays, from which Newton's method starts
 _NEWTON_STEPS = 8
 
 
 class Torus(AbstractManifold):
     """The torus of revolution in R^3: a tube about a circle in the plane of x and y.
 
-    Angles are (u, v), u about the axis and v about the tube: ``v = 0`` is the outer equator and
-    ``v = pi`` the inner one. The curvature ``cos v / (minor (major + minor cos v))`` is positive
-    outside and negative inside. Geodesics obey Clairaut's relation, ``(major + minor cos v)^2 u'``
-    is constant. The shortest one is found by a fan of 256 directions, followed at most as far as a
-    path along the angles is long, and Newton's method on direction and length from the rays that
-    come nearest; it is exact to about eight digits in float64.
+    Angles are (u, v), u about the axis and v about the tube: `v = 0` is the outer equator and
+    `v = pi` the inner one. The curvature `cos v / (minor (major + minor cos v))` is positive
+    outside and negative inside. Geodesics obey Clairaut's relation: `(major + minor cos v)^2 u'` is
+    constant. The shortest one is found from a fan of 256 directions, each followed at most as far
+    as a path along the angles is long. Newton's method on direction and length then starts from the
+    nearest rays. The result has about eight correct digits in float64.
 
-    - ``major``: the radius of the circle; ``minor``: that of the tube, smaller.
+    **Arguments:**
 
-    **Raises:** `ValueError` unless ``0 < minor < major``.
+    - `major`: the radius of the circle.
+    - `minor`: the radius of the tube, smaller.
+    - `embedding`: orthonormal rows that embed it, or None.
+
+    **Raises:**
+
+    - `ValueError`: unless `0 < minor < major`.
 
     >>> import jax.numpy as jnp
     >>> from geojax.evaluation import Torus
@@ -54,9 +60,9 @@ class Torus(AbstractManifold):
         return jnp.stack([jnp.arctan2(x[1], x[0]), jnp.arctan2(x[2], out)])
 
     def _gap(self, a, b):
-        """The angles from a to b, in (-pi, pi]; with all digits between near points."""
+        """The angles from a to b, in (-pi, pi], exact between near points."""
         out_a, out_b = (jnp.hypot(x[0], x[1]) for x in (a, b))
-        # The difference of the distances from the axis, by that of the points.
+        # The difference of the distances from the axis, computed from that of the points.
         out_step = jnp.sum((b[:2] - a[:2]) * (a[:2] + b[:2])) / (out_a + out_b)
         tube = jnp.stack([out_a - self.major, a[2]])
         ahead = tube + jnp.stack([out_step, b[2] - a[2]])
@@ -71,8 +77,9 @@ class Torus(AbstractManifold):
         return self._at(self._angles(x))
 
     def _walk(self, start, direction, length):
-        """The angles along the geodesic of a length, shape (_STEPS + 1, 2); ``direction`` is its
-        angle from the parallel through ``start``.
+        """The angles along the geodesic of a given length, shape `(_STEPS + 1, 2)`.
+
+        `direction` is its angle from the parallel through `start`.
         """
         reach = self.major + self.minor * jnp.cos(start[1])
         clairaut = reach * jnp.cos(direction)
@@ -118,7 +125,7 @@ class Torus(AbstractManifold):
             return misses[i], (i.astype(a.dtype) + shares[i]) * bound / _STEPS
 
         misses, lengths = jax.vmap(nearest)(directions)
-        # One candidate for each ray that comes nearer than its neighbours.
+        # One candidate for each ray that passes nearer than its neighbours.
         best = (misses <= jnp.roll(misses, 1)) & (misses <= jnp.roll(misses, -1))
         _, chosen = jax.lax.top_k(-jnp.where(best, misses, jnp.inf), _CANDIDATES)
 
@@ -128,7 +135,7 @@ class Torus(AbstractManifold):
         def newton(unknowns):
             def step(unknowns, _):
                 matrix = jax.jacfwd(miss)(unknowns)
-                # A little more than zero, for the length 0, where the direction does not matter.
+                # Regularise the length 0, where the direction does not matter.
                 matrix = matrix + 1e-12 * jnp.eye(2, dtype=a.dtype)
                 return unknowns - jnp.linalg.solve(matrix, miss(unknowns)), None
 
@@ -140,7 +147,7 @@ class Torus(AbstractManifold):
         eps = jnp.finfo(a.dtype).eps
         solved = (left <= 10 * jnp.sqrt(eps)) & (found[:, 1] >= 0)
         best = found[jnp.argmin(jnp.where(solved, found[:, 1], jnp.inf))]
-        # Between near points angles have few digits; there the geodesic is its chord.
+        # Between near points angles have few digits. There the geodesic is the chord.
         chord = norm(b - a)
         reach = self.major + self.minor * jnp.cos(start[1])
         along = jnp.where(chord > 0, reach * gap[0], 1.0)
@@ -172,7 +179,7 @@ class Torus(AbstractManifold):
         return self._by_area(lattice(num))
 
     def _by_area(self, places):
-        """Points from those of the unit square, by a map that keeps shares of the area."""
+        """Points of the torus from points of the unit square, by a map that keeps area ratios."""
         along = 2 * jnp.pi * places[:, 0] - jnp.pi
         ratio = self.minor / self.major
 

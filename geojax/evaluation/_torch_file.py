@@ -1,8 +1,8 @@
-"""PyTorch's ``.pth`` files of tensors, read without torch and without running what they say.
+"""PyTorch's `.pth` files of tensors, read without torch and without running their code.
 
-Such a file holds a program for a stack machine. Here the instructions are read, not obeyed: of
-what a program may call only the making of a tensor and of a dictionary is understood, and anything
-else is an error. Both layouts are read, the zip archive (since torch 1.6) and the older one.
+Such a file contains a program for a stack machine. Here the instructions are read, not run. Only
+the creation of a tensor and of a dictionary is supported; any other call is an error. Both layouts
+are read, the zip archive (since torch 1.6) and the older one.
 """
 
 import io
@@ -23,7 +23,7 @@ _OLD_MAGIC = 0x1950A86A20F9469CFC6C
 
 
 class _Name(NamedTuple):
-    """Something that the program would call."""
+    """A function that the program would call."""
 
     name: str
 
@@ -41,7 +41,7 @@ class _Tensor(NamedTuple):
 
 
 def read_tensors(path: Path | str) -> dict[str, np.ndarray]:
-    """The tensors of a state dictionary by name. **Raises:** `ValueError` when the file is none."""
+    """The tensors of a state dictionary by name; `ValueError` when the file is not one."""
     content = Path(path).read_bytes()
     try:
         read = _read_zip if zipfile.is_zipfile(io.BytesIO(content)) else _read_old
@@ -71,7 +71,7 @@ def _read_old(content: bytes):
     if _run(stream) != _OLD_MAGIC:
         raise ValueError("it does not begin as one")
     _run(stream)  # the version
-    _run(stream)  # sizes of types where it was written
+    _run(stream)  # sizes of types on the machine that wrote it
     tree, keys = _run(stream), _run(stream)
     sizes = {storage.key: storage.dtype().itemsize for storage in _storages(tree)}
     storages = {}
@@ -172,7 +172,7 @@ def _run(stream: io.BytesIO) -> Any:
                 arguments = stack.pop()
                 stack.append(_called(stack.pop(), arguments))
             case "BUILD":
-                stack.pop()  # attributes of a dictionary (its metadata), which hold no tensors
+                stack.pop()  # attributes of a dictionary (its metadata), without tensors
             case _ if argument is not None:
                 stack.append(argument)  # a number or a text
             case other:

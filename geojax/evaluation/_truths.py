@@ -1,4 +1,4 @@
-"""How far a path is from a known one, and from data: γ-RMSE and D-RMSE."""
+"""The error of a path against a known one, and against data: γ-RMSE and D-RMSE."""
 
 import jax
 import jax.numpy as jnp
@@ -17,17 +17,22 @@ def gamma_rmse(
 ) -> Float[Array, ""]:
     """γ-RMSE, the root mean squared distance of a path from the true one at equal arc length.
 
-    ``sqrt(mean_k |x(s_k) - y(s_k)|^2)`` with both polylines taken at the same fractions s_k of
-    their Euclidean lengths, so that neither their speeds nor their numbers of nodes matter. In
-    units of length, as `path_error`, which compares node by node. Béthune et al. 2025 (arXiv
-    2505.18230) call a path's error from the true one so; across spaces only its ratio to that of
-    the straight line can be compared.
+    It is `sqrt(mean_k |x(s_k) - y(s_k)|^2)` with both polylines evaluated at the same fractions s_k
+    of their Euclidean lengths. So neither their speeds nor their numbers of nodes matter. It is in
+    units of length, as [`geojax.evaluation.path_error`][], which compares node by node. Across
+    spaces only its ratio to that of the straight line is comparable.
 
-    - ``xs``, ``truth``: the nodes of the two paths, at least two each, of points (latents say) or
+    **Arguments:**
+
+    - `xs`, `truth`: the nodes of the two paths, at least two each, of points (such as latents) or
       images.
-    - ``num_points``: how many fractions from 0 to 1 are compared.
+    - `num_points`: how many fractions from 0 to 1 are compared.
 
-    **Raises:** `ValueError` on fewer than two nodes or points, or points of two shapes.
+    **Raises:**
+
+    - `ValueError`: on fewer than two nodes or points, or points of two shapes.
+
+    Source: the name for the error of a path is that of Béthune et al. 2025, arXiv 2505.18230.
 
     >>> import jax.numpy as jnp
     >>> from geojax.evaluation import gamma_rmse
@@ -55,12 +60,17 @@ def data_rmse(
 ) -> Float[Array, ""]:
     """D-RMSE, the root mean squared distance of the nodes of a path from their nearest data.
 
-    ``sqrt(mean_i min_j |x_i - d_j|^2)``, in units of length. It says whether the path stays with
-    the data, not whether it is the right path; where ``data`` is sparse it cannot become 0.
+    It is `sqrt(mean_i min_j |x_i - d_j|^2)`, in units of length. It measures whether the path stays
+    with the data, not whether it is the right path. Where `data` are sparse it cannot become 0.
 
-    - ``xs``: the nodes, of points (latents say) or images. ``data``: shape (points, *shape).
+    **Arguments:**
 
-    **Raises:** `ValueError` when there are no nodes, or points of two shapes.
+    - `xs`: the nodes, of points (such as latents) or images, shape `(nodes, *shape)`.
+    - `data`: shape `(points, *shape)`.
+
+    **Raises:**
+
+    - `ValueError`: when there are no nodes, or points of two shapes.
 
     >>> import jax.numpy as jnp
     >>> from geojax.evaluation import data_rmse
@@ -76,7 +86,7 @@ def data_rmse(
 
 
 def _by_arc_length(xs):
-    """The point of a polyline at a fraction of its length."""
+    """The function from a fraction of the length of a polyline to its point."""
     lengths = jax.vmap(norm)(xs[1:] - xs[:-1])
     walked = jnp.concatenate([jnp.zeros(1, xs.dtype), jnp.cumsum(lengths)])
 

@@ -20,11 +20,11 @@ from ._spacing import equal_steps
 class DensityFlow(AbstractInterpolator):
     """The path of least `integral |dx| / p(x)^beta`, found by its curvature flow.
 
-    A geodesic of that length bends towards high density: its curvature is minus the part of `beta
-    s` normal to it. Every inner point moves by half of the difference, then the points are set at
-    equal steps. The middle of each segment is added and the flow continues, with 1, 3, 7, ... inner
-    points and `num_iterations` iterations for each. It needs the score only, never p. Beyond x1 the
-    path continues straight.
+    A geodesic of that length bends towards high density: its curvature is minus the part of
+    `beta s` normal to it. Every inner point moves by half of the difference, then the points are
+    set at equal steps. The middle of each segment is added and the flow continues, with 1, 3, 7,
+    ... inner points and `num_iterations` iterations for each. It needs the score only, never p.
+    Beyond x1 the path continues straight.
 
     No move is longer than half a step of the path, so that a stiff score does not throw points
     away. As published, there is no test of convergence.

@@ -32,8 +32,8 @@ class _BeyondByScore(AbstractInterpolator):
 class TangentStep(_BeyondByScore):
     """Extrapolation along the final velocity of a path, then back to the data by the score.
 
-    At time t > 1 the point is `x1 + (t - 1) v`, followed by `num_corrections` steps `x + step_size
-    s(x)`.
+    At time t > 1 the point is `x1 + (t - 1) v`, followed by `num_corrections` steps
+    `x + step_size s(x)`.
 
     **Arguments:**
 

@@ -17,10 +17,10 @@ class NoiseDiffusion(AbstractInterpolator):
     """Interpolation of images and of their noises with separate weights, then denoising.
 
     In units where alpha is 1 the path is `x = a z_0 + b z_1 + (mu - a) x_0 + (nu - b) x_1`. With
-    `z_i = x_i + n_i` that is `mu x_0 + nu x_1 + a n_0 + b n_1`: the noises on a quarter circle, `a
-    = cos(pi t / 2)`, `b = sin(pi t / 2)`, and the images with the linear weights `mu = gain a / (a
-    + b)`, `nu = gain b / (a + b)`. The points are then denoised as the route does. The path is
-    defined between its ends only.
+    `z_i = x_i + n_i` that is `mu x_0 + nu x_1 + a n_0 + b n_1`: the noises on a quarter circle,
+    `a = cos(pi t / 2)`, `b = sin(pi t / 2)`, and the images with the linear weights
+    `mu = gain a / (a + b)`, `nu = gain b / (a + b)`. The points are then denoised as the route
+    does. The path is defined between its ends only.
 
     **Arguments:**
 

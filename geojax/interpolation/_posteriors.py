@@ -1,8 +1,8 @@
 """The posteriors p(x_0 | x_t) of a score as an exponential family over points and levels.
 
-In units where alpha is 1 a point of spacetime is `(y, level)`, with `y = x / alpha` and `level =
-sigma / alpha`. There `eta = (y / level^2, -1 / (2 level^2))`, the mean is the denoised point D, and
-the covariance is `level^2` times the derivative of D by y.
+In units where alpha is 1 a point of spacetime is `(y, level)`, with `y = x / alpha` and
+`level = sigma / alpha`. There `eta = (y / level^2, -1 / (2 level^2))`, the mean is the denoised
+point D, and the covariance is `level^2` times the derivative of D by y.
 """
 
 from typing import Any

@@ -63,13 +63,13 @@ class SpacetimeGeodesic(AbstractInterpolator):
     Use it to compare with geodesics at a fixed noise level. Both ends are at the level `t`, and the
     path is defined between them only.
 
-    The posteriors at all points and levels are an exponential family, with natural parameters `eta
-    = (alpha x / sigma^2, -alpha^2 / (2 sigma^2))` and moments `mu = (E[x_0 | x_t], E[|x_0|^2 |
-    x_t])`. The squared Fisher-Rao distance of neighbours is about `<Delta eta, Delta mu>`, the
-    symmetric Kullback-Leibler divergence of the two posteriors. So the energy needs the denoised
-    point and the divergence of the denoiser, but no Jacobian. Paths rise in noise, where posteriors
-    overlap, and come down again. The solve starts from the geodesic of a flat density, which is
-    known in closed form, and moves the inner nodes.
+    The posteriors at all points and levels are an exponential family, with natural parameters
+    `eta = (alpha x / sigma^2, -alpha^2 / (2 sigma^2))` and moments
+    `mu = (E[x_0 | x_t], E[|x_0|^2 | x_t])`. The squared Fisher-Rao distance of neighbours is about
+    `<Delta eta, Delta mu>`, the symmetric Kullback-Leibler divergence of the two posteriors. So the
+    energy needs the denoised point and the divergence of the denoiser, but no Jacobian. Paths rise
+    in noise, where posteriors overlap, and come down again. The solve starts from the geodesic of a
+    flat density, which is known in closed form, and moves the inner nodes.
 
     A learned score is not exactly the score of a density, so its energies may be negative. L-BFGS
     counts such segments as zero; if one is left at the end, the result is

@@ -24,10 +24,10 @@ class StringMethod(AbstractInterpolator):
 
     Every node moves by the velocity of the probability flow plus `gamma^2` times the score. After
     each step the nodes are set at equal steps of the path's length. In units where alpha is 1 and
-    in the time `-sigma^2 / 2` that velocity is the score itself, so that `dx = (1 + gamma^2) s(x)
-    d(-sigma^2 / 2)`: a `gamma` means the same on every schedule. With 0 each node is transported to
-    a sample. With larger `gamma` the nodes come nearer to a path of most likely points, which have
-    less detail than samples.
+    in the time `-sigma^2 / 2` that velocity is the score itself, so that
+    `dx = (1 + gamma^2) s(x) d(-sigma^2 / 2)`: a `gamma` means the same on every schedule. With 0
+    each node is transported to a sample. With larger `gamma` the nodes come nearer to a path of
+    most likely points, which have less detail than samples.
 
     A step is exact if the denoised point D does not change on the way: `x' = D + r (x - D)`, with r
     the (1 + gamma^2)th power of the ratio of the two noise levels. With `gamma = 0` that is DDIM,

@@ -105,12 +105,12 @@ def _finding(figures: _Figures, i: int, verdicts: np.ndarray) -> str:
         return f"the score is not a gradient (asymmetry {figures.uneven[i]:.2g})"
     if not figures.contrast[i] > 1:
         return (
-            "the score does not see that the middle of LERP has left the data (contrast "
+            "the score does not detect that the middle of LERP has left the data (contrast "
             f"{figures.contrast[i]:.2g})"
         )
     found, strays = figures.found[i], figures.strays[i]
     if not found.any():
-        return f"no lambda let all geodesics be found ({_why(verdicts)})"
+        return f"no lambda gave all geodesics ({_why(verdicts)})"
     furthest = np.max(strays[found])
     if furthest < INDISTINGUISHABLE:
         return f"geodesics are LERP to within {_percent(furthest)} of |B - A|"
@@ -133,24 +133,24 @@ def _best(figures: _Figures) -> Recommendation:
         reason = (
             f"At t = {ts[i]:g} and lambda = {lams[i, j]:.3g} all geodesics were found and stray "
             f"from LERP by {_percent(strays[i, j])} of |B - A|, about as far as at any other "
-            "choice that can be used; the score sees that the middle of LERP has left the data "
+            "usable choice; the score detects that the middle of LERP has left the data "
             f"(contrast {contrast[i]:.2g}) and is nearly enough a gradient (asymmetry "
             f"{uneven[i]:.2g})."
         )
         if not calm.any():
             reason += (
                 f" Caution: with a mean curvature of {bends[i, j]:.3g} / |B - A|^2, above pi^2, "
-                "there may be shorter paths than these: start from several."
+                "there may be shorter paths than these: start solves from several paths."
             )
         return Recommendation(float(ts[i]), float(lams[i, j]), reason)
     if not levels.any():
         reason = (
-            "At no level tried is the score both nearly a gradient and able to see that the middle "
-            "of LERP has left the data. Train the model longer, or try lower levels."
+            "At no tested level is the score both nearly a gradient and able to detect that the "
+            "middle of LERP has left the data. Train the model longer, or try lower levels."
         )
     elif not (found & levels[:, None]).any():
         reason = (
-            "At the levels whose score can be used no lambda tried let all geodesics be found. "
+            "At the levels whose score can be used no tested lambda gave all geodesics. "
             "Take more segments or a smaller lambda."
         )
     else:

@@ -29,7 +29,7 @@ class AlexNet(eqx.Module):
     def __init__(self, weights: Mapping[str, np.ndarray]):
         def array(name: str) -> Array:
             if name not in weights:
-                raise ValueError(f"AlexNet needs {name}, which is not there.")
+                raise ValueError(f"AlexNet needs {name}, which is missing.")
             return jnp.asarray(np.asarray(weights[name], np.float32))
 
         self.weights = {n: array(f"features.{n}.weight") for n in _LAYERS}

@@ -50,17 +50,17 @@ class ChordInspection(NamedTuple):
             for t, c, lam in zip(self.ts, self.contrast, self.lam, strict=True)
         ]
         if self.knows_the_chords:
-            told = (
-                f"Take t = {self.t:g} and lambda = {self.lam[self.best]:.3g}: the score knows that "
-                "the chords between these images leave the data."
+            verdict = (
+                f"Take t = {self.t:g} and lambda = {self.lam[self.best]:.3g}: the score knows "
+                "that the chords between these images leave the data."
             )
         else:
-            told = (
+            verdict = (
                 f"The contrast is below {LEAST_CONTRAST:g} at every level: this score does not "
                 "know that the chords between these images leave the data, and a geodesic cannot "
                 "follow the data here."
             )
-        return "\n".join([*rows, told])
+        return "\n".join([*rows, verdict])
 
 
 def inspect_chords(

@@ -167,8 +167,8 @@ def _folded(weights, name: str, norm: str, shape: tuple[int, ...], stride: int) 
     def array(key: str, wanted: tuple[int, ...]) -> np.ndarray:
         found = weights.get(key)
         if found is None or found.shape != wanted:
-            held = "is not there" if found is None else f"has {found.shape}"
-            raise ValueError(f"{key} must have shape {wanted}, and {held}.")
+            problem = "is missing" if found is None else f"has {found.shape}"
+            raise ValueError(f"{key} must have shape {wanted}, but it {problem}.")
         return np.asarray(found, np.float64)
 
     parts = ("weight", "bias", "running_mean", "running_var")

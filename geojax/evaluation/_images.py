@@ -104,7 +104,7 @@ def _checked(x, y, data_range: float, axes: str | None = None) -> tuple[Array, .
     """Both images as floating arrays; integers only with a range of integers."""
     if not data_range > 0:
         raise ValueError(f"data_range must be positive, got {data_range}.")
-    remedy = " Or say data_range=255."
+    remedy = " Or pass data_range=255."
     if data_range == 2:
         return as_images(axes, x=x, y=y, remedy=remedy)
     if data_range < 2:

@@ -81,7 +81,7 @@ def check_inception(weights: Path | str) -> tuple[Any, Any]:
     if not Path(weights).is_file():
         raise FileNotFoundError(
             f"FID needs Inception's weights, and there is no file {weights}: get {_SOURCE}. "
-            "Without it frechet_distance of other features, which is not called FID."
+            "Without it use frechet_distance of other features, which is not called FID."
         )
     try:
         torch = importlib.import_module("torch")

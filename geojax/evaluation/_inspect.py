@@ -218,8 +218,8 @@ def _check_signal(score: AbstractScore, highest: float) -> None:
     ratio = float(score.schedule.noise_to_signal(highest))
     if not ratio < _PURE_NOISE:
         raise ValueError(
-            f"ts must be below 1 with this schedule, got {highest:g}: alpha is 0 there, and images "
-            "differ no more. Take 0.99 or less."
+            f"ts must be below 1 with this schedule, got {highest:g}: alpha is 0 there, so all "
+            "images become equal. Take 0.99 or less."
         )
 
 

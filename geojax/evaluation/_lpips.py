@@ -194,7 +194,7 @@ class LPIPS(eqx.Module):
             raise ValueError(
                 f"an image must be at least {self.smallest} pixels a side for "
                 f"LPIPS({self.network}), got {x.shape[1]} x {x.shape[2]}. "
-                "Enlarge it first (jax.image.resize), and say so."
+                "Enlarge it first (jax.image.resize), and report that."
             )
 
 
@@ -255,7 +255,7 @@ def _find(network: str, part: str, folder: Path | str | None) -> Path:
     where = " or ".join(str(place) for place in folders)
     raise FileNotFoundError(
         f"LPIPS({network}) needs the file {names[0]} (its {part}), which is not in {where}. "
-        f"{source} Put it there, or say folder=..."
+        f"{source} Put it there, or pass folder=..."
     )
 
 

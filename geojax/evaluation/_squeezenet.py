@@ -51,7 +51,7 @@ class SqueezeNet(eqx.Module):
     def __init__(self, weights: Mapping[str, np.ndarray]):
         def array(name: str) -> Array:
             if name not in weights:
-                raise ValueError(f"SqueezeNet 1.1 needs {name}, which is not there.")
+                raise ValueError(f"SqueezeNet 1.1 needs {name}, which is missing.")
             return jnp.asarray(np.asarray(weights[name], np.float32))
 
         def conv(name: str, stride: int = 1) -> _Conv:

@@ -103,7 +103,7 @@ def _called(function: Any, arguments: tuple) -> Any:
         return _Tensor(*arguments[:4])
     if name == "torch._utils _rebuild_parameter":
         return arguments[0]
-    raise ValueError(f"it wants to call {name!r}, which makes no tensor")
+    raise ValueError(f"it would call {name!r}, which makes no tensor")
 
 
 def _stored(reference: Any) -> _Storage:

@@ -87,7 +87,7 @@ def test_files(weights, tmp_path):
     (tmp_path / "other.pth").write_bytes(b"no program")
     with pytest.raises(ValueError, match=r"other\.pth is not EfficientNet-Lite0's file"):
         EfficientNetLite0.load(tmp_path / "other.pth")
-    with pytest.raises(ValueError, match=r"_bn0\.weight must have shape \(32,\), and is not there"):
+    with pytest.raises(ValueError, match=r"weight must have shape \(32,\), but it is missing"):
         EfficientNetLite0({name: w for name, w in weights.items() if name != "_bn0.weight"})
     with pytest.raises(ValueError, match="one or three channels, got 2"):
         network(jnp.zeros((2, 8, 8)))

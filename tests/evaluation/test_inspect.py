@@ -200,8 +200,6 @@ def test_when_nothing_can_be_recommended_it_says_why():
     failed = np.full((2, 2, 1), "The solver stalled. In float32 ...", dtype=object)
     findings, best = advised(verdicts=failed)
     assert best.t is None and "more segments or a smaller lambda" in best.reason
-    assert findings[0] == (
-        "t = 0.1: no lambda let all geodesics be found (2 of 2: the solver stalled)."
-    )
+    assert findings[0] == "t = 0.1: no lambda gave all geodesics (2 of 2: the solver stalled)."
     _, best = advised(deviation=np.full((2, 2, 1), np.nan))
     assert best.t is None

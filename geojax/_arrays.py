@@ -240,3 +240,8 @@ def _check_axes(name: str, shape: tuple[int, ...], axes: str | None) -> None:
 def _listed(values: Any) -> str:
     *first, last = map(str, values)
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def wide(x: Array) -> Array:
+    """`x` in float32 at least, as networks sum: in 16 bits a sum of many numbers loses too much."""
+    return x if x.dtype == jnp.float64 else x.astype(jnp.float32)

@@ -21,6 +21,7 @@ from ..models.latent import LATENT_CONFIG
 from . import _defaults as defaults
 from ._console import input_checked, say, tell
 from ._folders import removed_if_empty, reserve_folder
+from ._gpu_recipe import DIGITS, DIGITS_STEPS, with_recipe
 from ._interrupt import GOES_ON, resumable
 from ._settings import option
 
@@ -33,6 +34,13 @@ class Data(StrEnum):
     """What is known by name."""
 
     ROTATED_MNIST = "rotated-mnist"
+
+
+class Dtype(StrEnum):
+    """In which the network computes while it is trained."""
+
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
 
 
 def train(
@@ -85,6 +93,23 @@ def train(
         float | None, option("Of Adam, after the warm-up.", panel=_CHANGES)
     ] = None,
     seed: Annotated[int | None, option("Seed of everything random.", panel=_CHANGES)] = None,
+    dtype: Annotated[
+        Dtype | None,
+        option(
+            "In which the convolutions are computed; weights and sums are float32. bfloat16 is for "
+            "GPUs and TPUs. Default: float32.",
+            panel=_CHANGES,
+        ),
+    ] = None,
+    gpu: Annotated[
+        bool,
+        option(
+            "The recipe for about ten minutes of a GPU: a larger network, larger batches, more "
+            "steps, bfloat16.",
+            "--gpu",
+            panel=_CHANGES,
+        ),
+    ] = False,
     save_every: Annotated[int, option("Steps between saves.")] = defaults.SAVE_EVERY,
 ) -> None:
     """Train a model for geodesics between your own pictures; or the score of Rotated MNIST.
@@ -115,14 +140,21 @@ def train(
             configure_jax()
         changes = {"denoiser_steps": steps, "autoencoder_steps": autoencoder_steps}
         changes |= {"components": components, "learning_rate": learning_rate, "seed": seed}
-        train_images(images, out, changes, side, colour, save_every)
+        changes |= {"dtype": None if dtype is None else dtype.value}
+        train_images(images, out, changes, side, colour, save_every, gpu=gpu)
         return
     with input_checked():
-        steps = defaults.TRAIN_STEPS if steps is None else steps
+        if gpu and config is not None:
+            raise ValueError("--gpu is a config of its own: leave --config out, or --gpu.")
+        if steps is None:
+            steps = DIGITS_STEPS if gpu else defaults.TRAIN_STEPS
         if steps < 1:
             raise ValueError("--steps must be at least 1.")
         chosen = _config(models.ROTATED_MNIST_CONFIG, config)
+        if gpu:
+            chosen = with_recipe(chosen, DIGITS)
         changes = {"batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
+        changes |= {"dtype": None if dtype is None else dtype.value}
         changes = {name: value for name, value in changes.items() if value is not None}
         if changes.get("batch_size", 1) < 1 or not changes.get("learning_rate", 1) > 0:
             raise ValueError("--batch-size must be at least 1 and --learning-rate above 0.")

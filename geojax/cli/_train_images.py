@@ -1,6 +1,5 @@
 """``geojax train --images``: a latent model of anybody's pictures, resumable."""
 
-import copy
 import json
 import time
 from pathlib import Path
@@ -17,6 +16,7 @@ from ..plotting import loss_curve, sample_sheet, save_figure
 from ..scores import LEAST_CONTRAST, sample
 from ._console import input_checked, say, tell
 from ._folders import removed_if_empty, reserve_folder
+from ._gpu_recipe import PICTURES, with_recipe
 from ._interrupt import GOES_ON, resumable
 from ._pictures import Pictures, read_pictures
 from ._progress import Stages
@@ -31,12 +31,14 @@ def train_images(
     side: int | None,
     colour: bool | None,
     save_every: int,
+    *,
+    gpu: bool = False,
 ) -> None:
     """Train, draw loss and sheets, write the card. **Raises:** `typer.Exit` as the command."""
     with input_checked():
         tell("data", f"reading {images}")
         pictures = read_pictures(images, side, colour)
-        config = latent_config(pictures, images.name, changes)
+        config = latent_config(pictures, images.name, changes, gpu=gpu)
         folder = reserve_folder(out, _is_run)
     settings = config["training"]
     steps = {phase: settings[f"{phase}_steps"] for phase in ("autoencoder", "denoiser")}
@@ -83,16 +85,18 @@ def train_images(
     say(f"Try it: geojax demo --model {folder}")
 
 
-def latent_config(pictures: Pictures, name: str, changes: dict[str, Any]) -> dict[str, Any]:
+def latent_config(
+    pictures: Pictures, name: str, changes: dict[str, Any], *, gpu: bool = False
+) -> dict[str, Any]:
     """The default config, fitted to the pictures, with what the options change."""
-    config = copy.deepcopy(LATENT_CONFIG)
+    config = with_recipe(LATENT_CONFIG, PICTURES if gpu else {})
     count, side, _, channels = pictures.pixels.shape
     config["autoencoder"] |= {"channels": channels, "side": side}
     config["data"] = {"kind": "pictures", "text": f"{count} pictures of {name}"}
     for key, value in changes.items():
         if value is None:
             continue
-        part = config["training"] if key in config["training"] else config
+        part = config if key in config else config["training"]
         part[key] = value
     config["autoencoder"]["latent"] = config["components"]
     for key in ("components", "autoencoder_steps", "denoiser_steps"):

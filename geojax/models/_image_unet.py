@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Integer, Key, Real
 
-from .._arrays import Numbers, as_floating, refuse_pixels
+from .._arrays import Numbers, as_floating, refuse_pixels, wide
 
 # Weights are float32 whatever the session's default: a checkpoint means the same everywhere.
 _DTYPE = jnp.float32
@@ -53,10 +53,11 @@ class _Norm(eqx.Module):
 
     def __call__(self, x: Float[Array, "h w c"]) -> Float[Array, "h w c"]:
         h, w, c = x.shape
-        y = x.reshape(h * w, self.groups, c // self.groups)
+        y = wide(x).reshape(h * w, self.groups, c // self.groups)
         y = y - jnp.mean(y, axis=(0, 2), keepdims=True)
         y = y * jax.lax.rsqrt(jnp.mean(y**2, axis=(0, 2), keepdims=True) + 1e-5)
-        return y.reshape(h, w, c) * self.scale[None, None, :] + self.shift[None, None, :]
+        y = y.reshape(h, w, c).astype(x.dtype)
+        return y * self.scale[None, None, :] + self.shift[None, None, :]
 
 
 class _ResBlock(eqx.Module):
@@ -102,7 +103,8 @@ class _Attention(eqx.Module):
         qkv = self.qkv(self.norm(x)).reshape(h * w, 3, self.heads, c // self.heads)
         q, k, v = qkv[:, 0], qkv[:, 1], qkv[:, 2]
         logits = jnp.einsum("qhc,khc->hqk", q, k) / math.sqrt(c // self.heads)
-        y = jnp.einsum("hqk,khc->qhc", jax.nn.softmax(logits, axis=-1), v)
+        shares = jax.nn.softmax(wide(logits), axis=-1).astype(x.dtype)
+        y = jnp.einsum("hqk,khc->qhc", shares, v)
         return x + self.out(y.reshape(h, w, c))
 
 

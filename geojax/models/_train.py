@@ -5,19 +5,20 @@ import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, PyTree, UInt8
+from jaxtyping import UInt8
 
 from .._files import written_whole
-from ..scores import AbstractScore, batch_loss, training_step
+from ..scores import AbstractScore, batch_loss
 from ._checkpoint import build_score, described, load_arrays, save_arrays, save_checkpoint
 from ._rotated_mnist import rotated_batch
+from ._steps import TrainingState, check_dtype, first_state, in_dtype, run_steps, steps_per_call
 
 ROTATED_MNIST_CONFIG: dict[str, Any] = {
     "network": {
@@ -47,15 +48,6 @@ ROTATED_MNIST_CONFIG: dict[str, Any] = {
 }
 
 
-class TrainingState(NamedTuple):
-    """All that training goes on from."""
-
-    score: AbstractScore
-    average: AbstractScore
-    optimiser: PyTree
-    step: Array
-
-
 def train(
     config: dict[str, Any],
     images: UInt8[np.ndarray, "n height width"],
@@ -75,6 +67,10 @@ def train(
     larger ``num_steps`` goes on from the saved state. Step k draws from ``fold_in(seed, k)``, so an
     interrupted run repeats what an uninterrupted one would have done.
 
+    With `config["training"]["dtype"]` "bfloat16" the network computes in 16 bits. Its weights, the
+    sums of its norms, the loss and the optimiser stay in float32. On an accelerator 50 steps are
+    one call of a compiled program, on a CPU each is one.
+
     ``folder`` receives ``config.json``, ``model.safetensors`` (the moving average),
     ``training.safetensors`` (everything needed to resume) and ``loss.csv`` every ``save_every``
     steps. ``callback(step, loss)`` runs after every step.
@@ -87,43 +83,32 @@ def train(
         raise ValueError(f"num_steps must be at least 1, got {num_steps}.")
     described(config, "config")
     folder, settings = Path(folder), config["training"]
+    check_dtype(settings)
     root = jax.random.key(settings["seed"])
     optimiser = _optimiser(settings, num_steps)
     state = _start(config, optimiser, folder, key=root)
-    images_on_device = jnp.asarray(images)
-    labels_on_device = jnp.asarray(labels, dtype=jnp.int32)
+    loss = jax.tree_util.Partial(
+        _loss, jnp.asarray(images), jnp.asarray(labels, dtype=jnp.int32), _hashable(config)
+    )
     history = [row for row in loss_history(folder) if row[0] <= int(state.step)]
     recent: list[float] = []
-    step = int(state.step)
+    step, chunk = int(state.step), steps_per_call(convolves=True)
     while step < num_steps:
-        epoch, offset = divmod(step * settings["batch_size"], len(images))
-        order = np.random.default_rng([settings["seed"], epoch]).permutation(len(images))
-        batch = np.take(order, np.arange(offset, offset + settings["batch_size"]), mode="wrap")
-        key = jax.random.fold_in(root, step)
-        x0, labels_now = _draw(
-            images_on_device[batch], labels_on_device[batch], config["network"], settings, key
-        )
-        score, opt_state, loss = training_step(
-            state.score,
-            optimiser,
-            state.optimiser,
-            x0,
-            labels_now,
-            key=jax.random.fold_in(key, 1),
-            weighting=settings["weighting"],
-            time_power=settings["time_power"],
-        )
-        step += 1
-        average = _average(state.average, score, settings["ema_decay"], jnp.asarray(float(step)))
-        state = TrainingState(score, average, opt_state, jnp.asarray(step))
-        recent.append(float(loss))
-        if not np.isfinite(recent[-1]):
-            raise FloatingPointError(
-                f"the loss is {recent[-1]} at step {step}. The last saved state in {folder} is "
-                "intact: lower learning_rate and run again."
-            )
-        if callback is not None:
-            callback(step, recent[-1])
+        # Saves stand at multiples of `save_every`, whatever a call takes.
+        count = min(chunk, num_steps - step, save_every - step % save_every)
+        rows = np.stack([_batch(settings, len(images), k) for k in range(step, step + count)])
+        decay = settings["ema_decay"]
+        state, losses = run_steps(state, loss, jnp.asarray(rows), optimiser, root, decay)
+        for value in np.asarray(losses).tolist():
+            step += 1
+            recent.append(value)
+            if not np.isfinite(value):
+                raise FloatingPointError(
+                    f"the loss is {value} at step {step}. The last saved state in {folder} is "
+                    "intact: lower learning_rate and run again."
+                )
+            if callback is not None:
+                callback(step, value)
         if step % save_every == 0 or step == num_steps:
             test = _held_out_loss(state.average, held_out, settings)
             history.append((step, float(np.mean(recent)), test))
@@ -156,9 +141,7 @@ def _cached_optimiser(peak, warmup, decay_fraction, num_steps):
 
 def _start(config, optimiser, folder, *, key) -> TrainingState:
     score = build_score(config, key=jax.random.fold_in(key, 2**31))
-    state = TrainingState(
-        score, score, optimiser.init(eqx.filter(score, eqx.is_inexact_array)), jnp.asarray(0)
-    )
+    state = first_state(score, optimiser)
     saved = folder / "training.safetensors"
     if not saved.is_file():
         return state
@@ -169,25 +152,42 @@ def _start(config, optimiser, folder, *, key) -> TrainingState:
     return load_arrays(saved, state)
 
 
-@eqx.filter_jit
-def _draw(images, labels, network, settings, key):
+def _batch(settings, total: int, step: int) -> np.ndarray:
+    """Which images a step takes: an epoch is a permutation of all, epochs follow each other."""
+    size = settings["batch_size"]
+    epoch, offset = divmod(step * size, total)
+    order = _permutation(settings["seed"], epoch, total)
+    return np.take(order, np.arange(offset, offset + size), mode="wrap")
+
+
+@functools.lru_cache(maxsize=2)
+def _permutation(seed: int, epoch: int, total: int) -> np.ndarray:
+    return np.random.default_rng([seed, epoch]).permutation(total)
+
+
+def _hashable(config) -> tuple:
+    """What a step reads of the config, as a constant of its program."""
+    settings = config["training"] | {"classes": config["network"]["num_classes"]}
+    names = ("label_drop", "weighting", "time_power", "dtype", "classes")
+    return tuple((name, settings[name]) for name in names if name in settings)
+
+
+def _loss(images, labels, settings: tuple, score, row, key):
+    """The loss of a batch of turned digits."""
+    options = dict(settings)
     angle_key, drop_key = jax.random.split(key)
-    angles = jax.random.uniform(angle_key, labels.shape, maxval=2 * jnp.pi)
-    dropped = jax.random.bernoulli(drop_key, settings["label_drop"], labels.shape)
-    return rotated_batch(images, angles), jnp.where(dropped, network["num_classes"], labels)
-
-
-@eqx.filter_jit
-def _average(average, score, decay, step):
-    decay = jnp.minimum(decay, (1 + step) / (10 + step))
-
-    def mix(a, b):
-        if not eqx.is_inexact_array(a):
-            return a
-        share = decay.astype(a.dtype)
-        return share * a + (1 - share) * b
-
-    return jax.tree.map(mix, average, score)
+    angles = jax.random.uniform(angle_key, row.shape, maxval=2 * jnp.pi)
+    dropped = jax.random.bernoulli(drop_key, options["label_drop"], row.shape)
+    # The network alone: levels and the loss stay in float32.
+    network = in_dtype(score.network, options.get("dtype", "float32"))
+    return batch_loss(
+        eqx.tree_at(lambda s: s.network, score, network),
+        rotated_batch(images[row], angles),
+        jnp.where(dropped, options["classes"], labels[row]),
+        key=jax.random.fold_in(key, 1),
+        weighting=options["weighting"],
+        time_power=options["time_power"],
+    )
 
 
 @eqx.filter_jit

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 import geojax.models
+from geojax.cli._gpu_recipe import DIGITS, with_recipe
 from geojax.models import loss_history
 
 from .conftest import tiny_config
@@ -121,3 +122,14 @@ def test_bad_input(geojax_command, tmp_path, monkeypatch, config):
     assert "is not valid JSON" in error_of("--config", tmp_path / "bad.json")
     (tmp_path / "poor.json").write_text('{"network": {}}')
     assert "lacks prediction, schedule, shape" in error_of("--config", tmp_path / "poor.json")
+
+
+def test_the_recipe_for_a_gpu_is_a_config_of_its_own(geojax_command, digits, config, tmp_path):
+    result = geojax_command(*TRAIN, "--gpu", "--config", config, "--out", tmp_path / "model")
+    assert result.exit_code == 2
+    assert "leave --config out, or --gpu" in " ".join(result.stderr.split())
+    recipe = with_recipe(geojax.models.ROTATED_MNIST_CONFIG, DIGITS)
+    assert recipe["training"]["dtype"] == "bfloat16"
+    assert recipe["training"]["seed"] == geojax.models.ROTATED_MNIST_CONFIG["training"]["seed"]
+    assert recipe["network"]["widths"] == [128, 256]
+    assert geojax.models.ROTATED_MNIST_CONFIG["network"]["widths"] == [64, 128]

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from geojax.cli import _train_images
-from geojax.cli._pictures import read_pictures
+from geojax.cli._pictures import Pictures, read_pictures
+from geojax.cli._train_images import latent_config
 
 
 def moving_squares(count=48, side=28):
@@ -128,3 +129,13 @@ def test_what_is_refused(geojax_command, tmp_path, file):
         "--images",
         tmp_path / "text.npz",
     )
+
+
+def test_the_recipe_for_a_gpu():
+    pictures = Pictures(np.zeros((10, 16, 16, 3), np.uint8), None, None)
+    config = latent_config(pictures, "x", {"seed": 3, "denoiser_steps": 7}, gpu=True)
+    assert config["training"]["dtype"] == "bfloat16"
+    assert (config["training"]["seed"], config["training"]["denoiser_steps"]) == (3, 7)
+    assert config["training"]["autoencoder_steps"] == 20_000
+    assert config["autoencoder"]["channels"] == 3
+    assert latent_config(pictures, "x", {"dtype": "bfloat16"})["training"]["dtype"] == "bfloat16"

@@ -77,6 +77,28 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_been(whole, tmp_path):
     assert loss_history(tmp_path) == loss_history(folder)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_many_steps_in_a_call(whole, tmp_path, monkeypatch, dtype):
+    """The same losses: to rounding where the network is in float32, nearly so in bfloat16."""
+    _, _, losses = whole
+    monkeypatch.setattr("geojax.models._steps._CPU", 15)
+    config, found = tiny_config(learning_rate=1e-2, dtype=dtype), []
+    score = train(
+        config, IMAGES, LABELS, tmp_path, callback=lambda _, loss: found.append(loss), **OPTIONS
+    )
+    rtol = 1e-4 if dtype == "float32" else 3e-2
+    np.testing.assert_allclose(found, losses, rtol=rtol)
+    assert dtype == "float32" or found != losses
+    assert [row[0] for row in loss_history(tmp_path)] == [20, 40, 50]
+    assert {leaf.dtype for leaf in jax.tree.leaves(score)} == {jnp.dtype(jnp.float32)}
+
+
+def test_an_unknown_dtype_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"training\.dtype must be .*, got 'float8'"):
+        train(tiny_config(dtype="float8"), IMAGES, LABELS, tmp_path, num_steps=1)
+
+
 def test_a_finished_run_is_not_trained_again(whole):
     folder, score, _ = whole
     again = train(CONFIG, IMAGES, LABELS, folder, callback=stop_after(1), **OPTIONS)

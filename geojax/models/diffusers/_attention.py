@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ._layers import GroupNorm, Linear, wide
+from ..._arrays import wide
+from ._layers import GroupNorm, Linear
 
 Implementation = Literal["xla", "cudnn"]
 _CUDNN_WIDTHS = range(8, 129, 8)  # of a head

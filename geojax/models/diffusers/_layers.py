@@ -11,13 +11,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ..._arrays import wide
+
 # Weights are float32 until loaded in another dtype, whatever the session's default.
 _DTYPE = jnp.float32
-
-
-def wide(x: Array) -> Array:
-    """``x`` in float32 at least: sums over many numbers in 16 bits lose too much."""
-    return x if x.dtype == jnp.float64 else x.astype(jnp.float32)
 
 
 def _along_last(parameter: Array, x: Array) -> Array:

@@ -8,9 +8,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ..._arrays import wide
 from ._autoencoder import USED, AutoencoderBase
 from ._config import number, positive, read_fields
-from ._layers import Embedding, wide
+from ._layers import Embedding
 
 _CLASSES = ("VQModel",)
 # Files older than the field are of models whose latents were not scaled; later ones have it.

@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -136,21 +137,30 @@ class Autoencoder(eqx.Module):
         """
         refuse_pixels("image", image)
         axes = " ".join(str(n) for n in self.shape)
-        x = as_floating("image", image, axes).transpose(1, 2, 0)
-        for layer in self.down:
-            x = jax.nn.silu(_convolved(layer, x, 2))
-        first, second = self.encoder
-        return _dense(second, jax.nn.silu(_dense(first, x.reshape(-1))))
+        image = as_floating("image", image, axes)
+        return self.encoded(image, image.dtype)
 
     def decode(self, z: Numbers) -> Float[Array, "channels side side"]:
         """The picture of a latent, in [-1, 1]. **Raises:** `ValueError` on another shape."""
         z = as_floating("z", z, str(self.latent))
+        return self.decoded(z, z.dtype)
+
+    def encoded(self, image: Array, dtype: Any) -> Float[Array, " latent"]:
+        """`encode` without its checks, and with the convolutions in `dtype`, for training."""
+        x = image.transpose(1, 2, 0).astype(dtype)
+        for layer in self.down:
+            x = jax.nn.silu(_convolved(layer, x, 2))
+        first, second = self.encoder
+        return _dense(second, jax.nn.silu(_dense(first, x.reshape(-1).astype(image.dtype))))
+
+    def decoded(self, z: Array, dtype: Any) -> Float[Array, "channels side side"]:
+        """`decode` without its checks, and with the convolutions in `dtype`, for training."""
         first, second = self.decoder
-        x = jax.nn.silu(_dense(second, jax.nn.silu(_dense(first, z))))
+        x = jax.nn.silu(_dense(second, jax.nn.silu(_dense(first, z)))).astype(dtype)
         x = x.reshape(self.sides[-1], self.sides[-1], -1)
         for i, layer in enumerate(self.up):
             side = self.sides[-2 - i]
             x = _unfolded(_convolved(layer, x, 1))[:side, :side]
             if i < len(self.up) - 1:
                 x = jax.nn.silu(x)
-        return jnp.tanh(x).transpose(2, 0, 1)
+        return jnp.tanh(x.astype(z.dtype)).transpose(2, 0, 1)

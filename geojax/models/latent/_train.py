@@ -5,20 +5,22 @@ import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, Key, PyTree
+from jax.tree_util import Partial
+from jaxtyping import Array, Float
 
 from ..._arrays import Numbers
 from ..._files import written_whole
 from ..._numbers import number
 from ...scores import batch_loss
 from .._checkpoint import load_arrays, save_arrays
+from .._steps import check_dtype, first_state, run_steps
 from ._autoencoder import Autoencoder, from_bytes
 from ._components import principal_components
 from ._distances import REACH, label_distances, picture_distances
@@ -51,21 +53,12 @@ LATENT_CONFIG: dict[str, Any] = {
     },
 }
 PHASES = ("autoencoder", "denoiser")
-_CHUNK = 25  # steps in one call of a compiled program
+_CHUNK = 25  # steps in one call of a compiled program; its convolutions are matrix products
 _ROW = 100  # steps whose mean loss is a row of ``loss.csv``, at most
 _EMA = 0.999
 _NEAREST = 24  # pictures that count as near
 _UNJOINED = 0.75  # how far apart pictures are that no path joins, as a share of `REACH`
 _SMALL = 0.3  # distances above this are held relatively, those below absolutely
-
-
-class _State(NamedTuple):
-    """All that a phase goes on from."""
-
-    module: PyTree
-    average: PyTree
-    optimiser: PyTree
-    step: Array
 
 
 def train_latent_model(
@@ -91,6 +84,9 @@ def train_latent_model(
     - ``labels``, ``period``, ``groups``: as for `label_distances`.
     - ``save_every``: steps between saves. ``callback(phase, step, loss)`` is called every 25 steps.
 
+    With `config["training"]["dtype"]` "bfloat16" the autoencoder's convolutions are computed in 16
+    bits. Weights, matrices to and from the latent, losses and the denoiser stay in float32.
+
     ``folder`` receives ``config.json`` (with the level, the contrast and the detour that were
     found), ``model.safetensors``, ``loss.csv``, and what training goes on from. Step k draws from
     ``fold_in(seed, k)``: an interrupted run becomes what an uninterrupted one would have been.
@@ -102,18 +98,19 @@ def train_latent_model(
     Source: arXiv 2505.18230 shapes the latent by labels; Karras et al. 2022 for the denoiser.
     """
     folder, settings = Path(folder), config["training"]
+    check_dtype(settings)
     model = build_latent_model(config, seed=settings["seed"])
     pixels = _as_pictures(images, model.shape)
     _begin(folder, config)
     fit = functools.partial(_fit, folder, settings, save_every, callback or (lambda *_: None))
     anchors, distances = _distances(settings, pixels, labels, period, groups)
     data = jnp.asarray(pixels), jnp.asarray(anchors), jnp.asarray(distances, jnp.float32)
-    data = *data, jnp.asarray(_nearest(distances))
-    autoencoder = fit("autoencoder", model.autoencoder, _autoencoder_loss, data)
+    loss = Partial(_autoencoder_loss, *data, jnp.asarray(_nearest(distances)), _options(settings))
+    autoencoder = fit("autoencoder", model.autoencoder, loss)
     latents = _encoded(autoencoder, data[0])
     components = principal_components(latents, config["components"])
     points = jax.vmap(components.project)(latents)
-    score = fit("denoiser", model.score, _denoiser_loss, (points,))
+    score = fit("denoiser", model.score, Partial(_denoiser_loss, points, _options(settings)))
     model = LatentModel(
         autoencoder=autoencoder, components=components, score=score, t=number("t", 0.4)
     )
@@ -176,9 +173,16 @@ def _distances(settings, pixels, labels, period, groups) -> tuple[np.ndarray, np
     return anchors, picture_distances(pixels, anchors, neighbours=neighbours)
 
 
-def _autoencoder_loss(autoencoder: Autoencoder, data, settings, key):
+def _options(settings) -> tuple:
+    """What the losses read of the settings, as a constant of their programs."""
+    names = ("autoencoder_batch", "denoiser_batch", "shaping", "dtype")
+    return tuple((name, settings[name]) for name in names if name in settings)
+
+
+def _autoencoder_loss(pixels, anchors, distances, nearest, options, autoencoder, row, key):
     """The mean squared error of pictures, and of the distances of their latents."""
-    pixels, anchors, distances, nearest = data
+    settings = dict(options)
+    dtype = jnp.dtype(settings.get("dtype", "float32"))
     half = max(1, settings["autoencoder_batch"] // 2)
     first, second, third = jax.random.split(key, 3)
     a = jax.random.randint(first, (half,), 0, len(anchors))
@@ -187,8 +191,8 @@ def _autoencoder_loss(autoencoder: Autoencoder, data, settings, key):
     near = nearest[a, jax.random.randint(third, (half,), 0, nearest.shape[1])]
     b = jnp.where(jnp.arange(half) % 2 == 0, near, b)
     x = from_bytes(pixels[jnp.concatenate([anchors[a], b])])
-    z = jax.vmap(autoencoder.encode)(x)
-    error = jnp.mean((jax.vmap(autoencoder.decode)(z) - x) ** 2)
+    z = jax.vmap(lambda x: autoencoder.encoded(x, dtype))(x)
+    error = jnp.mean((jax.vmap(lambda z: autoencoder.decoded(z, dtype))(z) - x) ** 2)
     if not settings["shaping"]:
         return error
     wanted = distances[a, b]
@@ -206,10 +210,10 @@ def _nearest(distances: np.ndarray) -> np.ndarray:
     return np.argsort(distances, axis=1)[:, 1 : count + 1]
 
 
-def _denoiser_loss(score, data, settings, key):
-    (points,) = data
+def _denoiser_loss(points, options, score, row, key):
+    """Denoising score matching. In float32 always: it is small, and its numbers are geometry."""
     first, second = jax.random.split(key)
-    index = jax.random.randint(first, (settings["denoiser_batch"],), 0, len(points))
+    index = jax.random.randint(first, (dict(options)["denoiser_batch"],), 0, len(points))
     return batch_loss(score, points[index], None, key=second, time_min=0.0)
 
 
@@ -218,13 +222,12 @@ def _encoded(autoencoder: Autoencoder, pixels) -> Float[Array, "pictures latent"
     return jax.lax.map(lambda p: autoencoder.encode(from_bytes(p)), pixels, batch_size=256)
 
 
-def _fit(folder, settings, save_every, callback, phase: str, module, loss, data):
+def _fit(folder, settings, save_every, callback, phase: str, module, loss):
     """Minimises a loss from where the folder stands to the end of the phase."""
     steps, root = settings[f"{phase}_steps"], jax.random.key(settings["seed"] + 1)
     optimiser = _optimiser(settings["learning_rate"], steps)
     saved = folder / f"training-{phase}.safetensors"
-    floats = eqx.filter(module, eqx.is_inexact_array)
-    state = _State(module, module, optimiser.init(floats), jnp.asarray(0))
+    state = first_state(module, optimiser)
     if saved.is_file():
         state = load_arrays(saved, state)
     history = [row for row in _losses(folder) if row[0] != phase or row[1] <= int(state.step)]
@@ -232,7 +235,7 @@ def _fit(folder, settings, save_every, callback, phase: str, module, loss, data)
     step = since = saved_at = int(state.step)
     while step < steps:
         count = min(_CHUNK, steps - step)
-        state, values = _run(state, data, optimiser, loss, _hashable(settings), count, root)
+        state, values = run_steps(state, loss, jnp.arange(count), optimiser, root, _EMA)
         step += count
         recent.extend(np.asarray(values).tolist())
         if not np.isfinite(recent[-1]):
@@ -250,38 +253,6 @@ def _fit(folder, settings, save_every, callback, phase: str, module, loss, data)
             save_arrays(saved, state)
             _write_losses(folder, history)
     return state.average
-
-
-def _hashable(settings) -> tuple:
-    return tuple(sorted((k, v) for k, v in settings.items() if not isinstance(v, list | dict)))
-
-
-@eqx.filter_jit
-def _run(state: _State, data, optimiser, loss, settings: tuple, count: int, root: Key[Array, ""]):
-    """Some steps in one program."""
-    options = dict(settings)
-    dynamic, static = eqx.partition(state, eqx.is_array)
-
-    def step(dynamic, _):
-        state = eqx.combine(dynamic, static)
-        key = jax.random.fold_in(root, state.step)
-        value, grads = eqx.filter_value_and_grad(loss)(state.module, data, options, key)
-        floats = eqx.filter(state.module, eqx.is_inexact_array)
-        with jax.numpy_dtype_promotion("standard"):  # optax multiplies its integer step by floats
-            updates, opt_state = optimiser.update(grads, state.optimiser, floats)
-        module = eqx.apply_updates(state.module, updates)
-        taken = (state.step + 1).astype(jnp.float32)
-        share = jnp.minimum(_EMA, taken / (taken + 10))
-
-        def mix(a, b):
-            return share * a + (1 - share) * b if eqx.is_inexact_array(a) else a
-
-        average = jax.tree.map(mix, state.average, module)
-        new = _State(module, average, opt_state, state.step + 1)
-        return eqx.filter(new, eqx.is_array), value
-
-    dynamic, values = jax.lax.scan(step, dynamic, None, length=count)
-    return eqx.combine(dynamic, static), values
 
 
 # Cached, because a new optimiser object compiles the steps anew.

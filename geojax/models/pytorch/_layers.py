@@ -14,12 +14,9 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array
 
+from ..._arrays import wide
+
 _SPACES = ("W", "HW", "DHW")
-
-
-def _wide(x) -> Array:
-    """In single precision at least: where torch sums half precision in single."""
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
 def _linear(x, weight, bias=None) -> Array:
@@ -75,13 +72,13 @@ def _normalised(x, axes: tuple[int, ...], eps: float) -> tuple[Array, Array, Arr
 
 def _layer_norm(x, shape, weight, bias, eps):
     axes = tuple(range(x.ndim - len(shape), x.ndim))
-    y, mean, inverse = _normalised(_wide(x), axes, eps)
+    y, mean, inverse = _normalised(wide(x), axes, eps)
     y = y if weight is None else y * weight
     return y if bias is None else y + bias, mean, inverse
 
 
 def _group_norm(x, weight, bias, n, channels, size, groups, eps):
-    y, mean, inverse = _normalised(_wide(x).reshape(n, groups, -1), (2,), eps)
+    y, mean, inverse = _normalised(wide(x).reshape(n, groups, -1), (2,), eps)
     y = y.reshape(x.shape)
     y = y if weight is None else y * _over_channels(weight, x.ndim)
     y = y if bias is None else y + _over_channels(bias, x.ndim)
@@ -89,8 +86,8 @@ def _group_norm(x, weight, bias, n, channels, size, groups, eps):
 
 
 def _batch_norm(x, weight, bias, mean, variance, momentum, eps):
-    mean, variance = (_over_channels(_wide(a), x.ndim) for a in (mean, variance))
-    y = (_wide(x) - mean) * lax.rsqrt(variance + eps)
+    mean, variance = (_over_channels(wide(a), x.ndim) for a in (mean, variance))
+    y = (wide(x) - mean) * lax.rsqrt(variance + eps)
     y = y if weight is None else y * _over_channels(weight, x.ndim)
     y = y if bias is None else y + _over_channels(bias, x.ndim)
     return y, jnp.zeros(0, x.dtype), jnp.zeros(0, x.dtype)
@@ -99,7 +96,7 @@ def _batch_norm(x, weight, bias, mean, variance, momentum, eps):
 def _batch_norm_of_itself(x, weight, bias, training, momentum, eps):
     """With the mean and variance of the batch: torch writes its instance norm so."""
     axes = (0, *range(2, x.ndim))
-    y, mean, inverse = _normalised(_wide(x), axes, eps)
+    y, mean, inverse = _normalised(wide(x), axes, eps)
     y = y if weight is None else y * _over_channels(weight, x.ndim)
     y = y if bias is None else y + _over_channels(bias, x.ndim)
     return y, mean.reshape(-1), inverse.reshape(-1)
@@ -108,7 +105,7 @@ def _batch_norm_of_itself(x, weight, bias, training, momentum, eps):
 def _rms_norm(x, shape, weight=None, eps=None) -> Array:
     axes = tuple(range(x.ndim - len(shape), x.ndim))
     eps = float(jnp.finfo(x.dtype).eps) if eps is None else eps
-    y = _wide(x) * lax.rsqrt(jnp.mean(_wide(x) ** 2, axes, keepdims=True) + eps)
+    y = wide(x) * lax.rsqrt(jnp.mean(wide(x) ** 2, axes, keepdims=True) + eps)
     return y if weight is None else y * weight
 
 
@@ -129,7 +126,7 @@ def _attention(
     if enable_gqa:  # several heads of queries share one of keys and values
         key, value = (jnp.repeat(a, query.shape[-3] // a.shape[-3], axis=-3) for a in (key, value))
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
-    logits = _wide(jnp.matmul(query, jnp.swapaxes(key, -1, -2))) * scale
+    logits = wide(jnp.matmul(query, jnp.swapaxes(key, -1, -2))) * scale
     if is_causal:
         attn_mask = jnp.tri(query.shape[-2], key.shape[-2], dtype=bool)
     if attn_mask is None:

@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..._arrays import Numbers, as_integers
+from ..._arrays import Numbers, as_integers, wide
 from ..diffusers._attention import attend
 from ..diffusers._config import choice, number, positive, read_fields
-from ..diffusers._layers import Embedding, LayerNorm, Linear, wide
+from ..diffusers._layers import Embedding, LayerNorm, Linear
 
 _WHERE = "text_encoder/config.json"
 _ACTIVATIONS = {

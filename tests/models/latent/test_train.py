@@ -1,6 +1,7 @@
 """Training a latent model: it learns, goes on where it was killed, refuses what does not fit."""
 
 import copy
+import functools
 import json
 
 import jax
@@ -78,6 +79,19 @@ def test_a_killed_run_goes_on_to_the_same_model(tmp_path, monkeypatch):
     assert same(again, whole)
     with pytest.raises(ValueError, match="holds a training run of another config"):
         train_latent_model(tiny(75), images, tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_convolutions_in_sixteen_bits(tmp_path):
+    config, losses = tiny(), {"float32": [], "bfloat16": []}
+    for dtype, rows in losses.items():
+        config["training"]["dtype"] = dtype
+        seen = functools.partial(lambda rows, *row: rows.append(row), rows)
+        model = train_latent_model(config, moving_dots(), tmp_path / dtype, callback=seen)
+        assert {leaf.dtype for leaf in jax.tree.leaves(model)} == {np.dtype(np.float32)}
+    exact, rounded = (np.array([row[2] for row in rows]) for rows in losses.values())
+    np.testing.assert_allclose(rounded, exact, rtol=5e-2)
+    assert np.all(rounded[:2] != exact[:2])
 
 
 def test_pictures_that_do_not_fit_are_refused(tmp_path):

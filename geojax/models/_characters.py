@@ -1,4 +1,4 @@
-"""Turned characters: pictures with one known motion, drawn in any number."""
+"""Turned characters: images with one known motion, drawn in any number."""
 
 from pathlib import Path
 
@@ -8,8 +8,8 @@ from jaxtyping import UInt8
 from .._arrays import Numbers
 
 GLYPHS = "5GFPJ72"
-_FINER = 8  # drawn this many times larger, then averaged
-_SHARE = 0.92  # of the side, for the diagonal of a glyph: no angle cuts it
+_FINER = 8  # drawn this many times larger, then averaged down down
+_SHARE = 0.92  # of the side, for the diagonal of a glyph, so that no angle cuts it
 
 
 def turned_characters(
@@ -17,13 +17,21 @@ def turned_characters(
 ) -> UInt8[np.ndarray, "glyphs angles side side"]:
     """Every glyph at every angle, in DejaVu Sans Bold, white on black.
 
-    - ``glyphs``: characters, such as `GLYPHS`; ``angles``: in degrees, anticlockwise, shape (n,).
-    - ``side``: of a picture, in pixels.
+    Use it for training data whose true motion is known. A glyph turns about the middle of its box.
 
-    **Returns:** pixels in 0 ... 255, shape (glyphs, angles, side, side). A glyph turns about the
-    middle of its box.
+    **Arguments:**
 
-    **Raises:** `ValueError` without glyphs, on one that draws nothing, or on a ``side`` below 8.
+    - `glyphs`: characters, such as `GLYPHS`.
+    - `angles`: in degrees, anticlockwise, shape `(n,)`.
+    - `side`: of an image, in pixels.
+
+    **Returns:**
+
+    Pixels in 0 ... 255, shape `(glyphs, angles, side, side)`.
+
+    **Raises:**
+
+    - `ValueError`: without glyphs, on one that draws nothing, or on a `side` below 8.
 
     Source: the data of arXiv 2505.18230 ("uniform rotated characters").
 
@@ -51,7 +59,7 @@ def _turned(glyph: str, angles: np.ndarray, side: int) -> np.ndarray:
         raise ValueError(f"glyphs must be characters that draw something, got {glyph!r}.")
     size = int(large * _SHARE * large / np.hypot(right - left, bottom - top))
     font = ImageFont.truetype(str(_font()), size)
-    # To the middle by what was drawn, whatever the font says of its boxes.
+    # Centred by the drawn pixels, because the boxes of the font are not exact.
     drawn = Image.new("L", (2 * large, 2 * large))
     ImageDraw.Draw(drawn).text((large // 2, large // 2), glyph, fill=255, font=font)
     box = drawn.getbbox()

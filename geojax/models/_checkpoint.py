@@ -1,7 +1,7 @@
-"""Checkpoints: a folder with ``config.json`` and ``model.safetensors``. Never pickle.
+"""Checkpoints: a folder with `config.json` and `model.safetensors`. Never pickle.
 
-The config says which network, which parameterisation and which schedule; the weights are named by
-their path in the module, for example ``levels.0.down.0.conv1.weight``.
+The config names the network, the parameterisation and the schedule. The weights are named by their
+path in the module, for example `levels.0.down.0.conv1.weight`.
 """
 
 import json
@@ -35,10 +35,10 @@ def save_arrays(path: Path | str, tree: PyTree) -> None:
 
 
 def load_arrays(path: Path | str, like: PyTree) -> PyTree:
-    """Read a pytree of the structure, shapes and dtypes of ``like`` from a safetensors file.
+    """Read a pytree with the structure, shapes and dtypes of `like` from a safetensors file.
 
-    **Raises:** `FileNotFoundError` without the file; `ValueError` when it is no safetensors file,
-    or a name or a shape does not match.
+    `FileNotFoundError` without the file; `ValueError` when it is not a safetensors file, or a name
+    or a shape does not match.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"no weights at {path}.")
@@ -67,8 +67,15 @@ def load_arrays(path: Path | str, like: PyTree) -> PyTree:
 def build_score(config: dict[str, Any], *, key: Key[Array, ""]) -> AbstractScore:
     """An untrained score from a config: network, prediction and schedule.
 
-    **Raises:** `KeyError` or `TypeError` when the config lacks a part or has one too many,
-    `ValueError` when it names an unknown one.
+    **Arguments:**
+
+    - `config`: as in a `config.json`, with `network`, `prediction` and `schedule`.
+    - `key`: draws the weights.
+
+    **Raises:**
+
+    - `KeyError` or `TypeError`: when the config lacks a part or has an extra one.
+    - `ValueError`: when a name in it is unknown.
     """
     network = _known("network", NETWORKS, config["network"]["name"])
     options = {k: v for k, v in config["network"].items() if k != "name"}
@@ -85,7 +92,7 @@ def _known(kind: str, table: dict[str, Any], name: str) -> Any:
 
 
 def save_checkpoint(folder: Path | str, score: AbstractScore, config: dict[str, Any]) -> None:
-    """Write ``config.json`` and ``model.safetensors`` (both whole or not at all)."""
+    """Write `config.json` and `model.safetensors`, each whole or not at all."""
     with written_whole(Path(folder) / "config.json") as temporary:
         temporary.write_text(json.dumps(config, indent=2) + "\n")
     save_arrays(Path(folder) / "model.safetensors", score)
@@ -94,7 +101,7 @@ def save_checkpoint(folder: Path | str, score: AbstractScore, config: dict[str, 
 def read_config(folder: Path | str) -> dict[str, Any]:
     """The config of a checkpoint folder.
 
-    **Raises:** `FileNotFoundError` without ``config.json``, `ValueError` when it is not JSON.
+    `FileNotFoundError` without `config.json`, `ValueError` when it is not JSON.
     """
     path = Path(folder) / "config.json"
     if not path.is_file():
@@ -106,9 +113,9 @@ def read_config(folder: Path | str) -> dict[str, Any]:
 
 
 def described(config: dict[str, Any], path: Path | str) -> AbstractScore:
-    """The score that ``config``, read from ``path``, describes, its arrays by their shapes alone.
+    """The score of a `config` that was read from `path`, with shapes in the place of arrays.
 
-    **Raises:** `ValueError` when it describes none.
+    `ValueError` when the config does not describe a score.
     """
     try:
         tuple(int(n) for n in config["shape"])
@@ -120,8 +127,10 @@ def described(config: dict[str, Any], path: Path | str) -> AbstractScore:
 def load_checkpoint(folder: Path | str) -> tuple[AbstractScore, dict[str, Any]]:
     """The score and the config of a checkpoint folder.
 
-    **Raises:** `FileNotFoundError` without ``config.json`` or weights; `ValueError` when they are
-    unreadable or do not fit each other.
+    **Raises:**
+
+    - `FileNotFoundError`: without `config.json` or weights.
+    - `ValueError`: when they are unreadable or do not fit each other.
     """
     config = read_config(folder)
     like = described(config, Path(folder) / "config.json")

@@ -1,4 +1,4 @@
-"""A small classifier of digits that may be turned: its features are what Fréchet distances use."""
+"""A small classifier of upright and turned digits, whose features serve Fréchet distances."""
 
 import json
 from collections.abc import Sequence
@@ -27,14 +27,18 @@ class _Block(eqx.Module):
 
 
 class DigitClassifier(eqx.Module):
-    """A convolutional classifier of images of shape (1, 28, 28) in [-1, 1].
+    """A convolutional classifier of images of shape `(1, 28, 28)` in [-1, 1].
 
-    ``classifier(x)`` gives the logits of the ten classes, ``classifier.features(x)`` what they are
-    computed from. Trained on upright digits and on turned ones, where a 6 and a 9 may be told from
-    each other only when they are (nearly) upright. All activations are smooth.
+    `classifier(x)` gives the logits of the ten classes, `classifier.features(x)` the features
+    before the last layer. It was trained on upright and on turned digits, where a 6 and a 9 differ
+    only when they are (nearly) upright. All activations are smooth. Weights and arithmetic are
+    float32. The result is float64 if `x` is, else float32.
 
-    Weights are float32 and so is the arithmetic inside; the result is float64 where ``x`` is, else
-    float32.
+    **Arguments:**
+
+    - `widths`: channels at 14 x 14 and at 7 x 7 pixels.
+    - `num_features`: the number of features.
+    - `key`: draws the weights.
 
     >>> import jax, jax.numpy as jnp
     >>> from geojax.models import DigitClassifier
@@ -54,7 +58,6 @@ class DigitClassifier(eqx.Module):
     def __init__(
         self, *, widths: Sequence[int] = (32, 64), num_features: int = 64, key: Key[Array, ""]
     ):
-        """**Arguments:** ``widths``: channels at 14 x 14 and at 7 x 7; ``num_features``."""
         fine, coarse = widths
         keys = jax.random.split(key, 7)
         self.stem = _Conv(4, fine, key=keys[0])
@@ -68,19 +71,19 @@ class DigitClassifier(eqx.Module):
         self.outer = eqx.nn.Linear(num_features, 10, dtype=_DTYPE, key=keys[6])
 
     def __call__(self, x: Numbers) -> Float[Array, "10"]:
-        """Logits; `jax.nn.softmax` of them are probabilities."""
+        """The logits, shape `(10,)`; `jax.nn.softmax` of them are probabilities."""
         (x,) = as_images("1 28 28", x=x)
         with jax.default_matmul_precision("highest"):
             return self.outer(self._features(x)).astype(x.dtype)
 
     def features(self, x: Numbers) -> Float[Array, " features"]:
-        """What the last layer, which is linear, sees."""
+        """The input of the last layer, which is linear, shape `(num_features,)`."""
         (x,) = as_images("1 28 28", x=x)
         return self._features(x).astype(x.dtype)
 
     @eqx.filter_jit
     def _features(self, x):
-        # Distances between features must not depend on a device's fast products.
+        # Distances between features must not depend on the reduced precision of a device.
         with jax.default_matmul_precision("highest"):
             h = self.stem(_to_patches(x.astype(_DTYPE), 2))
             for block, down in zip(self.blocks, self.downs, strict=True):
@@ -92,14 +95,14 @@ class DigitClassifier(eqx.Module):
 def save_classifier(
     folder: Path | str, classifier: DigitClassifier, config: dict[str, Any]
 ) -> None:
-    """Write ``config.json`` and ``model.safetensors`` (both whole or not at all)."""
+    """Write `config.json` and `model.safetensors`, each whole or not at all."""
     with written_whole(Path(folder) / "config.json") as temporary:
         temporary.write_text(json.dumps(config, indent=2) + "\n")
     save_arrays(Path(folder) / "model.safetensors", classifier)
 
 
 def read_classifier(folder: Path | str) -> DigitClassifier:
-    """The classifier of a checkpoint folder. **Raises:** as `load_checkpoint`."""
+    """The classifier of a checkpoint folder; errors as for `load_checkpoint`."""
     network = read_config(folder).get("network", {})
     try:
         like = eqx.filter_eval_shape(DigitClassifier, **network, key=jax.random.key(0))

@@ -11,12 +11,12 @@ from jaxtyping import Array, Float, Integer, Key, Real
 
 from .._arrays import Numbers, as_floating, refuse_pixels, wide
 
-# Weights are float32 whatever the session's default: a checkpoint means the same everywhere.
+# Weights are always float32, so that a checkpoint gives the same results in every session.
 _DTYPE = jnp.float32
 
 
 class _Conv(eqx.Module):
-    """A convolution on (height, width, channel) arrays, the layout that CPUs like best."""
+    """A convolution on (height, width, channel) arrays, the fastest layout on CPUs."""
 
     weight: Float[Array, "k k c_in c_out"]
     bias: Float[Array, " c_out"]
@@ -118,23 +118,34 @@ class _Level(eqx.Module):
 
 
 class ImageUNet(eqx.Module):
-    """A U-Net on images of shape (channels, height, width), called as ``unet(x, t, label)``.
+    """A U-Net on images of shape `(channels, height, width)`, called as `unet(x, t, label)`.
 
-    The image is cut into ``patch`` x ``patch`` blocks that become channels (a space-to-depth
-    stem), so that the finest level runs at height / patch: on a CPU this buys a network twice as
-    wide for the same time. Residual blocks carry the time and class by scale and shift;
-    the coarsest level has self-attention. All activations are smooth, so that the network has
-    the second derivatives that geodesics ask for.
+    The image is cut into `patch` x `patch` blocks that become channels (a space-to-depth stem), so
+    the finest level runs at height / patch. On a CPU this allows a network twice as wide in the
+    same time. Residual blocks receive the time and the class as scale and shift. The coarsest level
+    has self-attention. All activations are smooth, so the network has the second derivatives that
+    geodesics need.
 
-    ``t`` is a time in [0, 1]; ``label`` an integer in [0, num_classes), or ``num_classes`` or
-    None for the null class (unconditional); a traced label out of range gives NaN. ``height`` and
-    ``width`` must be divisible by ``patch * 2^(len(widths) - 1)``.
+    `t` is a time in [0, 1]. `label` is an integer in [0, num_classes), or `num_classes` or None for
+    the null class (unconditional). A traced label out of range gives NaN. `height` and `width` must
+    be divisible by `patch * 2^(len(widths) - 1)`. Weights and arithmetic are float32. The result is
+    float64 if `x` is, else float32.
 
-    Weights are float32 and so is the arithmetic inside; the result is float64 where ``x`` is, else
-    float32.
+    **Arguments:**
 
-    **Raises:** `ValueError` on a wrong shape, on images of integers, or an integer label out of
-    range.
+    - `channels`: of an image.
+    - `widths`: channels of each level, the finest first.
+    - `num_blocks`, `num_middle`: residual blocks of each level, each way, and of the coarsest
+      level.
+    - `patch`: side of the blocks that become channels, in pixels.
+    - `num_classes`: 0 for none.
+    - `frequencies`, `embed_width`: of the embedding of the time.
+    - `heads`: of the attention.
+    - `key`: draws the weights.
+
+    **Raises:**
+
+    - `ValueError`: on a wrong shape, on integer images, or an integer label out of range.
 
     >>> import jax, jax.numpy as jnp
     >>> from geojax.models import ImageUNet
@@ -213,7 +224,7 @@ class ImageUNet(eqx.Module):
         label = jnp.asarray(self.num_classes if label is None else label)
         return self._forward(x, jnp.asarray(t), label)
 
-    # Compiled as a whole, because called eagerly its hundreds of operations compile one by one.
+    # Compiled as a whole; called eagerly, its hundreds of operations would compile one by one.
     @eqx.filter_jit
     def _forward(self, x, t, label):
         dtype = self.stem.weight.dtype
@@ -245,7 +256,7 @@ class ImageUNet(eqx.Module):
         emb = jax.nn.silu(self.time_mlp[0](emb))
         emb = self.time_mlp[1](emb)
         if self.class_embedding is not None:
-            # A traced label out of range gives NaN: indexing alone would take the nearest class, or
+            # A traced label out of range gives NaN. Indexing alone would take the nearest class, or
             # count from the end.
             label = jnp.where(label < 0, len(self.class_embedding), label)
             emb = emb + self.class_embedding.at[label].get(mode="fill", fill_value=jnp.nan)

@@ -18,10 +18,14 @@ KINDS = ("score", "latent", "classifier")
 
 
 def zoo_folder() -> Path:
-    """The folder of the bundled models, one sub-folder each, with ``registry.toml``.
+    """The folder of the bundled models, one sub-folder each, with `registry.toml`.
 
-    An installed wheel carries it inside the package; an editable install and the repository itself
-    use the repository's ``models/``. **Raises:** `FileNotFoundError` when neither is there.
+    An installed wheel contains it inside the package. An editable install and the repository itself
+    use the `models/` of the repository.
+
+    **Raises:**
+
+    - `FileNotFoundError`: when neither exists.
 
     >>> from geojax.models import zoo_folder
     >>> (zoo_folder() / "registry.toml").is_file()
@@ -33,8 +37,14 @@ def zoo_folder() -> Path:
 def available(*kinds: str) -> dict[str, str]:
     """The names of the bundled models, each with its one-line description.
 
-    ``kinds`` are among "score" (of images), "latent" (`geojax.models.latent`) and "classifier".
-    Default: what `load` knows, "score" and "latent". **Raises:** `ValueError` on any other.
+    **Arguments:**
+
+    - `kinds`: any of "score" (of images), "latent" (`geojax.models.latent`) and "classifier".
+      Default: what [`geojax.models.load`][] reads, "score" and "latent".
+
+    **Raises:**
+
+    - `ValueError`: on any other kind.
 
     >>> from geojax.models import available
     >>> list(available("score")), list(available("classifier"))
@@ -48,18 +58,28 @@ def available(*kinds: str) -> dict[str, str]:
 
 
 def load(name_or_folder: str | Path) -> Any:
-    """A trained model, by its name in the zoo, or from a folder: one that a training or
-    `save_torch` wrote, or one in the layout of diffusers whose pictures need no text
-    (`geojax.models.diffusers`).
+    """A trained model, by its name in the zoo or from a folder.
 
-    **Returns:** a score of images, an `AbstractScore`; or an `AbstractPipeline`, of a latent model
-    (`geojax.models.latent`) or an ``LDMPipeline`` of diffusers. `geojax.interpolate` takes both.
-    ``args`` of a score is what the model is conditioned on: for ``rotated_mnist`` a digit 0 to 9,
-    or None for the unconditional score. `describe` gives the shape of a picture.
+    Folders are those of a training, of [`geojax.models.save_torch`][], or in the layout of
+    diffusers for models of images without text (`geojax.models.diffusers`).
 
-    **Raises:** `ValueError` when it is neither a known name nor a folder, the checkpoint is damaged
-    or of a kind that is not read here (the message says what reads it); `FileNotFoundError` when
-    the folder holds no checkpoint.
+    **Arguments:**
+
+    - `name_or_folder`: a name of [`geojax.models.available`][], or a folder.
+
+    **Returns:**
+
+    A score of images, an [`geojax.AbstractScore`][]; or an [`geojax.AbstractPipeline`][], of a
+    latent model (`geojax.models.latent`) or of an `LDMPipeline` of diffusers.
+    [`geojax.interpolate`][] takes both. The `args` of a score are its conditions: for
+    `rotated_mnist` a digit 0 to 9, or None for the unconditional score.
+    [`geojax.models.describe`][] gives the shape of an image.
+
+    **Raises:**
+
+    - `ValueError`: when it is neither a known name nor a folder, or when the checkpoint is damaged
+      or of a kind that is read elsewhere (the message says where).
+    - `FileNotFoundError`: when the folder contains no checkpoint.
 
     >>> import jax.numpy as jnp
     >>> from geojax.models import load
@@ -80,9 +100,15 @@ def load(name_or_folder: str | Path) -> Any:
 
 
 def load_classifier(name_or_folder: str | Path = "digit_classifier") -> DigitClassifier:
-    """A trained classifier, by its name in the zoo or from a folder that `save_classifier` wrote.
+    """A trained classifier, by its name in the zoo or from a folder.
 
-    **Raises:** as `load`.
+    **Arguments:**
+
+    - `name_or_folder`: a name, or a folder of [`geojax.models.save_classifier`][].
+
+    **Raises:**
+
+    As [`geojax.models.load`][].
 
     >>> import jax.numpy as jnp
     >>> from geojax.models import load_classifier
@@ -93,14 +119,22 @@ def load_classifier(name_or_folder: str | Path = "digit_classifier") -> DigitCla
 
 
 def describe(name_or_folder: str | Path) -> dict[str, Any]:
-    """The config of a model, as in its ``config.json``.
+    """The config of a model, as in its `config.json`.
 
-    ``["shape"]`` is the shape of a picture, ``["data"]`` says what it was trained on; of a score,
-    ``["network"]["num_classes"]`` is the number of classes (0 without); of a latent model,
-    ``["figures"]`` are its level, contrast and detour. Of a folder in the layout of diffusers,
-    Stable Diffusion's included, what `geojax.models.diffusers.describe` says.
+    **Arguments:**
 
-    **Raises:** as `load`.
+    - `name_or_folder`: as for [`geojax.models.load`][], and classifiers too.
+
+    **Returns:**
+
+    A dictionary. `["shape"]` is the shape of an image and `["data"]` the training data. For a score
+    `["network"]["num_classes"]` is the number of classes (0 without). For a latent model
+    `["figures"]` are its level, contrast and detour. For a folder in the layout of diffusers,
+    Stable Diffusion included, see [`geojax.models.diffusers.describe`][].
+
+    **Raises:**
+
+    As `load`.
     """
     folder = model_folder(name_or_folder, KINDS)
     return read_config(folder) if pipeline_class(folder) is None else describe_diffusers(folder)
@@ -111,13 +145,17 @@ def _registry() -> dict[str, dict[str, str]]:
 
 
 def model_folder(name_or_folder: str | Path, kinds: tuple[str, ...]) -> Path:
-    """The folder of a model of one of the ``kinds``, by name or itself. **Raises:** as `load`.
+    """The folder of a model of one of the `kinds`, from its name or the folder itself.
+
+    **Raises:**
+
+    As [`geojax.models.load`][].
 
     >>> from geojax.models import model_folder
     >>> model_folder("characters", ("latent",)).name
     'characters'
     """
-    # A name wins over a folder of that name in the current directory: write ./name for the folder.
+    # A name takes precedence over a folder of that name here; write ./name for the folder.
     registry = available(*kinds)
     if str(name_or_folder) in registry:
         return zoo_folder() / str(name_or_folder)

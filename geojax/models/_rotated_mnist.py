@@ -1,7 +1,7 @@
 """Rotated MNIST: every digit turned by a random angle.
 
-The four IDX files are read from ``$GEOJAX_DATA_DIR/mnist`` or, when they are not there, downloaded
-once into a cache. Either way their content is checked against known SHA-256 sums.
+The four IDX files are read from `$GEOJAX_DATA_DIR/mnist` or, without that variable, downloaded once
+into a cache. Their content is checked against known SHA-256 sums.
 """
 
 import gzip
@@ -20,7 +20,7 @@ from jaxtyping import Array, Float, UInt8
 from .._arrays import Numbers, as_floating, as_integers, refuse_pixels
 
 _MIRROR = "https://ossci-datasets.s3.amazonaws.com/mnist/"
-# Of the uncompressed content, so that a recompressed file is recognised too.
+# Sums of the uncompressed content, so that a recompressed file is accepted too.
 _SHA256 = {
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
     "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
@@ -32,15 +32,22 @@ _SHA256 = {
 def load_mnist(
     split: str = "train", *, data_dir: Path | str | None = None
 ) -> tuple[UInt8[np.ndarray, "n 28 28"], UInt8[np.ndarray, " n"]]:
-    """The upright digits and their labels.
+    """The upright MNIST digits and their labels.
 
-    ``split`` is "train" (60,000) or "test" (10,000). ``data_dir`` holds the four ``.gz`` files,
-    in itself or in a folder ``mnist``; by default it is ``$GEOJAX_DATA_DIR``, and without that the
-    files are downloaded into the user's cache.
+    **Arguments:**
 
-    **Returns:** images in 0 ... 255, shape (n, 28, 28), and labels, shape (n,).
-    **Raises:** `ValueError` on an unknown split or a file whose content is not MNIST's,
-    `FileNotFoundError` when ``data_dir`` lacks a file.
+    - `split`: "train" (60,000) or "test" (10,000).
+    - `data_dir`: the folder of the four `.gz` files, or one with a sub-folder `mnist`. Default:
+      `$GEOJAX_DATA_DIR`; without it the files are downloaded into the user's cache.
+
+    **Returns:**
+
+    Images in 0 ... 255, shape `(n, 28, 28)`, and labels, shape `(n,)`.
+
+    **Raises:**
+
+    - `ValueError`: on an unknown split or a file with other content than MNIST's.
+    - `FileNotFoundError`: when `data_dir` lacks a file.
     """
     if split not in ("train", "test"):
         raise ValueError(f"split must be 'train' or 'test', got {split!r}.")
@@ -70,7 +77,7 @@ def _content(name: str, data_dir: Path | str | None) -> bytes:
     try:
         content = gzip.decompress(path.read_bytes())
     except (OSError, EOFError, zlib.error):
-        content = b""  # damaged: its sum differs too
+        content = b""  # damaged, so its sum differs
     if hashlib.sha256(content).hexdigest() != _SHA256[name]:
         raise ValueError(
             f"{path} does not hold MNIST's {name} (its SHA-256 differs). Delete it and try again."
@@ -79,9 +86,15 @@ def _content(name: str, data_dir: Path | str | None) -> bytes:
 
 
 def rotate(image: Numbers, angle: Numbers, fill: float = -1.0) -> Float[Array, "height width"]:
-    """The image turned counter-clockwise about its centre, bilinear.
+    """The image turned anticlockwise about its centre, with bilinear interpolation.
 
-    ``angle`` is in radians; what comes from outside the image is ``fill``. Differentiable in both.
+    It is differentiable in the image and the angle.
+
+    **Arguments:**
+
+    - `image`: shape `(height, width)`.
+    - `angle`: in radians.
+    - `fill`: the value outside the image.
 
     >>> import jax.numpy as jnp
     >>> from geojax.models import rotate
@@ -102,7 +115,7 @@ def rotate(image: Numbers, angle: Numbers, fill: float = -1.0) -> Float[Array, "
 
 
 def to_pixels(x: Numbers) -> UInt8[np.ndarray, "..."]:
-    """From the models' range [-1, 1] to 0 ... 255, clipped and rounded.
+    """Convert from the range [-1, 1] of the models to pixels 0 ... 255, clipped and rounded.
 
     >>> import jax.numpy as jnp
     >>> from geojax.models import to_pixels
@@ -115,7 +128,7 @@ def to_pixels(x: Numbers) -> UInt8[np.ndarray, "..."]:
 
 
 def from_pixels(pixels: Numbers) -> Float[Array, "..."]:
-    """From 0 ... 255 to the models' range [-1, 1].
+    """Convert pixels 0 ... 255 to the range [-1, 1] of the models.
 
     >>> import numpy as np
     >>> from geojax.models import from_pixels
@@ -127,7 +140,16 @@ def from_pixels(pixels: Numbers) -> Float[Array, "..."]:
 
 
 def rotated_batch(images: Numbers, angles: Numbers) -> Float[Array, "n 1 height width"]:
-    """Digits turned by the given angles (radians), in [-1, 1], with a channel axis.
+    """Digits turned by the given angles, in [-1, 1], with a channel axis.
+
+    **Arguments:**
+
+    - `images`: pixels 0 ... 255, shape `(n, height, width)`.
+    - `angles`: in radians, shape `(n,)`.
+
+    **Returns:**
+
+    Images, shape `(n, 1, height, width)`.
 
     >>> import jax.numpy as jnp
     >>> from geojax.models import rotated_batch

@@ -19,7 +19,8 @@ def attend(
 ):
     """Multi-headed attention of (positions, channels) arrays, by `jax.nn.dot_product_attention`.
 
-    "cudnn" is used where it can be: on a GPU, for self-attention in 16 bits with heads it takes.
+    "cudnn" is used where it is available: on a GPU, for self-attention in 16 bits with supported
+    head sizes.
     """
     q, k, v = (a.reshape(len(a), heads, -1) for a in (q, k, v))
     able = q.dtype.itemsize == 2 and q.shape[-1] in _CUDNN_WIDTHS and q.shape == k.shape
@@ -27,16 +28,16 @@ def attend(
     chosen = implementation if able else "xla"
     dtype = q.dtype
     if dtype == jnp.float16 and chosen == "xla":
-        # Whose products of float16 with sums in float32 are not to be had on a CPU.
+        # On a CPU it has no float16 products with sums in float32.
         q, k, v = wide(q), wide(k), wide(v)
-    # It promotes 16 bits to 32 by itself, which strict promotion would forbid.
+    # It promotes 16 bits to 32 internally, which strict promotion would forbid.
     with jax.numpy_dtype_promotion("standard"):
         y = jax.nn.dot_product_attention(q, k, v, implementation=chosen, **options)
     return y.reshape(len(y), -1).astype(dtype)
 
 
 class Attention(eqx.Module):
-    """Attention of ``x`` to itself or to a context; with a ``group_norm``, of ``x`` normalised."""
+    """Attention of `x` to itself or to a context; a `group_norm` normalises `x` first."""
 
     group_norm: GroupNorm | None
     to_q: Linear
@@ -73,7 +74,7 @@ class Attention(eqx.Module):
 
 
 class ImageAttention(Attention):
-    """Attention of the positions of an image to each other, beside a shortcut."""
+    """Attention between the positions of an image, with a shortcut."""
 
     def __init__(self, channels: int, heads: int, groups: int, eps: float, **options: Any):
         norm = GroupNorm(channels, groups, eps)

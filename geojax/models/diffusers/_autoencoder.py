@@ -1,4 +1,4 @@
-"""What the autoencoders of diffusers have in common."""
+"""The common part of the autoencoders of diffusers."""
 
 import abc
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from ._config import group_count, kinds, positive, positives
 from ._layers import Conv, GroupNorm, Resample, ResnetBlock
 
 _EPS = 1e-6
-# The fields that every one is built from, with their defaults.
+# The config fields that all of them use, with their defaults.
 USED = {
     "in_channels": 3,
     "out_channels": 3,
@@ -109,11 +109,11 @@ class _Decoder(eqx.Module):
 
 
 class AutoencoderBase(eqx.Module):
-    """Pixels to scaled latents and back; a subclass says what is between encoder and decoder.
+    """Pixels to scaled latents and back; a subclass defines the step between encoder and decoder.
 
-    ``where``: what messages call the config, whose ``fields`` are those of `USED`. The channels are
-    ``features`` after the encoder, ``codes`` after ``quant_conv``, ``latents`` where the latents
-    are, and ``given`` before the decoder.
+    `where` is the name of the config in messages; its `fields` are those of `USED`. The channels
+    are `features` after the encoder, `codes` after `quant_conv`, `latents` in the latents, and
+    `given` before the decoder.
     """
 
     encoder: _Encoder
@@ -156,7 +156,7 @@ class AutoencoderBase(eqx.Module):
 
     @abc.abstractmethod
     def between(self, x: Float[Array, "h w c_latent"]) -> Float[Array, "h w c_latent"]:
-        """What becomes of unscaled latents before they are decoded."""
+        """The step from unscaled latents to the input of the decoder."""
 
     def encode(self, pixels: Numbers) -> Float[Array, "c_latent h w"]:
         """Scaled latents of an image."""
@@ -178,7 +178,7 @@ class AutoencoderBase(eqx.Module):
     def _encode(self, pixels):
         x = pixels.astype(self.quant_conv.weight.dtype).transpose(1, 2, 0)
         codes = self.quant_conv(self.encoder(x))
-        # Of the moments of a distribution, if that is what they are, the mean.
+        # If the codes are moments of a distribution, these channels are the mean.
         mean = codes[..., : self.latent_channels].transpose(2, 0, 1)
         return mean.astype(pixels.dtype) * self.scaling_factor
 

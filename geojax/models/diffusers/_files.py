@@ -1,7 +1,7 @@
 """The files of a component: JSON, safetensors (whole or in shards) and Flax's msgpack.
 
-Weights are read a tensor at a time, so that loading needs one copy of them in memory. Foreign
-names and layouts are made the checkpoint format's current ones here, and nowhere else.
+Weights are read one tensor at a time, so that loading needs one copy of them in memory. Foreign
+names and layouts are converted to the current ones of the checkpoint format here only.
 """
 
 import json
@@ -22,7 +22,7 @@ _VARIANTS = ("", ".fp16", ".bf16")  # full precision first
 
 
 class Tensor(NamedTuple):
-    """A tensor in a file: where it is, its dtype and shape, and how to read it."""
+    """A tensor in a file: its origin, dtype and shape, and a function that reads it."""
 
     origin: str
     dtype: str
@@ -31,7 +31,7 @@ class Tensor(NamedTuple):
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """An object from a JSON file. **Raises:** `FileNotFoundError`; `ValueError` if it is none."""
+    """The object in a JSON file; `FileNotFoundError`, or `ValueError` if it is not an object."""
     if not path.is_file():
         raise FileNotFoundError(
             f"no {path}: is the folder in the layout of diffusers, fully downloaded?"
@@ -48,8 +48,8 @@ def read_json(path: Path) -> dict[str, Any]:
 def tensors_of(folder: Path) -> dict[str, Tensor]:
     """The tensors of a component by their current names.
 
-    **Raises:** `FileNotFoundError` when a file is missing, `ValueError` when one is not readable or
-    a tensor is there twice.
+    `FileNotFoundError` when a file is missing, `ValueError` when one is not readable or has a
+    tensor twice.
     """
     for variant in _VARIANTS:
         for stem in _SAFETENSORS:
@@ -89,7 +89,7 @@ def _in_safetensors(path: Path) -> Iterator[tuple[str, Tensor]]:
         raise FileNotFoundError(f"no {path}, which the index beside it names.")
     try:
         file = safe_open(str(path), framework="flax")
-        # The names' own `keys()`: the file is no dictionary.
+        # `keys()` is needed: the file is not a dictionary.
         for name in file.keys():  # noqa: SIM118
             entry = file.get_slice(name)
             shape, dtype = tuple(entry.get_shape()), str(entry.get_dtype())
@@ -110,12 +110,12 @@ def _in_msgpack(path: Path) -> Iterator[tuple[str, Tensor]]:
             f'{path} is read by flax, which is not here: python -m pip install "flax>=0.12".'
         ) from None
     with path.open("rb") as file:
-        # Mapped rather than read, so that the file is not a second copy in memory.
+        # Mapped and not read, so that the file is not a second copy in memory.
         content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     try:
         tree = serialization.msgpack_restore(content)  # pyright: ignore[reportArgumentType]
         tensors = [_from_flax(keys, value, path) for keys, value in _leaves(tree)]
-    except Exception as error:  # msgpack's many
+    except Exception as error:  # msgpack raises many types
         raise ValueError(f"{path} is not a readable Flax file: {error}") from None
     yield from tensors
 
@@ -129,16 +129,19 @@ def _leaves(tree: Any, keys: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, 
 
 
 def _from_flax(keys: tuple[str, ...], value: np.ndarray, path: Path) -> tuple[str, Tensor]:
-    """Flax numbers its modules ``resnets_0`` and keeps inputs before outputs."""
+    """A tensor under its current name, with outputs before inputs.
+
+    Flax numbers its modules `resnets_0` and stores inputs before outputs.
+    """
     *modules, parameter = keys
-    # But "linear_1" of the time embedding is a name.
+    # "linear_1" of the time embedding is a name, not a number.
     parts = [re.sub(r"(?<!^linear)_(\d+)$", r".\1", module) for module in modules]
     if parameter == "kernel":
         value = value.transpose(3, 2, 0, 1) if value.ndim == 4 else value.T
     parameter = {"kernel": "weight", "scale": "weight", "embedding": "weight"}.get(
         parameter, parameter
     )
-    # `array`, not `asarray`: what is kept must not lie in the mapped file.
+    # `array`, not `asarray`: the result must not refer to the mapped file.
     tensor = Tensor(
         _origin(".".join(keys), path),
         value.dtype.name,

@@ -1,4 +1,4 @@
-"""What a folder in the layout of diffusers is of, and what to do where it cannot be read."""
+"""The kind of a folder in the layout of diffusers, and errors with remedies."""
 
 import re
 from pathlib import Path
@@ -11,11 +11,18 @@ _OF_TEXT = ("text_encoder", "vae", "tokenizer")
 
 
 def pipeline_class(folder: Path | str) -> str | None:
-    """The class of diffusers that a folder is of, by its files; None where it is of none.
+    """The class of diffusers that a folder belongs to, from its files; None if there is none.
 
-    Of a pipeline, ``_class_name`` in its ``model_index.json``; of a network alone, that in its
-    ``config.json``. Where a pipeline's index is missing, its sub-folders tell. **Raises:**
-    `ValueError` when a file is not valid JSON.
+    For a pipeline it is `_class_name` in its `model_index.json`, for a single network that in its
+    `config.json`. Without the index of a pipeline its sub-folders decide.
+
+    **Arguments:**
+
+    - `folder`: its path.
+
+    **Raises:**
+
+    - `ValueError`: when a file is not valid JSON.
 
     >>> from pathlib import Path
     >>> from geojax.models.diffusers import pipeline_class
@@ -42,7 +49,7 @@ def pipeline_class(folder: Path | str) -> str | None:
 
 
 def unsupported_class(where: Any, name: Any) -> ValueError:
-    """The error of a class of diffusers that is not read here, with what to do about it."""
+    """The error for a class of diffusers that is not supported, with the remedy."""
     return ValueError(
         f"{where}: _class_name = {name!r} is not supported: of pipelines only DDPMPipeline, "
         "DDIMPipeline, PNDMPipeline, LDMPipeline (geojax.models.load) and StableDiffusionPipeline "
@@ -52,7 +59,9 @@ def unsupported_class(where: Any, name: Any) -> ValueError:
 
 
 def not_a_folder(given: str, holds: str) -> ValueError:
-    """The error of what names no folder, with what to do about it; ``holds``: what it would hold.
+    """The error for a name that is not a folder, with the remedy.
+
+    `holds` names the expected content of the folder.
 
     >>> print(not_a_folder("model.ckpt", "unet and scheduler"))
     'model.ckpt' names a single file, which does not exist. A model of diffusers is read from a
@@ -82,12 +91,12 @@ def not_a_folder(given: str, holds: str) -> ValueError:
 
 
 def is_single_file(given: str) -> bool:
-    """Whether it is named as the file of a network's weights is."""
+    """Whether the name is that of a file of weights."""
     return Path(given).suffix.lower() in _SINGLE_FILES
 
 
 def hub_name(given: str) -> str | None:
-    """The name of a model on the hub, of what is such a name or the address of its page.
+    """The name of a model on the hub, from that name or the address of its page.
 
     >>> hub_name("google/ddpm-cat-256"), hub_name("./models/cat")
     ('google/ddpm-cat-256', None)

@@ -1,9 +1,9 @@
-"""The layers that the networks of diffusers are built of.
+"""The layers of the networks of diffusers.
 
 Attribute names are the keys of a checkpoint (`norm1.weight`, `to_out.0.bias`). Array shapes are
-those of its tensors, but for a convolution's weight, whose axes loading moves. A layer is made with
-zeros, and loading fills it. Images are (height, width, channel) inside, the layout that CPUs and
-tensor cores like best.
+those of its tensors, except for the weight of a convolution, whose axes are moved on loading. A
+layer is created with zeros, and loading fills it. Images are (height, width, channel) inside, the
+fastest layout on CPUs and tensor cores.
 """
 
 import equinox as eqx
@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from ..._arrays import wide
 
-# Weights are float32 until loaded in another dtype, whatever the session's default.
+# Weights are float32 in every session, until they are loaded in another dtype.
 _DTYPE = jnp.float32
 
 
@@ -22,7 +22,7 @@ def _along_last(parameter: Array, x: Array) -> Array:
 
 
 class Linear(eqx.Module):
-    """``x @ weight.T + bias`` over the last axis."""
+    """`x @ weight.T + bias` over the last axis."""
 
     weight: Float[Array, "c_out c_in"]
     bias: Float[Array, " c_out"] | None
@@ -37,9 +37,9 @@ class Linear(eqx.Module):
 
 
 class Conv(eqx.Module):
-    """A convolution; the padding is the one that keeps the size at ``stride=1``."""
+    """A convolution; the default padding keeps the size at `stride=1`."""
 
-    # In this order, because in the checkpoint's every call moves the axes of all weights: at batch
+    # The axes are not in the checkpoint's order, because then every call would move them: at batch
     # size 1 that took up to half of the time.
     weight: Float[Array, "k k c_in c_out"]
     bias: Float[Array, " c_out"]
@@ -86,10 +86,10 @@ class GroupNorm(eqx.Module):
         return y * _along_last(self.weight, x) + _along_last(self.bias, x)
 
     def _means(self, y: Float[Array, "n c"]) -> Float[Array, "1 c"]:
-        """By channel, the mean over its group.
+        """The mean over its group, for each channel.
 
-        The long sum is over the first axis alone, along whole rows: twice as fast on a CPU as one
-        over positions and the channels of a group.
+        The long sum is over the first axis only, along whole rows. On a CPU this is twice as fast
+        as a sum over positions and the channels of a group.
         """
         by_channel = jnp.mean(y, axis=0).reshape(self.groups, -1)
         return jnp.repeat(jnp.mean(by_channel, axis=1), by_channel.shape[1])[None]
@@ -123,7 +123,7 @@ class Embedding(eqx.Module):
 
 
 class ResnetBlock(eqx.Module):
-    """Two convolutions beside a shortcut; the time embedding is added between them."""
+    """Two convolutions with a shortcut; the time embedding is added between them."""
 
     norm1: GroupNorm
     conv1: Conv
@@ -147,7 +147,7 @@ class ResnetBlock(eqx.Module):
 
 
 class Resample(eqx.Module):
-    """A convolution that halves the size, or one after doubling it."""
+    """A convolution that halves the size, or one that follows a doubling of it."""
 
     conv: Conv
 

@@ -1,4 +1,4 @@
-"""Folders of diffusers whose pictures need no text, as a score or a pipeline."""
+"""Folders of diffusers for models of images without text, as a score or a pipeline."""
 
 from pathlib import Path
 from typing import Any
@@ -25,24 +25,33 @@ _FROM_TORCH = "Or load it with diffusers and give the module to geojax.models.fr
 def load(
     folder: Path | str, *, dtype: Any = jnp.float32, remat: bool = False
 ) -> AbstractScore | NoiseRoute:
-    """A model of pictures without text, from a folder in the layout of diffusers.
+    """A model of images without text, from a folder in the layout of diffusers.
 
-    - ``folder``: of a `DDPMPipeline`, `DDIMPipeline` or `PNDMPipeline` (a score of pictures), or of
-      an `LDMPipeline` (a `NoiseRoute` whose encoder and decoder are its `VQAutoencoder`); with
-      sub-folders ``unet`` and ``scheduler``, or ``config.json`` and ``scheduler_config.json`` in
-      the folder itself, as old ones have them.
-    - ``dtype``: of the weights and the networks' arithmetic; what goes in and comes out is float32
-      or float64.
-    - ``remat``: of the U-Net, see `UNet2D`.
+    Pixels are (channels, height, width) in [-1, 1], `args` is None, and timestep k is
+    `t = (k + 1) / T`. Nothing is downloaded. Every tensor of the files must have a parameter, and
+    every parameter a tensor. The noise schedule and the prediction type come from the scheduler's
+    file. Settings of its own sampler (clipping, the position of its steps) are not used.
 
-    Pixels are (channels, height, width) in [-1, 1], ``args`` None, and timestep k is
-    ``t = (k + 1) / T``. Nothing is ever downloaded. Every tensor of the files must have its place,
-    and every parameter its tensor. Of the scheduler's file the noise schedule and the prediction
-    type are taken; what its own sampler does with them (clipping, the places of its steps) is not.
+    **Arguments:**
 
-    **Raises:** `FileNotFoundError` when a file is missing; `ValueError` when ``folder`` is none or
-    of another class (the message says what reads it), a file is damaged, the weights do not fit, or
-    a configuration has a field that is not supported.
+    - `folder`: of a `DDPMPipeline`, `DDIMPipeline` or `PNDMPipeline` (a score of images), or of an
+      `LDMPipeline` (a [`geojax.NoiseRoute`][] whose encoder and decoder are its
+      [`geojax.models.diffusers.VQAutoencoder`][]). It has sub-folders `unet` and `scheduler`, or
+      `config.json` and `scheduler_config.json` in the folder itself, as older ones do.
+    - `dtype`: of the weights and the networks' arithmetic. Inputs and outputs are float32 or
+      float64.
+    - `remat`: of the U-Net, see [`geojax.models.diffusers.UNet2D`][].
+
+    **Returns:**
+
+    An [`geojax.AbstractScore`][] or a `NoiseRoute`.
+
+    **Raises:**
+
+    - `FileNotFoundError`: when a file is missing.
+    - `ValueError`: when `folder` is not a folder or is of another class (the message names the
+      right function), a file is damaged, the weights do not fit, or a configuration has an
+      unsupported field.
 
     >>> from geojax.models import diffusers
     >>> diffusers.load("google/ddpm-cifar10-32")
@@ -70,11 +79,21 @@ def load(
 
 
 def describe(folder: Path | str) -> dict[str, Any]:
-    """What a folder of diffusers is of, Stable Diffusion included, without its weights.
+    """The description of a folder of diffusers, Stable Diffusion included, without its weights.
 
-    ``["pipeline"]`` is its class, ``["shape"]`` the shape of a picture, ``["unit"]`` what its sides
-    must be divisible by, ``["latent"]`` whether its score is of latents, and ``["network"]`` the
-    config of its U-Net. **Raises:** as `load`.
+    **Arguments:**
+
+    - `folder`: as for [`geojax.models.diffusers.load`][].
+
+    **Returns:**
+
+    A dictionary: `["pipeline"]` is its class, `["shape"]` the shape of an image, `["unit"]` the
+    number that must divide its sides, `["latent"]` whether its score is of latents, and
+    `["network"]` the config of its U-Net.
+
+    **Raises:**
+
+    As `load`.
 
     >>> from pathlib import Path
     >>> from geojax.models import diffusers
@@ -114,12 +133,12 @@ def describe(folder: Path | str) -> dict[str, Any]:
 
 def _description(name, shape, unit, network, *, latent: bool) -> dict[str, Any]:
     told = {"kind": "diffusers", "pipeline": name, "shape": shape, "unit": unit, "latent": latent}
-    # No class can be chosen: `num_classes` is as of a network of geojax.
+    # `num_classes` as for a network of geojax: there is no class to choose.
     return told | {"network": {**network, "num_classes": 0}}
 
 
 def _checked_class(folder: Path) -> str:
-    """**Raises:** `ValueError` when the folder is of a class that is not read here."""
+    """The class of the folder; an error if it is not supported here."""
     name = pipeline_class(folder)
     if name is None:
         raise FileNotFoundError(
@@ -139,7 +158,7 @@ def _checked_class(folder: Path) -> str:
 
 
 def _empty_unet(folder: Path, remat: bool) -> tuple[Path, UNet2D]:
-    """Where the U-Net's files are, and the network without weights."""
+    """The folder of the U-Net's files, and the network without weights."""
     place = folder / "unet" if (folder / "unet").is_dir() else folder
     where = "unet/config.json" if place != folder else "config.json"
     unet = _empty(place, lambda config: UNet2D(config, where=where, remat=remat))
@@ -171,7 +190,7 @@ def _empty(place: Path, make) -> Any:
 
 
 def _scheduler_file(folder: Path) -> Path:
-    """In a folder of its own, beside the network, or beside the network's folder."""
+    """The scheduler's config: in its own folder, beside the network, or beside its folder."""
     name = "scheduler_config.json"
     places = (folder / "scheduler", folder, folder.parent / "scheduler")
     if folder.name != "unet":

@@ -14,7 +14,7 @@ from ...scores import (
 from ._config import choice, number, positive, read_fields
 from ._files import read_json
 
-_COSINE = "squaredcos_cap_v2"  # caps its last beta: at the last step alpha is 5e-5, here 0
+_COSINE = "squaredcos_cap_v2"  # it caps its last beta: alpha is 5e-5 at the last step, here 0
 _SCHEDULES = {"scaled_linear": ScaledLinear, "linear": VPLinear, _COSINE: VPCosine}
 PREDICTIONS = {
     "epsilon": NoisePrediction,
@@ -29,7 +29,7 @@ _USED = {
     "beta_end": 2e-2,
     "prediction_type": "epsilon",
 }
-# These have other defaults of their own.
+# These classes have other defaults.
 _USED_BY_HEUN = {"beta_start": 0.00085, "beta_end": 0.012}
 _HEUN = ("HeunDiscreteScheduler", "KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler")
 # All are samplers of one noise process. The rest (flow matching, EDM, consistency models) are not.
@@ -48,7 +48,7 @@ _CLASSES = (
     "UniPCMultistepScheduler",
 )
 _FIXED = {
-    # Of the schedule, and of what the network is told and predicts.
+    # Fields of the schedule, and of the inputs and outputs of the network.
     "trained_betas": [None],
     "rescale_betas_zero_snr": [False],
     "use_flow_sigmas": [False],
@@ -56,10 +56,10 @@ _FIXED = {
     "predict_epsilon": [True],
     "variance_type": [None, "fixed_small", "fixed_small_log", "fixed_large", "fixed_large_log"],
 }
-# Of its own sampler: what it makes of the estimate of a clean point, and where it ends.
+# Fields of its own sampler: changes to the estimate of a clean point, and the last step.
 _FIXED_OF_SAMPLER = {"thresholding": [False], "clip_sample": [False], "set_alpha_to_one": [False]}
-# They place and combine the steps of the file's own sampler, or tune what `_FIXED` has switched
-# off. Samplers here place their own steps, and the score is the same.
+# These set and combine the steps of the file's own sampler, or tune features that `_FIXED`
+# excludes. Samplers here set their own steps, and the score is the same.
 _IGNORED = (
     "algorithm_type",
     "clip_sample_range",
@@ -92,9 +92,7 @@ _IGNORED = (
 
 
 class Process(NamedTuple):
-    """The noise schedule, what the network predicts by its name in `PREDICTIONS`, and the number of
-    its timesteps.
-    """
+    """The noise schedule, the prediction type by its name in `PREDICTIONS`, and the timesteps."""
 
     schedule: ScaledLinear | VPLinear | VPCosine
     prediction: str
@@ -102,11 +100,11 @@ class Process(NamedTuple):
 
 
 def read_scheduler(path: Path, *, with_text: bool = False) -> Process:
-    """The process that a scheduler's config is of.
+    """The noise process of a scheduler's config.
 
-    ``with_text``: of Stable Diffusion, whose own sampler is promised too, and is one that neither
-    clips nor thresholds. **Raises:** `ValueError` with the field's name on what would change the
-    process and is not supported.
+    `with_text` is for Stable Diffusion, whose own sampler must be reproduced too; only samplers
+    that neither clip nor threshold are then supported. `ValueError` names an unsupported field that
+    would change the process.
     """
     config, where = read_json(path), path.name
     if path.parent.name == "scheduler":

@@ -1,4 +1,4 @@
-"""What the U-Nets of diffusers have in common: their skeleton, and the embedding of the time."""
+"""The common part of the U-Nets of diffusers: their skeleton and the embedding of the time."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -14,10 +14,9 @@ from ._layers import Conv, GroupNorm, Linear, Resample, ResnetBlock
 
 
 class TimeEmbedding(eqx.Module):
-    """Waves of the timestep, through two layers.
+    """Sines and cosines of the timestep, through two layers.
 
-    ``sine_first``: of each rate the sine comes before the cosine; ``shift``: the slowest rate is
-    1 / 10000 where it is 1.
+    `sine_first`: the sines come before the cosines. `shift`: with 1 the slowest rate is 1 / 10000.
     """
 
     linear_1: Linear
@@ -40,7 +39,7 @@ class TimeEmbedding(eqx.Module):
 
 
 class _Block(eqx.Module):
-    """Residual blocks of one resolution, each with attention after it or none."""
+    """Residual blocks of one resolution, each optionally followed by attention."""
 
     resnets: list[ResnetBlock]
     attentions: list[Any] | None
@@ -65,8 +64,8 @@ class _MiddleBlock(eqx.Module):
 class Plan(NamedTuple):
     """The sizes of a U-Net.
 
-    ``channels``, ``down`` and ``up``: by level, the finest first (of ``up``, the coarsest), the
-    channels and whether there is attention; ``middle``: whether there is some between.
+    `channels`, `down` and `up` are by level, the finest first (for `up` the coarsest): the
+    channels, and whether there is attention. `middle`: whether there is attention in the middle.
     """
 
     c_in: int
@@ -81,10 +80,10 @@ class Plan(NamedTuple):
 
 
 class UNetBase(eqx.Module):
-    """Residual blocks down to a coarse resolution and up again, with skips across.
+    """Residual blocks down to a coarse resolution and up again, with skip connections.
 
-    A subclass reads a config and checks what it is called with. ``attention(level)`` makes what is
-    called as ``(x, context)`` after a residual block; ``padding``: of the halving convolutions.
+    A subclass reads a config and checks its inputs. `attention(level)` creates a module that is
+    called as `(x, context)` after a residual block. `padding` is that of the halving convolutions.
     """
 
     time_embedding: TimeEmbedding
@@ -142,12 +141,12 @@ class UNetBase(eqx.Module):
         self.in_channels, self.unit = plan.c_in, 2 ** (levels - 1)
         self.padding, self.remat = padding, remat
 
-    # Compiled as a whole, because called eagerly its hundreds of operations compile one by one.
+    # Compiled as a whole; called eagerly, its hundreds of operations would compile one by one.
     @eqx.filter_jit
     def predicted(
         self, x: Float[Array, "c h w"], timestep: Real[Array, ""], context: Array | None = None
     ) -> Float[Array, "c_out h w"]:
-        """What the network makes of ``x``, in the dtype of ``x``."""
+        """The output of the network for `x`, in the dtype of `x`."""
         dtype, given = self.conv_in.weight.dtype, x.dtype
         time = self.time_embedding(timestep)
         context = None if context is None else context.astype(dtype)
@@ -181,7 +180,7 @@ class UNetBase(eqx.Module):
         return (eqx.filter_checkpoint(layer) if self.remat else layer)(resnet, attention, x)
 
     def check_size(self, name: str, x: Array) -> None:
-        """**Raises:** `ValueError` when the sides of ``x`` cannot be halved as often as need be."""
+        """Raise `ValueError` when the sides of `x` cannot be halved often enough."""
         _, h, w = x.shape
         if h % self.unit or w % self.unit:
             raise ValueError(
@@ -191,9 +190,9 @@ class UNetBase(eqx.Module):
 
 
 class Timed(eqx.Module):
-    """A network of diffusers as a function ``(x, t, args)`` of t in [0, 1].
+    """A network of diffusers as a function `(x, t, args)` of t in [0, 1].
 
-    Its timestep 0 ... T - 1 is step k = 1 ... T, at t = k / T; ``args`` is handed on.
+    Its timestep 0 ... T - 1 is step k = 1 ... T, at t = k / T. `args` is passed on.
     """
 
     network: Callable[..., Any]

@@ -1,4 +1,4 @@
-"""The U-Net of pictures without text (``UNet2DModel``): DDPM's, and that of latent diffusion."""
+"""The U-Net of images without text (`UNet2DModel`), of DDPM and latent diffusion."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -46,19 +46,25 @@ _PADDINGS = {0: (0, 1), 1: (1, 1)}
 
 
 class UNet2D(UNetBase):
-    """Called as ``unet(x, timestep)``: the raw prediction, of the shape of ``x``.
+    """The U-Net of models without text, called as `unet(x, timestep)`.
 
-    - ``config``: the fields of the checkpoint's ``config.json``; ``where``: what messages call it.
-    - ``remat``: a VJP computes each block's inside again instead of keeping it.
+    It returns the raw prediction, of the shape of `x`. `x` has the shape
+    `(channels, height, width)` with sides divisible by `unit`. `timestep` is that of the
+    checkpoint, 0 ... 999, integer or not. The arithmetic has the dtype of the weights. The result
+    is float64 if `x` is, else float32. The weights are zero until
+    [`geojax.models.diffusers.load`][] fills them. `sample_size` is the (height, width) of its
+    training images, or None if the config does not have it.
 
-    ``x`` has shape (channels, height, width) with sides divisible by ``unit``; ``timestep`` is the
-    checkpoint's own, 0 ... 999, whole or not. The arithmetic is that of the weights' dtype; the
-    result is float64 where ``x`` is, else float32. The weights are zero until `load` fills them.
-    ``sample_size`` is (height, width) of what it was trained on, or None where the config does not
-    say.
+    **Arguments:**
 
-    **Raises:** `ValueError` on a config that is not supported, with the field's name; on a wrong
-    shape, or a condition, when called.
+    - `config`: the fields of the checkpoint's `config.json`.
+    - `where`: its name in messages.
+    - `remat`: a VJP computes the inside of each block again instead of storing it.
+
+    **Raises:**
+
+    - `ValueError`: on an unsupported config, with the name of the field; when called, on a wrong
+      shape, or with a condition.
 
     >>> import jax.numpy as jnp
     >>> from geojax.models.diffusers import UNet2D
@@ -84,7 +90,7 @@ class UNet2D(UNetBase):
             for name in ("in_channels", "out_channels", "layers_per_block")
         )
         eps = number(where, "norm_eps", fields["norm_eps"])
-        width = fields["attention_head_dim"]  # of a head; None: one head of all channels
+        width = fields["attention_head_dim"]  # of a head; None for one head of all channels
         width = None if width is None else positive(where, "attention_head_dim", width)
         down = kinds(where, "down_block_types", fields["down_block_types"], _DOWN, levels)
         up = kinds(where, "up_block_types", fields["up_block_types"], _UP, levels)

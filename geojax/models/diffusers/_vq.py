@@ -1,4 +1,4 @@
-"""The autoencoder of latent diffusion without text (``VQModel``), with its quantiser."""
+"""The autoencoder of latent diffusion without text (`VQModel`), with its quantiser."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,7 @@ from ._config import number, positive, read_fields
 from ._layers import Embedding
 
 _CLASSES = ("VQModel",)
-# Files older than the field are of models whose latents were not scaled; later ones have it.
+# Files without `scaling_factor` are older than the field: their latents were not scaled.
 _USED = USED | {
     "latent_channels": 3,
     "num_vq_embeddings": 256,
@@ -39,7 +39,7 @@ class _Quantiser(eqx.Module):
         codes = self.embedding.weight
 
         def nearest(row):
-            # From the differences themselves: nothing cancels. A row at a time, for the memory.
+            # The differences themselves avoid cancellation. One row at a time, to save memory.
             apart = wide(row)[:, None, :] - wide(codes)[None, :, :]
             return jnp.argmin(jnp.sum(apart**2, axis=-1), axis=-1)
 
@@ -50,15 +50,21 @@ class _Quantiser(eqx.Module):
 class VQAutoencoder(AutoencoderBase):
     """Pixels (3, height, width) in [-1, 1] to latents (3, height / 4, width / 4) and back.
 
-    ``config`` are the fields of the checkpoint's ``vqvae/config.json``; ``where``: what messages
-    call it. Before it decodes, `decode` takes the *nearest code* of the table at every position, as
-    the pipeline of diffusers does: it is piecewise constant in the latents. Its derivatives are
-    those of the decoder at these codes, as in training; those of the function itself would be zero.
-    The arithmetic is that of the weights' dtype; results are float64 where what came in is, else
-    float32. The weights are zero until `load` fills them.
+    Like the pipeline of diffusers, `decode` replaces the latents by the *nearest code* of the table
+    at every position, so it is piecewise constant in them. Its derivatives are those of the decoder
+    at these codes, as in training; those of the function itself would be zero. The arithmetic has
+    the dtype of the weights. Results are float64 if the inputs are, else float32. The weights are
+    zero until [`geojax.models.diffusers.load`][] fills them.
 
-    **Raises:** `ValueError` on a config that is not supported, with the field's name; on a wrong
-    shape, or pixels in 0 ... 255, when called.
+    **Arguments:**
+
+    - `config`: the fields of the checkpoint's `vqvae/config.json`.
+    - `where`: its name in messages.
+
+    **Raises:**
+
+    - `ValueError`: on an unsupported config, with the name of the field; when called, on a wrong
+      shape, or pixels in 0 ... 255.
 
     >>> import jax.numpy as jnp
     >>> from geojax.models.diffusers import VQAutoencoder

@@ -1,4 +1,4 @@
-"""Filling a network from a component's files: every key is accounted for."""
+"""Fill a network from the files of a component; every key must match."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +11,8 @@ import jax.numpy as jnp
 from ._files import tensors_of
 
 _Network = TypeVar("_Network", bound=eqx.Module)
-_BUFFERS = {"embeddings.position_ids"}  # 0, 1, 2, ...: old checkpoints carry it
-# As safetensors and numpy name them.
+_BUFFERS = {"embeddings.position_ids"}  # 0, 1, 2, ..., in old checkpoints
+# The names in safetensors and in NumPy.
 _FLOATS = {"f16", "bf16", "f32", "f64", "float16", "bfloat16", "float32", "float64"}
 _SHOWN = 8  # names of each kind in a message
 
@@ -29,7 +29,10 @@ def parameter_names(network: eqx.Module) -> dict[str, Any]:
 
 
 def _as_saved(leaf: Any) -> Any:
-    """A convolution's weight is saved as (c_out, c_in, k, k), and used as (k, k, c_in, c_out)."""
+    """A parameter with the axes of a checkpoint.
+
+    The weight of a convolution is saved as (c_out, c_in, k, k), and used as (k, k, c_in, c_out).
+    """
     if len(leaf.shape) != 4:
         return leaf
     if isinstance(leaf, jax.ShapeDtypeStruct):
@@ -44,11 +47,11 @@ def _as_used(weights: Any) -> Any:
 
 
 def fill(network: _Network, folder: Path, dtype: Any) -> _Network:
-    """The network with the weights of ``folder``, in ``dtype``.
+    """The network with the weights of `folder`, in `dtype`.
 
-    ``network`` is an empty one, of `equinox.filter_eval_shape`. **Raises:** `ValueError` that lists
-    the keys that are missing, unexpected, of another shape or no weights by their type, or on a
-    weight that is not finite; else as `tensors_of`.
+    `network` is an empty one, from `equinox.filter_eval_shape`. `ValueError` lists the keys that
+    are missing, unexpected, of another shape or not floats, or names a weight that is not finite.
+    Other errors are those of `tensors_of`.
     """
     wanted, tensors = parameter_names(network), tensors_of(folder)
     given = {name: tensor for name, tensor in tensors.items() if name not in _BUFFERS}
@@ -72,7 +75,7 @@ def fill(network: _Network, folder: Path, dtype: Any) -> _Network:
 
     def read(name: str):
         weights = given.pop(name).read(dtype)
-        # Not by NumPy, whose view of an array stays with it: a second copy on another device.
+        # Not with NumPy: its view of an array would keep a second copy on another device.
         if not jnp.all(jnp.isfinite(weights)):
             raise ValueError(
                 f"{name} in {folder} has entries that are not finite in {jnp.dtype(dtype)}: get "
@@ -84,7 +87,7 @@ def fill(network: _Network, folder: Path, dtype: Any) -> _Network:
 
 
 def with_tensors(network: _Network, read: Callable[[str], Any]) -> _Network:
-    """The network with `read(key)`, a checkpoint's tensor, for every parameter."""
+    """The network with `read(key)`, a tensor of the checkpoint, for every parameter."""
 
     def filled(path, leaf):
         return _as_used(read(_key(path))) if _is_parameter(leaf) else leaf

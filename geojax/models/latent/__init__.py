@@ -1,8 +1,9 @@
-"""Geodesics between your own pictures: reduce them, then learn the score of what is left.
+"""Geodesics between your own images: reduce them, then learn the score of the latents.
 
-An autoencoder maps pictures to a few numbers, principal components turn and scale them, and a small
-denoiser learns their score. There few dimensions are left, every direction off the data is priced,
-and a geodesic from a straight start turns a glyph where a straight line fades it (README.md).
+An autoencoder maps images to a few numbers, principal components turn and scale them, and a small
+denoiser learns their score. With few dimensions left, the metric charges every direction off the
+data. A geodesic that starts from a straight line then turns a glyph where the line fades it
+(README.md).
 """
 
 from ._autoencoder import Autoencoder as Autoencoder

@@ -1,4 +1,4 @@
-"""A convolutional autoencoder of small pictures."""
+"""A convolutional autoencoder of small images."""
 
 import itertools
 import math
@@ -13,19 +13,19 @@ from jaxtyping import Array, Float, Key
 from ..._arrays import Numbers, as_floating, refuse_pixels
 from ..._linalg import matmul
 
-# Weights are float32 whatever the session's default: a checkpoint means the same everywhere.
+# Weights are always float32, so that a checkpoint gives the same results in every session.
 _DTYPE = jnp.float32
-_SMALLEST = 5  # the side at which convolutions stop and a matrix takes over
+_SMALLEST = 5  # the side at which convolutions end and a matrix follows
 _SHIFTS = [(i, j) for i in range(3) for j in range(3)]
 
 
 def from_bytes(pixels: Array) -> Float[Array, "..."]:
-    """Pixels in 0 ... 255 in the range of the networks, [-1, 1], and in their dtype."""
+    """Pixels 0 ... 255 converted to the range [-1, 1] and the dtype of the networks."""
     return pixels.astype(_DTYPE) / 127.5 - 1
 
 
 class _Affine(eqx.Module):
-    """A matrix or the kernel of a convolution, and a bias."""
+    """A bias, and a matrix or the kernel of a convolution."""
 
     weight: Float[Array, "..."]
     bias: Float[Array, " out"]
@@ -41,8 +41,9 @@ def _dense(layer: _Affine, x):
 
 
 def _convolved(layer: _Affine, x, stride: int):
-    """A 3 x 3 convolution as one matrix product: inside a loop (`jax.lax.scan`, as in training)
-    convolutions are many times slower on a CPU.
+    """A 3 x 3 convolution as one matrix product.
+
+    Inside a loop (`jax.lax.scan`, as in training) convolutions are many times slower on a CPU.
     """
     height, width, _ = x.shape
     padded = jnp.pad(x, [(1, 1), (1, 1), (0, 0)])
@@ -60,16 +61,23 @@ def _unfolded(x):
 
 
 class Autoencoder(eqx.Module):
-    """Pictures to ``latent`` numbers and back.
+    """An autoencoder: images to `latent` numbers and back.
 
-    Convolutions halve the side until it is at most 5, two matrices lead to the latent; the decoder
-    goes the same way back. It is smooth (SiLU), so that curves may be pulled back by it.
+    Convolutions halve the side until it is at most 5, then two matrices lead to the latent. The
+    decoder takes the same way back. It is smooth (SiLU), so metrics can be pulled back through it.
 
-    - ``channels``: 1 (grey) or 3 (colour); ``side``: of a picture, 28 to 128 pixels.
-    - ``widths``: channels after each halving; the last one is kept for further halvings.
-    - ``hidden``: the width between the two matrices; ``latent``: how many numbers.
+    **Arguments:**
 
-    **Raises:** `ValueError` on sizes out of range.
+    - `channels`: 1 (grey) or 3 (colour).
+    - `side`: of an image, 28 to 128 pixels.
+    - `widths`: channels after each halving; the last one repeats for further halvings.
+    - `hidden`: the width between the two matrices.
+    - `latent`: the number of latent coordinates.
+    - `key`: draws the weights.
+
+    **Raises:**
+
+    - `ValueError`: on sizes out of range.
 
     >>> import jax, jax.numpy as jnp
     >>> from geojax.models.latent import Autoencoder
@@ -122,18 +130,24 @@ class Autoencoder(eqx.Module):
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Of a picture: (channels, side, side)."""
+        """The shape of an image: (channels, side, side)."""
         return self.up[-1].bias.shape[0] // 4, self.sides[0], self.sides[0]
 
     @property
     def latent(self) -> int:
-        """How many numbers a picture becomes."""
+        """The number of latent coordinates."""
         return self.encoder[-1].bias.shape[0]
 
     def encode(self, image: Numbers) -> Float[Array, " latent"]:
-        """The latent of a picture, shape (channels, side, side), in [-1, 1].
+        """The latent of an image, shape `(latent,)`.
 
-        **Raises:** `ValueError` on another shape, or pixels in 0 ... 255.
+        **Arguments:**
+
+        - `image`: shape `(channels, side, side)`, in [-1, 1].
+
+        **Raises:**
+
+        - `ValueError`: on another shape, or pixels in 0 ... 255.
         """
         refuse_pixels("image", image)
         axes = " ".join(str(n) for n in self.shape)
@@ -141,7 +155,12 @@ class Autoencoder(eqx.Module):
         return self.encoded(image, image.dtype)
 
     def decode(self, z: Numbers) -> Float[Array, "channels side side"]:
-        """The picture of a latent, in [-1, 1]. **Raises:** `ValueError` on another shape."""
+        """The image of a latent, shape `(channels, side, side)`, in [-1, 1].
+
+        **Raises:**
+
+        - `ValueError`: on another shape.
+        """
         z = as_floating("z", z, str(self.latent))
         return self.decoded(z, z.dtype)
 

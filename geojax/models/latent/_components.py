@@ -1,4 +1,4 @@
-"""Principal components: the few directions in which latents differ."""
+"""Principal components: the few directions in which latents vary."""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -10,10 +10,15 @@ from ..._linalg import matmul
 
 
 class PrincipalComponents(eqx.Module):
-    """An isometry onto the first components, up to one common unit.
+    """A projection onto the first principal components, with one common unit of length.
 
-    - ``mean``: shape (latent,); ``directions``: orthonormal rows, shape (components, latent).
-    - ``unit``: the length that becomes 1. One for all, so that distances keep their proportions.
+    It is an isometry of the subspace up to that unit, so distances keep their proportions.
+
+    **Arguments:**
+
+    - `mean`: shape `(latent,)`.
+    - `directions`: orthonormal rows, shape `(components, latent)`.
+    - `unit`: the length that becomes 1.
 
     >>> import jax.numpy as jnp
     >>> from geojax.models.latent import principal_components
@@ -27,13 +32,13 @@ class PrincipalComponents(eqx.Module):
     unit: Float[Array, ""]
 
     def project(self, z: Numbers) -> Float[Array, " components"]:
-        """The components of a latent."""
+        """The components of a latent, shape `(components,)`."""
         z = as_floating("z", z, str(len(self.mean)))
         directions, mean, unit = (a.astype(z.dtype) for a in self._parts())
         return matmul(directions, z - mean) / unit
 
     def lift(self, point: Numbers) -> Float[Array, " latent"]:
-        """The latent with these components and no others."""
+        """The latent with these components and no others, shape `(latent,)`."""
         point = as_floating("point", point, str(len(self.directions)))
         directions, mean, unit = (a.astype(point.dtype) for a in self._parts())
         return mean + unit * matmul(point, directions)
@@ -45,8 +50,19 @@ class PrincipalComponents(eqx.Module):
 def principal_components(latents: Numbers, num_components: int) -> PrincipalComponents:
     """The components of the largest variance, in units of the root mean square coordinate.
 
-    ``latents``: shape (pictures, latent). **Raises:** `ValueError` when there are fewer latents or
-    coordinates than components, or all latents are equal.
+    **Arguments:**
+
+    - `latents`: shape `(images, latent)`.
+    - `num_components`: at most the number of images and of latent coordinates.
+
+    **Returns:**
+
+    A [`geojax.models.latent.PrincipalComponents`][].
+
+    **Raises:**
+
+    - `ValueError`: when there are fewer latents or coordinates than components, or all latents are
+      equal.
     """
     latents = as_floating("latents", latents, "pictures latent")
     most = min(latents.shape)
@@ -59,7 +75,7 @@ def principal_components(latents: Numbers, num_components: int) -> PrincipalComp
     mean = values.mean(axis=0)
     _, _, rows = np.linalg.svd(values - mean, full_matrices=False)
     directions = rows[:num_components]
-    # The sign of a component means nothing: the largest entry is made positive, everywhere alike.
+    # The sign of a component is arbitrary; make its largest entry positive on every machine.
     largest = np.take_along_axis(directions, np.abs(directions).argmax(1)[:, None], axis=1)
     directions = directions * np.sign(largest)
     unit = np.sqrt(np.mean(((values - mean) @ directions.T) ** 2))

@@ -15,17 +15,25 @@ _DTYPE = jnp.float32
 
 
 class Denoiser(eqx.Module):
-    """``D(x, t) = c_skip x + c_out F(c_in x, c_noise)``, F a multilayer perceptron.
+    """A denoiser `D(x, t) = c_skip x + c_out F(c_in x, c_noise)`, F a multilayer perceptron.
 
-    With ``sigma = schedule.sigma(t)`` and data of unit variance: ``c_skip = 1 / (sigma^2 + 1)``,
-    ``c_out = sigma / sqrt(sigma^2 + 1)``, ``c_in = 1 / sqrt(sigma^2 + 1)`` and
-    ``c_noise = log(sigma) / 4``. What F has to learn is then of unit size at every level. It
-    predicts the clean point: `geojax.scores.DataPrediction` makes a score of it.
+    With `sigma = schedule.sigma(t)` and data of unit variance: `c_skip = 1 / (sigma^2 + 1)`,
+    `c_out = sigma / sqrt(sigma^2 + 1)`, `c_in = 1 / sqrt(sigma^2 + 1)` and
+    `c_noise = log(sigma) / 4`. The target of F then has unit size at every level. The network
+    predicts the clean point; [`geojax.DataPrediction`][] makes a score of it.
 
-    - ``schedule``: of alpha = 1 (`VE`, `EDM`).
-    - ``dimension``: of a point; ``width``, ``depth``: of the hidden layers, which are residual.
+    **Arguments:**
 
-    Source: Karras et al. 2022 (EDM), table 1. **Raises:** `ValueError` on sizes below 1.
+    - `schedule`: with alpha = 1 (`VE`, `EDM`).
+    - `dimension`: of a point.
+    - `width`, `depth`: of the hidden layers, which are residual.
+    - `key`: draws the weights.
+
+    **Raises:**
+
+    - `ValueError`: on sizes below 1.
+
+    Source: Karras et al. 2022 (EDM), table 1.
 
     >>> import jax, jax.numpy as jnp, geojax
     >>> from geojax.models.latent import Denoiser
@@ -55,7 +63,7 @@ class Denoiser(eqx.Module):
         keys = jax.random.split(key, depth + 1)
         self.weights, self.biases = [], []
         for i, (a, b) in enumerate(itertools.pairwise(sizes)):
-            # A last layer near zero: D starts as the best linear denoiser.
+            # The last layer is near zero, so that D starts as the best linear denoiser.
             bound = (0.01 if i == depth else 1.0) * math.sqrt(3 / a)
             self.weights.append(jax.random.uniform(keys[i], (a, b), _DTYPE, -bound, bound))
             self.biases.append(jnp.zeros(b, _DTYPE))
@@ -64,7 +72,7 @@ class Denoiser(eqx.Module):
     def __call__(
         self, x: Float[Array, " dimension"], t: Float[Array, ""], args: object = None
     ) -> Float[Array, " dimension"]:
-        """The clean point that is expected behind ``x`` at level ``t``."""
+        """The expected clean point for `x` at level `t`, shape `(dimension,)`."""
         sigma = self.schedule.sigma(t).astype(x.dtype)
         scale = jax.lax.rsqrt(sigma**2 + 1)
         h = jnp.concatenate([scale * x, (jnp.log(sigma) / 4)[None]])

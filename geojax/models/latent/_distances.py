@@ -1,4 +1,4 @@
-"""How far apart latents should lie: by labels, or by the neighbour graph of the pictures."""
+"""Target distances between latents: from labels, or from the neighbour graph of the images."""
 
 import numpy as np
 import scipy.sparse
@@ -8,25 +8,35 @@ from scipy.spatial.distance import cdist
 
 from ..._arrays import Numbers, as_floating
 
-REACH = 4.0  # of the farthest joined pair
-_BLOCK = 512  # pictures whose distances to all others are held at once
+REACH = 4.0  # the distance of the farthest connected pair
+_BLOCK = 512  # images whose distances to all others are in memory at once
 
 
 def picture_distances(
     images: Numbers, anchors: Numbers, *, neighbours: int = 6
 ) -> Float[np.ndarray, "anchors pictures"]:
-    """Distances along the neighbour graph of the pictures, from some of them to all.
+    """Distances along the neighbour graph of the images, from some of them to all.
 
-    Pixels know which pictures are near, not how far apart far ones are: a motion leads through
-    pictures that share no pixel. Shortest paths through near ones unfold it (Isomap, Tenenbaum et
-    al. 2000). No labels are needed.
+    Pixels show which images are near, but not how far apart distant ones are: a motion leads
+    through images that share no pixel. Shortest paths through near images unfold it. No labels are
+    needed.
 
-    - ``images``: shape (pictures, *shape).
-    - ``anchors``: indices of the pictures to measure from.
-    - ``neighbours``: how many nearest pictures each is joined to.
+    **Arguments:**
 
-    **Returns:** distances, in units of which the farthest joined pair has 4; infinite where no path
-    leads. **Raises:** `ValueError` on fewer than two pictures or on ``neighbours`` out of range.
+    - `images`: shape `(images, *shape)`.
+    - `anchors`: indices of the images to measure from.
+    - `neighbours`: the number of nearest images that each is connected to.
+
+    **Returns:**
+
+    Distances, shape `(anchors, images)`, scaled so that the farthest connected pair has 4; infinite
+    where no path exists.
+
+    **Raises:**
+
+    - `ValueError`: on fewer than two images or on `neighbours` out of range.
+
+    Source: Isomap, Tenenbaum et al. 2000.
 
     >>> import numpy as np
     >>> from geojax.models.latent import picture_distances
@@ -47,7 +57,7 @@ def picture_distances(
 
 
 def neighbour_graph(points: np.ndarray, neighbours: int) -> scipy.sparse.csr_array:
-    """Every point, shape (points, coordinates), joined to its nearest others, with distances."""
+    """Every point, shape `(points, coordinates)`, connected to its nearest others."""
     rows, columns, lengths = [], [], []
     for start in range(0, len(points), _BLOCK):
         block = points[start : start + _BLOCK]
@@ -57,7 +67,7 @@ def neighbour_graph(points: np.ndarray, neighbours: int) -> scipy.sparse.csr_arr
         rows.append(np.repeat(start + np.arange(len(block)), neighbours))
         columns.append(near.ravel())
         lengths.append(np.take_along_axis(apart, near, axis=1).ravel())
-    # An edge of length 0, between equal points, would be no edge.
+    # An edge of length 0, between equal points, would not be stored.
     weights = np.maximum(np.concatenate(lengths), np.finfo(np.float64).tiny)
     edges = weights, (np.concatenate(rows), np.concatenate(columns))
     return scipy.sparse.csr_array(edges, (len(points), len(points)))
@@ -70,14 +80,24 @@ def label_distances(
     period: float | None = None,
     groups: Numbers | None = None,
 ) -> Float[np.ndarray, "anchors pictures"]:
-    """Distances between labels, from some pictures to all.
+    """Distances between labels, from some images to all.
 
-    - ``labels``: continuous labels, shape (pictures,) or (pictures, labels); several are given in
-      units in which 1 means the same change.
-    - ``period``: after which a label is the same again, such as 360 for angles in degrees.
-    - ``groups``: shape (pictures,): between different ones, such as classes, is no distance.
+    **Arguments:**
 
-    **Returns:** as `picture_distances`. **Raises:** `ValueError` on shapes that do not fit.
+    - `labels`: continuous labels, shape `(images,)` or (images, labels). Several are given in units
+      in which 1 means the same change.
+    - `anchors`: indices of the images to measure from.
+    - `period`: after which a label repeats, such as 360 for angles in degrees.
+    - `groups`: shape `(images,)`, such as classes. The distance between different groups is
+      infinite.
+
+    **Returns:**
+
+    As [`geojax.models.latent.picture_distances`][].
+
+    **Raises:**
+
+    - `ValueError`: on shapes that do not fit.
 
     >>> from geojax.models.latent import label_distances
     >>> label_distances([0.0, 90.0, 350.0], [0], period=360.0).round(2)
@@ -103,6 +123,6 @@ def label_distances(
 
 
 def _in_units(found: np.ndarray) -> np.ndarray:
-    """The distances, such that the farthest joined pair has `REACH`."""
+    """The distances, scaled so that the farthest connected pair has `REACH`."""
     farthest = np.max(found[np.isfinite(found)])
     return found * (REACH / farthest if farthest > 0 else 1.0)

@@ -1,4 +1,4 @@
-"""Two pictures of the training set, kept with a model, between which a geodesic is worth a look."""
+"""Two training images, stored with a model, as an example for a geodesic."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +16,7 @@ _SHARE, _GRAPH = 0.6, 1500
 
 
 def save_examples(folder: Path, pixels: np.ndarray, points: np.ndarray) -> None:
-    """A picture and another one, at 0.6 of the farthest way that the neighbour graph leads."""
+    """Store an image and another one, at 0.6 of the longest distance along the neighbour graph."""
     points, kept = points[:_GRAPH], pixels[:_GRAPH]
     graph = neighbour_graph(points.astype(np.float64), min(6, len(points) - 1))
     ways = dijkstra(graph, directed=False, indices=0)
@@ -29,10 +29,21 @@ def save_examples(folder: Path, pixels: np.ndarray, points: np.ndarray) -> None:
 def example_pictures(
     folder: Path | str, config: Mapping[str, Any]
 ) -> Float[np.ndarray, "2 channels side side"]:
-    """The two pictures that a training kept beside its model, in [-1, 1].
+    """The two images that a training stored beside its model, in [-1, 1].
 
-    **Raises:** `FileNotFoundError` when there are none, `ValueError` when they do not fit the
-    ``config``.
+    **Arguments:**
+
+    - `folder`: of the model.
+    - `config`: of the model.
+
+    **Returns:**
+
+    The images, shape `(2, channels, side, side)`.
+
+    **Raises:**
+
+    - `FileNotFoundError`: when there are none.
+    - `ValueError`: when they do not fit the `config`.
     """
     return stored_pictures(folder, EXAMPLES, config, 2)["pictures"] / 127.5 - 1
 
@@ -40,10 +51,7 @@ def example_pictures(
 def stored_pictures(
     folder: Path | str, name: str, config: Mapping[str, Any], count: int | None = None
 ) -> dict[str, np.ndarray]:
-    """What a file of a model holds, its ``pictures`` checked to be ``count`` of the model's shape.
-
-    **Raises:** as `example_pictures`.
-    """
+    """The arrays of a model's file, whose `pictures` must be `count` of the model's shape."""
     path = Path(folder) / name
     if not path.is_file():
         raise FileNotFoundError(

@@ -1,4 +1,4 @@
-"""What can be said of a latent model before any solve: contrast, detour, level, errors."""
+"""Figures of a latent model that are known before any solve: contrast, detour, level, errors."""
 
 from typing import Any
 
@@ -18,13 +18,14 @@ _PAIRS, _GRAPH = 256, 1500
 
 
 def latent_figures(model: LatentModel, pixels, points, *, seed: int = 0) -> dict[str, Any]:
-    """The figures of a card, by name.
+    """The figures of a model card, by name.
 
-    - ``t``: of `LEVELS`, as `suited_level` has it; ``sigma``: its noise, in the unit of the points;
-      ``contrast``, ``lam``: as `score_contrast` has them there, between random pairs.
-    - ``detour``: the median of path over chord, along the neighbour graph of the points, between
-      random joined pairs: above about 2 a straight line is a poor start.
-    - ``psnr``: of the decoded pictures, in decibels, by the mean squared error of all.
+    - `t`: the level among `LEVELS` that `suited_level` chooses; `sigma`: its noise, in the unit of
+      the points.
+    - `contrast`, `lam`: of `score_contrast` at that level, between random pairs.
+    - `detour`: the median of path over chord along the neighbour graph of the points, between
+      random connected pairs. Above about 2 a straight line is a poor start.
+    - `psnr`: of the decoded images, in decibels, from the mean squared error of all.
     """
     rng = np.random.default_rng(seed)
     first, second = rng.integers(0, len(points), (2, _PAIRS))
@@ -45,7 +46,7 @@ def latent_figures(model: LatentModel, pixels, points, *, seed: int = 0) -> dict
 
 
 def detour(points: np.ndarray, *, neighbours: int = 6, seed: int = 0) -> float:
-    """The median of path over chord along the neighbour graph, between random joined pairs."""
+    """The median of path over chord along the neighbour graph, between random connected pairs."""
     rng = np.random.default_rng(seed)
     points = np.asarray(points, np.float64)[rng.permutation(len(points))[:_GRAPH]]
     graph = neighbour_graph(points, min(neighbours, len(points) - 1))

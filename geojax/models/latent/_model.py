@@ -1,4 +1,4 @@
-"""The latent model: pictures to a few numbers, the score of these, and back."""
+"""The latent model: images to a few numbers, the score of these, and back."""
 
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,16 @@ from ._denoiser import Denoiser
 
 
 class LatentModel(AbstractPipeline):
-    """A pipeline: the points are principal components of an autoencoder's latent.
+    """A pipeline whose points are principal components of an autoencoder's latent.
 
-    Points carry no noise. The score of level ``t`` sees them as they are: it says which way the
-    data lie, from as far as its noise reaches.
+    Points carry no noise. The score of level `t` evaluates them directly: it points towards the
+    data, from as far as the noise of that level reaches.
 
-    - ``autoencoder``, ``components``: pictures to points and back.
-    - ``score``: of the points; ``t``: its level for the metric.
+    **Arguments:**
+
+    - `autoencoder`, `components`: map images to points and back.
+    - `score`: of the points.
+    - `t`: its level for the metric.
 
     >>> import jax.numpy as jnp, geojax
     >>> from geojax.models.latent import LATENT_CONFIG, build_latent_model
@@ -41,22 +44,39 @@ class LatentModel(AbstractPipeline):
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Of a picture: (channels, side, side)."""
+        """The shape of an image: (channels, side, side)."""
         return self.autoencoder.shape
 
     def encode(self, image: Numbers) -> Float[Array, " components"]:
-        """The point of a picture, shape (channels, side, side), in [-1, 1]."""
+        """The point of an image, shape `(components,)`.
+
+        `image` has the shape `(channels, side, side)` and values in [-1, 1].
+        """
         return self.components.project(self.autoencoder.encode(image))
 
     def decode(self, point: Numbers) -> Float[Array, "channels side side"]:
-        """The picture of a point, in [-1, 1]. Several points: `jax.vmap`."""
+        """The image of a point, shape `(channels, side, side)`, in [-1, 1].
+
+        For several points use `jax.vmap`.
+        """
         return self.autoencoder.decode(self.components.lift(point))
 
 
 def build_latent_model(config: dict[str, Any], *, seed: int = 0) -> LatentModel:
-    """An untrained model of a config as `LATENT_CONFIG`.
+    """An untrained model of a config.
 
-    **Raises:** `KeyError`, `TypeError` or `ValueError` when the config describes none.
+    **Arguments:**
+
+    - `config`: as [`geojax.models.latent.LATENT_CONFIG`][].
+    - `seed`: for the weights.
+
+    **Returns:**
+
+    A [`geojax.models.latent.LatentModel`][].
+
+    **Raises:**
+
+    - `KeyError`, `TypeError` or `ValueError`: when the config does not describe a model.
     """
     first, second = jax.random.split(jax.random.key(seed))
     autoencoder = Autoencoder(**config["autoencoder"], key=first)
@@ -83,10 +103,16 @@ def build_denoiser(config: dict[str, Any], *, key: Key[Array, ""]) -> DataPredic
 
 
 def load_latent_model(folder: Path | str) -> LatentModel:
-    """A trained model from the folder that `train_latent_model` wrote.
+    """A trained latent model from its folder.
 
-    **Raises:** `FileNotFoundError` without ``config.json`` or weights; `ValueError` when they are
-    unreadable or do not fit each other.
+    **Arguments:**
+
+    - `folder`: of [`geojax.models.latent.train_latent_model`][].
+
+    **Raises:**
+
+    - `FileNotFoundError`: without `config.json` or weights.
+    - `ValueError`: when they are unreadable or do not fit each other.
     """
     config = read_config(folder)
     try:

@@ -1,4 +1,4 @@
-"""Between geojax's call of a network, (x, t, args) of one point, and a torch module's inputs."""
+"""Conversion between geojax's call of a network, (x, t, args) of one point, and torch inputs."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -13,17 +13,18 @@ from ._graph import dtype_of
 
 
 class Example(NamedTuple):
-    """Dtype and shape of one tensor that the module was converted with."""
+    """The dtype and shape of one tensor that the module was converted with."""
 
     dtype: str
     shape: tuple[int, ...]
 
 
 class Border(eqx.Module):
-    """What a module takes: the shapes are fixed, a batch axis of one is added where it is missing.
+    """The inputs of a module. Shapes are fixed; a missing batch axis of one is added.
 
-    - ``positional``, ``keywords``: the inputs' structure, an index in ``examples`` for each tensor.
-    - ``timesteps``: how many steps the module counts its time in, None for t itself.
+    - `positional`, `keywords`: the structure of the inputs, with an index in `examples` for each
+      tensor.
+    - `timesteps`: the number of steps in which the module counts its time; None for t itself.
     """
 
     positional: tuple[Any, ...] = eqx.field(static=True)
@@ -32,9 +33,9 @@ class Border(eqx.Module):
     timesteps: int | None = eqx.field(static=True)
 
     def inputs_of(self, x: Any, t: Any, args: Any) -> tuple[list[Array], bool]:
-        """The module's tensors, flat, and whether ``x`` came without its batch axis.
+        """The tensors of the module, flat, and whether `x` came without its batch axis.
 
-        **Raises:** `ValueError` that names the input, its shape and the one that is wanted.
+        `ValueError` names a wrong input, its shape and the right one.
         """
         count = len(self.positional)
         time = t if self.timesteps is None else as_timestep(t, self.timesteps)
@@ -50,7 +51,7 @@ class Border(eqx.Module):
         return self._placed([*positional, *named]), point
 
     def flat(self, inputs: Sequence[Any], keywords: dict[str, Any]) -> list[Array]:
-        """The tensors of a call as torch's own, flat."""
+        """The tensors of a call in torch's own signature, flat."""
         if len(inputs) != len(self.positional) or set(keywords) != {n for n, _ in self.keywords}:
             raise ValueError(
                 f"the module was converted with {len(self.positional)} inputs and the keywords "
@@ -60,7 +61,7 @@ class Border(eqx.Module):
         return self._placed([*positional, *((name, keywords[name]) for name, _ in self.keywords)])
 
     def _placed(self, given: list[tuple[str, Any]]) -> list[Array]:
-        """The tensors of the inputs, by their names for messages, keywords last."""
+        """The tensors of the inputs, given with their names for messages, keywords last."""
         found: list[Any] = [None] * len(self.examples)
         structures = [*self.positional, *(wanted for _, wanted in self.keywords)]
         for (name, value), wanted in zip(given, structures, strict=True):
@@ -76,7 +77,7 @@ class Border(eqx.Module):
         elif wanted[0] == "dict":
             for key, part in wanted[1:]:
                 self._place(f"{name}[{key!r}]", value[key], part, found)
-        # Any other is a constant of the graph.
+        # Anything else is a constant of the graph.
 
     def _as_example(self, name: str, value: Any, example: Example) -> Array:
         array = jnp.asarray(value)
@@ -106,7 +107,7 @@ class Border(eqx.Module):
 
 
 def as_torch(array: Array, dtype: str) -> Array:
-    """In the dtype of the example. A number becomes the next integer where one is wanted."""
+    """The array in the dtype of the example; a float is rounded if that is an integer type."""
     wanted = dtype_of(dtype)
     if jnp.issubdtype(wanted, jnp.integer) and jnp.issubdtype(array.dtype, jnp.floating):
         array = jnp.round(array)

@@ -1,4 +1,4 @@
-"""Calling torch itself from a compiled program, for modules that do not export."""
+"""Calls of torch from a compiled program, for modules that cannot be exported."""
 
 import contextlib
 import functools
@@ -19,14 +19,14 @@ from ._graph import dtype_of
 
 
 class _Function:
-    """A function of tensors that torch can differentiate, and its products with its derivative.
+    """A function of tensors that torch can differentiate, and its derivative products.
 
-    - ``call``: tensors to tensors.
-    - ``inputs``, ``outputs``: dtype and shape of each.
-    - ``linear``: in how many of the first inputs it is linear.
-    - ``transposed``: the transpose in those.
+    - `call`: tensors to tensors.
+    - `inputs`, `outputs`: dtype and shape of each.
+    - `linear`: the number of leading inputs in which it is linear.
+    - `transposed`: the transpose in those inputs.
 
-    The products are functions of the same kind, so that derivatives of any order are there.
+    The products are functions of the same kind, so derivatives of any order exist.
     """
 
     def __init__(self, torch, call, inputs, outputs, *, linear=0, transposed=None, graph=False):
@@ -35,7 +35,7 @@ class _Function:
         self.outputs: tuple[Example, ...] = tuple(outputs)
         self.linear = linear
         self._transposed: Callable[[], _Function] | None = transposed
-        self.graph = graph  # whether it needs torch's graph of itself
+        self.graph = graph  # whether torch must record a graph
         self.floats = [k for k, e in enumerate(self.inputs) if "float" in e.dtype]
 
     @property
@@ -45,7 +45,10 @@ class _Function:
 
     @functools.cached_property
     def reverse(self) -> "_Function":
-        """Of cotangents and inputs: the cotangents times the derivative, by each floating input."""
+        """The vector-Jacobian product, a function of cotangents and inputs.
+
+        It returns the cotangents times the derivative by each floating input.
+        """
         count = len(self.outputs)
 
         def call(*tensors):
@@ -55,10 +58,10 @@ class _Function:
 
     @functools.cached_property
     def tangent(self) -> "_Function":
-        """Of tangents, by each floating input, and inputs: the derivative times the tangents.
+        """The Jacobian-vector product, a function of tangents of the floating inputs, and inputs.
 
-        By two reverse passes: the reverse product is linear in its cotangents, and its derivative
-        by them is the forward product. torch's own forward mode fails on many modules.
+        It takes two reverse passes: the reverse product is linear in its cotangents, and its
+        derivative by them is the forward product. The forward mode of torch fails on many modules.
         """
         torch, count = self.torch, len(self.floats)
 
@@ -91,14 +94,14 @@ class _Function:
 
     @property
     def batched(self) -> bool:
-        """Whether every tensor has a batch axis, of one: torch takes a whole batch at once then."""
+        """Whether every tensor has a batch axis of one; torch then takes a whole batch at once."""
         return all(e.shape[:1] == (1,) for e in (*self.inputs, *self.outputs))
 
     def on_host(self, *arrays: Any) -> list[np.ndarray]:
-        """The outputs, as NumPy has them, at every place of the batch axes of ``arrays``.
+        """The outputs as NumPy arrays, at every index of the batch axes of `arrays`.
 
-        These axes come before their own. Where every tensor has a batch axis, they become it, for
-        one call of torch; else torch is called for each place.
+        These axes precede the arrays' own. If every tensor has a batch axis, they are merged into
+        it for one call of torch. Otherwise torch is called for each index.
         """
         batch = np.shape(arrays[0])[: np.ndim(arrays[0]) - len(self.inputs[0].shape)]
         flat = [
@@ -118,17 +121,17 @@ class _Function:
 
     @contextlib.contextmanager
     def _mode(self) -> Iterator[None]:
-        """What torch needs for a graph of derivatives, or none."""
+        """The mode in which torch records a graph for derivatives, or none."""
         attention = self.torch.nn.attention
         if not self.graph:
             with self.torch.no_grad():
                 yield
-        else:  # the other ways of attention have no second derivative
+        else:  # other attention kernels have no second derivative
             with self.torch.enable_grad(), attention.sdpa_kernel(attention.SDPBackend.MATH):
                 yield
 
     def _tensor(self, array: np.ndarray, example: Example) -> Any:
-        half = example.dtype == "bfloat16"  # which torch does not take from NumPy
+        half = example.dtype == "bfloat16"  # torch cannot convert it from NumPy
         array = np.array(array, np.float32 if half else None)
         return self.torch.from_numpy(array).to(getattr(self.torch, example.dtype))
 
@@ -138,7 +141,7 @@ class _Function:
 
 
 def _gradient(torch: Any, outputs, wanted, cotangents) -> list:
-    """torch's reverse products; zeros where nothing depends on an input."""
+    """The reverse products of torch; zeros for inputs that no output depends on."""
     pairs = [(y, c) for y, c in zip(outputs, cotangents, strict=True) if y.requires_grad]
     if not pairs or not wanted:
         return [torch.zeros_like(w) for w in wanted]
@@ -148,7 +151,7 @@ def _gradient(torch: Any, outputs, wanted, cotangents) -> list:
 
 
 def _function_of(torch: Any, module: Any, inputs: tuple, keywords: dict, border: Border, tensors):
-    """The module as a function of flat tensors. **Raises:** as `torch_callback`."""
+    """The module as a function of flat tensors; errors as for `torch_callback`."""
 
     def call(*tensors):
         given = iter(tensors)
@@ -169,7 +172,7 @@ def _function_of(torch: Any, module: Any, inputs: tuple, keywords: dict, border:
     return _Function(torch, call, border.examples, [like])
 
 
-# A function that torch evaluates, of arrays with any batch axes before their own, all the same.
+# A function that torch evaluates. All arrays have the same batch axes before their own.
 _called_p = Primitive("torch_callback")
 _called_p.multiple_results = True
 
@@ -212,7 +215,7 @@ def _transposed(cotangents, *operands, function: _Function):
     inputs = operands[function.linear :]
     given = map(ad.instantiate_zeros, cotangents)
     found = _called_p.bind(*given, *inputs, function=function.transposed)
-    # Of what is known, such as a tangent that is zero, no cotangent is asked.
+    # Known operands, such as a zero tangent, need no cotangent.
     unknown = [ad.is_undefined_primal(v) for v in operands[: function.linear]]
     kept = [f if wanted else None for f, wanted in zip(found, unknown, strict=True)]
     return [*kept, *[None] * len(inputs)]
@@ -227,7 +230,10 @@ ad.primitive_transposes[_called_p] = _transposed
 
 
 class TorchCallback(eqx.Module):
-    """A torch module that torch itself evaluates, on the host; made by `torch_callback`."""
+    """A torch module that torch itself evaluates, on the host.
+
+    [`geojax.models.torch_callback`][] makes it; call it as `(x, t, args)`.
+    """
 
     border: Border
     function: _Function = eqx.field(static=True)
@@ -245,23 +251,30 @@ def torch_callback(
     keywords: dict[str, Any] | None = None,
     timesteps: int | None = None,
 ) -> TorchCallback:
-    """A torch module as a network, evaluated by torch from within JAX's programs.
+    """A torch module as a network that torch evaluates, called from JAX's programs.
 
-    For what `from_torch` cannot convert: control flow that depends on the data, operations that it
-    does not know. Every call goes through the host: arrays are copied from the device to NumPy and
-    back, and torch runs on the CPU. There are `jax.jit`, `jax.vmap` (one call of torch for a batch,
-    where every input and the output have a batch axis, else one for each point), and derivatives of
-    both modes by x, t and ``args``, of any order that torch has; none by the module's weights. A
-    forward-mode product takes two reverse passes of torch. Solves that only evaluate the score
-    need no derivative at all.
+    Use it for modules that [`geojax.models.from_torch`][] cannot convert: control flow that depends
+    on the data, unknown operations. Every call goes through the host: arrays are copied from the
+    device to NumPy and back, and torch runs on the CPU. `jax.jit` and `jax.vmap` work. A batch is
+    one call of torch if every input and the output have a batch axis, else one call a point.
+    Derivatives by x, t and `args` exist in both modes, of any order that torch has; there are none
+    by the module's weights. A forward-mode product takes two reverse passes of torch. Solves that
+    only evaluate the score need no derivative.
 
-    **Arguments:** as for `from_torch`. The module must be on the CPU and in evaluation mode; its
-    weights are used as they are when it is called.
+    **Arguments:**
 
-    **Returns:** a network to call as ``(x, t, args)``, for `geojax.NoisePrediction` and the like.
+    - `module`, `example_inputs`, `keywords`, `timesteps`: as for `from_torch`. The module must be
+      on the CPU and in evaluation mode. Its weights are used as they are at the time of a call.
 
-    **Raises:** `ImportError` without torch; `ValueError` when ``module`` is no torch module, is in
-    training mode, or returns several tensors.
+    **Returns:**
+
+    A network to call as `(x, t, args)`, for [`geojax.NoisePrediction`][] and others.
+
+    **Raises:**
+
+    - `ImportError`: without torch.
+    - `ValueError`: when `module` is not a torch module, is in training mode, or returns several
+      tensors.
 
     >>> import jax, jax.numpy as jnp, torch, geojax
     >>> class Cut(torch.nn.Module):  # a branch on the data, which cannot be converted

@@ -1,7 +1,7 @@
-"""ATen operations that act on each entry alone, in jax.numpy.
+"""ATen operations that act on each entry separately, in jax.numpy.
 
-Each takes what the operation of that name takes; `Graph` casts what it returns to the dtype that
-torch gave it. Where torch and JAX choose different derivatives at a kink, torch's is written.
+Each takes the arguments of the operation of that name. `Graph` casts the result to the dtype that
+torch gave it. At a kink the derivative is that of torch.
 """
 
 import math
@@ -14,7 +14,7 @@ from jaxtyping import Array
 
 
 def _clamp(x, low=None, high=None) -> Array:
-    # By selection: at a bound torch's derivative is 1, that of `jnp.clip` one half.
+    # A selection: at a bound the derivative of torch is 1, that of `jnp.clip` one half.
     if low is not None:
         x = jnp.where(x < low, low, x)
     if high is not None:
@@ -32,7 +32,7 @@ def _divide(a, b, *, rounding_mode=None) -> Array:
 
 def _power(base, exponent) -> Array:
     if isinstance(exponent, float) and exponent.is_integer() and abs(exponent) < 64:
-        exponent = int(exponent)  # derivatives by whole powers, right at zero and below
+        exponent = int(exponent)  # integer powers have derivatives at zero and below
     if isinstance(exponent, int) and not jnp.issubdtype(jnp.result_type(base), jnp.integer):
         return jax.lax.integer_pow(jnp.asarray(base), exponent)
     return jnp.power(base, exponent)
@@ -64,7 +64,7 @@ def _nan_to_num(x, nan=None, posinf=None, neginf=None) -> Array:
 
 
 def _nothing(*_, **__) -> None:
-    """Of an assertion about what is given: shapes and dtypes are fixed at the conversion."""
+    """An assertion about the inputs, which are fixed at the conversion."""
 
 
 _UNARY: dict[str, Callable[..., Any]] = {
@@ -126,7 +126,7 @@ _UNARY: dict[str, Callable[..., Any]] = {
     "trunc": jnp.trunc,
 }
 
-# With a tensor or a number on the right: `name.Tensor`, `name.Scalar`.
+# `name.Tensor` has a tensor on the right, `name.Scalar` a number.
 _BINARY: dict[str, Callable[..., Any]] = {
     "add": lambda a, b, *, alpha=1: jnp.add(a, b if alpha == 1 else alpha * b),
     "sub": lambda a, b, *, alpha=1: jnp.subtract(a, b if alpha == 1 else alpha * b),
@@ -178,7 +178,7 @@ _OTHERS: dict[str, Callable[..., Any]] = {
     "where.ScalarOther": jnp.where,
     "where.Scalar": jnp.where,
     "xlogy.Tensor": jax.scipy.special.xlogy,
-    # What carries no arithmetic. Autograd stops at a detached tensor, and so does JAX here.
+    # Operations without arithmetic. Autograd stops at a detached tensor, and so does JAX here.
     "detach.default": jax.lax.stop_gradient,
     "alias.default": lambda x: x,
     "clone.default": lambda x, **_: x,

@@ -1,4 +1,4 @@
-"""From a torch module to its graph. The only file, with `_callback.py`, that needs torch."""
+"""From a torch module to its graph. Only this file and `_callback.py` need torch."""
 
 import math
 import warnings
@@ -11,13 +11,13 @@ from jaxtyping import Array
 from ._border import Border, Example
 from ._graph import Graph, Node
 
-# What says where and how a tensor is stored.
+# Arguments about the storage of a tensor.
 _STORAGE = {"device", "layout", "pin_memory", "memory_format", "non_blocking"}
-_KEPT = ("scaled_dot_product_attention", "linear", "detach")  # not taken apart
+_KEPT = ("scaled_dot_product_attention", "linear", "detach")  # not decomposed
 
 
 def import_torch() -> Any:
-    """torch. **Raises:** `ImportError` that says how to get it."""
+    """torch, or an `ImportError` with the remedy."""
     try:
         import torch
     except ImportError:
@@ -29,7 +29,7 @@ def import_torch() -> Any:
 
 
 class Exported:
-    """A module's graph, its weights, and the structure of what it takes and returns."""
+    """The graph of a module, its weights, and the structure of its inputs and outputs."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Exported:
 
 
 def checked_module(module: Any, inputs: Sequence[Any], timesteps: int | None) -> Any:
-    """torch. **Raises:** as `from_torch` on a wrong argument."""
+    """torch; raises as `from_torch` on a wrong argument."""
     torch = import_torch()
     if not isinstance(module, torch.nn.Module):
         raise ValueError(
@@ -69,7 +69,7 @@ def checked_module(module: Any, inputs: Sequence[Any], timesteps: int | None) ->
 def border_of(
     torch: Any, inputs: Sequence[Any], keywords: Mapping[str, Any], timesteps: int | None
 ) -> tuple[Border, list[Any]]:
-    """What a module takes, by examples, and their tensors, flat."""
+    """The inputs of a module, from examples, and their tensors, flat."""
     tensors: list[Any] = []
     positional = tuple(structure_of(torch, value, tensors) for value in inputs)
     named = tuple((name, structure_of(torch, v, tensors)) for name, v in keywords.items())
@@ -78,14 +78,15 @@ def border_of(
 
 
 class _NoTensor(ValueError):
-    """Of an input or output that is none of what is translated."""
+    """An input or output that cannot be converted."""
 
 
 def structure_of(torch: Any, value: Any, tensors: list) -> Any:
-    """Of a tensor its index in ``tensors``, which it is appended to; ("tuple", *parts), ("dict",
-    *pairs) of those, diffusers' outputs included; else ("constant", value).
+    """The structure of a value, whose tensors are appended to `tensors`.
 
-    **Raises:** `ValueError` on anything else.
+    A tensor becomes its index in `tensors`. Lists and mappings, with the outputs of diffusers,
+    become `("tuple", *parts)` and `("dict", *pairs)`. Other values become ("constant", value).
+    `ValueError` on anything else.
     """
     if isinstance(value, torch.Tensor):
         tensors.append(value)
@@ -103,7 +104,7 @@ def structure_of(torch: Any, value: Any, tensors: list) -> Any:
 
 
 def filled(torch: Any, value: Any, tensors: Iterator[Any]) -> Any:
-    """``value`` with the next of ``tensors`` in place of each tensor."""
+    """`value` with each tensor replaced by the next of `tensors`."""
     if isinstance(value, torch.Tensor):
         return next(tensors)
     if isinstance(value, Mapping):
@@ -114,7 +115,7 @@ def filled(torch: Any, value: Any, tensors: Iterator[Any]) -> Any:
 
 
 def _flat_module(torch: Any, module: Any, examples: tuple[Any, Any], structures: list) -> Any:
-    """The module as one of flat tensors to flat tensors; a call appends what it returns."""
+    """The module as a function of flat tensors; each call appends the output's structure."""
 
     class Flat(torch.nn.Module):
         def __init__(self):
@@ -142,11 +143,11 @@ def _program(torch: Any, module: Any, flat: Any, tensors: list) -> Any:
     flat.training = False
     try:
         with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch's of its own code
+            warnings.simplefilter("ignore")  # torch warns about its own code
             return torch.export.export(flat, tuple(tensors)).run_decompositions(table)
     except _NoTensor:
         raise
-    except Exception as error:  # torch's many
+    except Exception as error:  # torch raises many types
         first = str(error).strip().splitlines()
         raise ValueError(
             f"torch.export cannot express {type(module).__name__}: {first[0] if first else error} "
@@ -166,16 +167,16 @@ def dtype_name(dtype: Any) -> str:
 
 
 def to_jax(tensor: Any) -> Array:
-    """A tensor's entries as an array, in its dtype."""
+    """The entries of a tensor as an array, in its dtype."""
     tensor = tensor.detach().cpu()
     name = dtype_name(tensor.dtype)
-    if name == "bfloat16":  # which NumPy does not have of its own
+    if name == "bfloat16":  # NumPy has no such type
         return jnp.asarray(tensor.float().numpy()).astype(jnp.bfloat16)
     return jnp.asarray(tensor.numpy())
 
 
 def _named(program: Any) -> dict[str, str]:
-    """Nodes of parameters, buffers and constants, with the names of these."""
+    """The nodes of parameters, buffers and constants, with their names."""
     signature = program.graph_signature
     return {
         **signature.inputs_to_parameters,
@@ -185,7 +186,7 @@ def _named(program: Any) -> dict[str, str]:
 
 
 def _weights(program: Any) -> dict[str, Array]:
-    """Parameters, buffers and constants by the names that the graph has for them."""
+    """Parameters, buffers and constants by their names in the graph."""
     named = _named(program)
     state, constants = program.state_dict, program.constants
     return {
@@ -255,7 +256,7 @@ def _length(value: Any) -> int:
 
 
 def _argument(torch: Any, value: Any) -> Any:
-    """An argument of a node as JSON has it, see `Node`."""
+    """An argument of a node in the JSON form of `Node`."""
     if isinstance(value, torch.fx.Node):
         return {"node": value.name}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""A torch module's graph of core ATen operations, as data, and its evaluation by jax.numpy."""
+"""The graph of a torch module, of core ATen operations, and its evaluation by jax.numpy."""
 
 import hashlib
 import json
@@ -21,12 +21,12 @@ _FORMAT = 1  # of `to_json`
 class Node(NamedTuple):
     """One operation.
 
-    - ``name``: of its value.
-    - ``operation``: an ATen operation, such as "add.Tensor".
-    - ``args``, ``kwargs``: what it takes. A value of another node is ``{"node": name}``, a dtype
-      ``{"dtype": name}``, a float that JSON cannot write ``{"float": text}``.
-    - ``results``: dtype and shape of each tensor that it returns; None where there is none.
-    - ``module``: the torch module that it stands in, for messages.
+    - `name`: of its value.
+    - `operation`: an ATen operation, such as "add.Tensor".
+    - `args`, `kwargs`: its arguments. The value of another node is `{"node": name}`, a dtype
+      `{"dtype": name}`, a float that JSON cannot represent `{"float": text}`.
+    - `results`: dtype and shape of each returned tensor; None for other values.
+    - `module`: the torch module that contains it, for messages.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Graph:
         return f"Graph({len(self.nodes)} operations)"
 
     def to_json(self) -> dict[str, Any]:
-        """The graph as what JSON can hold."""
+        """The graph in a form that JSON can represent."""
         return {
             "format": _FORMAT,
             "inputs": list(self.inputs),
@@ -78,7 +78,7 @@ class Graph:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Graph":
-        """The graph that `to_json` wrote. **Raises:** `ValueError` on any other content."""
+        """The graph that `to_json` wrote; `ValueError` on any other content."""
         if content.get("format") != _FORMAT:
             raise ValueError(
                 f"a graph of format {content.get('format')!r}, this version of geojax reads "
@@ -94,8 +94,8 @@ class Graph:
         """The outputs, flat."""
         values: dict[str, Any] = dict(zip(self.inputs, inputs, strict=True))
         values |= {node: weights[name] for node, name in self.weights.items()}
-        # Every result is cast to the dtype that torch recorded, so JAX's own promotion between
-        # decides nothing but is needed on the way.
+        # Every result is cast to the dtype that torch recorded. So JAX's own promotion must be
+        # allowed here, but does not determine any result.
         with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
             for node in self.nodes:
                 values[node.name] = _evaluated(node, values)
@@ -130,7 +130,7 @@ def _as_told(where: str, value: Any, dtype: str, shape: Sequence[int]) -> Array:
 
 
 def dtype_of(name: str) -> Any:
-    """A dtype of JAX: 64 bits where they are enabled."""
+    """A dtype of JAX, of 64 bits only where they are enabled."""
     return jax.dtypes.canonicalize_dtype(jnp.dtype(name))
 
 
@@ -147,7 +147,7 @@ def _value(argument: Any, values: Mapping[str, Any]) -> Any:
 
 
 def check_known(nodes: Sequence[Node]) -> None:
-    """**Raises:** `NotImplementedError` that lists the operations geojax does not know."""
+    """Raise `NotImplementedError` with the operations that geojax does not translate."""
     unknown: dict[str, str] = {}
     for node in nodes:
         if node.operation not in OPERATIONS:

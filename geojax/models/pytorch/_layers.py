@@ -1,6 +1,6 @@
 """ATen's layers in jax.numpy: products, convolutions, norms, attention, pooling, resizing.
 
-Tensors have torch's layouts: (batch, channels, *space), weights (out, in, *space).
+Tensors have the layouts of torch: `(batch, channels, *space)`, weights `(out, in, *space)`.
 """
 
 import itertools
@@ -39,7 +39,7 @@ def _convolution(
     pads = [(p, p) for p in padding]
     strides, spread = stride, [1] * n
     if transposed:
-        # The transpose of a convolution is one of the spread input with the turned weights.
+        # The transpose of a convolution is a convolution of the dilated input with flipped weights.
         weight = jnp.flip(weight, tuple(range(2, 2 + n)))
         weight = weight.reshape(groups, weight.shape[0] // groups, *weight.shape[1:])
         weight = jnp.swapaxes(weight, 1, 2).reshape(-1, weight.shape[1], *weight.shape[3:])
@@ -94,7 +94,7 @@ def _batch_norm(x, weight, bias, mean, variance, momentum, eps):
 
 
 def _batch_norm_of_itself(x, weight, bias, training, momentum, eps):
-    """With the mean and variance of the batch: torch writes its instance norm so."""
+    """Normalisation by the mean and variance of the batch, which torch uses for instance norm."""
     axes = (0, *range(2, x.ndim))
     y, mean, inverse = _normalised(wide(x), axes, eps)
     y = y if weight is None else y * _over_channels(weight, x.ndim)
@@ -123,7 +123,7 @@ def _attention(
     """Softmax(Q K^T scale + mask) V over the last two axes."""
     if dropout_p:
         raise NotImplementedError("attention with dropout: put the module in evaluation mode")
-    if enable_gqa:  # several heads of queries share one of keys and values
+    if enable_gqa:  # several query heads share one head of keys and values
         key, value = (jnp.repeat(a, query.shape[-3] // a.shape[-3], axis=-3) for a in (key, value))
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
     logits = wide(jnp.matmul(query, jnp.swapaxes(key, -1, -2))) * scale
@@ -146,7 +146,7 @@ def _tuple(value, n: int) -> list[int]:
 
 
 def _window(x, n: int, size, stride, padding, ceil: bool) -> tuple[Any, Any, Any]:
-    """The windows of a pooling over the last ``n`` axes."""
+    """The windows of a pooling over the last `n` axes."""
     size, padding = _tuple(size, n), _tuple(padding, n)
     stride = _tuple(stride, n) if stride else size
     pads = [(p, p) for p in padding]
@@ -167,7 +167,7 @@ def _average_pool(n: int) -> Callable[..., Array]:
         total = lax.reduce_window(x, np.zeros((), x.dtype), lax.add, window, strides, pads)
         if divisor is not None:
             return total / divisor
-        # What is counted: the padding that was asked for, or none; never that of `ceil_mode`.
+        # The count includes the requested padding, or none; never that of `ceil_mode`.
         asked = [(p, p) for p in _tuple(padding, n)] if count_include_pad else [(0, 0)] * n
         ones = jnp.pad(jnp.ones(x.shape[-n:], x.dtype), asked, constant_values=1)
         rest = [(a - c, b - d) for (a, b), (c, d) in zip(pads[-n:], asked, strict=True)]
@@ -204,8 +204,9 @@ def _adaptive_average(n: int) -> Callable[..., Array]:
 
 
 def _resized(x, n: int, output_size, scales) -> list[tuple[int, int, float]]:
-    """Of each of the last ``n`` axes: which it is, its new length, and how far a step of that goes
-    in the old one. The scales are one list or several numbers, and may be None.
+    """For each of the last `n` axes: its index, its new length, and the step in old pixels.
+
+    The scales are one list or several numbers, and may be None.
     """
     if len(scales) == 1 and isinstance(scales[0], list | tuple):
         (scales,) = scales

@@ -1,4 +1,4 @@
-"""A torch module as an Equinox one."""
+"""A torch module as an Equinox module."""
 
 from typing import Any
 
@@ -11,11 +11,14 @@ from ._graph import Graph
 
 
 class TorchNetwork(eqx.Module):
-    """A torch module, converted by `from_torch`; torch is not needed to call it.
+    """A torch module, converted by `from_torch`; it runs without torch.
 
-    - ``weights``: its parameters and buffers by their names in torch; arrays to differentiate,
-      train or replace.
-    - ``graph``: its operations.
+    **Arguments:**
+
+    - `weights`: its parameters and buffers by their names in torch. They are arrays that can be
+      differentiated, trained or replaced.
+    - `graph`: its operations.
+    - `border`, `structure`: its inputs and outputs.
     """
 
     weights: dict[str, Array]
@@ -24,16 +27,20 @@ class TorchNetwork(eqx.Module):
     structure: Any = eqx.field(static=True)
 
     def __call__(self, x: Any, t: Any = None, args: Any = None) -> Array:
-        """The prediction at one point, as `geojax.NoisePrediction` calls it.
+        """The prediction at one point.
 
-        - ``x``: of the shape of the first example, with its batch axis of one or without: then
-          what is returned has none either. A batch is for `jax.vmap`.
-        - ``t``: the time in [0, 1], a scalar; not given to a module of one input.
-        - ``args``: the module's further inputs: one array, a tuple of several, a dictionary of
-          keywords. Each with its batch axis of one or without.
+        **Arguments:**
 
-        **Raises:** `ValueError` when a shape is not that of its example, or the module returns
-        several tensors (see `apply`).
+        - `x`: of the shape of the first example, with or without its batch axis of one. Without it
+          the result has none either. For a batch use `jax.vmap`.
+        - `t`: the time in [0, 1], a scalar; not passed to a module of one input.
+        - `args`: further inputs of the module: one array, a tuple of several, or a dictionary of
+          keywords, each with or without its batch axis of one.
+
+        **Raises:**
+
+        - `ValueError`: when a shape is not that of its example, or the module returns several
+          tensors (see `apply`).
         """
         inputs, point = self.border.inputs_of(x, t, args)
         outputs = self._evaluate(inputs)
@@ -45,14 +52,17 @@ class TorchNetwork(eqx.Module):
         return without_batch(outputs[0]) if point else outputs[0]
 
     def apply(self, *inputs: Any, **keywords: Any) -> Any:
-        """What the module returns for its own inputs, batch axes and all, in its own structure.
+        """The output of the module for its own inputs, with batch axes, in its own structure.
 
-        Outputs of diffusers are dictionaries. **Raises:** `ValueError` when the inputs are not
-        those of the examples.
+        Outputs of diffusers are dictionaries.
+
+        **Raises:**
+
+        - `ValueError`: when the inputs do not match the examples.
         """
         return _unflat(self.structure, self._evaluate(self.border.flat(inputs, keywords)))
 
-    # Compiled on its own: a program that holds the network several times traces it once.
+    # Compiled separately, so that a program that uses the network several times traces it once.
     @eqx.filter_jit
     def _evaluate(self, inputs: list[Array]) -> list[Array]:
         return self.graph(self.weights, inputs)
@@ -73,27 +83,32 @@ def from_torch(
     keywords: dict[str, Any] | None = None,
     timesteps: int | None = None,
 ) -> TorchNetwork:
-    """A torch module as an Equinox module, with its derivatives, compilation and batching by JAX.
+    """Convert a torch module to an Equinox module.
 
-    The module is exported to a graph of core ATen operations (`torch.export`), in evaluation mode,
-    and the graph is evaluated by jax.numpy: forward and reverse derivatives, `jax.vmap` and second
-    derivatives are those of JAX. Detached tensors have none, as in torch.
+    The module is exported to a graph of core ATen operations (`torch.export`) in evaluation mode,
+    and jax.numpy evaluates the graph. Forward and reverse derivatives, second derivatives,
+    compilation and `jax.vmap` are those of JAX. Detached tensors have no derivative, as in torch.
 
     **Arguments:**
 
-    - ``module``: a `torch.nn.Module` whose ``forward`` takes x, then the time, then conditions.
-    - ``example_inputs``: tensors as it takes them, with a batch axis of one. Their shapes and
-      dtypes are those of the network: convert once for each size. An example of integers makes the
-      input integral: give the time as a floating one, if the module takes it.
-    - ``keywords``: further inputs by keyword.
-    - ``timesteps``: for a module that counts its time in steps 0 ... T - 1 give T: it is called at
-      the step ``t T - 1``, t in [0, 1]. Without, it is given t itself.
+    - `module`: a `torch.nn.Module` whose `forward` takes x, then the time, then conditions.
+    - `example_inputs`: tensors as the module takes them, with a batch axis of one. Their shapes and
+      dtypes are fixed in the network: convert once for each size. An integer example makes that
+      input integral; give the time as a float if the module takes one.
+    - `keywords`: further inputs by keyword.
+    - `timesteps`: T for a module that counts its time in steps 0 ... T - 1. It is then called at
+      the step `t T - 1`, t in [0, 1]. Without it the module receives t itself.
 
-    **Returns:** a network to call as ``(x, t, args)``, for `geojax.NoisePrediction` and the like.
+    **Returns:**
 
-    **Raises:** `ImportError` without torch; `ValueError` when ``module`` is no torch module, or
-    `torch.export` cannot express it; `NotImplementedError` that names an operation that is not
-    translated, and the part of the module that it stands in.
+    A network to call as `(x, t, args)`, for [`geojax.NoisePrediction`][] and others.
+
+    **Raises:**
+
+    - `ImportError`: without torch.
+    - `ValueError`: when `module` is not a torch module, or `torch.export` cannot express it.
+    - `NotImplementedError`: names an operation that is not translated, and the part of the module
+      that contains it.
 
     >>> import jax, jax.numpy as jnp, torch, geojax
     >>> class Half(torch.nn.Module):

@@ -9,7 +9,7 @@ from jaxtyping import Array
 
 
 def _axes(dim) -> int | tuple[int, ...] | None:
-    """torch takes no axes for all of them."""
+    """The axes for NumPy; in torch an empty list means all of them."""
     if dim is None or isinstance(dim, int):
         return dim
     return tuple(dim) or None
@@ -57,7 +57,7 @@ def _norm(x, order=2, dim=None, keepdim=False, *, dtype=None) -> Array:
     if order == 1:
         return jnp.sum(x, axis=axes, keepdims=keepdim)
     total = jnp.sum(x**2 if order == 2 else x**order, axis=axes, keepdims=keepdim)
-    # torch's derivative of a norm at zero is zero.
+    # In torch the derivative of a norm at zero is zero.
     safe = jnp.where(total == 0, 1, total)
     root = jnp.sqrt(safe) if order == 2 else safe ** (1 / order)
     return jnp.where(total == 0, 0, root)
@@ -81,7 +81,7 @@ def _softmax(function: Callable[..., Array]) -> Callable[..., Array]:
     def along(x, dim, dtype=None, *_):
         if not isinstance(dtype, bool | None):
             x = x.astype(dtype)
-        # In single precision at least, as torch has it.
+        # At least single precision, as in torch.
         wide = jnp.promote_types(x.dtype, jnp.float32)
         return function(x.astype(wide), axis=dim).astype(x.dtype)
 

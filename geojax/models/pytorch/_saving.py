@@ -1,4 +1,4 @@
-"""A folder of a converted module: config.json, graph.json and model.safetensors."""
+"""The folder of a converted module: config.json, graph.json and model.safetensors."""
 
 import json
 from pathlib import Path
@@ -20,13 +20,15 @@ def save_torch(folder: Path | str, model: Any, notes: dict[str, Any] | None = No
 
     **Arguments:**
 
-    - ``folder``: is made where it is not there.
-    - ``model``: what `from_torch` returned, or a score whose network that is, such as
-      ``NoisePrediction(network, schedule)``: of a score `load` returns the score, and the commands
+    - `folder`: created if it does not exist.
+    - `model`: the result of [`geojax.models.from_torch`][], or a score of such a network, such as
+      `NoisePrediction(network, schedule)`. For a score `load` returns the score, and the commands
       take the folder.
-    - ``notes``: go into ``config.json``, for example ``{"data": "CIFAR-10"}``.
+    - `notes`: added to `config.json`, for example `{"data": "CIFAR-10"}`.
 
-    **Raises:** `ValueError` when ``model`` is neither, or its schedule is not one of geojax's.
+    **Raises:**
+
+    - `ValueError`: when `model` is neither, or its schedule is not one of geojax's.
     """
     config: dict[str, Any] = {"kind": "torch"}
     network = model
@@ -58,7 +60,12 @@ def save_torch(folder: Path | str, model: Any, notes: dict[str, Any] | None = No
 
 
 def load_torch(folder: Path | str) -> TorchNetwork | AbstractScore:
-    """What `save_torch` wrote. **Raises:** as `geojax.models.load`."""
+    """The network or score of a folder of `save_torch`.
+
+    **Raises:**
+
+    As [`geojax.models.load`][].
+    """
     config = read_config(folder)
     network = _network(Path(folder))
     if "prediction" not in config:
@@ -109,5 +116,5 @@ def _network(folder: Path) -> TorchNetwork:
 
 
 def _frozen(value: Any) -> Any:
-    """Lists, as JSON has them, as the tuples that they were."""
+    """Nested lists, as read from JSON, as tuples."""
     return tuple(_frozen(v) for v in value) if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""ATen operations that move, make and look up entries, in jax.numpy."""
+"""ATen operations that move, create and look up entries, in jax.numpy."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-_END = 2**62  # torch's "to the end" is the largest integer of 64 bits
+_END = 2**62  # torch writes "to the end" as the largest 64-bit integer
 
 
 def _expand(x, size, **_) -> Array:
@@ -55,13 +55,13 @@ def _unbind(x, dim=0) -> list[Array]:
 
 
 def _widths(x, pad) -> list[tuple[int, int]]:
-    """torch lists the padding of the last axis first."""
+    """The padding in NumPy's order; torch lists the last axis first."""
     pairs = [(pad[k], pad[k + 1]) for k in range(0, len(pad), 2)]
     return [(0, 0)] * (x.ndim - len(pairs)) + pairs[::-1]
 
 
 def _pad(x, pad, value=0.0) -> Array:
-    widths = [(low, high, 0) for low, high in _widths(x, pad)]  # negative ones cut
+    widths = [(low, high, 0) for low, high in _widths(x, pad)]  # negative widths crop
     return jax.lax.pad(x, jnp.asarray(value, x.dtype), widths)
 
 
@@ -70,7 +70,7 @@ def _pad_by(mode: str) -> Callable[..., Array]:
 
 
 def _indices(indices) -> tuple:
-    """The index of NumPy: None, among arrays, takes a whole axis."""
+    """An index of NumPy: None among arrays stands for a whole axis."""
     return tuple(slice(None) if i is None else i for i in indices)
 
 
@@ -82,7 +82,7 @@ def _index(x, indices) -> Array:
 
 def _index_put(x, indices, values, accumulate=False) -> Array:
     if any(i is not None and i.dtype == bool for i in indices):
-        (mask,) = indices  # `x[mask] = value`: of one value the shape is known
+        (mask,) = indices  # `x[mask] = value` has a known shape for one value
         if values.size != 1:
             raise NotImplementedError("x[mask] = values has a shape that depends on the data")
         mask = mask.reshape(mask.shape + (1,) * (x.ndim - mask.ndim))
@@ -92,7 +92,7 @@ def _index_put(x, indices, values, accumulate=False) -> Array:
 
 
 def _along(x, dim: int, index) -> tuple[Array, ...]:
-    """The places of ``gather`` and ``scatter``: ``index`` along ``dim``, its own place beside."""
+    """The positions of `gather` and `scatter`: `index` along `dim`, and the own index elsewhere."""
     grid = list(jnp.indices(index.shape, sparse=True))
     grid[dim] = index
     return tuple(grid)

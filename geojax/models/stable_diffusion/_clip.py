@@ -1,4 +1,4 @@
-"""CLIP's text encoder (``CLIPTextModel``), as Stable Diffusion 1.x and 2.x use it."""
+"""CLIP's text encoder (`CLIPTextModel`), as Stable Diffusion 1.x and 2.x use it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -29,7 +29,7 @@ _USED = {
     "layer_norm_eps": 1e-5,
 }
 _FIXED = {"model_type": ["clip_text_model"]}
-# Of training, of the projection that Stable Diffusion does not use, and general notes.
+# Fields of training, of the projection that Stable Diffusion does not use, and notes.
 _IGNORED = (
     "architectures",
     "attention_dropout",
@@ -100,15 +100,21 @@ class _Encoder(eqx.Module):
 
 
 class TextEncoder(eqx.Module):
-    """Called as ``encoder(tokens)``: the last layer's states after the final norm, (tokens, width).
+    """CLIP's text encoder, called as `encoder(tokens)`.
 
-    ``config`` are the fields of the checkpoint's ``text_encoder/config.json``; ``tokens`` are at
-    most 77 integers. The arithmetic is that of the weights' dtype, the result float32 or wider.
-    The weights are zero until `load` fills them. Stable Diffusion 2.x takes the last layer but one:
-    its checkpoints have left the last one out.
+    It returns the states of the last layer after the final norm, shape `(tokens, width)`. `tokens`
+    are at most 77 integers. The arithmetic has the dtype of the weights; the result is float32 or
+    wider. The weights are zero until [`geojax.models.stable_diffusion.load`][] fills them. Stable
+    Diffusion 2.x uses the last layer but one; its checkpoints do not contain the last one.
 
-    **Raises:** `ValueError` on a config that is not supported, with the field's name; on too many
-    tokens when called.
+    **Arguments:**
+
+    - `config`: the fields of the checkpoint's `text_encoder/config.json`.
+
+    **Raises:**
+
+    - `ValueError`: on an unsupported config, with the name of the field; when called, on too many
+      tokens.
 
     >>> import jax.numpy as jnp
     >>> from geojax.models.stable_diffusion import TextEncoder
@@ -164,7 +170,7 @@ class TextEncoder(eqx.Module):
 
     @eqx.filter_jit
     def _forward(self, tokens):
-        # A token out of the vocabulary gives NaN: indexing alone would take the nearest.
+        # A token out of the vocabulary gives NaN. Indexing alone would take the nearest one.
         table = self.embeddings.token_embedding.weight
         x = table.at[tokens].get(mode="fill", fill_value=jnp.nan)
         x = x + self.embeddings.position_embedding.weight[: len(tokens)]

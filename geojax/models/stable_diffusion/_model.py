@@ -35,13 +35,15 @@ class _Prompted(Timed):
 
 
 class StableDiffusion(eqx.Module):
-    """A checkpoint of Stable Diffusion 1.x or 2.x; made by `load`.
+    """A checkpoint of Stable Diffusion 1.x or 2.x, as `load` returns it.
 
-    - ``unet(latents, timestep, text)``: the raw prediction at the checkpoint's own timestep
-      (0 ... 999).
-    - ``vae``, ``text_encoder``, ``tokenizer``: the other parts, each callable alone.
-    - ``schedule``: of the noise, with t in [0, 1]; timestep k is ``t = (k + 1) / 1000``.
-    - ``prediction``: "epsilon" or "v_prediction", what the U-Net predicts.
+    **Arguments:**
+
+    - `unet`: called as `unet(latents, timestep, text)`, gives the raw prediction at the
+      checkpoint's own timestep (0 ... 999).
+    - `vae`, `text_encoder`, `tokenizer`: the other parts, each callable alone.
+    - `schedule`: of the noise, with t in [0, 1]; timestep k is `t = (k + 1) / 1000`.
+    - `prediction`: "epsilon" or "v_prediction", what the U-Net predicts.
     """
 
     unet: UNet
@@ -53,43 +55,60 @@ class StableDiffusion(eqx.Module):
 
     @property
     def side(self) -> int:
-        """The side of the pictures that the model was trained on, in pixels: 512 or 768."""
+        """The side of the training images, in pixels: 512 or 768."""
         return self.unet.sample_size * self.vae.unit
 
     @property
     def unit(self) -> int:
-        """What the sides of pictures must be divisible by: 64."""
+        """The number that must divide the sides of an image: 64."""
         return self.unet.unit * self.vae.unit
 
     def encode_prompt(self, text: str) -> Float[Array, "tokens width"]:
-        """The text condition, (77, width), float32. **Raises:** `ValueError` as `Tokenizer`."""
+        """The text condition of a prompt, shape `(77, width)`, float32.
+
+        **Raises:**
+
+        - `ValueError`: as [`geojax.models.stable_diffusion.Tokenizer`][].
+        """
         return self.text_encoder(jnp.asarray(self.tokenizer(text)))
 
     def encode_image(self, pixels: Numbers) -> Float[Array, "c_latent h w"]:
-        """Scaled latents (4, height / 8, width / 8) of pixels (3, height, width) in [-1, 1].
+        """The scaled latents of an image: the mean of the encoder's distribution.
 
-        The mean of the encoder's distribution. **Raises:** `ValueError` when a side is not
-        divisible by 8.
+        **Arguments:**
+
+        - `pixels`: shape `(3, height, width)`, in [-1, 1].
+
+        **Returns:**
+
+        Latents, shape `(4, height / 8, width / 8)`.
+
+        **Raises:**
+
+        - `ValueError`: when a side is not divisible by 8.
         """
         return self.vae.encode(pixels)
 
     def decode_latents(self, latents: Numbers) -> Float[Array, "c height width"]:
-        """Pixels, about in [-1, 1], of scaled latents."""
+        """The pixels of scaled latents, about in [-1, 1]."""
         return self.vae.decode(latents)
 
     @property
     def score(self) -> AbstractScore:
-        """The score on scaled latents; ``args`` are a text condition. One U-Net evaluation."""
+        """The score of scaled latents, at one U-Net evaluation; `args` are a text condition."""
         network = _Prompted(self.unet, self.schedule.num_steps)
         return PREDICTIONS[self.prediction](network, self.schedule)
 
     def guided(
         self, scale: Real[Array, ""] | float = 7.5, negative_prompt: str = ""
     ) -> ClassifierFreeGuidance:
-        """The score with guidance: two U-Net evaluations. ``args`` are a text condition.
+        """The score with guidance, at two U-Net evaluations; `args` are a text condition.
 
-        ``scale`` and the negative prompt's condition (``null_args``) are fields of what is
-        returned; with ``args=None`` it is the negative prompt's score, at one evaluation.
+        **Arguments:**
+
+        - `scale`: of the guidance, a field of the result.
+        - `negative_prompt`: its condition is the field `null_args` of the result. With `args=None`
+          the result is the score of the negative prompt, at one evaluation.
         """
         condition = self.encode_prompt(negative_prompt)
         return ClassifierFreeGuidance(self.score, scale, condition)  # pyright: ignore
@@ -105,13 +124,18 @@ class StableDiffusion(eqx.Module):
     ) -> NoiseRoute:
         """The pipeline between two photographs: pixels -> latents -> noise level, and back.
 
-        - ``prompt``: the text condition; ``prompt_b``: another one at B.
-        - ``guidance``: its scale; 1 is none, and then ``negative_prompt`` is not used.
-        - ``options``: ``t``, ``noising``, ``denoising``, ``num_steps``, ``rtol`` and ``throw`` of
-          `NoiseRoute`. ``rtol`` is 1e-4 by default, and 1e-2 for a U-Net of half precision: finer
-          than its digits the probability flow would never be content.
+        **Arguments:**
 
-        **Raises:** `ValueError` as `Tokenizer` and `NoiseRoute`.
+        - `prompt`: the text condition.
+        - `prompt_b`: another one at B.
+        - `guidance`: its scale. With 1 there is none, and `negative_prompt` is not used.
+        - `options`: `t`, `noising`, `denoising`, `num_steps`, `rtol` and `throw` of
+          [`geojax.NoiseRoute`][]. `rtol` is 1e-4 by default, and 1e-2 for a U-Net of half
+          precision, because the probability flow cannot be solved more finely than its digits.
+
+        **Raises:**
+
+        - `ValueError`: as [`geojax.models.stable_diffusion.Tokenizer`][] and `NoiseRoute`.
         """
         condition, between = self.encode_prompt(prompt), None
         if prompt_b is not None and prompt_b != prompt:
@@ -136,21 +160,29 @@ def load(
 ) -> StableDiffusion:
     """A Stable Diffusion checkpoint from a folder in the layout of diffusers.
 
-    - ``folder``: with ``unet``, ``vae``, ``text_encoder``, ``tokenizer`` and ``scheduler`` in it;
-      weights in safetensors (whole or in shards) or Flax's msgpack, configurations in JSON.
-    - ``dtype``: of the weights and the networks' arithmetic; what goes in and comes out is
-      float32 or float64. bfloat16 halves memory and suits GPUs. In float16 the autoencoder may
-      overflow: it is kept in float32 unless its config has ``"force_upcast": false``, whose default
-      is true.
-    - ``attention``, ``remat``: of the U-Net, see `UNet`.
+    Nothing is downloaded. Every tensor of the files must have a parameter, and every parameter a
+    tensor. The noise schedule and the prediction type come from the scheduler's file. Settings that
+    only position the steps of its own sampler are not used.
 
-    Nothing is ever downloaded. Every tensor of the files must have its place, and every parameter
-    its tensor. Of the scheduler's file the noise schedule and the prediction type are taken; what
-    only places the steps of its own sampler is not used.
+    **Arguments:**
 
-    **Raises:** `FileNotFoundError` when a file is missing; `ValueError` when ``folder`` is none (a
-    hub's name: the message says how to fetch it), a file is damaged, the weights do not fit, or a
-    configuration has a field that is not supported.
+    - `folder`: with `unet`, `vae`, `text_encoder`, `tokenizer` and `scheduler`. Weights are in
+      safetensors (whole or in shards) or Flax's msgpack, configurations in JSON.
+    - `dtype`: of the weights and the networks' arithmetic. Inputs and outputs are float32 or
+      float64. bfloat16 halves memory and suits GPUs. In float16 the autoencoder may overflow, so it
+      stays in float32 unless its config has `"force_upcast": false` (the default is true).
+    - `attention`, `remat`: of the U-Net, see [`geojax.models.stable_diffusion.UNet`][].
+
+    **Returns:**
+
+    A [`geojax.models.stable_diffusion.StableDiffusion`][].
+
+    **Raises:**
+
+    - `FileNotFoundError`: when a file is missing.
+    - `ValueError`: when `folder` is not a folder (for a name on the hub the message has the command
+      that downloads it), a file is damaged, the weights do not fit, or a configuration has an
+      unsupported field.
 
     >>> from geojax.models import stable_diffusion
     >>> stable_diffusion.load("owner/name")
@@ -191,7 +223,7 @@ _NETWORKS = ("unet", "vae", "text_encoder")
 
 
 def _check_folder(given: str) -> None:
-    """**Raises:** `ValueError` when it is not one of Stable Diffusion, with what to do about it."""
+    """Raise `ValueError` with the remedy unless the folder is one of Stable Diffusion."""
     folder = Path(given)
     if not folder.is_dir():
         raise not_a_folder(given, "unet, vae, text_encoder, tokenizer and scheduler")

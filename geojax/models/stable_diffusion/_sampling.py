@@ -1,4 +1,4 @@
-"""From a prompt to a picture: the check that all parts of a checkpoint fit."""
+"""From a prompt to an image: a check that all parts of a checkpoint fit."""
 
 from typing import Literal, NamedTuple
 
@@ -13,9 +13,21 @@ from ._model import StableDiffusion
 def ddim_levels(num_steps: int, num_train_steps: int = 1000) -> Float[Array, " levels"]:
     """The noise levels of diffusers' DDIM for Stable Diffusion, from high to low.
 
-    Its timesteps are ``i (T // num_steps) + 1``, its last step goes to timestep 0; timestep k is
-    ``t = (k + 1) / T``. **Raises:** `ValueError` when ``num_steps`` is not in 1 ... T - 1 (with T
-    steps the first level would lie above 1).
+    Its timesteps are `i (T // num_steps) + 1`, and its last step goes to timestep 0. Timestep k is
+    `t = (k + 1) / T`.
+
+    **Arguments:**
+
+    - `num_steps`: in 1 ... T - 1. With T steps the first level would lie above 1.
+    - `num_train_steps`: T.
+
+    **Returns:**
+
+    The levels, shape `(num_steps + 1,)`.
+
+    **Raises:**
+
+    - `ValueError`: when `num_steps` is out of range.
 
     >>> from geojax.models.stable_diffusion import ddim_levels
     >>> ddim_levels(4)
@@ -29,10 +41,12 @@ def ddim_levels(num_steps: int, num_train_steps: int = 1000) -> Float[Array, " l
 
 
 class Picture(NamedTuple):
-    """What `text_to_image` returns.
+    """The result of `text_to_image`.
 
-    - ``pixels``: shape (3, height, width), about in [-1, 1].
-    - ``unet_evaluations``: what it took.
+    **Arguments:**
+
+    - `pixels`: shape `(3, height, width)`, about in [-1, 1].
+    - `unet_evaluations`: the cost.
     """
 
     pixels: Float[Array, "c height width"]
@@ -53,17 +67,31 @@ def text_to_image(
     sampler: Literal["ddim", "probability_flow"] = "ddim",
     rtol: float = 1e-3,
 ) -> Picture:
-    """A picture of a prompt, drawn by DDIM at diffusers' levels or by the probability-flow ODE.
+    """An image of a prompt, by DDIM at diffusers' levels or by the probability-flow ODE.
 
-    - ``height``, ``width``: in pixels, divisible by ``model.unit``; by default ``model.side``.
-    - ``num_steps``, ``eta``: of DDIM, as for `ddim_path`.
-    - ``guidance``: 1 is none, at half the U-Net evaluations.
-    - ``rtol``: of the ODE, which diffrax solves adaptively from the first of DDIM's levels to
-      level 0. Without ``eta`` both samplers follow one curve, so that the pictures become the same
-      as ``num_steps`` grows and ``rtol`` falls.
+    Without `eta` both samplers follow one curve, so the images become the same as `num_steps` grows
+    and `rtol` falls.
 
-    **Raises:** `ValueError` on sizes or ``num_steps`` that the model does not take, an unknown
-    ``sampler``, or an ``eta`` with the ODE.
+    **Arguments:**
+
+    - `model`: a [`geojax.models.stable_diffusion.StableDiffusion`][].
+    - `prompt`, `negative_prompt`: texts.
+    - `key`: draws the noise.
+    - `height`, `width`: in pixels, divisible by `model.unit`; by default `model.side`.
+    - `num_steps`, `eta`: of DDIM, as for [`geojax.ddim_path`][].
+    - `guidance`: 1 is none, at half the U-Net evaluations.
+    - `sampler`: "ddim" or "probability_flow".
+    - `rtol`: of the ODE, which diffrax solves adaptively from the first of DDIM's levels to level
+      0.
+
+    **Returns:**
+
+    A [`geojax.models.stable_diffusion.Picture`][].
+
+    **Raises:**
+
+    - `ValueError`: on unsupported sizes or `num_steps`, an unknown `sampler`, or an `eta` with the
+      ODE.
     """
     if sampler not in SAMPLERS:
         raise ValueError(f"sampler must be one of {', '.join(SAMPLERS)}, got {sampler!r}.")

@@ -1,4 +1,4 @@
-"""CLIP's tokenizer, by transformers, from the checkpoint's own files."""
+"""CLIP's tokenizer, by transformers, from the files of the checkpoint."""
 
 import dataclasses
 import functools
@@ -13,11 +13,19 @@ _LAYOUTS = (("tokenizer.json",), ("vocab.json", "merges.txt"))
 
 @dataclasses.dataclass(frozen=True)
 class Tokenizer:
-    """Called as ``tokenizer(text)``: ``length`` token numbers, padded.
+    """CLIP's tokenizer, called as `tokenizer(text)`: `length` token numbers, padded.
 
-    ``folder`` holds ``tokenizer.json``, or ``vocab.json`` and ``merges.txt``. A text that is too
-    long is cut off with a warning. **Raises:** `FileNotFoundError` without such files;
-    `ValueError` when called without transformers, or on files that it does not read.
+    A text that is too long is truncated with a warning.
+
+    **Arguments:**
+
+    - `folder`: with `tokenizer.json`, or `vocab.json` and `merges.txt`.
+    - `length`: the number of tokens.
+
+    **Raises:**
+
+    - `FileNotFoundError`: without these files.
+    - `ValueError`: when called without transformers, or on files that it cannot read.
     """
 
     folder: Path
@@ -29,7 +37,7 @@ class Tokenizer:
             raise FileNotFoundError(f"no tokenizer in {self.folder}: it needs {wanted}.")
 
     def __call__(self, text: str) -> np.ndarray:
-        # Padded here, so that a text too long can be told from one that just fits.
+        # Padded here, to distinguish a text that is too long from one that just fits.
         tokenizer = _read(self.folder)
         begin, *words, end = tokenizer(text, truncation=False)["input_ids"]
         room = self.length - 2
@@ -54,9 +62,9 @@ def _read(folder: Path) -> Any:
             'python -m pip install "transformers>=5".'
         ) from None
     try:
-        # Longer than any text, so that it is this module that says what is cut off.
+        # Longer than any text, so that this module truncates and warns.
         return CLIPTokenizer.from_pretrained(
             str(folder), local_files_only=True, model_max_length=10**9
         )
-    except Exception as error:  # tokenizers raises it bare
+    except Exception as error:  # tokenizers raises a bare Exception
         raise ValueError(f"{folder} is not a readable tokenizer: {error}") from None

@@ -1,4 +1,4 @@
-"""The transformer that the U-Net has at each position: attention to itself and to the text."""
+"""The transformer of the U-Net at each position: attention to itself and to the text."""
 
 import equinox as eqx
 import jax
@@ -21,7 +21,7 @@ class _GatedLinear(eqx.Module):
 
 
 class _FeedForward(eqx.Module):
-    net: list[_GatedLinear | Linear | None]  # the second is the checkpoint's dropout
+    net: list[_GatedLinear | Linear | None]  # the second is the dropout of the checkpoint
 
     def __init__(self, channels: int):
         self.net = [_GatedLinear(channels, 4 * channels), None, Linear(4 * channels, channels)]

@@ -1,4 +1,4 @@
-"""The U-Net of Stable Diffusion 1.x and 2.x (``UNet2DConditionModel``)."""
+"""The U-Net of Stable Diffusion 1.x and 2.x (`UNet2DConditionModel`)."""
 
 from collections.abc import Mapping
 from typing import Any, get_args
@@ -47,25 +47,30 @@ _FIXED = {
     "conv_out_kernel": [3],
     "dropout": [0],
 }
-# Attention is in float32 where it matters, with or without `upcast_attention`.
+# Attention is in float32 where needed, with or without `upcast_attention`.
 _IGNORED = ("upcast_attention", "addition_embed_type_num_heads")
 
 
 class UNet(UNetBase):
-    """Called as ``unet(latents, timestep, text)``: the raw prediction, noise or velocity.
+    """The U-Net of Stable Diffusion, called as `unet(latents, timestep, text)`.
 
-    - ``config``: the fields of the checkpoint's ``unet/config.json``.
-    - ``attention``: "xla", or "cudnn" for flash attention on NVIDIA cards, which has a VJP but no
-      JVP (for `GaussNewton` on a metric that is not of scores, and shooting, take "xla").
-    - ``remat``: a VJP computes each block's inside again instead of keeping it.
+    It returns the raw prediction, noise or velocity. `latents` have the shape `(4, h, w)` with h
+    and w divisible by `unit` (8, so images by 64). `timestep` is that of the checkpoint, 0 ... 999,
+    integer or not. `text` has the shape `(tokens, width)`. The arithmetic has the dtype of the
+    weights. The result is float64 if `latents` are, else float32. The weights are zero until
+    [`geojax.models.stable_diffusion.load`][] fills them.
 
-    ``latents`` have shape (4, h, w) with h and w divisible by ``unit`` (8: images by 64);
-    ``timestep`` is the checkpoint's own, 0 ... 999, whole or not; ``text`` has shape (tokens,
-    width). The arithmetic is that of the weights' dtype; the result is float64 where ``latents``
-    are, else float32. The weights are zero until `load` fills them.
+    **Arguments:**
 
-    **Raises:** `ValueError` on a config that is not supported, with the field's name; on a wrong
-    shape when called.
+    - `config`: the fields of the checkpoint's `unet/config.json`.
+    - `attention`: "xla", or "cudnn" for flash attention on NVIDIA GPUs, which has a VJP but no JVP.
+      Use "xla" for [`geojax.GaussNewton`][] on a metric that is not of scores, and for shooting.
+    - `remat`: a VJP computes the inside of each block again instead of storing it.
+
+    **Raises:**
+
+    - `ValueError`: on an unsupported config, with the name of the field; when called, on a wrong
+      shape.
 
     >>> import jax.numpy as jnp
     >>> from geojax.models.stable_diffusion import UNet
@@ -90,7 +95,7 @@ class UNet(UNetBase):
         )
         channels = positives(_WHERE, "block_out_channels", fields["block_out_channels"])
         levels = len(channels)
-        heads = fields["attention_head_dim"]  # their number, whatever its name says
+        heads = fields["attention_head_dim"]  # the number of heads, in spite of its name
         heads = [heads] * levels if isinstance(heads, int) else heads
         heads = positives(_WHERE, "attention_head_dim", heads, levels)
         whole = {

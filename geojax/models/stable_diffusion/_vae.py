@@ -1,4 +1,4 @@
-"""The autoencoder between pixels and latents (``AutoencoderKL``)."""
+"""The autoencoder between pixels and latents (`AutoencoderKL`)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,14 +23,19 @@ _IGNORED = ("sample_size",)
 class Autoencoder(AutoencoderBase):
     """Pixels (3, height, width) in [-1, 1] to scaled latents (4, height / 8, width / 8) and back.
 
-    ``config`` are the fields of the checkpoint's ``vae/config.json``. Latents are the *mean* of the
-    encoder's distribution times ``scaling_factor``, so that encoding is deterministic. The
-    arithmetic is that of the weights' dtype; results are float64 where what came in is, else
-    float32. The weights are zero until `load` fills them; ``force_upcast`` says that float16 is too
-    narrow for them.
+    Latents are the *mean* of the encoder's distribution times `scaling_factor`, so encoding is
+    deterministic. The arithmetic has the dtype of the weights. Results are float64 if the inputs
+    are, else float32. The weights are zero until [`geojax.models.stable_diffusion.load`][] fills
+    them. `force_upcast`: float16 is too narrow for the weights.
 
-    **Raises:** `ValueError` on a config that is not supported, with the field's name; on a wrong
-    shape, or pixels in 0 ... 255, when called.
+    **Arguments:**
+
+    - `config`: the fields of the checkpoint's `vae/config.json`.
+
+    **Raises:**
+
+    - `ValueError`: on an unsupported config, with the name of the field; when called, on a wrong
+      shape, or pixels in 0 ... 255.
 
     >>> import jax.numpy as jnp
     >>> from geojax.models.stable_diffusion import Autoencoder

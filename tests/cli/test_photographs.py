@@ -162,7 +162,7 @@ def altered(part, **fields):
         (lambda folder: (folder / "vae" / "config.json").unlink(), [], "vae/config.json"),
         (truncate, [], "is not a readable safetensors file"),
         (misshape, [], "conv_out.bias (5,) where config.json says (4,)"),
-        (doubled, [], "final_layer_norm.bias is there twice"),
+        (doubled, [], "final_layer_norm.bias occurs twice"),
         (altered("unet", class_embed_type="timestep"), [], "class_embed_type = 'timestep' is not"),
         (altered("vae", scaling_factor=None), [], "scaling_factor = None is not supported"),
         (altered("scheduler", clip_sample=True), [], "clip_sample = True is not supported"),

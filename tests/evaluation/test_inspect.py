@@ -191,7 +191,9 @@ def test_a_level_that_cannot_be_used_is_never_recommended():
     assert best.t == 0.4 and "contrast 0.9" in findings[0]
     for broken in ("asymmetry", "contrast"):
         _, best = advised(**{broken: np.full((2, 1), np.nan)})
-        assert best.t is None and best.reason.startswith("Nothing can be recommended. At no tested level")
+        assert best.t is None and best.reason.startswith(
+            "Nothing can be recommended. At no tested level"
+        )
 
 
 def test_when_nothing_can_be_recommended_it_says_why():

@@ -41,7 +41,7 @@ def read_json(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise ValueError(f"{path} is not valid JSON: {error}") from None
     if not isinstance(content, dict):
-        raise ValueError(f"{path} does not hold a JSON object.")
+        raise ValueError(f"{path} is not a JSON object.")
     return content
 
 
@@ -107,7 +107,7 @@ def _in_msgpack(path: Path) -> Iterator[tuple[str, Tensor]]:
         from flax import serialization  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise ValueError(
-            f'{path} is read by flax, which is not here: python -m pip install "flax>=0.12".'
+            f'{path} needs flax, which is not installed: python -m pip install "flax>=0.12".'
         ) from None
     with path.open("rb") as file:
         # Mapped and not read, so that the file is not a second copy in memory.
@@ -161,7 +161,7 @@ def _by_current_name(tensors: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]
         current = _current_name(name)
         if current in found:
             raise ValueError(
-                f"{current} is there twice: {found[current].origin} and {tensor.origin}. Only one "
+                f"{current} occurs twice: {found[current].origin} and {tensor.origin}. Only one "
                 "can be loaded: remove the other."
             )
         found[current] = tensor

@@ -81,12 +81,12 @@ def not_a_folder(given: str, holds: str) -> ValueError:
     name = hub_name(given)
     if name is None:
         return ValueError(
-            f"no folder {given!r}. Give a folder with {holds} in it. Nothing is downloaded: run "
+            f"no folder {given!r}. Give a folder with {holds}. Nothing is downloaded: run "
             "`hf download OWNER/NAME --local-dir FOLDER` for a model of the hub."
         )
     return ValueError(
-        f"no folder {given!r}. Nothing is downloaded unasked: for a model of that name on the hub, "
-        f"run `hf download {name} --local-dir FOLDER` and give FOLDER."
+        f"no folder {given!r}. Nothing is downloaded automatically: for a model of that name on "
+        f"the hub, run `hf download {name} --local-dir FOLDER` and give FOLDER."
     )
 
 

@@ -57,8 +57,8 @@ def load(
     >>> diffusers.load("google/ddpm-cifar10-32")
     Traceback (most recent call last):
     ...
-    ValueError: no folder 'google/ddpm-cifar10-32'. Nothing is downloaded unasked: for a model of
-    that name on the hub, run `hf download google/ddpm-cifar10-32 --local-dir FOLDER` and give
+    ValueError: no folder 'google/ddpm-cifar10-32'. Nothing is downloaded automatically: for a model
+    of that name on the hub, run `hf download google/ddpm-cifar10-32 --local-dir FOLDER` and give
     FOLDER.
     """
     if not Path(folder).is_dir():
@@ -119,8 +119,8 @@ def describe(folder: Path | str) -> dict[str, Any]:
     place, unet = _empty_unet(folder, remat=False)
     if unet.sample_size is None:
         raise ValueError(
-            f"{place / 'config.json'}: sample_size is not there, so nobody knows how large its "
-            "pictures are: write it into the file."
+            f"{place / 'config.json'}: sample_size is missing, so the size of its images "
+            "is unknown: add it to the file."
         )
     channels, finer, latent = unet.in_channels, 1, name in _OF_LATENTS
     if latent:
@@ -132,9 +132,15 @@ def describe(folder: Path | str) -> dict[str, Any]:
 
 
 def _description(name, shape, unit, network, *, latent: bool) -> dict[str, Any]:
-    told = {"kind": "diffusers", "pipeline": name, "shape": shape, "unit": unit, "latent": latent}
+    found = {
+        "kind": "diffusers",
+        "pipeline": name,
+        "shape": shape,
+        "unit": unit,
+        "latent": latent,
+    }
     # `num_classes` as for a network of geojax: there is no class to choose.
-    return told | {"network": {**network, "num_classes": 0}}
+    return found | {"network": {**network, "num_classes": 0}}
 
 
 def _checked_class(folder: Path) -> str:
@@ -148,8 +154,8 @@ def _checked_class(folder: Path) -> str:
     index = folder / "model_index.json"
     if name in _OF_TEXT:
         raise ValueError(
-            f"{folder} is of {name}, whose score needs a text: take "
-            "geojax.models.stable_diffusion.load(FOLDER), and of what it returns .route(prompt) "
+            f"{folder} is of {name}, whose score needs a text: use "
+            "geojax.models.stable_diffusion.load(FOLDER), and .route(prompt) of its result "
             "for a pipeline between photographs."
         )
     if name not in (*_OF_PIXELS, *_OF_LATENTS):
@@ -166,7 +172,7 @@ def _empty_unet(folder: Path, remat: bool) -> tuple[Path, UNet2D]:
     if c_out != unet.in_channels:
         raise ValueError(
             f"{where}: out_channels = {c_out} is not supported, only the {unet.in_channels} of "
-            "in_channels: a learned variance is not of the score."
+            "in_channels: a learned variance does not belong to the score."
         )
     return place, unet
 
@@ -198,7 +204,7 @@ def _scheduler_file(folder: Path) -> Path:
     found = next((place / name for place in places if (place / name).is_file()), None)
     if found is None:
         raise FileNotFoundError(
-            f"no {name} in {folder} or {folder / 'scheduler'}: it says at which noise level the "
-            "network was trained for which timestep. Is the folder fully downloaded?"
+            f"no {name} in {folder} or {folder / 'scheduler'}: it defines the noise level "
+            "of each timestep in training. Is the folder fully downloaded?"
         )
     return found

@@ -70,8 +70,8 @@ def fill(network: _Network, folder: Path, dtype: Any) -> _Network:
         ],
     }
     if any(faults.values()):
-        told = "; ".join(f"{kind}: {_listed(names)}" for kind, names in faults.items() if names)
-        raise ValueError(f"the weights in {folder} do not fit its config.json. {told}.")
+        listed = "; ".join(f"{kind}: {_listed(names)}" for kind, names in faults.items() if names)
+        raise ValueError(f"the weights in {folder} do not fit its config.json. {listed}.")
 
     def read(name: str):
         weights = given.pop(name).read(dtype)

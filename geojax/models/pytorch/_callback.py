@@ -161,8 +161,8 @@ def _function_of(torch: Any, module: Any, inputs: tuple, keywords: dict, border:
         structure_of(torch, module(*positional, **named), found)
         if len(found) != 1:
             raise ValueError(
-                f"the module returns {len(found)} tensors, a prediction is one. Wrap it in a "
-                "torch.nn.Module whose `forward` returns that one."
+                f"the module returns {len(found)} tensors, but a prediction is one. Wrap it in a "
+                "torch.nn.Module whose `forward` returns one tensor."
             )
         return found
 
@@ -287,8 +287,8 @@ def torch_callback(
     torch = checked_module(module, example_inputs, timesteps)
     if any(part.training for part in module.modules()):
         raise ValueError(
-            "module is in training mode, where dropout and batch norms make it no function of its "
-            "inputs: call module.eval() first."
+            "module is in training mode, where its output depends on more than its inputs "
+            "(dropout, batch norms): call module.eval() first."
         )
     keywords = keywords or {}
     border, tensors = border_of(torch, example_inputs, keywords, timesteps)

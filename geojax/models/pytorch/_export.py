@@ -22,8 +22,8 @@ def import_torch() -> Any:
         import torch
     except ImportError:
         raise ImportError(
-            "a torch module is converted with torch, which is not here: "
-            'python -m pip install "geojax-diffusion[torch]". The converted network runs without.'
+            "torch is needed to convert a torch module and is not installed: "
+            'python -m pip install "geojax-diffusion[torch]". The converted network needs none.'
         ) from None
     return torch
 
@@ -152,7 +152,7 @@ def _program(torch: Any, module: Any, flat: Any, tensors: list) -> Any:
         raise ValueError(
             f"torch.export cannot express {type(module).__name__}: {first[0] if first else error} "
             "Call the module once with the example inputs: if that works, it has control flow that "
-            "depends on data. Take geojax.models.torch_callback, which calls torch itself."
+            "depends on data. Use geojax.models.torch_callback, which calls torch itself."
         ) from error
     finally:
         for part in training:
@@ -249,7 +249,7 @@ def _place(node: Any) -> str:
 def _length(value: Any) -> int:
     if not isinstance(value, int):
         raise ValueError(
-            f"a shape depends on the data ({value}), which a compiled program cannot have. Take "
+            f"a shape depends on the data ({value}), which a compiled program cannot have. Use "
             "geojax.models.torch_callback, which calls torch itself."
         )
     return value

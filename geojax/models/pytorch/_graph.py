@@ -112,18 +112,18 @@ def _evaluated(node: Node, values: Mapping[str, Any]) -> Any:
         raise NotImplementedError(f"{where}: {error}.") from None
     single = not isinstance(found, list | tuple)
     results = [
-        value if told is None or value is None else _as_told(where, value, *told)
-        for value, told in zip([found] if single else found, node.results, strict=True)
+        value if kind is None or value is None else _as_recorded(where, value, *kind)
+        for value, kind in zip([found] if single else found, node.results, strict=True)
     ]
     return results[0] if single else results
 
 
-def _as_told(where: str, value: Any, dtype: str, shape: Sequence[int]) -> Array:
-    """In torch's dtype. The shapes agree, or an operation is translated wrongly."""
+def _as_recorded(where: str, value: Any, dtype: str, shape: Sequence[int]) -> Array:
+    """The value in the dtype that torch recorded; its shape must be the recorded one."""
     value = jnp.asarray(value)
     if value.shape != tuple(shape):
         raise RuntimeError(
-            f"{where} has the shape {value.shape} here and {tuple(shape)} in torch: a fault of "
+            f"{where} has the shape {value.shape} here and {tuple(shape)} in torch: an error of "
             "geojax, please report it."
         )
     return value.astype(dtype_of(dtype))
@@ -156,6 +156,6 @@ def check_known(nodes: Sequence[Node]) -> None:
         listed = ", ".join(f"{name} (in {module})" for name, module in unknown.items())
         raise NotImplementedError(
             f"the module uses torch operations that from_torch does not translate: {listed}. "
-            "Write that part of the module with other operations, or take "
+            "Write that part of the module with other operations, or use "
             "geojax.models.torch_callback, which calls torch itself."
         )

@@ -46,8 +46,8 @@ class TorchNetwork(eqx.Module):
         outputs = self._evaluate(inputs)
         if len(outputs) != 1:
             raise ValueError(
-                f"the module returns {len(outputs)} tensors, a prediction is one. Wrap it in a "
-                "torch.nn.Module whose `forward` returns that one, or call `apply`."
+                f"the module returns {len(outputs)} tensors, but a prediction is one. Wrap it in a "
+                "torch.nn.Module whose `forward` returns one tensor, or call `apply`."
             )
         return without_batch(outputs[0]) if point else outputs[0]
 

@@ -94,7 +94,7 @@ def _schedule(schedule: AbstractSchedule) -> dict[str, Any]:
 def _network(folder: Path) -> TorchNetwork:
     path = folder / "graph.json"
     if not path.is_file():
-        raise FileNotFoundError(f"no {path}: is this a folder of a converted module, whole?")
+        raise FileNotFoundError(f"no {path}: this is not a complete folder of save_torch.")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         graph = Graph.from_json(content["graph"])

@@ -188,8 +188,8 @@ def load(
     >>> stable_diffusion.load("owner/name")
     Traceback (most recent call last):
     ...
-    ValueError: no folder 'owner/name'. Nothing is downloaded unasked: for a model of that name on
-    the hub, run `hf download owner/name --local-dir FOLDER` and give FOLDER.
+    ValueError: no folder 'owner/name'. Nothing is downloaded automatically: for a model of that
+    name on the hub, run `hf download owner/name --local-dir FOLDER` and give FOLDER.
     """
     _check_folder(str(folder))
     if not jnp.issubdtype(jnp.dtype(dtype), jnp.floating):

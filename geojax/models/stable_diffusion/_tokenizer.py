@@ -43,7 +43,7 @@ class Tokenizer:
         room = self.length - 2
         if len(words) > room:
             warnings.warn(
-                f"the prompt has {len(words)} tokens, the model takes {room}: the rest is cut off. "
+                f"the prompt has {len(words)} tokens, the model takes {room}: the rest is removed. "
                 f"It begins {text[:40]!r}.",
                 stacklevel=2,
             )
@@ -58,7 +58,7 @@ def _read(folder: Path) -> Any:
         from transformers import CLIPTokenizer  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise ValueError(
-            "a prompt needs the tokenizer of transformers, which is not here: "
+            "a prompt needs the tokenizer of transformers, which is not installed: "
             'python -m pip install "transformers>=5".'
         ) from None
     try:

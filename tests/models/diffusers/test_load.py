@@ -182,7 +182,7 @@ def test_parts_that_do_not_fit(tmp_path):
     refused(folder, "out_channels = 6", "a learned variance")
     flat = write_flat(tmp_path / "flat")
     write(flat / "config.json", {k: v for k, v in DDPM.items() if k != "sample_size"})
-    refused(flat, "sample_size is not there", loader=describe)
+    refused(flat, "sample_size is missing", loader=describe)
     scheduler = flat / "scheduler_config.json"
     kept = json.loads(scheduler.read_text())
     for change, part in (

@@ -234,7 +234,7 @@ def test_several_outputs_are_for_apply():
     found = converted.apply(in_jax(X), in_jax(T))
     assert found["others"][1] is None
     np.testing.assert_allclose(found["others"][0], (X + T).numpy())
-    with pytest.raises(ValueError, match="the module returns 2 tensors, a prediction is one"):
+    with pytest.raises(ValueError, match="the module returns 2 tensors, but a prediction is one"):
         converted(in_jax(X), in_jax(T))
 
 

@@ -118,12 +118,12 @@ def test_what_is_there_twice_is_named(folder):
     weights["text_encoder"] |= {f"text_model.{name}": array for name, array in final.items()}
     write_checkpoint(folder, weights=weights)
     # The U-Net is filled first.
-    load_error(folder, r"final_layer_norm\.(bias|weight) is there twice: .* and text_model\.final_")
+    load_error(folder, r"final_layer_norm\.(bias|weight) occurs twice: .* and text_model\.final_")
     (folder / UNET).unlink()
     again = {"conv_out.bias": weights["unet"]["conv_out.bias"]}
     write_shards(folder / "unet", weights["unet"], again)
     places = r"conv_out\.bias in unet/part-0\.\w+ and conv_out\.bias in unet/part-1"
-    load_error(folder, rf"conv_out\.bias is there twice: {places}")
+    load_error(folder, rf"conv_out\.bias occurs twice: {places}")
 
 
 def test_an_index_names_files(folder):

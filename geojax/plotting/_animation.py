@@ -1,4 +1,4 @@
-"""Paths of images as a GIF: all methods side by side, there and back."""
+"""Paths of images as a GIF: all methods side by side, forwards and backwards."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,15 +21,22 @@ def animation_frames(
     *,
     size: int = 196,
 ) -> list[Image.Image]:
-    """One picture a time, the methods side by side under their names, over a time line.
+    """One picture for each time, with the methods side by side above a time line.
 
-    - ``images``: by method, shape (frames, channels, height, width), pixels in [-1, 1].
-    - ``times``: of the frames, 0 at A and 1 at B; above 1 the frame and the line are coloured and
-      say "beyond B".
-    - ``size``: the least height and width of an image, in pixels of the picture.
+    **Arguments:**
 
-    **Returns:** pictures of one size. **Raises:** `ValueError` without images, or when their number
-    is not that of the times.
+    - `images`: by method, shape `(frames, channels, height, width)`, pixels in [-1, 1].
+    - `times`: of the frames, 0 at A and 1 at B. Above 1 the frame and the line are coloured and
+      marked "beyond B".
+    - `size`: the least height and width of an image, in pixels of the picture.
+
+    **Returns:**
+
+    Pictures of one size.
+
+    **Raises:**
+
+    - `ValueError`: without images, or when their number is not that of the times.
 
     >>> import numpy as np
     >>> from geojax.plotting import animation_frames
@@ -54,10 +61,20 @@ def animation_frames(
 def save_animation(
     frames: list[Image.Image], path: Path | str, *, frame_ms: int = 90, hold_ms: int = 700
 ) -> None:
-    """Write pictures as an endless GIF that runs to the last one and back, whole or not at all.
+    """Write pictures as an endless GIF that runs to the last one and back.
 
-    ``frame_ms`` is the time of a frame in milliseconds, ``hold_ms`` that of the two turning points.
-    **Raises:** `ValueError` without frames.
+    The file is written whole or not at all.
+
+    **Arguments:**
+
+    - `frames`: the pictures.
+    - `path`: of the file.
+    - `frame_ms`: the duration of a frame in milliseconds.
+    - `hold_ms`: that of the first and the last frame.
+
+    **Raises:**
+
+    - `ValueError`: without frames.
 
     >>> import numpy as np
     >>> from geojax.plotting import animation_frames, save_animation
@@ -78,7 +95,7 @@ def save_animation(
 
 
 def _palette(frames: list[Image.Image]) -> Image.Image:
-    """256 colours for all frames. Swatches of the methods' colours keep these, rare as they are."""
+    """256 colours for all frames; swatches make sure that it has the colours of the methods."""
     tints = [*COLOURS.values(), BEYOND]
     width, height = frames[0].width // 2, frames[0].height // 2
     sampled = Image.new("RGB", (width, height * len(frames) + 40 * len(tints)), "white")

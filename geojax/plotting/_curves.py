@@ -22,15 +22,24 @@ def plot_curves(
     margin: float = 0.25,
     grid: int = 160,
 ) -> Figure:
-    """Curves in the plane from A to B, over the density if it is known.
+    """Curves in the plane from A to B, above the density if it is known.
 
-    - ``curves``: by name, nodes of shape (n, 2), for example ``solution.curve.xs``.
-    - ``log_density``: ``x -> log p(x)`` for one point of shape (2,), drawn as filled contours of
-      the density relative to its largest value on view.
-    - ``margin``: what is shown around the curves, relative to their extent.
-    - ``grid``: points a side at which the density is evaluated.
+    **Arguments:**
 
-    **Returns:** a matplotlib figure. **Raises:** `ValueError` without curves.
+    - `curves`: by name, nodes of shape `(n, 2)`, for example `solution.curve.xs`.
+    - `log_density`: `x -> log p(x)` for one point of shape `(2,)`, drawn as filled contours of the
+      density relative to its largest visible value.
+    - `title`: of the figure.
+    - `margin`: the visible space around the curves, relative to their extent.
+    - `grid`: points a side at which the density is evaluated.
+
+    **Returns:**
+
+    A matplotlib figure.
+
+    **Raises:**
+
+    - `ValueError`: without curves.
 
     >>> import jax.numpy as jnp, geojax
     >>> from geojax.plotting import plot_curves

@@ -17,14 +17,22 @@ def energy_figure(
     energy_density: Mapping[str, Curve],
     log_density: Mapping[str, Curve],
 ) -> Figure:
-    """Left the energy along the paths, right the change of log-density, a curve a method.
+    """The energy along the paths, and beside it the change of log-density, one curve a method.
 
-    - ``times``: of the nodes, 0 at A and 1 at B; what lies above 1 is shaded as beyond B.
-    - ``energy_density``: ``1/2 g(x', x')`` by segment, shape (nodes - 1,). The area under a curve
-      from A to B is the path's energy, which its legend gives; a geodesic's curve is flat.
-    - ``log_density``: log p less its value at A, by node, shape (nodes,).
+    **Arguments:**
 
-    **Returns:** a matplotlib figure. **Raises:** `ValueError` when the shapes do not fit.
+    - `times`: of the nodes, 0 at A and 1 at B. The part above 1 is shaded as beyond B.
+    - `energy_density`: `1/2 g(x', x')` by segment, shape `(nodes - 1,)`. The area under a curve
+      from A to B is the path's energy, which the legend gives. The curve of a geodesic is flat.
+    - `log_density`: log p less its value at A, by node, shape `(nodes,)`.
+
+    **Returns:**
+
+    A matplotlib figure.
+
+    **Raises:**
+
+    - `ValueError`: when the shapes do not fit.
 
     >>> import numpy as np
     >>> from geojax.plotting import energy_figure
@@ -90,7 +98,7 @@ def _changes(axes: Axes, times: np.ndarray, changes: dict[str, np.ndarray]) -> N
 
 
 def _scale(axes: Axes, curves: list[np.ndarray]) -> None:
-    """Logarithmic when the values span more than a factor of 20, and room for the legend."""
+    """A logarithmic axis if the values span more than a factor of 20, with space for the legend."""
     values = np.concatenate(curves)
     values = values[np.isfinite(values) & (values > 0)]
     if not len(values):

@@ -1,4 +1,4 @@
-"""What `geojax evaluate` measured along a path of images."""
+"""The figure of `geojax evaluate`: measures along a path of images."""
 
 from collections.abc import Mapping
 
@@ -21,15 +21,24 @@ def evaluation_figure(
     truth: Images | None = None,
     max_columns: int = 13,
 ) -> Figure:
-    """The frames of each path, the truth below them where there is one, and a panel for every
-    measure.
+    """The frames of each path, the truth if there is one, and a panel for every measure.
 
-    - ``paths``: the frames by name, in [-1, 1]; ``truth``: as many.
-    - ``times``: of the frames; those above 1 are beyond the second end.
-    - ``curves``: by measure, then by path, one value a frame, or one less: then of the step from
-      each frame to the next.
+    **Arguments:**
 
-    **Returns:** a matplotlib figure. **Raises:** `ValueError` on a curve of another length.
+    - `paths`: the frames by name, in [-1, 1], shape `(frames, channels, height, width)`.
+    - `times`: of the frames; those above 1 are beyond the second end.
+    - `curves`: by measure, then by path. A curve has one value a frame, or one less for the steps
+      from each frame to the next.
+    - `truth`: the true frames, as many.
+    - `max_columns`: with more frames, every second (third, ...) is shown.
+
+    **Returns:**
+
+    A matplotlib figure.
+
+    **Raises:**
+
+    - `ValueError`: on a curve of another length.
 
     >>> import numpy as np
     >>> from geojax.plotting import evaluation_figure

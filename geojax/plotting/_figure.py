@@ -1,4 +1,4 @@
-"""What every figure shares. Figures are drawn without pyplot: no global state, no screen."""
+"""Saving of figures, which are drawn without pyplot: no global state and no screen."""
 
 from pathlib import Path
 
@@ -8,9 +8,17 @@ from .._files import written_whole
 
 
 def save_figure(figure: Figure, path: Path | str, *, dpi: float = 150) -> None:
-    """Write a figure whole or not at all; the format is the suffix of ``path``.
+    """Write a figure to a file, whole or not at all.
 
-    **Raises:** `ValueError` on a suffix that matplotlib does not know.
+    **Arguments:**
+
+    - `figure`: a matplotlib figure.
+    - `path`: of the file; its suffix is the format.
+    - `dpi`: dots per inch.
+
+    **Raises:**
+
+    - `ValueError`: on a suffix that matplotlib does not know.
 
     >>> from matplotlib.figure import Figure
     >>> from geojax.plotting import save_figure

@@ -1,4 +1,4 @@
-"""What the self-contained pages share: their style, escaping, inlined pictures."""
+"""The common part of the self-contained pages: style, escaping, embedded images."""
 
 import base64
 import html
@@ -13,14 +13,14 @@ _HERE = Path(__file__).parent
 
 
 def filled(template: str, parts: Mapping[str, str]) -> str:
-    """The page ``template`` of this folder with its parts and the common style."""
+    """The page `template` of this folder with its parts and the common style."""
     style = (_HERE / "page.css").read_text(encoding="utf-8")
     text = (_HERE / template).read_text(encoding="utf-8")
     return Template(text).substitute({**parts, "style": style})
 
 
 def safe(text: str) -> str:
-    """Text as it may stand in an element or an attribute."""
+    """Text escaped for an element or an attribute."""
     return html.escape(text, quote=True)
 
 
@@ -30,8 +30,9 @@ def png_uri(content: bytes) -> str:
 
 
 def picture(caption: str, figure: Figure, meaning: str = "", alt: str = "") -> str:
-    """A figure below its heading, and a sentence on what it shows; ``alt`` for those who do not
-    see it, by default the heading and that sentence.
+    """A figure below its heading, with a sentence about it.
+
+    `alt` is the description for screen readers; by default the heading and that sentence.
     """
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=130)

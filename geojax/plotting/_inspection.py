@@ -1,4 +1,4 @@
-"""What the geometry of a model is like by noise level: a panel a question."""
+"""The figure of `geojax inspect`: the geometry of a model by noise level, one panel a question."""
 
 import textwrap
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from ._style import pixels
 
 _CHOSEN, _LINES = "#1b7f3b", ("#c8324b", "#4c78a8", "#7b5ea7", "#b07d2b")
 _MARKERS = ("o", "s", "D", "v")
-_WIDTH = 46  # characters of a line of the advice
+_WIDTH = 46  # characters in a line of the advice
 _LEGEND = (
     "s: the score at level t; J: its Jacobian; A, B: two images led to that level in the same way; "
     "LERP: the straight line from A to B. Lines: medians over the images or pairs; shades: their "
@@ -27,15 +27,25 @@ def inspection_figure(
     pictures: Real[Array | np.ndarray, "levels channels height width"] | None = None,
     title: str = "",
 ) -> Figure:
-    """Seven panels over the noise level, and the advice that follows from them in words.
+    """Seven panels over the noise level, and the resulting advice in words.
 
-    Lines are medians over the images or pairs, shades their range; green marks what is
-    recommended, hollow markers geodesics that were not found.
+    Lines are medians over the images or pairs, shades their range. Green marks the recommendation,
+    hollow markers show geodesics that were not found.
 
-    - ``found``: what `geojax.evaluation.inspect_score` returned.
-    - ``pictures``: one of the images at each level, pixels in [-1, 1], for a row above the panels.
+    **Arguments:**
 
-    **Returns:** a matplotlib figure. **Raises:** `ValueError` when there is not a picture a level.
+    - `found`: the result of [`geojax.evaluation.inspect_score`][].
+    - `pictures`: one of the images at each level, pixels in [-1, 1], shape
+      `(levels, channels, height, width)`, for a row above the panels.
+    - `title`: of the figure.
+
+    **Returns:**
+
+    A matplotlib figure.
+
+    **Raises:**
+
+    - `ValueError`: when the number of pictures is not that of the levels.
 
     >>> import jax, geojax
     >>> from geojax.plotting import inspection_figure
@@ -93,7 +103,7 @@ def _strip(figure, found: Inspection, tiles: np.ndarray) -> None:
 
 
 def _top(least: float, *values: np.ndarray) -> float:
-    """The largest finite value, at least ``least``."""
+    """The largest finite value, at least `least`."""
     return max(least, *(float(np.max(v, where=np.isfinite(v), initial=least)) for v in values))
 
 
@@ -101,7 +111,7 @@ def _strength(axes: Axes, found: Inspection) -> None:
     _head(axes, "How strong is the score?", "λ|s|², the stretch of the metric along s")
     for i, lams in enumerate(found.lams.T):
         _band(axes, found, lams[:, None] * found.score_norms, i, found.lam_names[i])
-    if np.any(found.score_norms > 0):  # matplotlib refuses a logarithm of nothing
+    if np.any(found.score_norms > 0):  # matplotlib refuses a log axis without positive values
         axes.set_yscale("log")
     axes.legend(frameon=False, fontsize=9, loc="lower right")
 
@@ -211,7 +221,7 @@ def _band(
     label: str | None = None,
     hollow: np.ndarray | None = None,
 ) -> None:
-    """The median by level over a shade from the least to the greatest."""
+    """The median by level, above a shade from the least to the greatest value."""
     line, marker = _LINES[i % len(_LINES)], _MARKERS[i % len(_MARKERS)]
     places, median = _places(found), np.median(values, axis=1)
     axes.fill_between(places, np.min(values, 1), np.max(values, 1), color=line, alpha=0.12, lw=0)
@@ -236,7 +246,7 @@ def _limit(axes: Axes, value: float, text: str) -> None:
 
 
 def _places(found: Inspection) -> np.ndarray:
-    """Levels stand at equal distances: they are chosen, not sampled."""
+    """The positions of the levels: equally spaced, because levels are chosen and not sampled."""
     return np.arange(len(found.ts))
 
 

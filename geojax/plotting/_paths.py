@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 from ._style import BEYOND, ENDS, colour, frame_indices, pixels
 
 Images = Real[Array | np.ndarray, "_ channels height width"]
-# In tiles: between tiles, for the labels (at least, and by letter), before "beyond B".
+# In tiles: gap between tiles, least space for labels, space for a letter, gap before "beyond B".
 _GAP, _LEFT, _LETTER, _BREAK = 0.08, 2.3, 0.14, 0.3
 
 
@@ -26,14 +26,22 @@ def paths_figure(
 ) -> Figure:
     """A row of images for every method, from A (time 0) to B (time 1) and beyond.
 
-    - ``images``: by method, shape (frames, channels, height, width), pixels in [-1, 1].
-    - ``times``: of the frames; those above 1 are marked as beyond B.
-    - ``given``: the images A and B themselves, for a row of their own above the others.
-    - ``captions``: by method, short lines that stand under its name.
-    - ``max_columns``: with more frames, every second (third, ...) is shown.
+    **Arguments:**
 
-    **Returns:** a matplotlib figure. **Raises:** `ValueError` without images, or when their number
-    is not that of the times.
+    - `images`: by method, shape `(frames, channels, height, width)`, pixels in [-1, 1].
+    - `times`: of the frames; those above 1 are marked as beyond B.
+    - `given`: the images A and B themselves, for a row of their own above the others.
+    - `captions`: by method, short lines below its name.
+    - `title`: of the figure.
+    - `max_columns`: with more frames, every second (third, ...) is shown.
+
+    **Returns:**
+
+    A matplotlib figure.
+
+    **Raises:**
+
+    - `ValueError`: without images, or when their number is not that of the times.
 
     >>> import numpy as np
     >>> from geojax.plotting import paths_figure
@@ -88,7 +96,7 @@ def paths_figure(
 
 
 def _tile(axes: Axes, x: float, y: float, tile: np.ndarray, edge: str) -> None:
-    """A picture in the unit square at (x, y), in its middle where it is no square itself."""
+    """An image in the unit square at (x, y), centred if it is not square."""
     height, width = (side / max(tile.shape[:2]) for side in tile.shape[:2])
     x, y = x + (1 - width) / 2, y + (1 - height) / 2
     axes.imshow(
@@ -117,7 +125,7 @@ def _label(axes: Axes, y: float, name: str, tint: str, lines: Sequence[str]) -> 
 
 
 def _given(axes: Axes, lefts: np.ndarray, times: np.ndarray, given: np.ndarray) -> None:
-    """A above time 0 and B above time 1, with an arrow from one to the other and one beyond."""
+    """A above time 0 and B above time 1, with an arrow from A to B and one beyond."""
     y, middle = -1.55, -1.05
     last = int(np.argmin(np.abs(times - 1)))
     for x, tile in ((lefts[0], given[0]), (lefts[last], given[1])):

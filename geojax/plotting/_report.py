@@ -1,7 +1,7 @@
 """The report: one self-contained page that opens from disk, without a network.
 
-`report.html` beside this file is the page with its style and script; here are the parts that fill
-it. Everything is escaped, every picture is inlined.
+`report.html` beside this file is the page with its style and script; this file fills in its parts.
+Everything is escaped and every image is embedded.
 """
 
 import io
@@ -19,19 +19,32 @@ from .._files import written_whole
 from ._html import filled, picture, png_uri, safe, setting_rows
 from ._style import pixels
 
-_DASH = "–"  # for a figure that a method has not
+_DASH = "–"  # for a figure that a method does not have
 Images = Real[Array | np.ndarray, "_ channels height width"]
 
 
 class ReportPicture(NamedTuple):
-    """A picture of the page, and what it shows in a sentence or two, for who cannot see it."""
+    """A figure of the report page.
+
+    **Arguments:**
+
+    - `figure`: the drawing.
+    - `description`: its content in a sentence or two, for screen readers.
+    """
 
     figure: Figure
     description: str
 
 
 class FigureRow(NamedTuple):
-    """A row of the table of figures: its name, a text a method, and what it means."""
+    """A row of the table of figures.
+
+    **Arguments:**
+
+    - `name`: of the row.
+    - `values`: a text for each method.
+    - `meaning`: an explanation.
+    """
 
     name: str
     values: Sequence[str]
@@ -53,20 +66,28 @@ def html_report(
     notes: Sequence[str] = (),
     success: str = "Every solve succeeded.",
 ) -> str:
-    """The page, as text.
+    """The report page of a comparison, as text.
 
-    - ``title``, ``lead``: the heading and the sentence below it.
-    - ``problems``, ``notes``: at the top, in red and in yellow; ``success`` where there is no
-      problem.
-    - ``images``, ``times``, ``given``: as for `paths_figure`; they go under a slider that moves
-      all methods together, halfway at first.
-    - ``summary``: paragraphs that say what one sees.
-    - ``rows``: the table of figures, one value for each of ``images``; a dash where a method has
-      none. Those that only the last method has get a table of their own.
-    - ``settings``: by name.
-    - ``pictures``: by caption.
+    **Arguments:**
 
-    **Returns:** HTML. **Raises:** `ValueError` when the numbers of images or values do not fit.
+    - `title`, `lead`: the heading and the sentence below it.
+    - `summary`: paragraphs about what the page shows.
+    - `images`, `times`, `given`: as for [`geojax.plotting.paths_figure`][]. A slider moves all
+      methods together and starts halfway.
+    - `rows`: the table of figures, one value for each of `images`; a dash if a method has none.
+      Figures that only the last method has get a table of their own.
+    - `settings`: by name.
+    - `pictures`: by caption.
+    - `problems`, `notes`: at the top, in red and in yellow.
+    - `success`: shown if there is no problem.
+
+    **Returns:**
+
+    HTML.
+
+    **Raises:**
+
+    - `ValueError`: when the numbers of images or values do not fit.
 
     >>> import numpy as np
     >>> from geojax.plotting import FigureRow, html_report
@@ -88,7 +109,7 @@ def html_report(
     height, width = np.asarray(given).shape[-2:]
     names = list(tiles)
     beyond = times[-1] > 1 + 1e-6
-    begin = int(np.argmin(np.abs(times - 0.5)))  # halfway the paths differ; at A they are one
+    begin = int(np.argmin(np.abs(times - 0.5)))  # paths differ halfway and coincide at A
     alone = [row for row in rows if _only_last(row)]
     shared = [row for row in rows if row not in alone and any(v != _DASH for v in row.values)]
     parts = {
@@ -127,7 +148,7 @@ def html_report(
 
 
 def save_report(page: str, path: Path | str) -> None:
-    """Write a page whole or not at all.
+    """Write a page to a file, whole or not at all.
 
     >>> from geojax.plotting import save_report
     >>> save_report("<!DOCTYPE html>", "report.html")
@@ -137,7 +158,7 @@ def save_report(page: str, path: Path | str) -> None:
 
 
 def _script(value) -> str:
-    """JSON that cannot end the script it stands in."""
+    """JSON that cannot end the script that contains it."""
     return json.dumps(value, separators=(",", ":")).replace("</", "<\\/")
 
 
@@ -165,7 +186,7 @@ def _verdict(problems: Sequence[str], notes: Sequence[str], success: str) -> str
 
 
 def _scale(times: np.ndarray) -> str:
-    """The words under the slider, at their places."""
+    """The labels under the slider, at their positions."""
     end = int(np.argmin(np.abs(times - 1)))
     last = max(len(times) - 1, 1)
     marks: list[tuple[str, float | None, str]] = [("A", 0.0, ""), ("B", end / last, "")]

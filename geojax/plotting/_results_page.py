@@ -9,12 +9,15 @@ from ._html import filled, picture, safe, setting_rows
 
 
 class ResultTable(NamedTuple):
-    """A table of a page.
+    """A table of a results page.
 
-    - ``title``, ``meaning``: the heading, and a sentence or two on what the columns are.
-    - ``columns``: their names.
-    - ``rows``: a text a column.
-    - ``texts``: how many of the first columns are names; the others are figures, set to the right.
+    **Arguments:**
+
+    - `title`: the heading.
+    - `meaning`: a sentence or two about the columns.
+    - `columns`: their names.
+    - `rows`: a text for each column.
+    - `texts`: the number of leading columns with names; the others are figures, aligned right.
     """
 
     title: str
@@ -25,7 +28,14 @@ class ResultTable(NamedTuple):
 
 
 class ResultPicture(NamedTuple):
-    """A figure of a page: its heading, a sentence on what it shows, and the drawing."""
+    """A figure of a results page.
+
+    **Arguments:**
+
+    - `title`: the heading.
+    - `meaning`: a sentence about what it shows.
+    - `figure`: the drawing.
+    """
 
     title: str
     meaning: str
@@ -42,16 +52,23 @@ def results_page(
     notes: Sequence[str] = (),
     details: Sequence[ResultTable] = (),
 ) -> str:
-    """The page, as text; `save_report` writes it.
+    """The page of an experiment, as text; `save_report` writes it.
 
-    - ``title``, ``lead``: the heading and the sentence below it.
-    - ``notes``: what a reader must know before the tables.
-    - ``tables``, ``pictures``, ``details``: in the order in which they are shown; details are
-      tables for whoever wants to know more.
-    - ``settings``: by name.
+    **Arguments:**
 
-    **Returns:** HTML. **Raises:** `ValueError` when a row has more or fewer cells than its table
-    has columns.
+    - `title`, `lead`: the heading and the sentence below it.
+    - `tables`, `pictures`, `details`: in the order in which they are shown. Details are additional
+      tables.
+    - `settings`: by name.
+    - `notes`: what a reader must know before the tables.
+
+    **Returns:**
+
+    HTML.
+
+    **Raises:**
+
+    - `ValueError`: when the number of cells in a row is not that of its table's columns.
 
     >>> from geojax.plotting import ResultTable, results_page
     >>> table = ResultTable("Errors", "In pixels.", ["method", "error"], [["LERP", "0.5"]])

@@ -1,4 +1,4 @@
-"""Colours of the methods, and images as the 8-bit pixels that pictures are made of."""
+"""Colours of the methods, and images as 8-bit pixels."""
 
 import numpy as np
 from jaxtyping import Array, Real
@@ -7,7 +7,7 @@ from .._arrays import refuse_pixels
 
 COLOURS = {"LERP": "#4c78a8", "SLERP": "#54a24b", "geodesic": "#c8324b"}
 _OTHERS = ("#7b5ea7", "#b07d2b", "#3a9a9a", "#8c564b")
-BEYOND = "#e07b00"  # what lies past B
+BEYOND = "#e07b00"  # the part beyond B
 ENDS = "#222222"
 
 
@@ -17,11 +17,17 @@ def colour(name: str, position: int = 0) -> str:
 
 
 def pixels(images: Real[Array | np.ndarray, "..."]) -> np.ndarray:
-    """Images of shape (..., channels, height, width) in [-1, 1] as 0 ... 255.
+    """Images of shape `(..., channels, height, width)` in [-1, 1] as pixels 0 ... 255.
 
-    **Returns:** shape (..., height, width) for one channel, (..., height, width, 3) for three.
-    Values are clipped; what is not finite becomes mid-grey. **Raises:** `ValueError` on another
-    number of channels, and on integers.
+    Values are clipped; values that are not finite become mid-grey.
+
+    **Returns:**
+
+    Shape (..., height, width) for one channel, (..., height, width, 3) for three.
+
+    **Raises:**
+
+    - `ValueError`: on another number of channels, and on integers.
     """
     refuse_pixels("images", images)
     images = np.asarray(images, dtype=np.float64)
@@ -36,7 +42,7 @@ def pixels(images: Real[Array | np.ndarray, "..."]) -> np.ndarray:
 
 
 def frame_indices(times: np.ndarray, at_most: int) -> np.ndarray:
-    """Which frames to show: every k-th for the smallest such k; A, B and the last always."""
+    """The frames to show: every k-th for the smallest possible k, always with A, B and the last."""
     end, last = int(np.argmin(np.abs(times - 1))), len(times) - 1
     for stride in range(1, end + 1):
         chosen = np.union1d(np.arange(0, len(times), stride), [last])

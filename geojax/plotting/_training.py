@@ -1,4 +1,4 @@
-"""Figures of a training run: its loss, and what the model draws."""
+"""Figures of a training run: its loss, and samples of the model."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,11 +12,20 @@ Images = Real[Array | np.ndarray, "rows columns *image"]
 
 
 def loss_curve(history: Sequence[tuple[int, float, float]]) -> Figure:
-    """The loss by training step, log scale: on training batches, and on held-out digits below.
+    """The loss by training step on a log scale: on training batches, and below on held-out data.
 
-    ``history`` has a row ``(step, loss, held-out loss)`` for every save, as
-    ``geojax.models.loss_history`` gives; NaN is left out.
-    **Returns:** a matplotlib figure. **Raises:** `ValueError` on an empty history.
+    **Arguments:**
+
+    - `history`: a row `(step, loss, held-out loss)` for every save, as
+      [`geojax.models.loss_history`][] returns it. NaN is left out.
+
+    **Returns:**
+
+    A matplotlib figure.
+
+    **Raises:**
+
+    - `ValueError`: on an empty history.
 
     >>> from geojax.plotting import loss_curve
     >>> figure = loss_curve([(250, 0.45, 0.050), (500, 0.20, 0.035)])
@@ -38,8 +47,8 @@ def loss_curve(history: Sequence[tuple[int, float, float]]) -> Figure:
         )
         axes.set_yscale("log")
         axes.set_ylabel(name)
-        # Plain numbers: a loss seldom spans the decade that a log axis labels. Where it spans more
-        # than a factor of three, only twos and fives beside the ones, lest they lie on each other.
+        # Plain numbers, because a loss seldom spans the decades that a log axis labels. If it spans
+        # more than a factor of three, only ones, twos and fives are labelled, to avoid overlaps.
         wide = np.nanmax(values) > 3 * np.nanmin(values)
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_formatter(_twos_and_fives if wide else "{x:g}")
@@ -56,12 +65,22 @@ def _twos_and_fives(value: float, _) -> str:
 def sample_sheet(
     blocks: Mapping[str, Images], *, row_labels: Sequence[str] = (), title: str = ""
 ) -> Figure:
-    """A sheet of images: blocks side by side, each with its heading, rows labelled once.
+    """A sheet of images: blocks side by side, each with its heading, and row labels at the left.
 
-    ``blocks`` maps a heading to images of shape (rows, columns, height, width), or (rows, columns,
-    channels, height, width) with one channel or three, with pixels in [-1, 1] (clipped); all have
-    as many rows as there are ``row_labels``.
-    **Returns:** a matplotlib figure. **Raises:** `ValueError` when the numbers of rows differ.
+    **Arguments:**
+
+    - `blocks`: from a heading to images of shape `(rows, columns, height, width)`, or (rows,
+      columns, channels, height, width) with one channel or three, with pixels in [-1, 1] (clipped).
+    - `row_labels`: as many as every block has rows.
+    - `title`: of the figure.
+
+    **Returns:**
+
+    A matplotlib figure.
+
+    **Raises:**
+
+    - `ValueError`: when the numbers of rows differ.
 
     >>> import numpy as np
     >>> from geojax.plotting import sample_sheet
@@ -103,9 +122,9 @@ def sample_sheet(
 
 
 def _tiled(images: np.ndarray, gap: int = 2) -> np.ndarray:
-    """Rows and columns of images as one image, with white lines of ``gap`` pixels between.
+    """Rows and columns of images as one image, separated by white lines of `gap` pixels.
 
-    **Returns:** shape (height, width, channels), in [0, 1].
+    Its shape is (height, width, channels), with values in [0, 1].
     """
     if images.ndim == 4:
         images = images[:, :, None]

@@ -1,4 +1,4 @@
-"""Pictures as an MP4 video: what a GIF cannot hold, in a tenth of the bytes."""
+"""Pictures as an MP4 video, in a tenth of the size of a GIF and with all colours."""
 
 import importlib.util
 import subprocess
@@ -10,7 +10,12 @@ from .._files import written_whole
 
 
 def check_video() -> None:
-    """**Raises:** `ValueError`, naming the extra, where what writes videos is not installed."""
+    """Check that the writer of videos is installed.
+
+    **Raises:**
+
+    - `ValueError`: names the extra to install.
+    """
     if importlib.util.find_spec("imageio_ffmpeg") is None:
         raise ValueError(
             "MP4 videos need imageio-ffmpeg, which is not installed: "
@@ -21,19 +26,27 @@ def check_video() -> None:
 def save_video(
     frames: list[Image.Image], path: Path | str, *, frame_ms: int = 90, hold_ms: int = 700
 ) -> None:
-    """Write pictures as an MP4 (H.264) that runs to the last one and back, whole or not at all.
+    """Write pictures as an MP4 (H.264) that runs to the last one and back.
 
-    Times as for `save_animation`. **Raises:** `ValueError` without frames or without the extra
-    ``video``; `OSError` when the encoder fails.
+    The file is written whole or not at all.
+
+    **Arguments:**
+
+    - `frames`, `path`, `frame_ms`, `hold_ms`: as for [`geojax.plotting.save_animation`][].
+
+    **Raises:**
+
+    - `ValueError`: without frames or without the extra `video`.
+    - `OSError`: when the encoder fails.
     """
     if not frames:
         raise ValueError("there are no frames to write.")
     check_video()
     import imageio_ffmpeg  # pyright: ignore[reportMissingImports]
 
-    held = round(hold_ms / frame_ms) - 1
-    ways = [*[frames[0]] * held, *frames, *[frames[-1]] * held, *frames[-2:0:-1]]
-    # The format halves the sides of its colours.
+    pause = round(hold_ms / frame_ms) - 1
+    ways = [*[frames[0]] * pause, *frames, *[frames[-1]] * pause, *frames[-2:0:-1]]
+    # The format stores colours at half the size, so the sides must be even.
     width, height = (side + side % 2 for side in frames[0].size)
     content = bytearray()
     for frame in ways:

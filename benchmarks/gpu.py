@@ -4,8 +4,9 @@
     python benchmarks/gpu.py --toy      # the same at toy size; under two minutes on a CPU
 
 Every measurement is a row of ``results/gpu.json`` as soon as it is there, so a run that is cut
-short keeps what it has; one that fails is a row with the error. After ``--limit`` seconds no
-further measurement begins.
+short keeps what it has; one that fails is a row with the error. What matters most in each section
+comes first, then the rest of each: a network of full size takes about a minute to compile for each
+batch size. After ``--limit`` seconds no further measurement begins.
 
 - ``correctness``: exact lengths and energies in float32 and float64; whether the programs of a
   solve ask for the highest precision in every product; what a product is worth by geojax, and by
@@ -53,7 +54,8 @@ sys.path.insert(0, str(ROOT))
 from tests.programs import imprecise_products
 
 RESULTS = ROOT / "benchmarks" / "results"
-Measurements = Iterator[tuple[str, Callable[[], dict[str, Any]]]]
+# Name, function, and whether it can wait until each section has its first rows.
+Measurements = Iterator[tuple[str, Callable[[], dict[str, Any]], bool]]
 
 
 # Correctness -------------------------------------------------------------------------------------
@@ -117,12 +119,12 @@ def unsafe_products() -> dict[str, Any]:
 
 def correctness(toy: bool) -> Measurements:
     """Whether this device gives the right numbers."""
-    yield "products of a solve", unsafe_products
-    yield "inner product", lambda: product_errors(10_000 if toy else 1_000_000)
+    yield "products of a solve", unsafe_products, False
+    yield "inner product", lambda: product_errors(10_000 if toy else 1_000_000), False
     for name in oracles():
         for dtype in ("float32",) if toy else ("float32", "float64"):
             run = functools.partial(judged, name, dtype, 16 if toy else 64)
-            yield f"{name}, {dtype}", run
+            yield f"{name}, {dtype}", run, False
 
 
 # The U-Net ---------------------------------------------------------------------------------------
@@ -160,17 +162,20 @@ def torch_row(toy: bool, size: int) -> dict[str, Any]:
 
 def unet(toy: bool) -> Measurements:
     """Speed of the network, of its derivatives, and of torch's."""
-    sizes = (2,) if toy else (32, 1, 4, 16, 64)
-    yield "matrix peak", lambda: {"tflops": peak(toy) / 1e12}
-    for attention in ("xla",) if toy else ("xla", "cudnn"):
-        for size in sizes if attention == "xla" else sizes[:1]:
-            run = functools.partial(forward_row, toy, attention, size)
-            yield f"batch {size}, {attention}", run
-        run = functools.partial(derivatives, toy, attention)
-        yield f"derivatives in evaluations, {attention}", run
-    yield "memory", lambda: {"peak_gib": sd.peak_memory()}
-    yield f"torch, batch {sizes[0]}", lambda: torch_row(toy, sizes[0])
-    yield "compile seconds", lambda: sd.compile_seconds(setting(toy, "xla"))
+    size = 2 if toy else 32
+    yield "matrix peak", lambda: {"tflops": peak(toy) / 1e12}, False
+    yield f"batch {size}, xla", lambda: forward_row(toy, "xla", size), False
+    yield f"torch, batch {size}", lambda: torch_row(toy, size), False
+    yield "derivatives in evaluations, xla", lambda: derivatives(toy, "xla"), False
+    yield "memory", lambda: {"peak_gib": sd.peak_memory()}, False
+    if not toy:
+        yield f"batch {size}, cudnn", lambda: forward_row(toy, "cudnn", size), True
+        for other in (16, 1, 4, 64):
+            run = functools.partial(forward_row, toy, "xla", other)
+            yield f"batch {other}, xla", run, True
+        run = functools.partial(derivatives, toy, "cudnn")
+        yield "derivatives in evaluations, cudnn", run, True
+    yield "compile seconds", lambda: sd.compile_seconds(setting(toy, "xla")), True
 
 
 # Geodesics ---------------------------------------------------------------------------------------
@@ -180,7 +185,7 @@ SOLVERS = ("quadrature, Gauss-Newton, forward only", "midpoint, Gauss-Newton")
 
 def geodesic_row(toy: bool, name: str) -> dict[str, Any]:
     """A solve between latents, and the share of its time outside the network."""
-    chunk = 2 if toy else 16  # a size of `unet`
+    chunk = 2 if toy else 16
     given = setting(toy, "xla")
     row = sd.geodesic_rows(given, chunk, [name])["rows"][0]
     each = 1 / forward_row(toy, "xla", chunk)["evaluations_per_second"]
@@ -193,7 +198,7 @@ def geodesic_row(toy: bool, name: str) -> dict[str, Any]:
 def geodesic(toy: bool) -> Measurements:
     """Geodesics of the full-size network."""
     for name in SOLVERS[:1] if toy else SOLVERS:
-        yield name, functools.partial(geodesic_row, toy, name)
+        yield name, functools.partial(geodesic_row, toy, name), name != SOLVERS[0]
 
 
 def lanes_of(model: str, lanes: int):
@@ -269,8 +274,10 @@ def batch(toy: bool) -> Measurements:
     """Thousands of geodesics."""
     lanes, size = (4, 4) if toy else (4096, 512)
     for model in ("characters",) if toy else ("characters", "digits"):
-        yield model, functools.partial(batch_row, model, lanes, size)
-        yield f"{model}, one core", functools.partial(on_one_core, model, 2 if toy else 16)
+        later = model != "characters"
+        yield model, functools.partial(batch_row, model, lanes, size), later
+        one = functools.partial(on_one_core, model, 2 if toy else 16)
+        yield f"{model}, one core", one, later
 
 
 def ring_row(case: Any, dimension: int, segments: int) -> dict[str, Any]:
@@ -290,7 +297,8 @@ def ring_row(case: Any, dimension: int, segments: int) -> dict[str, Any]:
 def dimensions(toy: bool) -> Measurements:
     """Exactly known geodesics in many dimensions."""
     for case in CASES[:1] if toy else CASES:
-        yield case.name, functools.partial(ring_row, case, 50 if toy else 16_384, 64)
+        run = functools.partial(ring_row, case, 50 if toy else 16_384, 64)
+        yield case.name, run, case is not CASES[0]
 
 
 SECTIONS: dict[str, Callable[[bool], Measurements]] = {
@@ -328,24 +336,25 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error("JAX sees no accelerator here: run it on a GPU, or with --toy.")
     print(f"{device.device_kind}; {origin()['versions']}", flush=True)
     start = time.perf_counter()
-    for section in options.sections or SECTIONS:
-        for name, measure in SECTIONS[section](options.toy):
-            row: dict[str, Any] = {"section": section, "what": name, "device": device.device_kind}
-            begun = time.perf_counter()
-            if begun - start > options.limit:
-                row |= {"skipped": f"the limit of {options.limit:g} s was reached"}
-            else:
-                try:
-                    row |= measure()
-                except Exception as error:  # one measurement may fail, the others count
-                    first = str(error).strip().splitlines() or [""]
-                    row |= {"error": f"{type(error).__name__}: {first[0][:300]}"}
-                row |= {"measured_in": time.perf_counter() - begun}
-            add_row(out, row, ("section", "what", "device"))
-            print(f"{section}, {name}: {_told(row)}", flush=True)
+    chosen = options.sections or SECTIONS
+    planned = [(name, *entry) for name in chosen for entry in SECTIONS[name](options.toy)]
+    for section, name, measure, _ in sorted(planned, key=lambda entry: entry[-1]):
+        row: dict[str, Any] = {"section": section, "what": name, "device": device.device_kind}
+        begun = time.perf_counter()
+        if begun - start > options.limit:
+            row |= {"skipped": f"the limit of {options.limit:g} s was reached"}
+        else:
+            try:
+                row |= measure()
+            except Exception as error:  # one measurement may fail, the others count
+                first = str(error).strip().splitlines() or [""]
+                row |= {"error": f"{type(error).__name__}: {first[0][:300]}"}
+            row |= {"measured_in": time.perf_counter() - begun}
+        add_row(out, row, ("section", "what", "device"))
+        print(f"{section}, {name}: {_in_words(row)}", flush=True)
 
 
-def _told(row: dict[str, Any]) -> str:
+def _in_words(row: dict[str, Any]) -> str:
     """The row for people."""
     left = {"section", "what", "device"}
     parts = [f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()]

@@ -18,8 +18,10 @@ point a hundredth of the way to B, and to B; by random weights it says nothing o
 """
 
 import argparse
+import functools
 import gzip
 import json
+import math
 import resource
 import statistics
 import tempfile
@@ -76,14 +78,15 @@ def random_unet(config: dict[str, Any], dtype: Any, attention: Any) -> UNet:
     leaves, tree = jax.tree.flatten(unet)
     keys = jax.random.split(jax.random.key(0), len(leaves))
 
-    def draw(leaf, key):
-        if len(leaf.shape) == 1:
-            return jnp.full(leaf.shape, 0.1, dtype)
+    @functools.partial(jax.jit, static_argnums=0)  # a program a shape
+    def draw(shape, key):
+        if len(shape) == 1:
+            return jnp.full(shape, 0.1, dtype)
         # A matrix has its outputs first, a convolution last.
-        fan_in = leaf.size // leaf.shape[-1 if len(leaf.shape) == 4 else 0]
-        return jax.random.normal(key, leaf.shape, dtype) / jnp.asarray(fan_in**0.5, dtype)
+        fan_in = math.prod(shape) // shape[-1 if len(shape) == 4 else 0]
+        return jax.random.normal(key, shape, dtype) / jnp.asarray(fan_in**0.5, dtype)
 
-    drawn = [draw(leaf, key) for leaf, key in zip(leaves, keys, strict=True)]
+    drawn = [draw(leaf.shape, key) for leaf, key in zip(leaves, keys, strict=True)]
     return jax.tree.unflatten(tree, drawn)
 
 
@@ -112,6 +115,7 @@ class Setting:
         self.config, self.dtype, self.repeats = config_of(model), dtype, repeats
         self.attention = attention
         self.unet = random_unet(self.config, dtype, attention)
+        self.compiled: dict[int, Any] = {}
         side = self.unet.sample_size
         keys = jax.random.split(jax.random.key(1), 3)
         shape = (self.unet.in_channels, side, side)
@@ -120,6 +124,12 @@ class Setting:
 
     def batch(self, size: int):
         """The compiled forward pass over a batch, its inputs, and the seconds to compile it."""
+        if size not in self.compiled:
+            self.compiled[size] = self.compile(size)
+        return self.compiled[size]
+
+    def compile(self, size: int):
+        """`batch`, compiled anew."""
         xs = jnp.repeat(self.ends[:1], size, axis=0)
         arrays, static = eqx.partition(self.unet, eqx.is_array)
 
@@ -164,7 +174,7 @@ def compile_seconds(setting: Setting) -> dict[str, float]:
         try:
             for name in ("cold", "warm"):
                 jax.clear_caches()
-                found[name] = setting.batch(1)[2]
+                found[name] = setting.compile(1)[2]
         finally:
             for name, value in before.items():
                 jax.config.update(name, value)
@@ -177,10 +187,6 @@ def derivative_cost(setting: Setting) -> dict[str, float]:
     x, v = setting.ends
 
     @eqx.filter_jit
-    def forward(unet, x):
-        return unet(x, 399, setting.text)
-
-    @eqx.filter_jit
     def vjp(unet, x, v):
         return jax.vjp(lambda y: unet(y, 399, setting.text), x)[1](v)[0]
 
@@ -188,7 +194,8 @@ def derivative_cost(setting: Setting) -> dict[str, float]:
     def jvp(unet, x, v):
         return jax.jvp(lambda y: unet(y, 399, setting.text), (x,), (v,))[1]
 
-    plain = seconds(lambda: forward(setting.unet, x), setting.repeats)
+    forward, given, _ = setting.batch(1)
+    plain = seconds(lambda: forward(*given), setting.repeats)
     products = {"vjp": vjp, "jvp": jvp}
     if setting.attention == "cudnn":  # which has no forward derivative
         del products["jvp"]

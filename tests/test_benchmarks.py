@@ -180,11 +180,14 @@ def test_gpu_at_toy_size(benchmark, tmp_path):
 
 def test_a_measurement_that_fails_is_a_row(benchmark, monkeypatch, tmp_path):
     gpu, out = benchmark("gpu"), tmp_path / "gpu.json"
-    failing = {"unet": lambda toy: iter([("peak", lambda: 1 / 0), ("other", lambda: {"x": toy})])}
+    failing = {
+        "unet": lambda toy: [("later", lambda: {"x": toy}, True), ("peak", lambda: 1 / 0, False)],
+        "batch": lambda toy: [("lanes", lambda: {"x": 2}, False)],
+    }
     monkeypatch.setattr(gpu, "SECTIONS", failing)
     gpu.main(["--toy", "--out", str(out)])
-    broken, other = json.loads(out.read_text())["rows"]
+    broken, lanes, later = json.loads(out.read_text())["rows"]
     assert broken["error"] == "ZeroDivisionError: division by zero"
-    assert other["x"] is True
+    assert (lanes["x"], later["x"]) == (2, True)  # what can wait comes after all sections
     with pytest.raises(SystemExit):  # a CPU is no GPU
         gpu.main([])

@@ -22,7 +22,7 @@ def minus(x, args):
         (lambda: geojax.SteinScoreMetric(MIXTURE), "score.at"),
         (lambda: geojax.SteinScoreMetric(minus, jnp.array(-1.0)), "lam must be a finite number"),
         (lambda: geojax.SteinScoreMetric(minus, np.float32(np.nan)), "lam must be a finite"),
-        (lambda: jnp.array(-2.0) * geojax.SteinScoreMetric(minus), "number > 0 only, got -2"),
+        (lambda: jnp.array(-2.0) * geojax.SteinScoreMetric(minus), "number > 0, got -2"),
         (lambda: MIXTURE.at(400), r"t must lie in \[0, 1\], got 400"),
         (lambda: MIXTURE.at(jnp.array(1.5)), r"t must lie in \[0, 1\], got 1.5"),
         (lambda: geojax.GaussNewton(rtol=0.0), "rtol must lie between 0 and 1"),

@@ -1,8 +1,8 @@
 """Riemannian metrics: a positive-definite linear operator at every point.
 
-A metric is used through matrix-free products (`flat`, `sharp`, `inner`); no array of size D^2 is
-made unless `AbstractMetric.as_matrix` is asked for. Points and vectors have any one shape, the same
-for both; batches are for `jax.vmap`. ``args`` goes to the score untouched (a label, a prompt).
+A metric is used through matrix-free products (`flat`, `sharp`, `inner`). No array of size D^2 is
+made except by `AbstractMetric.as_matrix`. Points and vectors have one shape, which may be any;
+batches are for `jax.vmap`. `args` is passed to the score unchanged (a label, a prompt).
 """
 
 import abc
@@ -26,22 +26,21 @@ Mapping = Callable[..., Any]
 
 
 def at_once(function: Callable[..., Any], *arrays: Array) -> Any:
-    """``function`` over the leading axes of the arrays."""
+    """Map `function` over the leading axes of the arrays."""
     return jax.vmap(function)(*arrays)
 
 
 class AbstractMetric(ConvertsArrays, eqx.Module):
-    """A metric g(x) on R^D.
+    """The interface of a Riemannian metric g(x) on R^D.
 
-    A subclass gives `operator`; everything else has a default that holds for any metric and that
-    subclasses with more structure replace by closed forms. Metrics add and scale:
-    ``metric_a + 0.1 * metric_b``.
+    A subclass defines `operator`. Everything else has a default for any metric, which subclasses
+    with more structure replace by closed forms. Metrics add and scale: `metric_a + 0.1 * metric_b`.
     """
 
     @abc.abstractmethod
     @takes_arrays("x")
     def operator(self, x: Float[Array, "*shape"], args: Any = None) -> lx.AbstractLinearOperator:
-        """g(x) as a positive-definite lineax operator on arrays of the shape of ``x``."""
+        """g(x) as a positive-definite lineax operator on arrays of the shape of `x`."""
 
     @takes_arrays("x", "v")
     @explained_derivatives()
@@ -54,28 +53,28 @@ class AbstractMetric(ConvertsArrays, eqx.Module):
     def sharp(self, x, w, args: Any = None) -> Float[Array, "*shape"]:
         """The vector g(x)^-1 w.
 
-        In closed form where the operator is a `LowRankOperator` or diagonal, else by conjugate
-        gradients: NaN where these end with a residual above the square root of the rounding error,
-        a result for a solver to report, not an exception.
+        It is in closed form where the operator is a [`geojax.metrics.LowRankOperator`][] or
+        diagonal, else by conjugate gradients. Where these end with a residual above the square root
+        of the rounding error, the result is NaN, which a solver reports; nothing is raised.
         """
         return solve(self.operator(x, args), w)
 
     @takes_arrays("x", "u", "v")
     def inner(self, x, u, v, args: Any = None) -> Float[Array, ""]:
-        """<u, v>_g at ``x``."""
+        """<u, v>_g at `x`."""
         return dot(u, self.flat(x, v, args))
 
     @takes_arrays("x", "v")
     def norm(self, x, v, args: Any = None) -> Float[Array, ""]:
-        """The length of ``v`` at ``x``; its derivative at v = 0 is 0."""
+        """The length of `v` at `x`; its derivative at v = 0 is 0."""
         return safe_sqrt(self.inner(x, v, v, args))
 
     @takes_arrays("x")
     def log_det(self, x, args: Any = None) -> Float[Array, ""]:
         """log det g(x).
 
-        In closed form where the operator is a `LowRankOperator` or diagonal; else this makes the
-        D x D matrix.
+        It is in closed form where the operator is a [`geojax.metrics.LowRankOperator`][] or
+        diagonal. Otherwise the D x D matrix is made.
         """
         operator = self.operator(x, args)
         if isinstance(operator, LowRankOperator):
@@ -93,10 +92,10 @@ class AbstractMetric(ConvertsArrays, eqx.Module):
     @takes_arrays("x", "v")
     @explained_derivatives()
     def acceleration(self, x, v, args: Any = None) -> Float[Array, "*shape"]:
-        """The acceleration of the geodesic through ``x`` with velocity ``v``.
+        """The acceleration of the geodesic through `x` with velocity `v`.
 
-        By Euler-Lagrange on ``L = <v, v>_g / 2``: ``g a = grad_x L - (D_v g) v``. No Christoffel
-        symbols are formed.
+        By the Euler-Lagrange equation of `L = <v, v>_g / 2`: `g a = grad_x L - (D_v g) v`. No
+        Christoffel symbols are formed.
         """
         _, change = jax.jvp(lambda y: self.flat(y, v, args), (x,), (v,))
         pull = jax.grad(lambda y: self.inner(y, v, v, args))(x)
@@ -105,10 +104,10 @@ class AbstractMetric(ConvertsArrays, eqx.Module):
     @takes_arrays("x", "v", "w")
     @explained_derivatives()
     def christoffel_first(self, x, v, w, args: Any = None) -> Float[Array, "*shape"]:
-        """The covector ``g Gamma(v, w)``: the Christoffel symbols of the first kind, contracted.
+        """The covector `g Gamma(v, w)`: the Christoffel symbols of the first kind, contracted.
 
-        ``2 g Gamma(v, w) = (D_v g) w + (D_w g) v - grad_x <v, w>_g``: two JVPs and one gradient of
-        products with g. Symmetric in ``v`` and ``w``.
+        `2 g Gamma(v, w) = (D_v g) w + (D_w g) v - grad_x <v, w>_g`: two JVPs and one gradient of
+        products with g. It is symmetric in `v` and `w`.
         """
         _, by_v = jax.jvp(lambda y: self.flat(y, w, args), (x,), (v,))
         _, by_w = jax.jvp(lambda y: self.flat(y, v, args), (x,), (w,))
@@ -117,19 +116,19 @@ class AbstractMetric(ConvertsArrays, eqx.Module):
 
     @takes_arrays("x", "v", "w")
     def christoffel(self, x, v, w, args: Any = None) -> Float[Array, "*shape"]:
-        """The vector ``Gamma(v, w)``, with ``Gamma(v, v) = -acceleration(x, v)``.
+        """The vector `Gamma(v, w)`, with `Gamma(v, v) = -acceleration(x, v)`.
 
-        Along a curve of velocity v a parallel vector w changes by ``w' = -Gamma(v, w)``.
+        Along a curve of velocity v a parallel vector w changes by `w' = -Gamma(v, w)`.
         """
         return self.sharp(x, self.christoffel_first(x, v, w, args), args)
 
     def squared_speeds(
         self, path: SampledPath, args: Any = None, mapping: Mapping = at_once
     ) -> Float[Array, " points"]:
-        """``<x', x'>_g`` at the points of a path, shape (points,).
+        """`<x', x'>_g` at the points of a path, shape (points,).
 
-        ``mapping(function, *arrays)`` is the function over the leading axes of the arrays, as a
-        quadrature rule has it.
+        `mapping(function, *arrays)` applies the function over the leading axes of the arrays,
+        within the batches and over the devices of a quadrature rule.
         """
         square = lambda x, v: self.inner(x, v, v, args)  # noqa: E731
         return mapping(square, path.points, path.velocities)
@@ -138,23 +137,25 @@ class AbstractMetric(ConvertsArrays, eqx.Module):
         return self.plus(other) if isinstance(other, AbstractMetric) else NotImplemented
 
     def __mul__(self, factor) -> "AbstractMetric":
-        """**Raises:** `ValueError` when ``factor`` is a number that is not finite and positive."""
+        """`factor * self`. Raise a `ValueError` when `factor` is a number that is not finite and
+        positive.
+        """
         if isinstance(factor, AbstractMetric):
             return NotImplemented
         if refused(factor, positive=True):
             raise ValueError(
-                f"a metric can be multiplied by a finite number > 0 only, got {factor}."
+                f"a metric can only be multiplied by a finite number > 0, got {factor}."
             )
         return self.times(number("factor", factor))
 
     __rmul__ = __mul__
 
     def plus(self, other: "AbstractMetric") -> "AbstractMetric":
-        """``self + other``; a kind of metric that is closed under sums says so here."""
+        """`self + other`. A kind of metric that is closed under sums overrides this."""
         return SumMetric((self, other))
 
     def times(self, factor: Float[Array, ""]) -> "AbstractMetric":
-        """``factor * self``, of the kind of ``self`` where that has multiples."""
+        """`factor * self`, of the kind of `self` where that has multiples."""
         return ScaledMetric(self, factor)
 
 
@@ -209,7 +210,7 @@ class ScaledMetric(AbstractMultiple):
 
 
 def positive(operator: lx.AbstractLinearOperator) -> lx.AbstractLinearOperator:
-    """``operator`` as one that lineax knows to be positive definite: a metric always is."""
+    """`operator` tagged as positive definite for lineax, which a metric always is."""
     if lx.is_symmetric(operator) and lx.is_positive_semidefinite(operator):
         return operator
     tags = frozenset({lx.symmetric_tag, lx.positive_semidefinite_tag})
@@ -217,7 +218,7 @@ def positive(operator: lx.AbstractLinearOperator) -> lx.AbstractLinearOperator:
 
 
 def solve(operator: lx.AbstractLinearOperator, w: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """``operator^-1 w``, of a positive-definite operator; NaN where conjugate gradients fail."""
+    """`operator^-1 w` of a positive-definite operator; NaN where conjugate gradients fail."""
     if isinstance(operator, LowRankOperator):
         return operator.inverse_mv(w)
     if lx.is_diagonal(operator):

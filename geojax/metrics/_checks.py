@@ -1,4 +1,4 @@
-"""Checks of the scores that users hand to metrics, with the remedy in the message."""
+"""Checks of the scores that users pass to metrics, with the remedy in the message."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from ..scores import AbstractScore
 
 
 def check_score(score: Any) -> None:
-    """**Raises:** `ValueError` when ``score`` is no function of (x, args), or takes a time."""
+    """Raise a `ValueError` when `score` is no function of (x, args), or takes a time."""
     if isinstance(score, AbstractScore):
         raise ValueError(
             f"score must be a callable (x, args) -> s, got {type(score).__name__}, which takes a "

@@ -1,7 +1,7 @@
-"""Metrics of the form ``c(x) I``: angles are Euclidean, lengths are scaled.
+"""Metrics of the form `c(x) I`: angles are Euclidean, lengths are scaled.
 
-With ``p = grad log c`` the geodesic equation is ``a = |v|^2 p / 2 - (p . v) v``: the factor itself
-is not needed, so that a density metric can be integrated where p^(-2 beta) would overflow.
+With `p = grad log c` the geodesic equation is `a = |v|^2 p / 2 - (p . v) v`. The factor itself is
+not needed, so a density metric can be integrated where p^(-2 beta) would overflow.
 """
 
 import abc
@@ -18,16 +18,19 @@ from ._sum_of_squares import AbstractSumOfSquaresMetric
 
 
 class AbstractConformalMetric(AbstractSumOfSquaresMetric):
-    """A positive function of the point times the identity; everything in closed form."""
+    """The interface of conformal metrics: a positive function of the point times the identity.
+
+    A subclass defines `log_factor`; every product is in closed form.
+    """
 
     @abc.abstractmethod
     @takes_arrays("x")
     def log_factor(self, x: Float[Array, "*shape"], args: Any = None) -> Float[Array, ""]:
-        """log c at ``x``."""
+        """log c at `x`."""
 
     @takes_arrays("x")
     def log_factor_gradient(self, x, args: Any = None) -> Float[Array, "*shape"]:
-        """The gradient of log c at ``x``."""
+        """The gradient of log c at `x`."""
         return jax.grad(self.log_factor)(x, args)
 
     def operator(self, x, args: Any = None) -> LowRankOperator:
@@ -45,9 +48,9 @@ class AbstractConformalMetric(AbstractSumOfSquaresMetric):
         return self.flat(x, self.christoffel(x, v, w, args), args)
 
     def acceleration(self, x, v, args: Any = None):
-        """``|v|^2 p / 2 - (p . v) v`` with ``p = grad log c``: c itself is not evaluated."""
+        """`|v|^2 p / 2 - (p . v) v` with `p = grad log c`: c itself is not evaluated."""
         return -self.christoffel(x, v, v, args)
 
     def root(self, x, v, args: Any = None):
-        """``sqrt(c) v``."""
+        """`sqrt(c) v`."""
         return (jnp.exp(self.log_factor(x, args) / 2) * v,)

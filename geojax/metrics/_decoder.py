@@ -1,4 +1,4 @@
-"""The metric that a decoder pulls back to its latent space."""
+"""The pullback metric of a decoder on its latent space."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,22 +12,26 @@ from ._pullback import AbstractPullbackMetric
 
 
 class PullbackMetric(AbstractPullbackMetric):
-    """``g(x) = J^T J + eps I`` with J the Jacobian of a decoder ``(x, args) -> y``.
+    """The metric `g(x) = J^T J + eps I`, with J the Jacobian of a decoder `(x, args) -> y`.
 
-    The length of a path in the latent space is the length of its image (Arvanitidis, Hansen &
-    Hauberg, ICLR 2018). The length of a segment is had from the images of its ends: path energies
-    take forward evaluations only, one a node.
+    Use it in the latent space of an autoencoder: the length of a path there is the length of its
+    image. The images of its ends give the length of a segment, so path energies take only forward
+    evaluations, one per node. `flat` costs one JVP and one VJP of the decoder; `sharp` and
+    `acceleration` solve with such products by conjugate gradients.
 
-    - ``decoder``: its image is one array of any shape, at least as large as ``x`` and of full rank
-      unless ``eps`` is positive: elsewhere `sharp` and `acceleration` are NaN. It is cast to the
-      dtype of ``x``.
-    - ``eps``: a scalar >= 0.
+    **Arguments:**
 
-    `flat` costs one JVP and one VJP of the decoder; `sharp` and `acceleration` solve with such
-    products by conjugate gradients.
+    - `decoder`: a callable `(x, args) -> y`, where y is one array of any shape. Unless `eps` is
+      positive, y must be at least as large as `x` and J of full rank; elsewhere `sharp` and
+      `acceleration` are NaN. y is cast to the dtype of `x`.
+    - `eps`: a scalar >= 0.
 
-    **Raises:** `ValueError` when ``eps`` is out of range or not a scalar, ``decoder`` is not a
-    callable of two arguments, or it does not return one array.
+    **Raises:**
+
+    - `ValueError`: when `eps` is out of range or not a scalar, `decoder` is not a callable of two
+      arguments, or it does not return one array.
+
+    Source: Arvanitidis, Hansen & Hauberg, ICLR 2018.
 
     >>> import jax.numpy as jnp, geojax
     >>> cylinder = lambda x, args: jnp.stack([jnp.cos(x[0]), jnp.sin(x[0]), 2 * x[1]])

@@ -1,4 +1,4 @@
-"""A metric given as a matrix or an operator by the user."""
+"""A metric that the user defines as a matrix."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,13 +13,18 @@ from ._base import AbstractMetric
 
 
 class DenseMetric(AbstractMetric):
-    """A metric from any ``(x, args) -> G``, the D x D matrix of the flattened point.
+    """A metric from any `(x, args) -> G`, the D x D matrix of the flattened point.
 
-    ``G`` must be symmetric positive definite; products with its inverse are by Cholesky. This is
-    for charts of model spaces and for small D: everything in geojax that has a matrix-free form
-    avoids it.
+    Use it for charts of model spaces and for small D. Products with the inverse are by Cholesky.
+    Where a metric has a matrix-free form, that form is preferable.
 
-    **Raises:** `ValueError` when ``function`` is not callable or G has not the shape (D, D).
+    **Arguments:**
+
+    - `function`: a callable `(x, args) -> G`, where G is symmetric positive definite, shape (D, D).
+
+    **Raises:**
+
+    - `ValueError`: when `function` is not callable or G has not the shape (D, D).
 
     >>> import jax.numpy as jnp, geojax
     >>> half_plane = geojax.DenseMetric(lambda x, args: jnp.eye(2) / x[1] ** 2)

@@ -1,4 +1,4 @@
-"""The density metric ``g(x) = p(x)^(-2 beta) I``."""
+"""The density metric `g(x) = p(x)^(-2 beta) I`."""
 
 from typing import Any
 
@@ -17,28 +17,35 @@ from ._conformal import AbstractConformalMetric
 
 
 class DensityMetric(AbstractConformalMetric):
-    """``g(x) = p(x)^(-2 beta) I``: length is dear where density is low (Yu et al., CVPR 2025).
+    """The metric `g(x) = p(x)^(-2 beta) I`: paths through low density are long.
 
-    Steep factors draw a geodesic through the modes of p, which for images are smooth and faint: the
-    terms of `SteinScoreMetric`, which price changes of log-density, are the counterweight.
+    Use it when geodesics should stay where the density is high. Steep factors attract a geodesic to
+    the modes of p, which for images are smooth and faint. The terms of
+    [`geojax.SteinScoreMetric`][], which penalise changes of log-density, are the counterweight.
 
-    - ``score``: a callable ``(x, args) -> s``. One with a method ``log_density(x, args)`` gives the
-      density itself: ``score.at(t)`` of an exact density, or ``from_log_density(f)``.
-    - ``beta``: a scalar >= 0.
-    - ``reference``: a point, of the shape of x, where the factor is 1. Without it the density must
-      be known, and log-densities of many dimensions may overflow the factor.
-    - ``conservative``: whether s is exactly a gradient; only asked where the density is unknown.
-    - ``order``: Gauss-Legendre points of a line integral.
+    Where the density is unknown, `log p(x) - log p(reference)` is the integral of s along the
+    straight line from the reference: `order` scores per factor. For a score that is not exactly a
+    gradient it depends on the reference, and the geodesic equation differentiates the integral
+    (`order` scores and VJPs). With `conservative=True`, as with a known density, the geodesic
+    equation takes one score and no derivative.
 
-    Where the density is unknown, ``log p(x) - log p(reference)`` is the integral of s along the
-    straight line from the reference: ``order`` scores a factor. For a score that is not exactly a
-    gradient this depends on the reference; the geodesic equation then differentiates the integral
-    (``order`` scores and VJPs). With ``conservative=True``, as with a known density, it takes one
-    score and no derivative.
+    **Arguments:**
 
-    **Raises:** `ValueError` when ``beta`` is out of range or not a scalar, ``score`` is not
-    callable, there is neither a log-density nor a reference, the reference has another shape than
-    x, or ``order`` is below 1.
+    - `score`: a callable `(x, args) -> s`. A method `log_density(x, args)` gives the density
+      itself: `score.at(t)` of an exact density, or `from_log_density(f)`.
+    - `beta`: a scalar >= 0.
+    - `reference`: a point, of the shape of x, where the factor is 1. Without it the density must be
+      known, and log-densities of many dimensions may overflow the factor.
+    - `conservative`: whether s is exactly a gradient; only used where the density is unknown.
+    - `order`: number of Gauss-Legendre points of a line integral.
+
+    **Raises:**
+
+    - `ValueError`: when `beta` is out of range or not a scalar, `score` is not callable, there is
+      neither a log-density nor a reference, the reference has another shape than x, or `order` is
+      below 1.
+
+    Source: Yu et al., CVPR 2025.
 
     >>> import jax.numpy as jnp, geojax
     >>> density = geojax.from_log_density(lambda x, args: -jnp.sum(x**2) / 2)
@@ -51,7 +58,7 @@ class DensityMetric(AbstractConformalMetric):
     2.718
     """
 
-    score: Any  # (x, args) -> s, perhaps with log_density
+    score: Any  # (x, args) -> s, possibly with log_density
     beta: Float[Array, ""]
     reference: Float[Array, "*shape"] | None
     conservative: bool = eqx.field(static=True)
@@ -87,7 +94,7 @@ class DensityMetric(AbstractConformalMetric):
 
     @takes_arrays("x")
     def log_density(self, x: Float[Array, "*shape"], args: Any = None) -> Float[Array, ""]:
-        """log p at ``x``, less its value at the reference where there is one."""
+        """log p at `x`, relative to its value at the reference where there is one."""
         if self.reference is None:
             return checked(self.score).log_density(x, args)
         if self.reference.shape != x.shape:

@@ -1,10 +1,12 @@
-"""The flat metric."""
+"""The Euclidean metric."""
 
 from ._low_rank import AbstractLowRankMetric, LowRankTerms
 
 
 class Euclidean(AbstractLowRankMetric):
-    """``g(x) = I``: geodesics are straight lines.
+    """The Euclidean metric `g(x) = I`: geodesics are straight lines.
+
+    Use it as a baseline, or in sums with other metrics.
 
     >>> import jax.numpy as jnp, geojax
     >>> float(geojax.Euclidean().norm(jnp.zeros(2), jnp.array([3.0, 4.0])))

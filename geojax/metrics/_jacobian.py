@@ -1,4 +1,4 @@
-"""The score Jacobian metric ``g(x) = mu I + lam J(x)^T J(x)``."""
+"""The score Jacobian metric `g(x) = mu I + lam J(x)^T J(x)`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,21 +12,25 @@ from ._pullback import AbstractPullbackMetric
 
 
 class JacobianMetric(AbstractPullbackMetric):
-    """``g(x) = mu I + lam J^T J`` with J the Jacobian of a score (Saito & Matsubara 2025).
+    """The metric `g(x) = mu I + lam J^T J`, with J the Jacobian of a score.
 
-    It penalises motion in every direction in which the score changes, hence all directions normal
-    to the data, where `SteinScoreMetric` penalises one. The length of a segment is had from the
-    change of the score between its ends: path energies take forward evaluations only, one a node.
-
-    - ``score``: any callable ``(x, args) -> s`` of the shape of ``x``; need not be a gradient.
-    - ``lam``: a scalar >= 0, in units of length^4 when the score is the true one.
-    - ``mu``: a scalar > 0.
-
-    `flat` costs one JVP and one VJP; `sharp` and `acceleration` solve with such products by
+    It penalises motion in every direction in which the score changes, hence in all directions
+    normal to the data; [`geojax.SteinScoreMetric`][] penalises one. The change of the score between
+    its ends gives the length of a segment, so path energies take only forward evaluations, one per
+    node. `flat` costs one JVP and one VJP; `sharp` and `acceleration` solve with such products by
     conjugate gradients.
 
-    **Raises:** `ValueError` when ``lam`` or ``mu`` is out of range or not a scalar, or ``score``
-    is not callable.
+    **Arguments:**
+
+    - `score`: any callable `(x, args) -> s` of the shape of `x`; it need not be a gradient.
+    - `lam`: a scalar >= 0, in units of length^4 when the score is the true one.
+    - `mu`: a scalar > 0.
+
+    **Raises:**
+
+    - `ValueError`: when `lam` or `mu` is out of range or not a scalar, or `score` is not callable.
+
+    Source: Saito & Matsubara 2025.
 
     >>> import jax.numpy as jnp, geojax
     >>> metric = geojax.JacobianMetric(lambda x, args: -2 * x, lam=0.5)

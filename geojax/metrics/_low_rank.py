@@ -1,8 +1,8 @@
-"""Metrics of the form ``base I + sum_k lam_k s_k s_k^T``: the structure that the solvers exploit.
+"""Metrics of the form `base I + sum_k lam_k s_k s_k^T`, a structure that the solvers use.
 
-The penalty is on the change of log-density along the path: ``<s, gamma'> = d/dtau log p(gamma)``
-when s is a gradient. In codimension above one the directions normal to the data but orthogonal to
-every s_k stay free.
+The penalty is on the change of log-density along the path: `<s, gamma'> = d/dtau log p(gamma)` when
+s is a gradient. In codimension above one, the directions normal to the data but orthogonal to every
+s_k stay free.
 """
 
 import abc
@@ -22,9 +22,14 @@ from ._sum_of_squares import AbstractSumOfSquaresMetric
 
 
 class LowRankTerms(NamedTuple):
-    """``g = base I + sum_k weights[k] scores[k] scores[k]^T``, each score ``(x, args) -> s``.
+    """The terms of `g = base I + sum_k weights[k] scores[k] scores[k]^T`.
 
-    What a score returns is checked and cast to the dtype of ``x`` where `each` hands it out.
+    **Arguments:**
+
+    - `base`, `weights`: scalars.
+    - `scores`: callables `(x, args) -> s`. `each` checks their values and casts them to the dtype
+      of `x`.
+    - `conservative`: for each score, whether it is exactly a gradient.
     """
 
     base: Float[Array, ""] | float
@@ -33,11 +38,11 @@ class LowRankTerms(NamedTuple):
     conservative: tuple[bool, ...]
 
     def each(self, function: Callable[[Array, Callable[..., Any], bool], Any]) -> Any:
-        """``function(weight, score, conservative)`` of every score, stacked on a leading axis.
+        """Apply `function(weight, score, conservative)` to every score, stacked on a leading axis.
 
-        Neighbours that are one score at several shifts are mapped together, so that a network
-        stands in the program once. **Returns:** a pytree as ``function`` returns it, every array
-        with an axis of length K in front; None where there is no score.
+        Neighbours that are one score at several shifts are mapped together, so that the program
+        contains a network once. Returns a pytree as `function` does, in which every array has a
+        leading axis of length K; None where there is no score.
         """
         runs: list[list[tuple[Array, Any, bool]]] = []
         for term in zip(self.weights, self.scores, self.conservative, strict=True):
@@ -67,7 +72,10 @@ def _of_run(function, run):
 
 
 class AbstractLowRankMetric(AbstractSumOfSquaresMetric):
-    """A multiple of the identity plus weighted outer products of scores."""
+    """The interface of metrics `base I + sum lam s s^T`, with weighted outer products of scores.
+
+    A subclass defines `terms`.
+    """
 
     @abc.abstractmethod
     def terms(self) -> LowRankTerms:
@@ -82,9 +90,9 @@ class AbstractLowRankMetric(AbstractSumOfSquaresMetric):
         return _operator(terms.base, terms.each(factor), x)
 
     def root(self, x, v, args: Any = None):
-        """``sqrt(base) v`` and, for each score, ``sqrt(lam) s . v``.
+        """`sqrt(base) v` and, for each score, `sqrt(lam) s . v`.
 
-        These have no derivative by a weight of 0; their squares, `squared_speeds`, have.
+        These have no derivative by a weight of 0, but their squares, `squared_speeds`, have.
         """
         terms = self.terms()
 
@@ -95,15 +103,15 @@ class AbstractLowRankMetric(AbstractSumOfSquaresMetric):
         straight = jnp.sqrt(jnp.asarray(terms.base, v.dtype)) * v
         return (straight,) if changes is None else (straight, changes)
 
-    # The weights outside the squares: a square root has no derivative at weight 0.
+    # The weights stand outside the squares: a square root has no derivative at weight 0.
     squared_speeds = AbstractMetric.squared_speeds
 
     @explained_derivatives()
     def acceleration(self, x, v, args: Any = None):
-        """One JVP a score where it is conservative, one JVP and one VJP where it may not be.
+        """One JVP per score where it is conservative, one JVP and one VJP where it may not be.
 
-        ``g a = - sum_k lam_k [(s.v)(J - J^T) v + s (v^T J v)]``; for a conservative score the
-        first term is zero.
+        `g a = - sum_k lam_k [(s.v)(J - J^T) v + s (v^T J v)]`; for a conservative score the first
+        term is zero.
         """
         terms = self.terms()
 
@@ -124,10 +132,10 @@ class AbstractLowRankMetric(AbstractSumOfSquaresMetric):
 
     @explained_derivatives()
     def christoffel_first(self, x, v, w, args: Any = None):
-        """Two JVPs a score where it is conservative, one VJP more where it may not be.
+        """Two JVPs per score where it is conservative, one more VJP where it may not be.
 
-        ``2 g Gamma(v, w) = sum_k lam_k [s (v^T J w + w^T J v) + (J - J^T) u]`` with
-        ``u = (s.v) w + (s.w) v``; for a conservative score the last term is zero.
+        `2 g Gamma(v, w) = sum_k lam_k [s (v^T J w + w^T J v) + (J - J^T) u]` with
+        `u = (s.v) w + (s.w) v`; for a conservative score the last term is zero.
         """
 
         def of_score(weight, score, is_gradient):

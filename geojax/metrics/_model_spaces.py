@@ -1,7 +1,7 @@
-"""Spaces of constant curvature in the stereographic chart: every answer in closed form.
+"""Spaces of constant curvature in the stereographic chart, with closed-form geodesics.
 
-Both are ``(2 / (1 + kappa |x|^2))^2 I`` on R^D, kappa the curvature; their geodesics are written
-with the Moebius addition of the chart (Ungar 2008; Bachmann, Becigneul & Ganea 2020).
+Both metrics are `(2 / (1 + kappa |x|^2))^2 I` on R^D, with kappa the curvature. Their geodesics are
+written with the Moebius addition of the chart (Ungar 2008; Bachmann, Becigneul & Ganea 2020).
 """
 
 import abc
@@ -18,7 +18,7 @@ from ._conformal import AbstractConformalMetric
 
 
 class AbstractModelSpace(AbstractConformalMetric):
-    """A space of constant curvature with closed-form distance and maps: truth for solvers."""
+    """A space of constant curvature with closed-form distance and maps: a reference for solvers."""
 
     @property
     @abc.abstractmethod
@@ -27,14 +27,16 @@ class AbstractModelSpace(AbstractConformalMetric):
 
     @abc.abstractmethod
     def _half_angle(self, x, y) -> Array:
-        """Half of the distance, in radii."""
+        """Half of the distance, in units of the radius."""
 
     @abc.abstractmethod
     def _shot(self, x, direction, angle) -> Array:
-        """The point at a distance, in radii, from ``x`` along a unit vector of the chart."""
+        """The point at a distance, in units of the radius, from `x` along a unit vector of the
+        chart.
+        """
 
     def _denominator(self, x):
-        """``1 + kappa |x|^2``, NaN outside the chart."""
+        """`1 + kappa |x|^2`, NaN outside the chart."""
         value = 1 + self.curvature.astype(x.dtype) * jnp.sum(x**2)
         return jnp.where(value > 0, value, jnp.nan)
 
@@ -51,18 +53,18 @@ class AbstractModelSpace(AbstractConformalMetric):
 
     @takes_arrays("x", "y")
     def distance(self, x: Float[Array, "*shape"], y: Float[Array, "*shape"]) -> Float[Array, ""]:
-        """The length of the shortest path from ``x`` to ``y``."""
+        """The length of the shortest path from `x` to `y`."""
         return 2 * self._radius(x) * self._half_angle(x, y)
 
     @takes_arrays("x", "v")
     def exponential_map(
         self, x: Float[Array, "*shape"], v: Float[Array, "*shape"]
     ) -> Float[Array, "*shape"]:
-        """Where the geodesic from ``x`` with velocity ``v`` is at time 1."""
+        """The point at time 1 of the geodesic from `x` with velocity `v`."""
         size, radius = norm(v), self._radius(x)
         moving = size > 0
         direction = v / jnp.where(moving, size, 1.0)
-        # At v = 0 to second order, as many derivatives as are asked for there.
+        # At v = 0 to second order, for as many derivatives there.
         still = x + v - self.christoffel(x, v, v) / 2
         angle = jnp.where(moving, 2 * size / self._denominator(x) / radius, 1.0)
         return jnp.where(moving, self._shot(x / radius, direction, angle) * radius, still)
@@ -71,9 +73,9 @@ class AbstractModelSpace(AbstractConformalMetric):
     def log_map(
         self, x: Float[Array, "*shape"], y: Float[Array, "*shape"]
     ) -> Float[Array, "*shape"]:
-        """The velocity at ``x`` of the shortest path that is at ``y`` at time 1."""
-        # The numerator of the Moebius sum of -x and y, by their difference: no digits are lost
-        # between near points.
+        """The velocity at `x` of the shortest path that reaches `y` at time 1."""
+        # The numerator of the Moebius sum of -x and y, by their difference, so that near points
+        # lose no digits.
         kappa, gap = self.curvature.astype(x.dtype), y - x
         along = self._denominator(x) * gap + kappa * jnp.sum(gap**2) * x
         apart = norm(gap) > 0
@@ -87,20 +89,27 @@ class AbstractModelSpace(AbstractConformalMetric):
     def geodesic(
         self, x: Float[Array, "*shape"], y: Float[Array, "*shape"], t: Float[Array, ""] | float
     ) -> Float[Array, "*shape"]:
-        """The point at time ``t`` of the shortest path from ``x`` (0) to ``y`` (1)."""
+        """The point at time `t` of the shortest path from `x` (0) to `y` (1)."""
         return self.exponential_map(x, jnp.asarray(t, x.dtype) * self.log_map(x, y))
 
 
 class StereographicSphere(AbstractModelSpace):
-    """The sphere of a radius, without one pole, in the stereographic chart.
+    """The sphere of a given radius, without one pole, in the stereographic chart.
 
-    ``x`` in R^D stands for the point of the sphere on the line from the pole (0, ..., 0, -R)
-    through ``(x, 0)``; the metric is ``4 / (1 + |x|^2 / R^2)^2 I``, the sectional curvature
-    1 / R^2. Great circles are the circles that meet ``|x| = R`` in antipodes, and the lines
-    through 0. `distance` and `log_map` are of the shorter arc. Antipodes are joined by every great
-    circle: `log_map` is NaN there, or of one that rounding chooses.
+    Use it to test solvers and metrics against closed forms. `x` in R^D represents the point of the
+    sphere on the line from the pole (0, ..., 0, -R) through `(x, 0)`. The metric is
+    `4 / (1 + |x|^2 / R^2)^2 I`, the sectional curvature 1 / R^2. Great circles are the circles that
+    meet `|x| = R` in antipodes, and the lines through 0. `distance` and `log_map` are those of the
+    shorter arc. Every great circle joins antipodes: `log_map` is NaN there, or that of a circle
+    selected by rounding.
 
-    **Raises:** `ValueError` when ``radius`` is not a scalar > 0.
+    **Arguments:**
+
+    - `radius`: a scalar > 0.
+
+    **Raises:**
+
+    - `ValueError`: when `radius` is not a scalar > 0.
 
     >>> import jax.numpy as jnp, geojax
     >>> sphere = geojax.metrics.StereographicSphere(radius=2.0)
@@ -130,13 +139,20 @@ class StereographicSphere(AbstractModelSpace):
 
 
 class PoincareBall(AbstractModelSpace):
-    """Hyperbolic space in the ball ``|x| < R``, of sectional curvature -1 / R^2.
+    """Hyperbolic space in the ball `|x| < R`, of sectional curvature -1 / R^2.
 
-    The metric is ``4 / (1 - |x|^2 / R^2)^2 I``; on and outside the sphere ``|x| = R`` it is not
-    defined and everything is NaN. Geodesics are the circles that meet that sphere at right angles,
-    and the lines through 0. `exponential_map` stays inside: at most 4 eps from the edge.
+    Use it to test solvers and metrics against closed forms. The metric is
+    `4 / (1 - |x|^2 / R^2)^2 I`. On and outside the sphere `|x| = R` it is not defined and every
+    result is NaN. Geodesics are the circles that meet that sphere at right angles, and the lines
+    through 0. `exponential_map` stays inside, at least 4 eps from the boundary.
 
-    **Raises:** `ValueError` when ``radius`` is not a scalar > 0.
+    **Arguments:**
+
+    - `radius`: a scalar > 0.
+
+    **Raises:**
+
+    - `ValueError`: when `radius` is not a scalar > 0.
 
     >>> import jax.numpy as jnp, geojax
     >>> ball = geojax.metrics.PoincareBall()
@@ -166,7 +182,7 @@ class PoincareBall(AbstractModelSpace):
         slow = 2 * inside * decay / (1 + decay**2)
         ahead = (1 + lean * forward) * x + inside * forward * direction
         below = (1 + size**2) / 2 + lean * forward + slow
-        # Off the middle by the unit vector outwards, so that no digits cancel near the edge.
+        # From the centre outwards along the unit vector, so no digits cancel near the boundary.
         off = size > 0.5
         outward = x / jnp.where(off, size, 1.0)
         across = outward + direction
@@ -175,16 +191,16 @@ class PoincareBall(AbstractModelSpace):
         ahead = jnp.where(off, along * outward + inside * forward * across, ahead)
         below = jnp.where(off, deep + size * rest + turned + slow, below)
         y = ahead / below
-        # What rounding takes out of the ball stays in it.
+        # Points that rounding moves out of the ball are kept inside.
         edge, end = 1 - 4 * float(jnp.finfo(x.dtype).eps), norm(y)
         return y * jnp.where(end > edge, edge / jnp.where(end > edge, end, 1.0), 1.0)
 
 
 def _to_antipode(x, y):
-    """``(1 + 2 x.y + |x|^2 |y|^2)^(1/2)``: 0 where y is the antipode of x."""
+    """`(1 + 2 x.y + |x|^2 |y|^2)^(1/2)`: 0 where y is the antipode of x."""
     sizes = norm(x), norm(y)
     far = sizes[0] * sizes[1] > 0.5
-    # There it is the length of a sum, whose square would lose the digits that cancel.
+    # Near the antipode it is the length of a sum, as the square would lose digits.
     near = jnp.sqrt(jnp.where(far, 1.0, 1 + 2 * dot(x, y) + (sizes[0] * sizes[1]) ** 2))
     across = sizes[0] * y + x / jnp.where(far, sizes[0], 1.0)
     return jnp.where(far, norm(across), near)

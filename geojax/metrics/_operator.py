@@ -9,13 +9,19 @@ from .._linalg import matmul, tensordot
 
 
 class LowRankOperator(lx.AbstractLinearOperator):
-    """``base I + sum_k weights_k f_k f_k^T`` on arrays of one shape; inverse and determinant in
-    closed form.
+    """The lineax operator `base I + sum_k weights_k f_k f_k^T` on arrays of one shape.
 
-    The inverse is Woodbury's formula with a K x K matrix. For K = 1 that is the Sherman-Morrison
-    ``(w - f weight <f, w> / (base + weight |f|^2)) / base``. Sums of such operators are such
+    It has a closed-form inverse and determinant. The inverse is Woodbury's formula with a K x K
+    matrix. For K = 1 that is the Sherman-Morrison formula
+    `(w - f weight <f, w> / (base + weight |f|^2)) / base`. Sums of such operators are such
     operators. The weights stand outside the squares, so that everything has a derivative by a
     weight of 0.
+
+    **Arguments:**
+
+    - `base`: a scalar > 0.
+    - `factors`: the f_k, shape (K, *shape).
+    - `weights`: shape (K,).
 
     >>> import jax.numpy as jnp
     >>> from geojax.metrics import LowRankOperator
@@ -43,7 +49,7 @@ class LowRankOperator(lx.AbstractLinearOperator):
         return LowRankOperator(factor * self.base, factor * self.weights, self.factors)
 
     def inverse_mv(self, vector):
-        """``operator^-1 vector``."""
+        """`operator^-1 vector`."""
         inner = self.weights * self._small_solve(self._products(vector))
         return (vector - self._combine(inner)) / self.base
 
@@ -60,7 +66,7 @@ class LowRankOperator(lx.AbstractLinearOperator):
         return tensordot(weights, self.factors, axes=1)
 
     def _small_matrix(self):
-        """``base I + F F^T W``: similar to a positive definite matrix wherever W is positive."""
+        """`base I + F F^T W`: similar to a positive definite matrix wherever W is positive."""
         flat = self.factors.reshape(len(self.factors), self.in_structure().size)
         gram = matmul(flat, flat.T)
         return self.base * jnp.eye(len(gram), dtype=gram.dtype) + gram * self.weights[None, :]

@@ -1,6 +1,6 @@
-"""Metrics of the form ``base I + weight J^T J``, J the Jacobian of a map.
+"""Metrics of the form `base I + weight J^T J`, with J the Jacobian of a map.
 
-That is the metric which R^D inherits from the graph ``x -> (sqrt(base) x, sqrt(weight) f(x))``: the
+This is the metric that R^D inherits from the graph `x -> (sqrt(base) x, sqrt(weight) f(x))`. The
 length of a curve is that of its image, so path energies need no derivative of f.
 """
 
@@ -21,20 +21,23 @@ from ._sum_of_squares import AbstractSumOfSquaresMetric
 
 
 class AbstractPullbackMetric(AbstractSumOfSquaresMetric):
-    """A multiple of the identity plus what a map pulls back from its image."""
+    """The interface of metrics `base I + weight J^T J`, with J the Jacobian of a map.
+
+    A subclass defines `parts`.
+    """
 
     @abc.abstractmethod
     def parts(self) -> tuple[Float[Array, ""], Float[Array, ""], Callable[..., Any]]:
-        """The base, the weight, and the map ``(x, args) -> y``, y one array of any shape."""
+        """The base, the weight, and the map `(x, args) -> y`, where y is one array of any shape."""
 
     def _at(self, x, args):
         base, weight, function = self.parts()
-        # The image may come from a network of lower precision; the geometry keeps the point's.
+        # The map may be a network of lower precision; the geometry keeps the point's precision.
         image = lambda y: function(y, args).astype(x.dtype)  # noqa: E731
         return base.astype(x.dtype), weight.astype(x.dtype), image
 
     def _linearised(self, x, args):
-        """g(x) and J^T, of one linearisation of the map."""
+        """g(x) and J^T, from one linearisation of the map."""
         base, weight, image = self._at(x, args)
         _, push = jax.linearize(image, x)
         pull = jax.linear_transpose(push, x)
@@ -51,38 +54,38 @@ class AbstractPullbackMetric(AbstractSumOfSquaresMetric):
 
     @explained_derivatives()
     def inner(self, x, u, v, args: Any = None):
-        """<u, v>_g at ``x``: two JVPs and no VJP."""
+        """<u, v>_g at `x`: two JVPs and no VJP."""
         base, weight, image = self._at(x, args)
         _, push = jax.linearize(image, x)
         return base * dot(u, v) + weight * dot(push(u), push(v))
 
     @explained_derivatives()
     def christoffel_first(self, x, v, w, args: Any = None):
-        """``weight J^T D^2 f(v, w)``: one second-order product and one VJP."""
+        """`weight J^T D^2 f(v, w)`: one second-order product and one VJP."""
         _, _, image = self._at(x, args)
         _, pull = self._linearised(x, args)
         return pull(_bend(image, x, v, w))
 
     @explained_derivatives()
     def acceleration(self, x, v, args: Any = None):
-        """``g a = -weight J^T D^2 f(v, v)``: the geodesic's image bends along no tangent."""
+        """`g a = -weight J^T D^2 f(v, v)`: the acceleration of the image has no tangential part."""
         _, _, image = self._at(x, args)
         operator, pull = self._linearised(x, args)
         return solve(operator, -pull(_bend(image, x, v, v)))
 
     def root(self, x, v, args: Any = None):
-        """``sqrt(base) v`` and ``sqrt(weight) J v``."""
+        """`sqrt(base) v` and `sqrt(weight) J v`."""
         base, weight, image = self._at(x, args)
         return jnp.sqrt(base) * v, jnp.sqrt(weight) * jax.jvp(image, (x,), (v,))[1]
 
     def roots(self, path: SampledPath, args: Any = None, mapping: Mapping = at_once):
-        """The same of a path's image, which is evaluated once a node: no derivative of the map."""
+        """The roots from a path's image, evaluated once per node: no derivative of the map."""
         base, weight, image = self._at(path.points, args)
         moved = path.rates(mapping(image, path.nodes))
         return jnp.sqrt(base) * path.velocities, jnp.sqrt(weight) * moved
 
     def squared_speeds(self, path: SampledPath, args: Any = None, mapping: Mapping = at_once):
-        # The weights outside the squares: a square root has no derivative at weight 0.
+        # The weights stand outside the squares: a square root has no derivative at weight 0.
         base, weight, image = self._at(path.points, args)
         moved = path.rates(mapping(image, path.nodes))
 
@@ -93,5 +96,5 @@ class AbstractPullbackMetric(AbstractSumOfSquaresMetric):
 
 
 def _bend(image, x, v, w):
-    """``D^2 f(v, w)``, the second derivative of the map along two directions."""
+    """`D^2 f(v, w)`, the second derivative of the map along two directions."""
     return jax.jvp(lambda y: jax.jvp(image, (y,), (v,))[1], (x,), (w,))[1]

@@ -1,4 +1,4 @@
-"""A path as a metric sees it: points, velocities, and how values at its nodes change along it."""
+"""A path as the input of a metric: points, velocities, and time derivatives along it."""
 
 from typing import NamedTuple
 
@@ -9,11 +9,14 @@ from .._linalg import tensordot
 
 
 class SampledPath(NamedTuple):
-    """A path at the points of a quadrature rule.
+    """A path at the points of a quadrature rule, as metrics take it.
 
-    - ``points``: x(t_q), shape (points, *shape); ``velocities``: x'(t_q), of the same shape.
-    - ``nodes``: shape (nodes, *shape); ``derivative``: the matrix that turns values at the nodes
-      into the derivative of their interpolant at t_q, shape (points, nodes).
+    **Arguments:**
+
+    - `points`: x(t_q), shape (points, *shape); `velocities`: x'(t_q), of the same shape.
+    - `nodes`: shape (nodes, *shape).
+    - `derivative`: the matrix from values at the nodes to the derivative of their interpolant at
+      t_q, shape (points, nodes).
 
     >>> import jax.numpy as jnp
     >>> from geojax.metrics import SampledPath
@@ -29,11 +32,11 @@ class SampledPath(NamedTuple):
 
     @classmethod
     def straight(cls, start: Float[Array, "*shape"], end: Float[Array, "*shape"]) -> "SampledPath":
-        """One straight segment of unit time, seen from its middle."""
+        """One straight segment of unit time, evaluated at its middle."""
         derivative = jnp.array([[-1.0, 1.0]], start.dtype)
         middle = start + (end - start) / 2
         return cls(middle[None], (end - start)[None], jnp.stack([start, end]), derivative)
 
     def rates(self, values: Float[Array, "nodes *any"]) -> Float[Array, "points *any"]:
-        """The time derivative at the points of what has ``values`` at the nodes."""
+        """The time derivative, at the points, of a quantity with these `values` at the nodes."""
         return tensordot(self.derivative.astype(values.dtype), values, axes=1)

@@ -1,4 +1,4 @@
-"""The score norm metric ``g(x) = (1 + lam |s(x)|^2)^power I``."""
+"""The score norm metric `g(x) = (1 + lam |s(x)|^2)^power I`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,21 +13,24 @@ from ._conformal import AbstractConformalMetric
 
 
 class ScoreNormMetric(AbstractConformalMetric):
-    """``g(x) = (1 + lam |s|^2)^power I``: being off the data costs length, in every direction.
+    """The metric `g(x) = (1 + lam |s|^2)^power I`: paths away from the data are long.
 
-    A rank-one metric leaves the directions orthogonal to s free; this one prices the distance from
-    the data itself, of which |s| is the measure: sigma^2 |s| is that of x from its denoised point.
-    Motion along the data follows it only if the factor exceeds the squared ratio of the detour to
-    the chord; ``power`` makes it steeper.
+    A rank-one metric leaves the directions orthogonal to s free. This one penalises the distance
+    from the data itself, in every direction. |s| measures that distance: sigma^2 |s| is the
+    distance of x from its denoised point. A path follows the data only if the factor exceeds the
+    squared ratio of the detour to the chord; a larger `power` makes the factor steeper. `flat`
+    costs one score, `acceleration` one score and one VJP.
 
-    - ``score``: any callable ``(x, args) -> s`` of the shape of ``x``; need not be a gradient.
-    - ``lam``: a scalar >= 0, in units of squared length when the score is the true one.
-    - ``power``: a scalar > 0.
+    **Arguments:**
 
-    `flat` costs one score, `acceleration` one score and one VJP.
+    - `score`: any callable `(x, args) -> s` of the shape of `x`; it need not be a gradient.
+    - `lam`: a scalar >= 0, in units of squared length when the score is the true one.
+    - `power`: a scalar > 0.
 
-    **Raises:** `ValueError` when ``lam`` or ``power`` is out of range or not a scalar, or ``score``
-    is not callable.
+    **Raises:**
+
+    - `ValueError`: when `lam` or `power` is out of range or not a scalar, or `score` is not
+      callable.
 
     >>> import jax.numpy as jnp, geojax
     >>> metric = geojax.ScoreNormMetric(lambda x, args: -x, lam=2.0)

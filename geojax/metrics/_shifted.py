@@ -1,4 +1,4 @@
-"""A score as seen from another place: ``x -> s(x + shift)``."""
+"""A shifted score: `x -> s(x + shift)`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 
 class ShiftedScore(eqx.Module):
-    """``(x, args) -> s(x + shift)``."""
+    """The score `(x, args) -> s(x + shift)`."""
 
     score: Callable[..., Any]
     shift: Float[Array, "*shape"]
@@ -37,7 +37,7 @@ def _moved(x, shift):
 
 
 def shifted(score: Callable[..., Any], shift: Float[Array, "*shape"]):
-    """``score`` at ``x + shift``, with its log-density where it has one."""
+    """`score` at `x + shift`, with its log-density where it has one."""
     known = hasattr(score, "log_density")
     return ShiftedDensity(score, shift) if known else ShiftedScore(score, shift)
 

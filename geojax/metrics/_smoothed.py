@@ -17,25 +17,28 @@ from ._shifted import shifted
 
 
 class SmoothedSteinScoreMetric(AbstractLowRankMetric):
-    """``g(x) = I + lam / K sum_k s(x + delta eps_k) s(x + delta eps_k)^T``, eps_k fixed probes.
+    """The metric `g(x) = I + lam / K sum_k s(x + delta eps_k) s(x + delta eps_k)^T`.
 
-    The mean over many probes holds, besides ``s s^T``, the term ``delta^2 J J^T``: directions in
-    which the score changes are penalised too. Its rank is K: in codimension above one K probes
-    close at most K of the directions that `SteinScoreMetric` leaves free, and the structured
-    Gauss-Newton runs on it as it is.
+    The eps_k are K fixed probes. Besides `s s^T`, the mean over many probes has the term
+    `delta^2 J J^T`, so directions in which the score changes are penalised too. The rank is K: in
+    codimension above one, K probes penalise at most K of the directions that
+    [`geojax.SteinScoreMetric`][] leaves free. The structured Gauss-Newton solver applies unchanged.
+    `flat` costs K scores, in one batch; where a rule limits its batches, each of their points
+    counts for K.
 
-    - ``score``: any callable ``(x, args) -> s`` of the shape of ``x``; a noised score at one
-      level is ``score.at(t)``.
-    - ``probes``: shape (K, \\*shape), standard normal; `SmoothedSteinScoreMetric.draw` draws them.
-    - ``delta``: a scalar >= 0, a length.
-    - ``lam``: a scalar >= 0, in units of squared length when the score is the true one.
-    - ``conservative``: whether s is exactly a gradient.
+    **Arguments:**
 
-    `flat` costs K scores, in one batch; where a rule bounds its batches, each of their points
-    stands for K.
+    - `score`: any callable `(x, args) -> s` of the shape of `x`; a noised score at one level is
+      `score.at(t)`.
+    - `probes`: shape `(K, *shape)`, standard normal; `SmoothedSteinScoreMetric.draw` draws them.
+    - `delta`: a scalar >= 0, a length.
+    - `lam`: a scalar >= 0, in units of squared length when the score is the true one.
+    - `conservative`: whether s is exactly a gradient.
 
-    **Raises:** `ValueError` when ``lam`` or ``delta`` is out of range or not a scalar, there is no
-    probe, the probes have another shape than x, or ``score`` is not callable.
+    **Raises:**
+
+    - `ValueError`: when `lam` or `delta` is out of range or not a scalar, there is no probe, the
+      probes have another shape than x, or `score` is not callable.
 
     >>> import jax, jax.numpy as jnp, geojax
     >>> metric = geojax.SmoothedSteinScoreMetric.draw(
@@ -75,7 +78,7 @@ class SmoothedSteinScoreMetric(AbstractLowRankMetric):
         key: Key[Array, ""],
         conservative: bool = False,
     ) -> "SmoothedSteinScoreMetric":
-        """With ``num_probes`` standard normal probes for points of ``shape``."""
+        """The metric with `num_probes` standard normal probes for points of `shape`."""
         probes = jax.random.normal(key, (num_probes, *shape), jnp.result_type(float))
         return cls(score, probes, delta, lam, conservative=conservative)
 

@@ -1,4 +1,4 @@
-"""The Stein score metric ``g(x) = I + lam s(x) s(x)^T``."""
+"""The Stein score metric `g(x) = I + lam s(x) s(x)^T`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,20 +13,26 @@ from ._low_rank import AbstractLowRankMetric, LowRankTerms
 
 
 class SteinScoreMetric(AbstractLowRankMetric):
-    """``g(x) = I + lam s(x) s(x)^T`` of a score s (Azeglio & Di Bernardo, arXiv 2505.11128).
+    """The metric `g(x) = I + lam s(x) s(x)^T` of a score s.
 
-    For a score that is a gradient, ``s = grad f``, this is the metric of the graph
-    ``x -> (x, sqrt(lam) f(x))`` (the Monge metric of Hartmann, Girolami & Klami 2022), hence
-    ``d(a, b)^2 >= |a - b|^2 + lam (f(a) - f(b))^2``.
+    It is the usual choice: it penalises the change of log-density along a path, at one score per
+    product. For a score that is a gradient, `s = grad f`, it is the metric of the graph
+    `x -> (x, sqrt(lam) f(x))`, hence `d(a, b)^2 >= |a - b|^2 + lam (f(a) - f(b))^2`.
 
-    - ``score``: any callable ``(x, args) -> s`` of the shape of ``x``; a noised score at one
-      level is ``score.at(t)``.
-    - ``lam``: a scalar >= 0, in units of squared length when the score is the true one.
-    - ``conservative``: whether s is exactly a gradient. If so the geodesic equation costs one
-      JVP instead of a JVP and a VJP. A network's score is not: leave it False.
+    **Arguments:**
 
-    **Raises:** `ValueError` when ``lam`` is negative, not finite or not a scalar, or ``score`` is
-    not callable.
+    - `score`: any callable `(x, args) -> s` of the shape of `x`; a noised score at one level is
+      `score.at(t)`.
+    - `lam`: a scalar >= 0, in units of squared length when the score is the true one.
+    - `conservative`: whether s is exactly a gradient. If so the geodesic equation costs one JVP
+      instead of a JVP and a VJP. A network's score is not: leave it False.
+
+    **Raises:**
+
+    - `ValueError`: when `lam` is negative, not finite or not a scalar, or `score` is not callable.
+
+    Source: Azeglio & Di Bernardo, arXiv 2505.11128; the graph is the Monge metric of Hartmann,
+    Girolami & Klami 2022.
 
     >>> import jax.numpy as jnp, geojax
     >>> metric = geojax.SteinScoreMetric(lambda x, args: -x, lam=2.0)

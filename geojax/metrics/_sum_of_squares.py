@@ -1,4 +1,4 @@
-"""Metrics with a differentiable square root: what Gauss-Newton needs."""
+"""Metrics with a differentiable square root, as Gauss-Newton needs."""
 
 import abc
 from typing import Any
@@ -12,10 +12,10 @@ from ._sampled import SampledPath
 
 
 class AbstractSumOfSquaresMetric(AbstractMetric):
-    """A metric whose ``<v, v>_g`` is a sum of squares of differentiable functions, linear in v.
+    """The interface of metrics whose `<v, v>_g` is a sum of squares, linear in v.
 
-    The energy of a path, ``1/2 integral |root(x, x')|^2 dt``, is then a non-linear least-squares
-    problem. Sums and multiples of such metrics are such metrics.
+    A subclass defines `root`. The energy of a path, `1/2 integral |root(x, x')|^2 dt`, is then a
+    non-linear least-squares problem. Sums and multiples of such metrics are such metrics.
     """
 
     @abc.abstractmethod
@@ -23,9 +23,7 @@ class AbstractSumOfSquaresMetric(AbstractMetric):
     def root(
         self, x: Float[Array, "*shape"], v: Float[Array, "*shape"], args: Any = None
     ) -> tuple[Array, ...]:
-        """``g(x)^(1/2) v``: arrays of any shapes, linear in v, whose squares add up to
-        ``<v, v>_g``.
-        """
+        """`g(x)^(1/2) v`: arrays of any shapes, linear in v, whose squares sum to `<v, v>_g`."""
 
     def roots(
         self, path: SampledPath, args: Any = None, mapping: Mapping = at_once
@@ -33,14 +31,14 @@ class AbstractSumOfSquaresMetric(AbstractMetric):
         """`root` of the velocity at each point of a path, along leading axes.
 
         Metrics that are pulled back differentiate the path's image instead, to the order of the
-        path. ``mapping`` is as for `squared_speeds`.
+        path. `mapping` is as for `squared_speeds`.
         """
         return mapping(lambda x, v: self.root(x, v, args), path.points, path.velocities)
 
     def squared_speeds(
         self, path: SampledPath, args: Any = None, mapping: Mapping = at_once
     ) -> Float[Array, " points"]:
-        """``<x', x'>_g`` at the points of a path by `roots`, shape (points,)."""
+        """`<x', x'>_g` at the points of a path by `roots`, shape (points,)."""
         size = len(path.points)
         parts = self.roots(path, args, mapping)
         rows = jnp.concatenate([part.reshape(size, -1) for part in parts], axis=1)
@@ -56,7 +54,7 @@ class AbstractSumOfSquaresMetric(AbstractMetric):
 
 
 class SumOfSquaresSum(AbstractSum, AbstractSumOfSquaresMetric):
-    """A sum of sums of squares: their roots are collected."""
+    """A sum of sum-of-squares metrics: their roots are collected."""
 
     parts: tuple[AbstractSumOfSquaresMetric, ...]
 
@@ -68,7 +66,7 @@ class SumOfSquaresSum(AbstractSum, AbstractSumOfSquaresMetric):
 
 
 class SumOfSquaresScaled(AbstractMultiple, AbstractSumOfSquaresMetric):
-    """A positive multiple of a sum of squares."""
+    """A positive multiple of a sum-of-squares metric."""
 
     part: AbstractSumOfSquaresMetric
     factor: Float[Array, ""]

@@ -1,4 +1,4 @@
-"""A metric given as a lineax operator by the user."""
+"""A metric that the user defines as a lineax operator."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,14 +11,20 @@ from ._base import AbstractMetric, positive
 
 
 class OperatorMetric(AbstractMetric):
-    """A metric from any ``(x, args) -> operator``, a lineax operator on arrays of the shape of x.
+    """A metric from any `(x, args) -> operator`, a lineax operator on arrays of the shape of x.
 
-    The operator must be symmetric positive definite; it need not be tagged so. Nothing is made
-    dense: the inverse is by conjugate gradients, or entry by entry where lineax knows the operator
-    to be diagonal.
+    Use it for a metric of your own in many dimensions. Nothing is made dense: the inverse is by
+    conjugate gradients, or entry by entry where lineax knows the operator to be diagonal.
 
-    **Raises:** `ValueError` when ``function`` is not callable, or what it returns is no lineax
-    operator on arrays of the shape and dtype of ``x``.
+    **Arguments:**
+
+    - `function`: a callable `(x, args) -> operator`. The operator must be symmetric positive
+      definite; it need not be tagged so.
+
+    **Raises:**
+
+    - `ValueError`: when `function` is not callable, or it returns no lineax operator on arrays of
+      the shape and dtype of `x`.
 
     >>> import jax.numpy as jnp, lineax as lx, geojax
     >>> metric = geojax.OperatorMetric(lambda x, args: lx.DiagonalLinearOperator(1 + x**2))

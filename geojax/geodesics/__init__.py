@@ -1,4 +1,4 @@
-"""Curves: two-point solvers, the exponential map, solutions (see README.md in this folder)."""
+"""Two-point solvers, the exponential map and their solutions (see README.md in this folder)."""
 
 from ._basis import sampled_path as sampled_path
 from ._batch import geodesic_batch as geodesic_batch

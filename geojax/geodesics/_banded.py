@@ -1,7 +1,7 @@
-"""Symmetric matrices of D x D blocks within a band: made of the parts of points, factorised.
+"""Banded symmetric matrices of D x D blocks: assembly from point-wise parts, and factorisation.
 
-Some block rows together are a row of a block-tridiagonal matrix, whose Cholesky factor takes one
-pass: O(N D^3) time, O(N D^2) memory.
+Groups of block rows form the rows of a block-tridiagonal matrix. One pass computes its Cholesky
+factor: O(N D^3) time, O(N D^2) memory.
 """
 
 import itertools
@@ -15,11 +15,11 @@ from jaxtyping import Array, Bool, Float
 from .._linalg import einsum, matmul
 from ._bsplines import BSplines, intervals
 
-_ROWS = 12  # scalar rows that are worth a step of the pass
+_ROWS = 12  # scalar rows in a step of the pass, at least
 
 
 class LocalHessians(NamedTuple):
-    """The second derivatives of ``w <v, v>_g(x) / 2`` at each point: by x twice, by v and x, by v
+    """The second derivatives of `w <v, v>_g(x) / 2` at each point: by x twice, by v and x, and by v
     twice.
     """
 
@@ -29,14 +29,16 @@ class LocalHessians(NamedTuple):
 
 
 class Tridiagonal(NamedTuple):
-    """Blocks on the diagonal, and those to the right of them (the last is not used)."""
+    """The blocks on the diagonal, and those to the right of them (the last one is not used)."""
 
     diagonal: Float[Array, "m b b"]
     right: Float[Array, "m b b"]
 
 
 class Factor(NamedTuple):
-    """``U^T U``: the lower triangles of the diagonal, transposed, and what is to the right."""
+    """The factor U of `U^T U`: the transposed lower triangles of its diagonal, and its right
+    blocks.
+    """
 
     lower: Float[Array, "m b b"]
     right: Float[Array, "m b b"]
@@ -48,7 +50,7 @@ class Factor(NamedTuple):
 
 
 def assemble(local: LocalHessians, functions: BSplines, num_segments: int) -> Tridiagonal:
-    """The matrix of the inner coefficients, padded by ones on the diagonal."""
+    """The matrix of the inner coefficients, padded with ones on the diagonal."""
     bands = _bands(local, functions, num_segments)
     n, d, degree = num_segments - 1, local.xx.shape[1], functions.degree
     group = max(degree, min(n, -(-_ROWS // d)))
@@ -76,8 +78,9 @@ def assemble(local: LocalHessians, functions: BSplines, num_segments: int) -> Tr
 
 
 def _bands(local: LocalHessians, functions: BSplines, num_segments: int):
-    """``bands[r, k]``, the block of the inner coefficients k and k + r, shape (degree + 1, N - 1,
-    D, D); zero beyond the last.
+    """`bands[r, k]` is the block of the inner coefficients k and k + r.
+
+    The shape is (degree + 1, N - 1, D, D). Blocks beyond the last coefficient are zero.
     """
     n, d, degree = num_segments, local.xx.shape[1], functions.degree
     pairs = list(itertools.combinations_with_replacement(range(degree + 1), 2))
@@ -109,7 +112,7 @@ def _bands(local: LocalHessians, functions: BSplines, num_segments: int):
 
 
 def factorise(matrix: Tridiagonal) -> Factor:
-    """Cholesky; NaN where the matrix is not positive definite."""
+    """The Cholesky factor; NaN where the matrix is not positive definite."""
 
     def step(before, row):
         diagonal, right = row
@@ -122,7 +125,7 @@ def factorise(matrix: Tridiagonal) -> Factor:
 
 
 def solve(factor: Factor, right: Float[Array, "inner d"]) -> Float[Array, "inner d"]:
-    """The solution with one vector of coefficients."""
+    """The solution for one vector of coefficients."""
     count, size = factor.lower.shape[:2]
     flat = right.reshape(-1)
     rows = jnp.pad(flat, (0, count * size - len(flat))).reshape(count, size)

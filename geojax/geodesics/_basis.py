@@ -1,13 +1,14 @@
-"""The path as a linear function of its nodes, seen at the points of a quadrature rule.
+"""The path as a linear function of its nodes, evaluated at the points of a quadrature rule.
 
-A path is stored as the offsets z of its nodes from the straight line between its ends, which keeps
+A path is stored as the offsets z of its nodes from the straight line between its ends. This keeps
 the digits of points that are near to each other or far from the origin:
 
     x(t_q) = x0 + t_q (x1 - x0) + (B z)_q        x'(t_q) = x1 - x0 + (V z)_q
 
 with z = 0 at both ends. B and V are matrices of the mesh. The Euclidean energy is
-``|x1 - x0|^2 / 2 + z^T K z / 2`` with ``K = V^T W V`` of the inner nodes, W the diagonal of the
-quadrature weights: there is no mixed term, as every rule here integrates derivatives exactly.
+`|x1 - x0|^2 / 2 + z^T K z / 2` with `K = V^T W V` of the inner nodes and W the diagonal matrix of
+the quadrature weights. There is no mixed term, because every rule here integrates derivatives
+exactly.
 """
 
 import functools
@@ -25,10 +26,10 @@ from ._spline import sampling
 
 
 class Basis(NamedTuple):
-    """The matrices of a mesh of N segments, seen at Q points.
+    """The matrices of a mesh of N segments, at Q points.
 
-    - ``points`` (B), ``derivative`` (V): shape (Q, N + 1); ``weights``, ``times``: shape (Q,).
-    - ``inverse``: ``K^-1``, shape (N - 1, N - 1).
+    - `points` (B), `derivative` (V): shape (Q, N + 1); `weights`, `times`: shape (Q,).
+    - `inverse`: `K^-1`, shape (N - 1, N - 1).
     """
 
     points: Float[Array, "q nodes"]
@@ -50,19 +51,19 @@ class Basis(NamedTuple):
         return self.derivative[:, 1:-1]
 
     def stiffness(self, factors: Float[Array, " q"]) -> Float[Array, "inner inner"]:
-        """``V^T W F V`` of the inner nodes, F the diagonal of the factors."""
+        """`V^T W F V` of the inner nodes, where F is the diagonal matrix of `factors`."""
         v = self.inner_derivative
         return matmul(v.T * (self.weights * factors)[None], v)
 
     def energies(self, squared_speeds: Float[Array, " q"]) -> Float[Array, " n"]:
-        """The energy of each segment, from ``<x', x'>_g`` at the points."""
+        """The energy of each segment, from `<x', x'>_g` at the points."""
         return jnp.sum((self.weights * squared_speeds).reshape(self.num_segments, -1), axis=1) / 2
 
 
 class Scheme(NamedTuple):
-    """Which curve goes through the nodes, and a quadrature rule on each segment.
+    """The kind of curve through the nodes, and a quadrature rule on each segment.
 
-    ``places`` in [0, 1] and ``weights`` with the sum 1.
+    The `places` lie in [0, 1]; the `weights` sum to 1.
     """
 
     spline: bool
@@ -72,19 +73,19 @@ class Scheme(NamedTuple):
 
 @functools.cache
 def gauss(order: int, spline: bool) -> Scheme:
-    """By Gauss and Legendre's rule."""
+    """The Gauss-Legendre rule with `order` points."""
     places, weights = np.polynomial.legendre.leggauss(order)
     return Scheme(spline, tuple(map(float, (places + 1) / 2)), tuple(map(float, weights / 2)))
 
 
-# Gauss and Legendre's two points of a segment with both its ends and its middle between them: of
-# degree 5, and half of it is known where the energy is.
+# The two Gauss-Legendre points of a segment, its ends and its middle: a rule of degree 5. The
+# values at the Gauss points are known from the energy.
 _FIRST, _SECOND = gauss(2, spline=True).places
 BETWEEN = Scheme(True, (0.0, _FIRST, 0.5, _SECOND, 1.0), (1 / 15, 3 / 10, 4 / 15, 3 / 10, 1 / 15))
 
 
 def basis(scheme: Scheme, num_segments: int, dtype, ts: Array | None = None) -> Basis:
-    """The matrices at equal steps, or for the nodes' parameters ``ts``."""
+    """The matrices for equal steps, or for the nodes' parameters `ts`."""
     return Basis(*on_mesh(_matrices, scheme, num_segments, dtype, ts))
 
 
@@ -95,8 +96,9 @@ def on_mesh(
     dtype,
     ts: Array | None,
 ) -> Any:
-    """What ``build(scheme, ts, numpy or jax.numpy)`` makes of a mesh: at equal steps once, as
-    constants of a program, or for the nodes' parameters ``ts``.
+    """The arrays that `build(scheme, ts, numpy or jax.numpy)` returns for a mesh.
+
+    For equal steps they are computed once, as constants of the program; else from `ts`.
     """
     if ts is None:
         parts = _uniform(build, scheme, num_segments, jnp.dtype(dtype).name)
@@ -107,9 +109,20 @@ def on_mesh(
 def sampled_path(
     rule: Any, ts: Float[Array, " nodes"], xs: Float[Array, "nodes *shape"], fine: bool = False
 ) -> tuple[SampledPath, Float[Array, " points"]]:
-    """The curve that a rule draws through the nodes ``xs`` at rising parameters ``ts``, at the
-    points where the rule prices it, and the weights of these; ``fine``: a solution's curve, at the
-    points where it is priced anew.
+    """Evaluate the curve that a quadrature rule draws through given nodes, at the rule's points.
+
+    Use it to integrate along a path with the rule of a solver.
+
+    **Arguments:**
+
+    - `rule`: an [`geojax.AbstractRule`][].
+    - `ts`: rising parameters of the nodes, shape (nodes,).
+    - `xs`: the nodes, shape `(nodes, *shape)`.
+    - `fine`: True for a solution's curve, at the points where its energy is computed again.
+
+    **Returns:**
+
+    The sampled path (points and velocities), and the weights of the points, shape (points,).
     """
     mesh = basis(rule.fine if fine else rule.scheme, len(ts) - 1, xs.dtype, ts)
     moved = xs - xs[:1]
@@ -120,7 +133,7 @@ def sampled_path(
 
 @functools.lru_cache(maxsize=128)
 def _uniform(build, scheme: Scheme, num_segments: int, dtype: str) -> tuple[np.ndarray, ...]:
-    """In float64, then rounded."""
+    """Compute in float64, then round to `dtype`."""
     found = build(scheme, np.linspace(0, 1, num_segments + 1), np)
     return tuple(part.astype(dtype) for part in found)
 

@@ -1,9 +1,10 @@
 """The curves of a mesh in a basis of small support: B-splines.
 
-The cubic splines through N + 1 nodes with not-a-knot ends are those with the knots
-``t_0 (four times), t_2, ..., t_{N-2}, t_N (four times)``, N + 1 functions, four of them at a point
-(de Boor 1978, chapters IX and XIII). Two segments are a parabola, polylines have the hat functions.
-The first coefficient is the first node, the last the last.
+The cubic splines through N + 1 nodes with not-a-knot ends have the knots
+`t_0 (four times), t_2, ..., t_{N-2}, t_N (four times)`. There are N + 1 basis functions, four of
+them non-zero at a point (de Boor 1978, chapters IX and XIII). A path of two segments is a parabola;
+polylines have the hat functions. The first coefficient is the first node, the last one the last
+node.
 """
 
 from types import ModuleType
@@ -16,10 +17,10 @@ from ._basis import Scheme, on_mesh
 
 
 class BSplines(NamedTuple):
-    """The ``degree + 1`` functions that are not zero at each of Q points, and all at the nodes.
+    """The `degree + 1` non-zero functions at each of Q points, and all functions at the nodes.
 
-    - ``values``, ``slopes``: shape (Q, degree + 1).
-    - ``nodes``: from the inner coefficients to the inner nodes, shape (N - 1, N - 1).
+    - `values`, `slopes`: shape (Q, degree + 1).
+    - `nodes`: the matrix from inner coefficients to inner nodes, shape (N - 1, N - 1).
     """
 
     values: Float[Array, "q support"]
@@ -32,12 +33,12 @@ class BSplines(NamedTuple):
 
 
 def bsplines(scheme: Scheme, num_segments: int, dtype, ts: Array | None = None) -> BSplines:
-    """At equal steps, or for the nodes' parameters ``ts``."""
+    """The functions for equal steps, or for the nodes' parameters `ts`."""
     return BSplines(*on_mesh(_functions, scheme, num_segments, dtype, ts))
 
 
 def intervals(degree: int, num_segments: int) -> np.ndarray:
-    """The first function that is not zero on each segment."""
+    """The index of the first non-zero function on each segment."""
     segments = np.arange(num_segments)
     return segments if degree == 1 else np.clip(segments - 1, 0, num_segments - degree)
 
@@ -54,7 +55,7 @@ def _functions(scheme: Scheme, ts, xp: ModuleType) -> Any:
     values, slopes = _at(knots, first[which], inside, degree, xp)
     rows = np.arange(1, n)
     at_nodes, _ = _at(knots, first[rows], ts[1:-1], degree, xp)
-    # Functions 0 and N are not zero at inner nodes either; what they carry is held at zero.
+    # Functions 0 and N are not zero at inner nodes either, but their coefficients are zero.
     columns = np.arange(n + 1)[None]
     nodes = xp.zeros((n - 1, n + 1), ts.dtype)
     for m in range(degree + 1):
@@ -64,8 +65,9 @@ def _functions(scheme: Scheme, ts, xp: ModuleType) -> Any:
 
 
 def _at(knots, first, t, degree: int, xp: ModuleType):
-    """The functions ``first`` to ``first + degree`` at t, and their derivatives: de Boor's
-    recurrence, which only adds positive terms.
+    """The functions `first` to `first + degree` at t, and their derivatives.
+
+    By de Boor's recurrence, which only adds positive terms.
     """
     values, slopes = [xp.ones_like(t)], [xp.zeros_like(t)]
     for d in range(1, degree + 1):

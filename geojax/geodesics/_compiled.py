@@ -33,17 +33,28 @@ def compile_geodesic(
     discretisation_tolerance: Numbers = DISCRETISATION_TOLERANCE,
     diagnostics: Diagnostics = "full",
 ) -> Callable[..., GeodesicSolution]:
-    """`geodesic` between any two points like ``x``, compiled now and not when it is first called.
+    """Compile the two-point solve ahead of time, for any two points like `x`.
 
-    - ``metric``, ``args`` and the options: as for `geodesic`; ``init`` and ``throw`` belong to the
-      call of what is returned.
+    Use it where no call may wait for a compilation, as in a server or a timing.
 
-    **Returns:** ``solve(x0, x1, *, args=args, init=None, throw=True)``. It never compiles: points,
-    ``args`` and nodes of the shapes and dtypes that it was made for, or a `ValueError`. ``init``
-    are ``num_segments + 1`` nodes; the memory of the path that a call starts from goes to the one
-    that it finds. What the metric holds is on the device once, for all calls.
+    **Arguments:**
 
-    **Raises:** as `geodesic`.
+    - `x`: a point with the shape and dtype of the end-points to come.
+    - `metric`, `args` and the options: as for [`geojax.geodesic`][]. `init` and `throw` are
+      arguments of the returned function.
+
+    **Returns:**
+
+    `solve(x0, x1, *, args=args, init=None, throw=True)`, which returns a
+    [`geojax.GeodesicSolution`][] and never compiles. `init` has `num_segments + 1` nodes. The
+    memory of the initial path is reused for the path that is found. The arrays of the metric are on
+    the device once, for all calls.
+
+    **Raises:**
+
+    - as `geodesic` does.
+    - `ValueError`: from `solve`, when points, `args` or nodes have other shapes or dtypes than
+      those that it was compiled for.
 
     >>> import jax.numpy as jnp, geojax
     >>> metric = geojax.SteinScoreMetric(geojax.Shell(radius=2.0, width=0.25), lam=1.0)

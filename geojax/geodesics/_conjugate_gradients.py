@@ -1,4 +1,4 @@
-"""Conjugate gradients that stop where the curvature turns negative (Steihaug 1983)."""
+"""Conjugate gradients that stop at negative curvature (Steihaug 1983)."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -11,11 +11,13 @@ from .._linalg import dot
 
 
 class Truncated(NamedTuple):
-    """What conjugate gradients found.
+    """The result of truncated conjugate gradients.
 
-    ``decrease`` is ``right . solution``, as a sum of positive terms; ``left`` the residual in the
-    norm of the preconditioner, relative to the right-hand side's; ``direction`` the last search
-    direction and ``curvature`` its ``p . product(p)``, not positive where ``negative``.
+    - `decrease`: `right . solution`, as a sum of positive terms.
+    - `left`: the residual in the norm of the preconditioner, relative to that of the right-hand
+      side.
+    - `direction`, `curvature`: the last search direction p and its `p . product(p)`, which is not
+      positive where `negative`.
     """
 
     solution: Float[Array, "..."]
@@ -32,7 +34,7 @@ class _State(NamedTuple):
     residual: Array
     direction: Array
     size: Array  # r . M r
-    left: Array  # of the size, the last one that is finite
+    left: Array  # share of the first size, at the last step where it is finite
     decrease: Array
     count: Array
     going: Array
@@ -51,12 +53,12 @@ def truncated_cg(
     rtol: Float[Array, ""] | float,
     max_steps: int | Int[Array, ""],
 ) -> Truncated:
-    """Solve ``product(d) = right`` roughly, from d = 0, by at most ``max_steps`` products.
+    """Solve `product(d) = right` approximately, from d = 0, with at most `max_steps` products.
 
-    ``first`` is ``precondition(right)`` and ``first_size`` its product with ``right``, both as
-    exact as the caller can make them. Stops when the residual in the norm of the preconditioner has
-    fallen by ``rtol``, or where a direction has no positive curvature: the solution is then what
-    was found before. Nothing is computed where ``active`` is False.
+    `first` is `precondition(right)` and `first_size` its product with `right`, both as exact as the
+    caller can make them. It stops when the residual in the norm of the preconditioner has fallen by
+    the factor `rtol`. It also stops at a direction without positive curvature, and then returns the
+    solution found before. Nothing is computed where `active` is False.
     """
 
     def going(state: _State):

@@ -1,4 +1,4 @@
-"""Wrappers that lead any solver to a hard problem through easier ones."""
+"""Solver wrappers that reach a hard problem through easier ones."""
 
 import abc
 import dataclasses
@@ -16,12 +16,12 @@ from ._problem import SolverOutput, TwoPointProblem
 
 
 def weakened(metric: AbstractMetric, weight) -> AbstractMetric:
-    """``(1 - weight) I + weight g``."""
+    """The metric `(1 - weight) I + weight g`."""
     return (1 - weight) * Euclidean() + weight * metric
 
 
 class AbstractStages(AbstractSolver):
-    """Solves easier problems first, each stage from the path of the one before."""
+    """Solves easier problems first; each stage starts from the path of the one before."""
 
     solver: eqx.AbstractVar[AbstractSolver]
 
@@ -29,8 +29,9 @@ class AbstractStages(AbstractSolver):
     def stages(
         self, num_segments: int
     ) -> list[tuple[Callable[[TwoPointProblem], TwoPointProblem], int]]:
-        """What each stage makes of the problem, and its number of segments; the last is the
-        problem itself.
+        """For each stage, a function that changes the problem and the number of segments.
+
+        The last stage is the problem itself.
         """
 
     def unchecked(self) -> "AbstractStages":
@@ -56,14 +57,14 @@ class AbstractStages(AbstractSolver):
 
 
 def _in_turn(run, stages, offsets, max_steps, each) -> SolverOutput:
-    """Each stage starts from the path of the one before, unless that one is not finite.
+    """Run the stages; each starts from the path of the one before, unless that is not finite.
 
-    ``each`` makes what holds for a lane hold for all that ``run`` has.
+    `each` maps a function of one lane to a function of all lanes that `run` has.
     """
 
     def begin(offsets, size):
         finer = refine if size >= len(offsets) else resample
-        return finer(offsets, size).at[-1].set(0.0)  # `Shooting` meets x1 only nearly
+        return finer(offsets, size).at[-1].set(0.0)  # `Shooting` reaches x1 only approximately
 
     def end(output, start):
         finite = jnp.all(jnp.isfinite(output.offsets)) & jnp.isfinite(output.energy)
@@ -86,14 +87,22 @@ def _in_turn(run, stages, offsets, max_steps, each) -> SolverOutput:
 
 
 class CoarseToFine(AbstractStages):
-    """Solves with few segments first, then doubles them, starting each level from the last.
+    """Solves with few segments first, then doubles them level by level.
 
-    - ``solver``: the solver of every level.
-    - ``levels``: how many levels, the finest being the number of segments asked for; each coarser
+    Use it when the default needs many steps on a fine mesh. Each level starts from the last.
+
+    **Arguments:**
+
+    - `solver`: the solver of every level.
+    - `levels`: the number of levels. The finest has the requested number of segments; each coarser
       one has half the segments of the next, but at least two.
 
-    The counts of steps and evaluations are totals over the levels, each with its own ``max_steps``;
-    the verdict is the finest level's.
+    The counts of steps and evaluations are totals over the levels, each with its own `max_steps`.
+    The verdict is that of the finest level.
+
+    **Raises:**
+
+    - `ValueError`: when `solver` is no geojax solver, or `levels` is below 1.
 
     >>> import jax.numpy as jnp, geojax
     >>> metric = geojax.SteinScoreMetric(lambda x, args: -x, lam=1.0)
@@ -118,15 +127,22 @@ class CoarseToFine(AbstractStages):
 
 
 class LambdaContinuation(AbstractStages):
-    """Solves for weaker metrics first: ``(1 - w) I + w g`` for rising w, then g itself.
+    """Solves for weaker metrics first: `(1 - w) I + w g` for rising w, then g itself.
 
-    For ``g = I + lam s s^T`` this is continuation in lam: stage w has ``lam w``.
+    Use it when a strong metric (large `lam`) makes the solver stall. For `g = I + lam s s^T` this
+    is continuation in lam: stage w has `lam w`.
 
-    - ``solver``: the solver of every stage.
-    - ``weights``: rising numbers in (0, 1); the last stage is always g itself.
+    **Arguments:**
 
-    The counts of steps and evaluations are totals over the stages, each with its own
-    ``max_steps``; the verdict is the last stage's.
+    - `solver`: the solver of every stage.
+    - `weights`: rising numbers in (0, 1). The last stage is always g itself.
+
+    The counts of steps and evaluations are totals over the stages, each with its own `max_steps`.
+    The verdict is that of the last stage.
+
+    **Raises:**
+
+    - `ValueError`: when `solver` is no geojax solver, or `weights` are not rising in (0, 1).
 
     >>> import jax.numpy as jnp, geojax
     >>> metric = geojax.SteinScoreMetric(lambda x, args: -x, lam=1.0)

@@ -1,4 +1,4 @@
-"""A path's energy as a function of its inner nodes: the gradient, and products with the Hessian."""
+"""A path's energy as a function of its inner nodes: its gradient and products with its Hessian."""
 
 from collections.abc import Callable
 
@@ -11,13 +11,14 @@ from ._problem import TwoPointProblem
 
 
 def flat_inner(offsets) -> Float[Array, "inner d"]:
-    """The offsets of the inner nodes, one row a node."""
+    """The offsets of the inner nodes, one row per node."""
     return offsets[1:-1].reshape(len(offsets) - 2, -1)
 
 
 def gradient(problem: TwoPointProblem, offsets, inner) -> Array:
-    """The derivative of the energy by ``inner``, of its shape: the offsets of the inner nodes, in
-    the place of those in ``offsets``.
+    """The derivative of the energy by `inner`, with the shape of `inner`.
+
+    `inner` are offsets of the inner nodes, which replace those in `offsets`.
     """
 
     def path(inner):
@@ -33,8 +34,8 @@ def hessian(
 ) -> Callable[[Float[Array, "inner d"]], Float[Array, "inner d"]]:
     """The product with the Hessian of the energy, forward over reverse.
 
-    Where the rule evaluates all points at once, what the derivative needs of the path is computed
-    once and kept; else memory is what is short, and every product evaluates the path anew.
+    Where the rule evaluates all points at once, the linearisation of the path is computed once and
+    kept. Otherwise memory is limited, and every product evaluates the path again.
     """
     at, by = flat_inner(offsets), lambda inner: gradient(problem, offsets, inner)
     if problem.rule.keeps_linearisations:

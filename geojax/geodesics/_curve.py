@@ -1,4 +1,4 @@
-"""Curves on [0, 1] as diffrax paths, known by their nodes."""
+"""Curves on [0, 1] as diffrax paths, given by their nodes."""
 
 from functools import partial
 from typing import Any
@@ -13,7 +13,14 @@ from ._spline import CubicSpline
 
 
 class Polyline(AbstractCurve):
-    """Straight pieces between nodes: ``curve.evaluate(t)``, ``curve.ts``, ``curve.xs``.
+    """A polyline through nodes, as a diffrax path.
+
+    **Arguments:**
+
+    - `ts`: rising parameters of the nodes, shape (nodes,).
+    - `xs`: the nodes, shape `(nodes, *shape)`.
+
+    `curve.evaluate(t)` gives its points.
 
     >>> import jax.numpy as jnp
     >>> from geojax.geodesics import Polyline
@@ -35,8 +42,16 @@ class Polyline(AbstractCurve):
 
 
 class IntegratedCurve(AbstractSmoothCurve):
-    """A geodesic that diffrax integrated: with its dense output, or where that was not kept, cubic
-    between the nodes, to the fourth order of their distance.
+    """A geodesic that diffrax integrated, the curve of an exponential map.
+
+    With diffrax's dense output its points are as accurate as the integration. Without, it is cubic
+    between the nodes, accurate to the fourth order of their distance.
+
+    **Arguments:**
+
+    - `ts`: rising parameters of the nodes, shape (nodes,).
+    - `xs`, `vs`: points and velocities at the nodes, shape `(nodes, *shape)`.
+    - `dense`: diffrax's dense output, or None.
     """
 
     ts: Float[Array, " nodes"]
@@ -48,13 +63,13 @@ class IntegratedCurve(AbstractSmoothCurve):
         return self._cubic(t) if self.dense is None else self.dense.evaluate(t)
 
     def _cubic(self, t):
-        """Position and velocity of the cubic that has those of both neighbouring nodes."""
+        """Position and velocity of the cubic between the neighbouring nodes."""
         i = jnp.clip(jnp.searchsorted(self.ts, t) - 1, 0, len(self.ts) - 2)
         h = self.ts[i + 1] - self.ts[i]
         w = (t - self.ts[i]) / h
         a, b = self.xs[i], self.xs[i + 1]
         p, q = h * self.vs[i], h * self.vs[i + 1]
-        # The straight line, and what the end velocities add to it.
+        # The straight line, and the contribution of the end velocities.
         x = a + w * (b - a) + w * (1 - w) * ((1 - w) * (p - (b - a)) - w * (q - (b - a)))
         bend = (1 - w) * (1 - 3 * w) * (p - (b - a)) - w * (2 - 3 * w) * (q - (b - a))
         return x, (b - a + bend) / h
@@ -63,12 +78,12 @@ class IntegratedCurve(AbstractSmoothCurve):
 def resample(
     xs: Float[Array, "nodes *shape"], num_segments: int
 ) -> Float[Array, "new_nodes *shape"]:
-    """The polyline with ``num_segments`` pieces of equal parameter; both ends are kept exactly."""
+    """The polyline with `num_segments` pieces of equal parameter; both ends are kept exactly."""
     return _resampled(Polyline, xs, num_segments)
 
 
 def refine(xs: Float[Array, "nodes *shape"], num_segments: int) -> Float[Array, "new_nodes *shape"]:
-    """The same of the cubic spline: for a path that is smooth already."""
+    """The cubic spline with `num_segments` pieces of equal parameter, for a path that is smooth."""
     return _resampled(CubicSpline, xs, num_segments)
 
 
@@ -82,9 +97,9 @@ def _resampled(kind, xs, num_segments: int):
 
 
 def check_init(init, x0) -> Array | None:
-    """The nodes of a path to start from, as an array.
+    """The nodes of an initial path, as an array.
 
-    **Raises:** `ValueError` where they are none for points like ``x0``.
+    Raise a `ValueError` where they are not nodes of points like `x0`.
     """
     if init is None:
         return None

@@ -1,4 +1,4 @@
-"""The damped Newton loop: one step of it, over a model of the energy that a solver gives."""
+"""One step of the damped Newton loop, over a model of the energy that a solver provides."""
 
 import abc
 import math
@@ -15,32 +15,32 @@ from ._iterate import AbstractIterativeSolver, unit_of_energy
 from ._linear_model import AbstractLinearModel, Proposal, Sample
 from ._problem import TwoPointProblem
 
-_IDLE = 3  # steps in a row whose gain should be below the energy's rounding error
+_IDLE = 3  # consecutive steps with a predicted gain below the energy's rounding error
 
 
 class DampedState(NamedTuple):
-    """A path that has been evaluated, and the step that is to be tried from it."""
+    """A path that has been evaluated, and the next trial step from it."""
 
     offsets: Float[Array, "nodes *shape"]
     sample: Sample
     damping: Float[Array, ""]
     step: Float[Array, "inner d"]
-    predicted: Float[Array, ""]  # the energy that the step should gain
+    predicted: Float[Array, ""]  # predicted decrease of the energy by the step
     bound: Float[Array, ""]  # on the decrement in the model's own Hessian
-    decrement: Float[Array, ""]  # what the loop reads: inf until a minimum has been certified
+    decrement: Float[Array, ""]  # the loop's criterion: inf until a minimum has been certified
     exact: Bool[Array, ""]  # whether steps use the exact curvature
     idle: Int[Array, ""]
     products: Int[Array, ""]  # with the model's own Hessian, so far
     exact_products: Int[Array, ""]  # with the exact Hessian, so far
-    exact_runs: Int[Array, ""]  # the paths at which these were taken
-    missed_saddle: Float[Array, ""]  # a bound on the probability
+    exact_runs: Int[Array, ""]  # number of paths at which these were computed
+    missed_saddle: Float[Array, ""]  # a bound on its probability
 
 
 class AbstractDampedNewton(AbstractIterativeSolver):
     """Levenberg-Marquardt on the energy of a path.
 
-    A subclass gives the `AbstractLinearModel` and what it is made of, and `refine`: what follows
-    from the model's proposal.
+    A subclass provides the `AbstractLinearModel`, the sample that it is built from, and `refine`,
+    which may replace the step that the model proposes.
     """
 
     damping: eqx.AbstractVar[float]
@@ -53,15 +53,15 @@ class AbstractDampedNewton(AbstractIterativeSolver):
 
     @abc.abstractmethod
     def check_problem(self, problem: TwoPointProblem) -> None:
-        """**Raises:** `ValueError` for a metric or a rule that the solver is not made for."""
+        """Raise a `ValueError` for a metric or a rule that the solver does not support."""
 
     @abc.abstractmethod
     def sample(self, problem: TwoPointProblem, offsets) -> Sample:
-        """What a trial finds out about a path."""
+        """Evaluate a trial path."""
 
     @abc.abstractmethod
     def model(self, problem: TwoPointProblem, offsets, parts, damping) -> AbstractLinearModel:
-        """The model at a path, from the ``parts`` of its sample."""
+        """The model at a path, from the `parts` of its sample."""
 
     @abc.abstractmethod
     def refine(
@@ -73,8 +73,10 @@ class AbstractDampedNewton(AbstractIterativeSolver):
         proposal: Proposal,
         verdict: Judgement,
     ) -> DampedState:
-        """The state with the model's proposal, or with a better one; at the end, with the check
-        that the path is a minimum. ``before`` is the state of the step before.
+        """The state with the model's proposal or a better one.
+
+        At the end it also checks that the path is a minimum. `before` is the state of the previous
+        step.
         """
 
     def init(self, problem, offsets):
@@ -115,7 +117,7 @@ class AbstractDampedNewton(AbstractIterativeSolver):
         proposal = model.propose(accuracy_after(state.bound))
         bound = proposal.gain / unit_of_energy(kept.sample.energy)
         bound = jnp.where(jnp.isfinite(bound), bound, jnp.inf)
-        # After a refused step the path is the same and the bound found before holds too.
+        # After a refused step the path is the same, so the previous bound still holds.
         bound = jnp.where(accept, bound, jnp.minimum(bound, state.bound))
         defined = jnp.isfinite(kept.sample.energy) & ~jnp.isnan(proposal.gain)
         bound = jnp.where(defined, bound, jnp.nan)
@@ -132,7 +134,7 @@ class AbstractDampedNewton(AbstractIterativeSolver):
         return state.offsets, state.sample.energy, state.decrement
 
     def rounding(self, state):
-        # The estimate is for the worst case; it is believed where steps gain nothing any more.
+        # The estimate is for the worst case, so it counts only where steps gain nothing.
         rounding = state.sample.rounding / unit_of_energy(state.sample.energy)
         return jnp.where(state.idle >= _IDLE, rounding, rounding / 8)
 
@@ -141,7 +143,7 @@ class AbstractDampedNewton(AbstractIterativeSolver):
 
 
 def accuracy_after(bound: Float[Array, ""]) -> Float[Array, ""]:
-    """Of an iterative step, after one that left this bound on the decrement."""
+    """The accuracy of an iterative step, after one that left this bound on the decrement."""
     return jnp.clip(jnp.sqrt(bound), 1e-3, 0.1)
 
 

@@ -1,4 +1,4 @@
-"""The solver where none is given."""
+"""The default solver and rule."""
 
 import jax.numpy as jnp
 import optimistix as optx
@@ -13,14 +13,14 @@ from ._newton import Newton
 from ._path_energy import PathEnergy
 from ._rules import AbstractRule, Midpoint, SplineGauss
 
-_FEW = 100  # coordinates up to which the Hessian is made of D x D blocks
+_FEW = 100  # most coordinates for a Hessian of D x D blocks
 
 
 def default_solver(metric: AbstractMetric, x: Array, rule: AbstractRule | None) -> AbstractSolver:
-    """The solver of `geodesic` for points like ``x``.
+    """The default solver of `geodesic` for points like `x`.
 
-    Of a metric that is no sum of squares the whole Hessian is made where the coordinates are few;
-    else L-BFGS is left, which takes hundreds of steps where that takes ten.
+    For a metric that is no sum of squares: the whole Hessian where the coordinates are few, else
+    L-BFGS, which takes hundreds of steps where the former takes ten.
     """
     if isinstance(metric, AbstractSumOfSquaresMetric):
         return GaussNewton()
@@ -33,10 +33,10 @@ def default_solver(metric: AbstractMetric, x: Array, rule: AbstractRule | None) 
 def solver_and_rule(
     metric: AbstractMetric, x: Array, args, solver, rule, diagnostics: Diagnostics = "full"
 ) -> tuple[AbstractSolver, AbstractRule]:
-    """The solver and the rule, or their defaults for points like ``x``; the solver without a check
-    of its own where ``diagnostics`` ask for none.
+    """The solver and the rule, or their defaults for points like `x`.
 
-    **Raises:** `ValueError` where an option is of a wrong kind or in a wrong place.
+    The solver makes no check of its own where `diagnostics` exclude it. Raise a `ValueError` where
+    an option has a wrong type or is passed as a wrong argument.
     """
     check_args(args)
     if rule is not None:
@@ -50,6 +50,6 @@ def solver_and_rule(
 
 
 def default_rule(solver: AbstractSolver) -> AbstractRule:
-    """The rule of `geodesic` where none is given."""
+    """The default rule of `geodesic`."""
     inner = getattr(solver, "solver", solver)
     return Midpoint() if isinstance(inner, Georce) else SplineGauss()

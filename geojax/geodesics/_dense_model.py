@@ -18,8 +18,9 @@ _AT_ONCE = 256  # rows of a metric's matrices in one pass over columns of the He
 
 
 class DenseParts(NamedTuple):
-    """The gradient by the inner nodes, the second derivatives at the points, and ``g Gamma(x', .)``
-    there, with its weight: the Christoffel symbols of the first kind.
+    """The gradient by the inner nodes, the local second derivatives, and the Christoffel symbols.
+
+    The latter are those of the first kind, `g Gamma(x', .)`, multiplied by the weight of the point.
     """
 
     gradient: Float[Array, "inner d"]
@@ -30,8 +31,8 @@ class DenseParts(NamedTuple):
 def dense_sample(problem: TwoPointProblem, offsets) -> Sample:
     """A path's energy with both derivatives.
 
-    Not defined where the metric is not positive definite at a point of the rule: a path that has
-    left the chart is refused.
+    It is not defined where the metric is not positive definite at a point of the rule. So a path
+    that has left the chart is refused.
     """
 
     def energy_of(inner):
@@ -58,7 +59,7 @@ def _local(problem: TwoPointProblem, offsets):
             )
             return jax.grad(square, argnums=(0, 1))(y, v.reshape(-1))
 
-        # Quadratic in v: that derivative is the metric itself.
+        # Quadratic in v, so the second derivative by v is the metric itself.
         xx, vx = _jacobian(momentum, x.reshape(-1))
         half = weight / 2
         g, along = jax.jvp(lambda y: metric.as_matrix(y, args), (x,), (v,))
@@ -71,8 +72,9 @@ def _local(problem: TwoPointProblem, offsets):
 
 
 def _jacobian(function, x):
-    """The Jacobians of both parts of the value; few columns at a time where matrices of a metric
-    would fill the memory.
+    """The Jacobians of both parts of the value.
+
+    Few columns at a time where matrices of a metric would fill the memory.
     """
     _, push = jax.linearize(function, x)
     some = max(1, _AT_ONCE // x.size)
@@ -85,7 +87,7 @@ def _jacobian(function, x):
 
 
 class Solved(NamedTuple):
-    """A step, whether the matrix is positive definite, and ``-gradient . step``."""
+    """A step, whether the matrix is positive definite, and `-gradient . step`."""
 
     step: Float[Array, "inner d"]
     positive: Bool[Array, ""]
@@ -93,7 +95,7 @@ class Solved(NamedTuple):
 
 
 class BandedInverse(eqx.Module):
-    """``T (T^T (H + mu S) T)^-1 T^T``, by the factor of what is inverted in the middle."""
+    """`T (T^T (H + mu S) T)^-1 T^T`, from the factor of the banded matrix in the middle."""
 
     functions: BSplines
     factor: banded.Factor
@@ -104,16 +106,17 @@ class BandedInverse(eqx.Module):
 
 
 class DenseModel(AbstractLinearModel):
-    """The Hessian H of the energy, damped by ``mu S``, S the Gram matrix of the metric along the
-    path: ``z^T S z = sum w_q <z', z'>_g``.
+    """The Hessian H of the energy with the damping `mu S`.
 
-    Where ``H + mu S`` is not positive definite, its place is taken by ``J + mu S``, with
-    ``z^T J z = sum w_q |D_t z|_g^2`` of the covariant derivatives ``D_t z = z' + Gamma(x', z)``.
-    It leaves out how the space is curved and the path accelerated (Gauss-Newton), and is never
-    negative.
+    S is the Gram matrix of the metric along the path: `z^T S z = sum w_q <z', z'>_g`.
 
-    In B-splines, where it is a band of D x D blocks, with z = T c for nodes and coefficients:
-    ``T (T^T (H + mu S) T)^-1 T^T`` is the inverse.
+    Where `H + mu S` is not positive definite, `J + mu S` replaces it, with
+    `z^T J z = sum w_q |D_t z|_g^2` of the covariant derivatives `D_t z = z' + Gamma(x', z)`. J
+    leaves out the curvature of the space and the acceleration of the path (Gauss-Newton). It is
+    never negative.
+
+    In B-splines the matrix is a band of D x D blocks. With z = T c for nodes and coefficients,
+    `T (T^T (H + mu S) T)^-1 T^T` is the inverse.
     """
 
     gradient: Float[Array, "inner d"]
@@ -128,13 +131,13 @@ class DenseModel(AbstractLinearModel):
         step = -self.preconditioner(self.gradient)
         slope = -dot(self.gradient, step)
         stretch = dot(step, self.stiffness(step))
-        # ``slope`` is the step's square in the damped Hessian.
+        # `slope` is the squared norm of the step in the damped Hessian.
         predicted = jnp.where(slope >= 0, (slope + self.damping * stretch) / 2, -jnp.inf)
         gain = jnp.where(slope >= 0, (1 + self.damping) * slope, jnp.inf)
         return Proposal(step, predicted, gain, jnp.asarray(0))
 
     def undamped(self, least: float) -> Solved:
-        """Newton's step, and whether no curvature is below ``-least``, relative to S."""
+        """Newton's step, and whether all curvatures, relative to S, are at least `-least`."""
         shift = jnp.asarray(least, self.damping.dtype)
         functions = self.preconditioner.functions
         factor = factorised(self.local, functions, len(self.offsets) - 1, shift)
@@ -168,7 +171,7 @@ class DenseModel(AbstractLinearModel):
 
 
 def dense_model(problem: TwoPointProblem, offsets, parts: DenseParts, damping) -> DenseModel:
-    """The model at a path, from the ``parts`` of its sample."""
+    """The model at a path, from the `parts` of its sample."""
     n, local = len(offsets) - 1, parts.local
     functions = bsplines(problem.rule.scheme, n, offsets.dtype, problem.ts)
     factor = factorised(local, functions, n, damping)
@@ -185,7 +188,7 @@ def dense_model(problem: TwoPointProblem, offsets, parts: DenseParts, damping) -
 
 
 def factorised(local, functions: BSplines, num_segments: int, damping) -> banded.Factor:
-    """The factor of ``T^T (H + mu S) T``."""
+    """The factor of `T^T (H + mu S) T`."""
     damped = local._replace(vv=(1 + damping) * local.vv)
     return banded.factorise(banded.assemble(damped, functions, num_segments))
 

@@ -1,4 +1,4 @@
-"""Work shared out: over the devices of a mesh, and on each of them a batch at a time."""
+"""Work divided over the devices of a mesh, and into batches on each of them."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,11 +10,20 @@ from jaxtyping import Array
 
 
 def device_mesh(devices: Sequence[Any] | None = None) -> Mesh:
-    """A mesh of one axis over ``devices``, by default all there are, those of other processes too.
+    """Make a mesh with one axis over `devices`, by default all devices of all processes.
 
-    Given as ``devices`` to a quadrature rule, the points of a path are shared out over it; given to
-    `geodesic_batch`, the lanes are. The same code runs on one device and on many, and in every
-    process of ``jax.distributed``: each then makes the same calls and holds the whole result.
+    As `devices` of a quadrature rule it divides the points of a path; in
+    [`geojax.geodesic_batch`][] it divides the lanes. The same code runs on one device and on many.
+    Under `jax.distributed` it runs in every process: each makes the same calls and holds the whole
+    result.
+
+    **Arguments:**
+
+    - `devices`: a sequence of JAX devices, or None.
+
+    **Returns:**
+
+    A `jax.sharding.Mesh`.
 
     >>> import jax.numpy as jnp, geojax
     >>> a, b = jnp.array([2.0, 0.0]), jnp.array([0.0, 2.0])
@@ -27,17 +36,17 @@ def device_mesh(devices: Sequence[Any] | None = None) -> Mesh:
 
 
 def over_devices(function: Callable[[Any], Any], arrays: Any, devices: Mesh | None) -> Any:
-    """``function`` of a pytree with a common leading axis, each device having its share of that.
+    """Apply `function` to a pytree with a common leading axis, which is divided over the devices.
 
-    What is left over is filled up with copies of the last entry. Every device ends with the whole
-    result. What ``function`` closes over is on all devices.
+    An incomplete last share is filled with copies of the last entry. Every device ends with the
+    whole result. Values that `function` closes over are on all devices.
     """
     if devices is None:
         return function(arrays)
     count = len(jax.tree.leaves(arrays)[0])
     index = jnp.minimum(jnp.arange(count + -count % devices.size), count - 1)
     share = PartitionSpec(devices.axis_names)
-    # Unchecked, because a user's score may hold loops that start from constants.
+    # Unchecked, because a user's score may contain loops that start from constants.
     mapped = jax.shard_map(
         function, mesh=devices, in_specs=share, out_specs=share, check_vma=False
     )(jax.tree.map(lambda a: a[index], arrays))
@@ -46,10 +55,10 @@ def over_devices(function: Callable[[Any], Any], arrays: Any, devices: Mesh | No
 
 
 def map_lanes(function: Callable[[Any], Any], lanes: Any, batch_size: int | None) -> Any:
-    """``function`` over the leading axis of a pytree, ``batch_size`` lanes at a time.
+    """Map `function` over the leading axis of a pytree, `batch_size` lanes at a time.
 
-    As `jax.lax.map`, but the last batch is filled up with copies of the last lane, so that the
-    function stands in the program once.
+    Like `jax.lax.map`, but the last batch is filled with copies of the last lane, so that the
+    program contains the function once.
     """
     num_lanes = len(jax.tree.leaves(lanes)[0])
     size = num_lanes if batch_size is None else min(batch_size, num_lanes)
@@ -68,7 +77,7 @@ def map_lanes(function: Callable[[Any], Any], lanes: Any, batch_size: int | None
 def map_points(
     function: Callable[..., Any], *arrays: Array, batch_size: int | None, devices: Mesh | None
 ) -> Any:
-    """``function`` over the leading axes: shared out, and ``batch_size`` at a time on a device."""
+    """Map `function` over leading axes: divided over devices, `batch_size` at a time on each."""
 
     def share(given):
         return map_lanes(lambda point: function(*point), given, batch_size)

@@ -20,7 +20,7 @@ from ._results import RESULTS
 from ._shot import integrate
 from ._solution import GeodesicSolution
 
-_DENSE_NUMBERS = 2**24  # that the dense output may hold unasked
+_DENSE_NUMBERS = 2**24  # largest size of the dense output by default
 
 
 @explained_derivatives()
@@ -41,40 +41,52 @@ def exponential_map(
     throw: bool = True,
     progress_meter: diffrax.AbstractProgressMeter | None = None,
 ) -> GeodesicSolution:
-    """The geodesic ``x(t)`` with ``x(0) = x0``, ``x'(0) = v0``, for t in [0, 1].
+    """Integrate the geodesic `x(t)` with `x(0) = x0`, `x'(0) = v0` over t in [0, 1].
 
-    Its end ``solution.curve.xs[-1]`` is ``exp_x0(v0)``. Integrated adaptively by diffrax; no
-    Christoffel symbols are formed (`AbstractMetric.acceleration`). To go further, scale v0.
+    Its end `solution.curve.xs[-1]` is `exp_x0(v0)`. Use it to go on beyond a point, or to follow a
+    direction; to go further, scale v0. diffrax integrates adaptively, and no Christoffel symbols
+    are formed (`AbstractMetric.acceleration`).
 
-    - ``x0``, ``v0``: of one shape (any).
-    - ``num_segments``: how many pieces the reported nodes cut the curve into; the accuracy does
-      not depend on it.
-    - ``solver``: an explicit Runge-Kutta method of diffrax, default ``Tsit5()``.
-    - ``rtol``, ``atol``: of the integration, default 1e-8 in float64, 1e-5 in float32. Both are
-      relative to the motion: ``rtol`` to the displacement x - x0 and to x', coordinate by
-      coordinate, ``atol`` to the root mean square of the coordinates of v0. So neither the unit of
+    **Arguments:**
+
+    - `x0`, `v0`: of one shape (any).
+    - `num_segments`: the number of pieces between the reported nodes. The accuracy does not depend
+      on it.
+    - `solver`: an explicit Runge-Kutta method of diffrax, default `Tsit5()`.
+    - `rtol`, `atol`: tolerances of the integration, default 1e-8 in float64, 1e-5 in float32. Both
+      are relative to the motion: `rtol` to the displacement x - x0 and to x', coordinate by
+      coordinate; `atol` to the root mean square of the coordinates of v0. So neither the unit of
       the data nor the place of the origin matters.
-    - ``max_steps``: integration steps at most.
-    - ``dense``: keep diffrax's dense output, so that ``curve.evaluate`` is as accurate as the
-      integration. It holds some 18 ``max_steps`` D numbers, whatever steps are taken. None: where
-      that is at most 2^24 (D = 228); else the curve is cubic between the nodes, which is accurate
-      to the fourth order of 1 / ``num_segments``. Nodes and ends are the same.
-    - ``adjoint``: how diffrax differentiates through it. None: reverse mode
-      (``diffrax.RecursiveCheckpointAdjoint()``). ``diffrax.ForwardMode()`` for forward mode,
-      ``diffrax.DirectAdjoint()`` for both, slower. By x0, v0, ``args`` and every number in the
-      metric and its score; accurate to the integration's tolerances.
-    - ``drift_tolerance``: how far g(x', x'), constant along a geodesic, may drift relatively.
+    - `max_steps`: the largest number of integration steps.
+    - `dense`: keep diffrax's dense output, so that `curve.evaluate` is as accurate as the
+      integration. It has about 18 `max_steps` D numbers, however few steps are taken. None: kept up
+      to 2^24 numbers (D = 228). Without it the curve is cubic between the nodes, accurate to the
+      fourth order of 1 / `num_segments`. Nodes and ends are the same.
+    - `adjoint`: how diffrax differentiates the integration, by x0, v0, `args` and every number in
+      the metric and its score; accurate to the integration's tolerances. None: reverse mode
+      (`diffrax.RecursiveCheckpointAdjoint()`). `diffrax.ForwardMode()` is for forward mode,
+      `diffrax.DirectAdjoint()` for both, more slowly.
+    - `drift_tolerance`: the largest relative drift of g(x', x'), which is constant along a
+      geodesic.
+    - `throw`: raise when the integration did not succeed; else read `solution.result`.
 
-    **Returns:** a `GeodesicSolution`, with ``stats``: ``num_steps`` (accepted and rejected),
-    ``score_evaluations`` and ``score_products`` (JVPs and VJPs; where the first step is refused,
-    the acceleration that diffrax then evaluates again is not counted), ``energy_drift`` (largest
-    relative deviation of g(x', x') from its initial value, at the nodes) and ``speed_defect``
-    (the same of its root).
+    **Returns:**
 
-    Nodes that an integration did not reach are inf.
+    A [`geojax.GeodesicSolution`][]. Nodes that the integration did not reach are inf. Its `stats`
+    are:
 
-    **Raises:** `ValueError` on mismatched shapes or impossible tolerances; `GeodesicError` with
-    the figures and the remedy when the integration did not succeed and ``throw`` is True.
+    - `num_steps`: accepted and rejected steps.
+    - `score_evaluations` and `score_products` (JVPs and VJPs). After a rejected first step, diffrax
+      evaluates its acceleration again, which is not counted.
+    - `energy_drift`: the largest relative deviation of g(x', x') from its initial value, at the
+      nodes.
+    - `speed_defect`: the largest relative deviation of the speed from its initial value.
+
+    **Raises:**
+
+    - `ValueError`: on mismatched shapes or impossible tolerances.
+    - [`geojax.GeodesicError`][]: with the figures and the remedy, when the integration did not
+      succeed and `throw` is True.
 
     >>> import jax.numpy as jnp, geojax
     >>> metric = geojax.SteinScoreMetric(lambda x, args: -x, lam=1.0)
@@ -112,7 +124,7 @@ class _Dense(eqx.Module):
     unit: Float[Array, ""]
 
     def evaluate(self, t):
-        """Position and velocity at ``t``."""
+        """Position and velocity at `t`."""
         moved, v = self.interpolation.evaluate(t)
         return self.origin + self.unit * moved, self.unit * v
 
@@ -175,7 +187,7 @@ def _integrate(
 
 
 def accelerations(solver: diffrax.AbstractERK, num_steps):
-    """How many an integration takes: a first-same-as-last method starts with one more."""
+    """The number of accelerations in an integration; a first-same-as-last method needs one more."""
     tableau = solver.tableau
     assert isinstance(tableau, diffrax.ButcherTableau)
     first_same_as_last = int(tableau.fsal)
@@ -190,8 +202,8 @@ def _stages(solver: diffrax.AbstractERK) -> int:
 def acceleration_cost(metric: AbstractMetric) -> tuple[int, int, int]:
     """Score evaluations and derivative products of one acceleration, evaluations of one `inner`.
 
-    A score inside a JVP and again inside a VJP is counted as two evaluations. A metric that is not
-    made of scores counts its own evaluations.
+    A score inside a JVP and again inside a VJP counts as two evaluations. For a metric that is not
+    built from scores, its own evaluations are counted.
     """
     if not isinstance(metric, AbstractLowRankMetric):
         return 3, 2, 1

@@ -17,10 +17,14 @@ from ._results import RESULTS
 
 
 class AbstractSolver(eqx.Module):
-    """Minimises the energy of a path with fixed ends."""
+    """The interface of two-point solvers: minimise the energy of a path with fixed ends.
+
+    Subclass it for a solver with a loop of its own. For one whose steps can be repeated, subclass
+    [`geojax.AbstractIterativeSolver`][].
+    """
 
     def unchecked(self) -> "AbstractSolver":
-        """The solver without a check of its own that the path is a minimum."""
+        """The solver without its own check that the path is a minimum."""
         return self
 
     @abc.abstractmethod
@@ -31,7 +35,7 @@ class AbstractSolver(eqx.Module):
         max_steps: int,
         progress_meter: diffrax.AbstractProgressMeter,
     ) -> SolverOutput:
-        """Start from the path with these ``offsets`` and return one with as many nodes."""
+        """Minimise from the path with these `offsets`; the result has as many nodes."""
 
     def solve_many(
         self,
@@ -41,10 +45,10 @@ class AbstractSolver(eqx.Module):
         batch_size: int,
         progress_meter: diffrax.AbstractProgressMeter,
     ) -> SolverOutput:
-        """`solve` for many paths; ``problem_of(lane)`` is a lane's problem. Every leaf of what is
-        returned has a leading axis of lanes.
+        """`solve` for many paths, where `problem_of(lane)` is the problem of a lane.
 
-        Here ``batch_size`` lanes at a time, each batch as long as its slowest lane.
+        Every leaf of the output has a leading axis of lanes. Here `batch_size` lanes are solved at
+        a time, and each batch takes as long as its slowest lane.
         """
 
         def one(lane):
@@ -58,14 +62,14 @@ class AbstractSolver(eqx.Module):
 
 
 def _watched(one, lanes, batch_size: int, meter: diffrax.AbstractProgressMeter) -> SolverOutput:
-    """``one`` for all lanes, a batch after the other; the meter shows the lanes that have ended."""
+    """`one` for all lanes, batch by batch; the meter shows the lanes that have ended."""
     size = min(batch_size, len(lanes))
     batches = len(lanes) // size
 
     def batch(carry, some):
         shown, ended = carry
         output = jax.vmap(one)(some)
-        # A barrier, so that what is shown waits for what was solved.
+        # A barrier, so that the meter waits for the solve.
         output, ended = jax.lax.optimization_barrier((output, ended + len(some)))
         done = (ended / len(lanes)).astype(jnp.result_type(float))
         return (meter.step(shown, done), ended), output
@@ -81,7 +85,7 @@ def _watched(one, lanes, batch_size: int, meter: diffrax.AbstractProgressMeter) 
 
 
 def one_segment(problem: TwoPointProblem, offsets: Float[Array, "nodes *shape"]) -> SolverOutput:
-    """The path of one segment, which has no node to move: any solver's answer."""
+    """The output of any solver for a path of one segment, which has no node to move."""
     energy = problem.energy(offsets)
     result = RESULTS.where(jnp.isfinite(energy), RESULTS.successful, RESULTS.non_finite)
     zero, none = jnp.zeros_like(energy), jnp.asarray(0)
@@ -90,12 +94,16 @@ def one_segment(problem: TwoPointProblem, offsets: Float[Array, "nodes *shape"])
 
 
 class AbstractIterativeSolver(AbstractSolver):
-    """A solver that is a step to repeat: `solve` is the loop, shared by all.
+    """The interface of iterative solvers: a step that is repeated by a shared loop, `solve`.
 
-    A state is a pytree that holds a path not yet evaluated; a step evaluates it, judges it and puts
-    the next one in its place. So the score stands in the program once, which halves the time to
-    compile a network's. ``rtol`` bounds the decrement, an estimate of the relative energy still to
-    be gained. A decrement of NaN says that the derivative of the energy is not defined.
+    A state is a pytree with a path that is not yet evaluated. A step evaluates it, judges it and
+    replaces it by the next one. So the program contains the score once, which halves the compile
+    time of a network.
+
+    **Arguments:**
+
+    - `rtol`: bound on the decrement, an estimate of the relative energy still to be gained. A
+      decrement of NaN means that the derivative of the energy is not defined.
     """
 
     rtol: eqx.AbstractVar[float | None]
@@ -113,12 +121,12 @@ class AbstractIterativeSolver(AbstractSolver):
         """The path to return, its energy, its decrement."""
 
     def rounding(self, state: PyTree) -> Float[Array, ""]:
-        """The relative rounding error of the energy: what is left below it cannot be gained."""
+        """The relative rounding error of the energy; smaller gains are not possible."""
         _, energy, _ = self.read(state)
         return jnp.asarray(4 * jnp.finfo(energy.dtype).eps, energy.dtype)
 
     def limit(self, state: PyTree) -> Float[Array, ""]:
-        """What the decrement is held to: the tolerance, or working precision where that is more."""
+        """The bound on the decrement: the tolerance, or working precision where that is larger."""
         rounding = self.rounding(state)
         return jnp.maximum(jnp.asarray(self.tolerance(rounding.dtype), rounding.dtype), rounding)
 
@@ -139,16 +147,16 @@ class AbstractIterativeSolver(AbstractSolver):
     def extra_cost(
         self, problem: TwoPointProblem, num_segments: int, state: PyTree
     ) -> tuple[Array | int, Array | int]:
-        """Score evaluations and derivative products so far beyond those of `cost`."""
+        """Score evaluations and derivative products so far, in addition to those of `cost`."""
         del problem, num_segments, state
         return 0, 0
 
     def tolerance(self, dtype) -> float:
-        """``rtol``, or its default."""
+        """`rtol`, or its default."""
         return default_rtol(dtype) if self.rtol is None else self.rtol
 
     def going(self, state: PyTree, evaluated, max_steps: int | Int[Array, ""]) -> Bool[Array, ""]:
-        """Whether to take another step after ``evaluated`` of them."""
+        """Whether to take another step after `evaluated` of them."""
         _, energy, decrement = self.read(state)
         active = (decrement > self.limit(state)) & jnp.isfinite(energy)
         active &= ~self.stalled(state)
@@ -157,14 +165,14 @@ class AbstractIterativeSolver(AbstractSolver):
     def share_done(
         self, decrement: Array, evaluated: Array, max_steps: int | Int[Array, ""]
     ) -> Float[Array, ""]:
-        """How much of the work is done, roughly, in [0, 1]."""
+        """A rough estimate of the share of the work that is done, in [0, 1]."""
         rtol = self.tolerance(decrement.dtype)
-        # Newton-like decrements fall by orders of magnitude: measure progress by digits too.
+        # Newton-like decrements fall by orders of magnitude: measure progress in digits too.
         digits = jnp.log10(jnp.clip(decrement, rtol, 1.0)) / math.log10(rtol)
         return jnp.maximum(evaluated / jnp.maximum(max_steps, 1), digits)
 
     def output(self, problem: TwoPointProblem, state: PyTree, evaluated) -> SolverOutput:
-        """The path in the state, with the verdict on it and what ``evaluated`` steps took."""
+        """The path in the state with its verdict and the counts of `evaluated` steps."""
         offsets, energy, decrement = self.read(state)
         limit = self.limit(state)
         result = RESULTS.where(
@@ -208,17 +216,17 @@ class AbstractIterativeSolver(AbstractSolver):
 
 
 def unit_of_energy(energy: Array) -> Float[Array, ""]:
-    """What a decrement is relative to: the energy, or 1 where that is 0."""
+    """The unit of a decrement: the energy, or 1 where that is 0."""
     return jnp.where(energy > 0, energy, 1.0)
 
 
 def default_rtol(dtype) -> float:
-    """1e-10 in float64, 1e-6 in float32: what the energy's rounding error leaves room for."""
+    """1e-10 in float64, 1e-6 in float32, above the rounding error of the energy."""
     return 1e-10 if jnp.dtype(dtype) == jnp.float64 else 1e-6
 
 
 class Solved(AbstractSolver):
-    """A solver that has already been run: `geodesic` judges what it found."""
+    """A solver that has already run: `geodesic` judges its output."""
 
     found: SolverOutput
 

@@ -1,4 +1,4 @@
-"""The metric whose geodesic is a start for that of a harder one."""
+"""An easier metric whose geodesic is a start for that of a harder one."""
 
 from typing import Any
 
@@ -13,11 +13,13 @@ from ..scores import score_contrast
 def leading_metric(
     metric: AbstractMetric, x0: Array, x1: Array, args: Any
 ) -> AbstractMetric | None:
-    """``I + lam s s^T`` of the score of a `JacobianMetric`, alone or in a sum or multiple, with the
-    ``lam`` of `score_contrast` for this chord; None where there is no such part or no such lam.
+    """The metric `I + lam s s^T` of the score of a `JacobianMetric`, or None.
 
-    From the straight line its solver finds a way along the data where that of J^T J, which is
-    steep in many directions and flat far from the data, may not.
+    The Jacobian metric may stand alone or in a sum or multiple. `lam` is that of `score_contrast`
+    for this chord. None where there is no such part or no such lam.
+
+    From the straight line its solver finds a way along the data where that of J^T J may not: J^T J
+    is steep in many directions and flat far from the data.
     """
     part = _jacobian(metric)
     if part is None:

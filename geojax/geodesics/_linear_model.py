@@ -1,4 +1,4 @@
-"""What the damped Newton loop asks of a model of the path energy; two linear models."""
+"""The model of the path energy that the damped Newton loop needs, and two linear models."""
 
 import abc
 from collections.abc import Callable
@@ -28,10 +28,10 @@ _CG_STEPS = 100
 class Proposal(NamedTuple):
     """A damped Gauss-Newton step.
 
-    - ``step``: of the inner nodes; ``predicted``: the energy that it should gain, -inf where the
-      linear algebra failed.
-    - ``gain``: a bound on the energy that an undamped step would gain, twice over.
-    - ``products``: with the Gauss-Newton Hessian that it took.
+    - `step`: of the inner nodes; `predicted`: the energy that it should gain, -inf where the linear
+      algebra failed.
+    - `gain`: a bound on twice the energy that an undamped step would gain.
+    - `products`: the number of products with the Gauss-Newton Hessian.
     """
 
     step: Float[Array, "inner d"]
@@ -41,14 +41,14 @@ class Proposal(NamedTuple):
 
 
 class AbstractLinearModel(eqx.Module):
-    """A path's energy to second order, damped by ``mu`` times the model's own H^1 norm."""
+    """A path's energy to second order, damped by `mu` times the model's own H^1 norm."""
 
     gradient: eqx.AbstractVar[Float[Array, "inner d"]]
     preconditioner: eqx.AbstractVar[Callable[[Array], Array]]  # of the damped Hessian
 
     @abc.abstractmethod
     def propose(self, accuracy: Array) -> Proposal:
-        """The damped Gauss-Newton step, to a relative ``accuracy`` where it is iterative."""
+        """The damped Gauss-Newton step, to a relative `accuracy` where it is iterative."""
 
     @abc.abstractmethod
     def hessian(self) -> Callable[[Float[Array, "inner d"]], Float[Array, "inner d"]]:
@@ -56,14 +56,14 @@ class AbstractLinearModel(eqx.Module):
 
     @abc.abstractmethod
     def stiffness(self, d: Float[Array, "inner d"]) -> Float[Array, "inner d"]:
-        """The product with the matrix of the H^1 norm that damps."""
+        """The product with the matrix of the H^1 norm that is used for damping."""
 
 
 class Sample(NamedTuple):
-    """What a trial finds out about a path: enough to judge it, and to go on from it.
+    """An evaluated trial path: enough to judge it, and to continue from it.
 
-    - ``rounding``: how far the energy may be off for the rounding of its parts.
-    - ``parts``: what the linear model is made of.
+    - `rounding`: the error of the energy due to the rounding of its parts.
+    - `parts`: what the linear model is built from.
     """
 
     energy: Float[Array, ""]
@@ -83,7 +83,7 @@ def sample(problem: TwoPointProblem, offsets) -> Sample:
 
 
 def linear_model(problem: TwoPointProblem, offsets, parts, damping) -> AbstractLinearModel:
-    """The linear model at a path, from the ``parts`` of its sample."""
+    """The linear model at a path, from the `parts` of its sample."""
     if isinstance(problem.metric, AbstractLowRankMetric):
         inverse = gauss_newton(parts, damping)
         return LowRankModel(ph.gradient(parts), inverse, problem, offsets, damping)
@@ -96,7 +96,7 @@ def linear_model(problem: TwoPointProblem, offsets, parts, damping) -> AbstractL
 
 
 class LowRankModel(AbstractLinearModel):
-    """For metrics ``base I + sum lam s s^T``: solved directly by Woodbury's formula."""
+    """The model for metrics `base I + sum lam s s^T`, solved directly by Woodbury's formula."""
 
     gradient: Float[Array, "inner d"]
     preconditioner: GaussNewtonPreconditioner
@@ -109,7 +109,8 @@ class LowRankModel(AbstractLinearModel):
         parts = self.preconditioner.model
         step = ph.downhill(parts, self.preconditioner.factor)
         weights = parts.basis.weights[:, None]
-        # -grad . d and d^T H d are computed apart: they agree only if the linear algebra held.
+        # -grad . d and d^T H d are computed separately: they agree only if the linear algebra is
+        # accurate.
         slope = -parts.base * jnp.sum(weights * parts.bends * step.bends)
         slope = slope - jnp.sum(parts.weights * parts.h * step.change)
         stretch = parts.base * jnp.sum(weights * step.bends**2)
@@ -119,7 +120,7 @@ class LowRankModel(AbstractLinearModel):
         predicted = jnp.where(error <= 0.5 * damped, slope - curvature / 2, -jnp.inf)
         # H_mu <= (1 + mu) H, so this bounds the undamped decrement from above.
         gain = (1 + self.damping) * (jnp.maximum(slope, damped) + error)
-        # A factorisation that rounding makes fail wants more damping; it says nothing of the path.
+        # A factorisation that fails by rounding needs more damping; the path may be good.
         gain = jnp.where(parts.defined & jnp.isnan(gain), jnp.inf, gain)
         return Proposal(step.nodes, predicted, gain, jnp.asarray(0))
 
@@ -132,12 +133,12 @@ class LowRankModel(AbstractLinearModel):
 
 
 class LeastSquaresModel(AbstractLinearModel):
-    """For the other sums of squares: conjugate gradients with products of the Jacobian alone.
+    """The model for other sums of squares: conjugate gradients with products of the Jacobian alone.
 
-    With r the `residuals` and J their Jacobian, ``E = |r|^2 / 2`` and a step solves
-    ``(J^T J + mu K_c) d = -J^T r``. The preconditioner is the path's stiffness matrix with weights
-    c_q, what the metric does to a generic vector there: for a conformal metric it is ``J^T J`` but
-    for the change of its factor, whatever the contrast.
+    With r the `residuals` and J their Jacobian, `E = |r|^2 / 2` and a step solves
+    `(J^T J + mu K_c) d = -J^T r`. The preconditioner is the path's stiffness matrix with weights
+    c_q, the metric's value for a generic vector at each point. For a conformal metric it is `J^T J`
+    except for the change of its factor, whatever the contrast.
     """
 
     gradient: Float[Array, "inner d"]
@@ -167,7 +168,7 @@ class LeastSquaresModel(AbstractLinearModel):
         )
         stretch = dot(found.solution, self.stiffness(found.solution))
         predicted = (found.decrease + self.damping * stretch) / 2
-        # Truncated conjugate gradients see the decrement from below, by about the squared
+        # Truncated conjugate gradients underestimate the decrement, by about the squared
         # tolerance; damping lowers it by 1 + mu at most where the stiffness is the metric's.
         gain = (1 + self.damping) * found.decrease * (1 + 2 * accuracy)
         gain = jnp.where(jnp.all(jnp.isfinite(self.gradient)), gain, jnp.nan)
@@ -181,7 +182,7 @@ class LeastSquaresModel(AbstractLinearModel):
 
 
 def residuals(problem: TwoPointProblem, offsets, inner):
-    """The roots of the metric at all points, one row a point: ``|r|^2 / 2`` is the energy."""
+    """The roots of the metric at all points, one row per point: `|r|^2 / 2` is the energy."""
     assert isinstance(problem.metric, AbstractSumOfSquaresMetric)
     offsets = offsets.at[1:-1].set(inner)
     basis = problem.basis(offsets)

@@ -1,4 +1,4 @@
-"""Progress meters inside the solvers of optimistix, which have none of their own."""
+"""Progress meters for the solvers of optimistix, which have none."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ import optimistix as optx
 
 
 class _Metered(eqx.Module):
-    """Steps a meter beside the solver: its state is (the solver's, the meter's, steps so far)."""
+    """Steps a meter beside the solver; its state is (the solver's, the meter's, steps so far)."""
 
     solver: Any
     meter: diffrax.AbstractProgressMeter
@@ -59,7 +59,7 @@ class _MeteredLeastSquares(_Metered, optx.AbstractLeastSquaresSolver):
 
 
 def metered(solver: Any, meter: diffrax.AbstractProgressMeter, max_steps: int) -> Any:
-    """The solver of optimistix with a meter that shows the share of ``max_steps`` taken."""
+    """The optimistix solver with a meter that shows the share of `max_steps` taken."""
     if isinstance(meter, diffrax.NoProgressMeter):
         return solver
     kinds = {

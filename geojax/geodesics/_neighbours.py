@@ -1,4 +1,4 @@
-"""A path to start from: the shortest one through samples."""
+"""An initial path: the shortest one through samples."""
 
 import functools
 from typing import Any
@@ -14,7 +14,7 @@ from .._linalg import matmul, norm
 from ..metrics import AbstractMetric
 from ._geodesic import check_points
 
-_CHUNK = 512  # points whose distances to all others are held at once
+_CHUNK = 512  # points whose distances to all others are in memory at once
 _SPARE = 16  # candidates beyond twice the neighbours
 
 
@@ -28,26 +28,34 @@ def neighbour_path(
     neighbours: int = 10,
     power: float = 2.0,
 ) -> Float[Array, "nodes *shape"]:
-    """The shortest path from ``x0`` to ``x1`` in the neighbour graph of ``samples``.
+    """Find the shortest path from `x0` to `x1` in the neighbour graph of `samples`.
 
-    From a straight line a solver ends in the nearest local minimum, and at low noise levels a
-    straight line between two images crosses nothing that looks like data. A path through samples (a
-    data set, draws from a model, or both) is near the good one from the outset: hand it to
-    `geodesic` as ``init``, or the samples to `robust_geodesic`.
+    Use it as a start. From a straight line a solver ends in the nearest local minimum, and at low
+    noise levels a straight line between two images crosses nothing that looks like data. A path
+    through samples (a data set, draws from a model, or both) is near a good one from the beginning.
+    Pass it to [`geojax.geodesic`][] as `init`, or pass the samples to [`geojax.robust_geodesic`][].
 
-    - ``samples``: shape (M, *shape), points of the space the metric lives in (at one noise level).
-    - ``metric``, ``args``: price an edge by this metric at its middle; None: by Euclidean length.
-    - ``neighbours``: edges go from a point to as many nearest ones (in Euclidean distance); doubled
-      until the ends are joined, as the modes of a density may be far apart.
-    - ``power``: the weight of an edge is its length to this power. Above 1 many short hops are
-      preferred to a long one, so the path keeps to where samples are dense (the Fermat distance of
-      a sample, Groisman, Jonckheere & Sapienza 2022); 1 is Isomap's path.
-
-    The search runs on the host, by scipy; distances are computed in chunks, O(M^2 D) time and
+    The search runs on the host, by scipy. Distances are computed in chunks: O(M^2 D) time and
     O(M neighbours) memory.
 
-    **Returns:** the nodes, ends included, shape (nodes, *shape). **Raises:** `ValueError` where
-    shapes do not fit or something is not finite.
+    **Arguments:**
+
+    - `samples`: shape `(M, *shape)`, points of the space of the metric (at one noise level).
+    - `metric`, `args`: weigh an edge by this metric at its middle; None: by Euclidean length.
+    - `neighbours`: each point is joined to this number of nearest ones (in Euclidean distance). It
+      is doubled until the ends are joined, as the modes of a density may be far apart.
+    - `power`: the weight of an edge is its length to this power. Above 1, many short edges are
+      preferred to a long one, so the path stays where samples are dense (the Fermat distance of a
+      sample, Groisman, Jonckheere & Sapienza 2022); 1 is Isomap's path.
+
+    **Returns:**
+
+    The nodes, ends included, shape `(nodes, *shape)`.
+
+    **Raises:**
+
+    - `ValueError`: when shapes do not fit, an edge length or a point is not finite, or `neighbours`
+      is below 1.
 
     >>> import jax.numpy as jnp, geojax
     >>> angles = jnp.linspace(0.0, 3.14, 30)
@@ -77,7 +85,7 @@ def neighbour_path(
 
 
 def _shortest(points, neighbours: int, power: float, metric, args) -> list[int] | None:
-    """The path's points, from the first to the second one; None where nothing joins them."""
+    """The indices of the path from the first point to the second; None where nothing joins them."""
     lengths, others = _nearest(points.reshape(len(points), -1), neighbours)
     if metric is not None:
         lengths = _priced(metric, args, points, others)
@@ -85,7 +93,7 @@ def _shortest(points, neighbours: int, power: float, metric, args) -> list[int] 
     if not np.all(np.isfinite(lengths)):
         raise ValueError("samples, x0, x1 and the lengths between them must be finite.")
     rows = np.repeat(np.arange(len(points)), neighbours)
-    # An edge of weight 0 would be no edge.
+    # scipy takes a weight of 0 for a missing edge.
     weights = np.maximum(lengths**power, np.finfo(np.float64).tiny)
     shape = (len(points), len(points))
     graph = scipy.sparse.csr_array((weights, (rows, np.asarray(others).reshape(-1))), shape)
@@ -101,11 +109,11 @@ def _shortest(points, neighbours: int, power: float, metric, args) -> list[int] 
 
 
 def _nearest(points: Float[Array, "m d"], count: int):
-    """Distances to the nearest other points, and which these are: (M, count) each.
+    """The distances to the nearest other points, and their indices: (M, count) each.
 
-    Candidates come from the expanded square ``|x|^2 + |y|^2 - 2 x.y`` about the mean, which is a
-    matrix product, and are ordered by the distances themselves. Where its rounding could hide a
-    nearer point among the others, all distances of that point are taken.
+    Candidates come from the expanded square `|x|^2 + |y|^2 - 2 x.y` about the mean, which is a
+    matrix product. They are ordered by the distances themselves. Where rounding could hide a nearer
+    point among the others, all distances of that point are computed.
     """
     points = points - jnp.mean(points, axis=0)[None]
     lengths, others, certain = (np.array(a) for a in _by_products(points, count))
@@ -121,7 +129,7 @@ def _by_products(points, count: int):
     """Lengths and indices, and whether there is certainly no nearer point than these."""
     width = min(len(points) - 1, 2 * count + _SPARE)
     squares = jnp.sum(points**2, axis=1)
-    # What rounding does to a sum of D products that are as large as the squares.
+    # The rounding error of a sum of D products that are as large as the squares.
     share = 4 * (points.shape[1] ** 0.5 + 1) * jnp.finfo(points.dtype).eps
     largest = jnp.max(squares)
 
@@ -153,7 +161,7 @@ def _by_differences(points, indices, count: int):
 
 
 def _priced(metric, args, points, others):
-    """The lengths of the edges in the metric, priced at their middles."""
+    """The lengths of the edges in the metric at their middles."""
 
     def length(a, b):
         return metric.norm((a + b) / 2, b - a, args)

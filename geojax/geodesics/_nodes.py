@@ -1,4 +1,4 @@
-"""What all curves on [0, 1] share that are known by their nodes."""
+"""The common parts of curves on [0, 1] that are given by their nodes."""
 
 import abc
 
@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 
 class AbstractCurve(diffrax.AbstractPath):
-    """A diffrax path through nodes ``xs``, shape (nodes, *shape), at rising parameters ``ts``."""
+    """A diffrax path through nodes `xs`, shape `(nodes, *shape)`, at rising parameters `ts`."""
 
     ts: eqx.AbstractVar[Float[Array, " nodes"]]
     xs: eqx.AbstractVar[Float[Array, "nodes *shape"]]
@@ -29,17 +29,18 @@ class AbstractCurve(diffrax.AbstractPath):
         return self.ts[-1]
 
     def evaluate(self, t0: ArrayLike, t1: ArrayLike | None = None, left: bool = True):
-        """The point at the time ``t0``, or the increment from ``t0`` to ``t1``; for an array of
-        times the points, shape (times, *shape).
+        """The point at `t0`, or the increment from `t0` to `t1`.
+
+        For an array of times: the points, shape `(times, *shape)`.
         """
         if t1 is not None:
             return self.evaluate(t1) - self.evaluate(t0)
         return self._each(self._at, t0)
 
     def _each(self, function, times):
-        """``function`` of a time; of an array of times, one after the other along the first axis.
+        """`function` of one time, or of each time in an array, along the first axis.
 
-        **Raises:** `ValueError` for times of more than one axis.
+        Raise a `ValueError` for times with more than one axis.
         """
         times = jnp.asarray(times, self.ts.dtype)
         if times.ndim > 1:
@@ -52,11 +53,11 @@ class AbstractSmoothCurve(AbstractCurve):
 
     @abc.abstractmethod
     def _position_and_velocity(self, t: Float[Array, ""]) -> tuple[Array, Array]:
-        """Both at one time."""
+        """Position and velocity at one time."""
 
     def _at(self, t):
         return self._position_and_velocity(t)[0]
 
     def velocity(self, t: ArrayLike):
-        """The velocity at the time ``t``; for an array of times shape (times, *shape)."""
+        """The velocity at time `t`; for an array of times, shape `(times, *shape)`."""
         return self._each(lambda t: self._position_and_velocity(t)[1], t)

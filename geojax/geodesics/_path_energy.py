@@ -28,22 +28,30 @@ class _State(NamedTuple):
 
 
 class PathEnergy(AbstractIterativeSolver):
-    """The energy over the interior nodes, by an optax optimiser or an optimistix minimiser.
+    """Minimise the energy over the inner nodes by an optax optimiser or an optimistix minimiser.
 
-    - ``optimiser``: any ``optax.GradientTransformation`` (with a learning-rate schedule if
-      wanted), or any ``optimistix.AbstractMinimiser``; default ``optimistix.LBFGS`` with
-      tolerances of 1e-10 in float64 and 1e-6 in float32. An optax run returns the path of the
-      lowest energy that it met; an optimistix minimiser stops by its own tolerances. Make an optax
-      optimiser once and keep it: ``optax.adam(1e-2)`` is a new function each time it is called,
-      and each new one is compiled anew.
-    - ``rtol``: bound on the decrement, which is here ``g^T (b K)^-1 g / E``: the squared H^1
-      dual norm of the gradient, which bounds the Newton decrement of a low-rank metric from above
-      (K is the stiffness matrix of the path, b the metric's base, or for other metrics the least
-      ``<x', x'>_g / |x'|^2``).
+    It takes any metric in any dimension, and is the default for metrics of many coordinates whose
+    energy is no sum of squares.
 
-    The decrement of a first-order run seldom meets a strict ``rtol``: then the result says so and
-    the energy is what it is. Counts of evaluations are exact for optax and for BFGS and LBFGS; any
-    other minimiser is taken to evaluate the energy and its gradient once a step.
+    **Arguments:**
+
+    - `optimiser`: any `optax.GradientTransformation` (with a learning-rate schedule if wanted), or
+      any `optimistix.AbstractMinimiser`. Default `optimistix.LBFGS` with tolerances of 1e-10 in
+      float64 and 1e-6 in float32. An optax run returns the path of the lowest energy that it met;
+      an optimistix minimiser stops by its own tolerances. Create an optax optimiser once and keep
+      it: `optax.adam(1e-2)` is a new function each time, and each new one is compiled again.
+    - `rtol`: bound on the decrement, which is here `g^T (b K)^-1 g / E`. It is the squared H^1 dual
+      norm of the gradient, which bounds the Newton decrement of a low-rank metric from above. K is
+      the stiffness matrix of the path, b the metric's base, or for other metrics the least
+      `<x', x'>_g / |x'|^2`.
+
+    The decrement of a first-order run seldom meets a strict `rtol`. The result then says so, and
+    the path is the best one found. Counts of evaluations are exact for optax and for BFGS and
+    LBFGS. Any other minimiser is assumed to evaluate the energy and its gradient once per step.
+
+    **Raises:**
+
+    - `ValueError`: when `optimiser` is neither of the two.
 
     >>> import jax.numpy as jnp, optax, geojax
     >>> metric = geojax.SteinScoreMetric(lambda x, args: -x, lam=1.0)
@@ -69,7 +77,7 @@ class PathEnergy(AbstractIterativeSolver):
 
     @property
     def _minimises(self) -> bool:
-        """Whether an optimistix minimiser does it, which has a loop of its own."""
+        """Whether the optimiser is an optimistix minimiser, which has its own loop."""
         return self.optimiser is None or isinstance(self.optimiser, optx.AbstractMinimiser)
 
     def init(self, problem, offsets):
@@ -79,13 +87,13 @@ class PathEnergy(AbstractIterativeSolver):
     def step(self, problem, state):
         offsets = state.offsets
         energy, gradient, decrement = _gradient_at(problem, offsets)
-        # `not >` so that a non-finite energy is passed on and ends the loop with its verdict.
+        # `not >`, so that a non-finite energy ends the loop with its verdict.
         better = ~(energy > state.best_energy)
         pick = lambda new, old: jnp.where(better, new, old)  # noqa: E731
         best = pick(offsets, state.best), pick(energy, state.best_energy)
         best = *best, pick(decrement, state.best_decrement)
         inner = offsets[1:-1]
-        # optax and optimistix rely on implicit promotion; a user's strict setting is not theirs.
+        # optax and optimistix rely on implicit promotion, also under a user's strict setting.
         with jax.numpy_dtype_promotion("standard"):
             updates, optimiser = self.optimiser.update(gradient, state.optimiser, inner)
             inner = optax.apply_updates(inner, updates)
@@ -123,7 +131,7 @@ class PathEnergy(AbstractIterativeSolver):
         def whole(inner):
             return offsets.at[1:-1].set(inner)
 
-        # In units of the least energy that there can be: minimisers have absolute tolerances too.
+        # In units of the least possible energy, because minimisers also have absolute tolerances.
         n, low_rank = len(offsets) - 1, isinstance(problem.metric, AbstractLowRankMetric)
         base = _base(problem, offsets, None if low_rank else problem.squared_speeds(offsets))
         least = base * jnp.sum(problem.chord**2) / 2
@@ -150,8 +158,8 @@ class PathEnergy(AbstractIterativeSolver):
         )
         defined = jnp.isfinite(energy) & ~jnp.isnan(decrement)
         result = RESULTS.where(defined, result, RESULTS.non_finite)
-        # Each step evaluates the energy once, and a quasi-Newton method differentiates it only
-        # where the step is accepted; the verdict takes one more of each.
+        # Each step evaluates the energy once. A quasi-Newton method differentiates it only where
+        # the step is accepted. The verdict takes one more of each.
         steps = jnp.asarray(found.stats["num_steps"])
         state = unmetered(found.state, solver)
         differentiated = getattr(state, "num_accepted_steps", steps) + 1
@@ -181,7 +189,7 @@ def _gradient_at(problem: TwoPointProblem, offsets):
 
 
 def _base(problem: TwoPointProblem, offsets, squared_speeds) -> Float[Array, ""]:
-    """The base b of a low-rank metric; else the least ``<x', x'>_g / |x'|^2``."""
+    """The base b of a low-rank metric; else the least `<x', x'>_g / |x'|^2`."""
     if isinstance(problem.metric, AbstractLowRankMetric):
         return jnp.asarray(problem.metric.terms().base, offsets.dtype)
     velocities = problem.path(offsets).velocities
@@ -192,7 +200,7 @@ def _base(problem: TwoPointProblem, offsets, squared_speeds) -> Float[Array, ""]
 
 
 def sobolev_decrement(gradient, basis: Basis, base, energy) -> Float[Array, ""]:
-    """``g^T (b K)^-1 g / E``: in units of the energy and of the mesh, whatever they are."""
+    """`g^T (b K)^-1 g / E`, independent of the units of the energy and of the mesh."""
     flat = gradient.reshape(len(gradient), -1)
     square = jnp.sum(flat * matmul(basis.inverse, flat))
     return square / base / jnp.where(energy > 0, energy, 1.0)

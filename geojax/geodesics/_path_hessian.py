@@ -1,17 +1,17 @@
-"""The energy of a path to second order, for metrics ``base I + sum lam s s^T``.
+"""The energy of a path to second order, for metrics `base I + sum lam s s^T`.
 
-With z the offsets of the inner nodes, V and B what makes the path's velocities and points of them
-(`_basis`), W the diagonal of the quadrature weights and b the metric's base,
+Let z be the offsets of the inner nodes, V and B the matrices that give the path's velocities and
+points from them (`_basis`), W the diagonal of the quadrature weights and b the metric's base:
 
     energy = (b |x1 - x0|^2 + b z^T K z + sum c_q h_q^2) / 2          c = lam w     K = V^T W V
     gradient = b K z + A^T c h         H_GN = b K + A^T C A           A = S V + R B
 
-where S (the scores) and R are the derivatives of the rates h by velocities and by points, one row
-a point and score. The weights C stand outside, so that all three have derivatives by lam at 0.
-``(b (1 + mu) K + A^T C A) d = r`` is solved by Woodbury with an M x M matrix, M the number of rows;
-there the rows are multiplied by C^1/2. ``A K^-1 A^T`` comes from three Gram matrices of vectors in
-R^D: O(M^2 D + M^3) time, O(M D) memory, nothing of size D^2. Keeping S and R apart keeps the digits
-in float32.
+S (the scores) and R are the derivatives of the rates h by velocities and by points, one row per
+point and score. The weights C stand outside, so that all three have derivatives by lam at 0.
+`(b (1 + mu) K + A^T C A) d = r` is solved by Woodbury with an M x M matrix, where M is the number
+of rows; there the rows are multiplied by C^1/2. `A K^-1 A^T` comes from three Gram matrices of
+vectors in R^D: O(M^2 D + M^3) time, O(M D) memory, nothing of size D^2. Keeping S and R apart keeps
+the digits in float32.
 """
 
 from typing import NamedTuple
@@ -29,7 +29,7 @@ from ._problem import TwoPointProblem
 class PathModel(NamedTuple):
     """The quadratic model at a path; points and scores share one axis of M = K Q rows.
 
-    ``offsets`` are those of the inner nodes, ``bends`` their part of the velocities (V z).
+    `offsets` are those of the inner nodes, `bends` their part of the velocities (V z).
     """
 
     basis: Basis
@@ -51,7 +51,7 @@ class PathModel(NamedTuple):
 
 
 def linearise(problem: TwoPointProblem, offsets) -> PathModel:
-    """The model of the path with these ``offsets``: the scores and their derivatives, once."""
+    """The model of the path with these `offsets`; evaluates the scores and derivatives once."""
     assert isinstance(problem.metric, AbstractLowRankMetric)
     terms = problem.metric.terms()
     basis = problem.basis(offsets)
@@ -79,9 +79,10 @@ def linearise(problem: TwoPointProblem, offsets) -> PathModel:
 
 
 def rounding_error(model: PathModel) -> Float[Array, ""]:
-    """How far the energy may be off: an error of the score in its last digits moves h by that
-    share of ``|s||x'|``, which is far more than h itself where the path follows the level sets of
-    a steep density.
+    """The rounding error of the energy.
+
+    An error of the score in its last digits changes h by that share of `|s||x'|`. This is far more
+    than h itself where the path follows the level sets of a steep density.
     """
     speeds = jnp.linalg.norm(model.chord[None] + model.bends, axis=1)
     sizes = jnp.linalg.norm(model.by_velocity, axis=1) * jnp.tile(
@@ -92,12 +93,12 @@ def rounding_error(model: PathModel) -> Float[Array, ""]:
 
 
 def rates(model: PathModel) -> Float[Array, "scores q"]:
-    """h with one row a score."""
+    """The rates h, one row per score."""
     return _by_score(model, model.h)
 
 
 def squared_speeds(model: PathModel) -> Float[Array, " q"]:
-    """``<x', x'>_g`` at the points."""
+    """`<x', x'>_g` at the points."""
     flat = jnp.sum((model.chord[None] + model.bends) ** 2, axis=1)
     steep = jnp.sum(_by_score(model, model.weights * model.h**2), axis=0)
     return model.base * flat + steep / model.basis.weights
@@ -111,8 +112,9 @@ def gradient(model: PathModel) -> Float[Array, "inner d"]:
 
 
 def momenta(model: PathModel) -> tuple[Float[Array, " d"], Float[Array, " d"]]:
-    """``g x'`` at both ends, from the first variation of the energy: at a minimum
-    ``dE = momentum(1) . dx1 - momentum(0) . dx0``.
+    """`g x'` at both ends, from the first variation of the energy.
+
+    At a minimum `dE = momentum(1) . dx1 - momentum(0) . dx0`.
     """
     by_v, by_x = _spread(model, model.weights * model.h)
     mean = model.base * model.chord + jnp.sum(by_v, axis=0)
@@ -121,7 +123,7 @@ def momenta(model: PathModel) -> tuple[Float[Array, " d"], Float[Array, " d"]]:
 
 
 def gram(model: PathModel) -> Float[Array, "m m"]:
-    """``C^1/2 A K^-1 A^T C^1/2`` from the Gram matrices of S and R."""
+    """`C^1/2 A K^-1 A^T C^1/2` from the Gram matrices of S and R."""
     q, m = len(model.bends), len(model.h)
     if m == 0:
         return jnp.zeros((0, 0), model.h.dtype)
@@ -141,7 +143,7 @@ def gram(model: PathModel) -> Float[Array, "m m"]:
 
 
 class Factor(NamedTuple):
-    """``I + c gram`` with a diagonal of one, by Cholesky."""
+    """The Cholesky factor of `I + c gram`, scaled to a diagonal of one."""
 
     c: Float[Array, ""]
     scale: Float[Array, " m"]
@@ -150,7 +152,7 @@ class Factor(NamedTuple):
 
 
 def factorise(model: PathModel, gram, damping) -> Factor:
-    """The factor of ``b (1 + mu) K + A^T C A``, mu being ``damping``."""
+    """The factor of `b (1 + mu) K + A^T C A`, where mu is `damping`."""
     c = 1 / (model.base * (1 + damping))
     matrix = jnp.eye(len(gram), dtype=gram.dtype) + c * gram
     scale = jax.lax.rsqrt(jnp.diagonal(matrix))
@@ -159,7 +161,7 @@ def factorise(model: PathModel, gram, damping) -> Factor:
 
 
 class Step(NamedTuple):
-    """A change of the inner nodes, with V and A of it."""
+    """A change d of the inner nodes, with V d and A d."""
 
     nodes: Float[Array, "inner d"]
     bends: Float[Array, "q d"]
@@ -167,10 +169,10 @@ class Step(NamedTuple):
 
 
 def downhill(model: PathModel, factor: Factor) -> Step:
-    """``d = -(b (1 + mu) K + A^T C A)^-1 gradient``.
+    """`d = -(b (1 + mu) K + A^T C A)^-1 gradient`.
 
     With A and h multiplied by C^1/2 and x of Woodbury's formula, y = h - x solves
-    ``(I + c A K^-1 A^T) y = h - c b A z``. Where y is smaller than h by a factor lam |s|^2 a
+    `(I + c A K^-1 A^T) y = h - c b A z`. Where y is smaller than h by a factor lam |s|^2, a
     difference would lose all digits in float32.
     """
     roots = jnp.sqrt(model.weights)
@@ -181,7 +183,7 @@ def downhill(model: PathModel, factor: Factor) -> Step:
 
 
 def solve(model: PathModel, factor: Factor, right: Float[Array, "inner d"]) -> Step:
-    """``d = (b (1 + mu) K + A^T C A)^-1 right`` for any right-hand side."""
+    """`d = (b (1 + mu) K + A^T C A)^-1 right` for any right-hand side."""
     plain = _as_step(model, matmul(model.basis.inverse, right))
     roots = jnp.sqrt(model.weights)
     y = _solve(factor, roots * factor.c * plain.change)
@@ -190,18 +192,18 @@ def solve(model: PathModel, factor: Factor, right: Float[Array, "inner d"]) -> S
 
 
 def stiffness_product(basis: Basis, nodes):
-    """``K d``."""
+    """`K d`."""
     v = basis.inner_derivative
     return matmul(v.T, basis.weights[:, None] * matmul(v, nodes))
 
 
 def h1_square(basis: Basis, nodes):
-    """``d^T K d``, the squared H^1 norm."""
+    """`d^T K d`, the squared H^1 norm."""
     return jnp.sum(basis.weights[:, None] * matmul(basis.inner_derivative, nodes) ** 2)
 
 
 def to_nodes(model: PathModel, weights: Float[Array, " m"]) -> Float[Array, "inner d"]:
-    """``A^T weights``."""
+    """`A^T weights`."""
     by_v, by_x = _spread(model, weights)
     basis = model.basis
     return matmul(basis.inner_derivative.T, by_v) + matmul(basis.inner_points.T, by_x)
@@ -213,20 +215,20 @@ def _as_step(model, nodes) -> Step:
 
 
 def _by_score(model, array):
-    """Rows with one axis for the scores, one for the points."""
+    """The rows with one axis for the scores and one for the points."""
     q, m = len(model.bends), len(model.h)
     return array.reshape(m // q, q, *array.shape[1:])
 
 
 def _spread(model, weights):
-    """``S^T weights`` and ``R^T weights``, summed over scores: (Q, D) each."""
+    """`S^T weights` and `R^T weights`, summed over scores: (Q, D) each."""
     weights = _by_score(model, weights)
     parts = (_by_score(model, model.by_velocity), _by_score(model, model.by_point))
     return tuple(einsum("kqd,kq->qd", a, weights) for a in parts)
 
 
 def _rows(model, nodes, bends):
-    """A d: (M,)."""
+    """`A d`, shape (M,)."""
     s, r = _by_score(model, model.by_velocity), _by_score(model, model.by_point)
     by_s = einsum("kqd,qd->kq", s, bends)
     by_r = einsum("kqd,qd->kq", r, matmul(model.basis.inner_points, nodes))
@@ -234,7 +236,7 @@ def _rows(model, nodes, bends):
 
 
 def _solve(factor: Factor, right):
-    """``(I + c gram)^-1 right``, refined once."""
+    """`(I + c gram)^-1 right`, refined once."""
     if len(right) == 0:
         return right
 

@@ -1,4 +1,4 @@
-"""Roughly the inverse of the Hessian of a path's energy, and white noise in the norm it defines."""
+"""Approximate inverses of the Hessian of a path's energy, with white noise in their norms."""
 
 import abc
 
@@ -14,19 +14,19 @@ from ._problem import TwoPointProblem
 
 
 class AbstractPreconditioner(eqx.Module):
-    """``P^-1`` for a positive definite P near the Hessian."""
+    """`P^-1` for a positive definite P near the Hessian."""
 
     @abc.abstractmethod
     def __call__(self, right: Float[Array, "inner d"]) -> Float[Array, "inner d"]:
-        """``P^-1 right``."""
+        """`P^-1 right`."""
 
     @abc.abstractmethod
     def noise(self, key: PRNGKeyArray, size: int) -> Float[Array, "inner size"]:
-        """A sample of the normal law with covariance P: white noise in the norm of ``P^-1``."""
+        """A normal sample with covariance P: white noise in the norm of `P^-1`."""
 
 
 class GaussNewtonPreconditioner(AbstractPreconditioner):
-    """``P = b (1 + mu) K + A^T C A`` of a low-rank metric, the damped Gauss-Newton Hessian."""
+    """`P = b (1 + mu) K + A^T C A` of a low-rank metric, the damped Gauss-Newton Hessian."""
 
     model: ph.PathModel
     factor: ph.Factor
@@ -45,7 +45,7 @@ class GaussNewtonPreconditioner(AbstractPreconditioner):
 
 
 class StiffnessPreconditioner(AbstractPreconditioner):
-    """``P = scale V^T W F V``, F what the metric does to a generic vector at each point."""
+    """`P = scale V^T W F V`, where F is the metric's value for a generic vector at each point."""
 
     basis: Basis
     factors: Float[Array, " q"]
@@ -68,7 +68,7 @@ class StiffnessPreconditioner(AbstractPreconditioner):
 
 
 def generic_weights(problem: TwoPointProblem, offsets) -> Float[Array, " points"]:
-    """``<p, p>_g / |p|^2`` at each point for a generic vector p; positive."""
+    """`<p, p>_g / |p|^2` at each point for a generic vector p; positive."""
     path = problem.path(offsets)
     vector = jax.random.normal(jax.random.key(1), offsets.shape[1:], offsets.dtype)
     square = lambda x: problem.metric.inner(x, vector, vector, problem.args)  # noqa: E731
@@ -78,11 +78,11 @@ def generic_weights(problem: TwoPointProblem, offsets) -> Float[Array, " points"
 
 
 def gauss_newton(model: ph.PathModel, damping) -> GaussNewtonPreconditioner:
-    """Of the model of a path."""
+    """The preconditioner from the model of a path."""
     return GaussNewtonPreconditioner(model, ph.factorise(model, ph.gram(model), damping))
 
 
 def stiffness(problem: TwoPointProblem, offsets, damping) -> StiffnessPreconditioner:
-    """Of a path in any metric."""
+    """The preconditioner of a path in any metric."""
     factors = generic_weights(problem, offsets)
     return StiffnessPreconditioner(problem.basis(offsets), factors, 1 + damping)

@@ -1,4 +1,4 @@
-"""The two-point problem that solvers solve, and what they hand back."""
+"""The two-point problem, and the output of a solver."""
 
 from typing import Any, NamedTuple
 
@@ -15,11 +15,17 @@ from ._rules import AbstractRule
 
 
 class TwoPointProblem(NamedTuple):
-    """Minimise the energy of a path between its fixed ends.
+    """Minimise the energy of a path between fixed ends: the input of a solver.
 
-    A solver moves the ``offsets`` of the path's nodes from the straight line between the ends,
-    shape (num_segments + 1, *shape), which are zero at both. ``ts`` are the parameters of the
-    nodes, rising from 0 to 1; None: equal steps. What curve goes through the nodes is the rule's.
+    A solver moves the `offsets` of the path's nodes from the straight line between the ends. They
+    have shape `(num_segments + 1, *shape)` and are zero at both ends.
+
+    **Arguments:**
+
+    - `metric`, `args`: the metric, and what its score is conditioned on.
+    - `rule`: the curve through the nodes and the quadrature of its energy.
+    - `x0`, `x1`: the ends, of one shape.
+    - `ts`: parameters of the nodes, rising from 0 to 1; None: equal steps.
     """
 
     metric: AbstractMetric
@@ -31,7 +37,7 @@ class TwoPointProblem(NamedTuple):
 
     @property
     def chord(self) -> Float[Array, "*shape"]:
-        """``x1 - x0``."""
+        """`x1 - x0`."""
         return self.x1 - self.x0
 
     def mesh(self, num_segments: int) -> Float[Array, " nodes"]:
@@ -44,7 +50,7 @@ class TwoPointProblem(NamedTuple):
         return basis(self.rule.scheme, len(offsets) - 1, offsets.dtype, self.ts)
 
     def line(self, times: Float[Array, " times"]) -> Float[Array, "times *shape"]:
-        """Points of the straight line between the ends, which are met exactly."""
+        """Points of the straight line between the ends, exact at both ends."""
 
         def at(t):
             from_start, from_end = self.x0 + t * self.chord, self.x1 - (1 - t) * self.chord
@@ -72,7 +78,7 @@ class TwoPointProblem(NamedTuple):
         return SampledPath(points, velocities, self.nodes(offsets), basis.derivative)
 
     def resampled(self, num_segments: int) -> "TwoPointProblem":
-        """The problem with another number of segments; a mesh keeps its shape."""
+        """The problem with another number of segments; the mesh keeps its shape."""
         if self.ts is None or len(self.ts) == num_segments + 1:
             return self
         old = jnp.linspace(0, 1, len(self.ts), dtype=self.ts.dtype)
@@ -80,19 +86,19 @@ class TwoPointProblem(NamedTuple):
         return self._replace(ts=jnp.interp(new, old, self.ts))
 
     def squared_speeds(self, offsets: Float[Array, "nodes *shape"]) -> Float[Array, " points"]:
-        """``<x', x'>_g`` at the points of the rule."""
+        """`<x', x'>_g` at the points of the rule."""
         return self.rule.squared_speeds(self.metric, self.path(offsets), self.args)
 
     def energy(self, offsets: Float[Array, "nodes *shape"]) -> Float[Array, ""]:
-        """The discrete energy, an approximation of ``1/2 integral g(x', x')`` over [0, 1]."""
+        """The discrete energy, an approximation of `1/2 integral g(x', x')` over [0, 1]."""
         weights = self.basis(offsets).weights
         return jnp.sum(weights * self.squared_speeds(offsets)) / 2
 
     @property
     def rank(self) -> int:
-        """How many scores the metric is made of.
+        """The number of scores in the metric.
 
-        A metric that is not made of scores counts as one: what is counted are its evaluations.
+        For a metric without scores it is one: the counts are then evaluations of the metric.
         """
         metric = self.metric
         return len(metric.terms().scores) if isinstance(metric, AbstractLowRankMetric) else 1
@@ -103,8 +109,9 @@ class TwoPointProblem(NamedTuple):
         return self.rank * evaluations, self.rank * products
 
     def curvature_cost(self, num_segments: int, runs: Any, count: Any) -> tuple[Any, Any]:
-        """Score evaluations and derivative products of ``count`` products with the exact Hessian,
-        in ``runs`` at a path each.
+        """Score evaluations and derivative products of `count` products with the exact Hessian.
+
+        `runs` is the number of paths at which they are taken.
         """
         evaluations, products = self.rule.curvature_cost(num_segments, runs, count)
         return self.rank * evaluations, self.rank * products
@@ -120,11 +127,11 @@ class TwoPointProblem(NamedTuple):
 
 
 class PathFigures(NamedTuple):
-    """What is known of the path that a solver ends with.
+    """Known values at the final path of a solver.
 
-    - ``squared_speeds``: ``<x', x'>_g`` at the points of the rule.
-    - ``rates``: of a low-rank metric, ``s . x'`` of each score there.
-    - ``momenta``: ``g x'`` at both ends.
+    - `squared_speeds`: `<x', x'>_g` at the points of the rule.
+    - `rates`: for a low-rank metric, `s . x'` of each score there.
+    - `momenta`: `g x'` at both ends.
     """
 
     squared_speeds: Float[Array, " points"]
@@ -133,17 +140,21 @@ class PathFigures(NamedTuple):
 
 
 class SolverOutput(eqx.Module):
-    """The path a solver found and what it took.
+    """The path that a solver found, and its figures.
 
-    - ``offsets``: as in `TwoPointProblem`; a solver that ends near x1, not at it, has in the last
-      one what it misses by.
-    - ``limits``: what ``decrement`` and, where it is not the ``max_steps`` given, ``num_steps``
-      were held to.
-    - ``rounding_error``: of the energy, relative; None: a few units in its last place.
-    - ``missed_saddle``: a bound on the probability that the path is a saddle all the same; None:
-      the solver has not looked for negative curvature.
-    - ``figures``: what need not be evaluated again.
-    - ``counts_are_lower_bounds``: not everything that was evaluated is counted.
+    **Arguments:**
+
+    - `offsets`: as in [`geojax.geodesics.TwoPointProblem`][]. For a solver that ends near x1, not
+      at it, the last one is the miss.
+    - `energy`, `decrement`, `result`: scalars; the verdict is a member of [`geojax.RESULTS`][].
+    - `num_steps`, `score_evaluations`, `score_products`: counts.
+    - `limits`: the bounds for `decrement` and, where it is not `max_steps`, for `num_steps`.
+    - `rounding_error`: the relative rounding error of the energy; None: a few units in its last
+      place.
+    - `missed_saddle`: a bound on the probability that the path is nevertheless a saddle; None: the
+      solver has not looked for negative curvature.
+    - `figures`: values that need not be evaluated again.
+    - `counts_are_lower_bounds`: whether some evaluations are not counted.
     """
 
     offsets: Float[Array, "nodes *shape"]

@@ -1,10 +1,10 @@
 """Many lanes through few slots: a lane that ends makes room for the next.
 
-A `jax.vmap` of a solve runs as long as its slowest lane. Here ``batch_size`` slots are stepped
-together, and as soon as a lane has ended, in whatever way, its slot goes to the next lane in the
-queue. All of it is one `jax.lax.while_loop`, so it works inside a user's `jax.jit`. Beyond the
-steps that the lanes need there is only the tail, when the queue is empty and slots stand idle: at
-most ``batch_size - 1`` times the steps of the longest lane.
+A `jax.vmap` of a solve runs as long as its slowest lane. Here `batch_size` slots are stepped
+together. As soon as a lane has ended, with any verdict, its slot goes to the next lane in the
+queue. All of it is one `jax.lax.while_loop`, so it works inside a user's `jax.jit`. The only
+additional steps are those at the end, when the queue is empty and slots are idle: at most
+`batch_size - 1` times the steps of the longest lane.
 """
 
 from collections.abc import Callable
@@ -42,7 +42,7 @@ def in_queue(
     def body(carry):
         lanes, states, evaluated, following, outputs, meter = carry
         none = jnp.zeros(slots, bool)
-        # The second condition holds here, but not for a queue under `jax.vmap` that is through.
+        # The second condition can only fail for a queue under `jax.vmap` that has finished.
         _, states, evaluated, ended = jax.lax.while_loop(
             lambda inner: ~jnp.any(inner[3]) & jnp.any(inner[0] < num_lanes),
             steps,
@@ -72,7 +72,7 @@ def in_queue(
 
 
 def _select(mask, new, old):
-    """Lane by lane, ``new`` where ``mask``."""
+    """`new` in the lanes where `mask`, else `old`."""
 
     def pick(n, o):
         return jnp.where(mask.reshape(-1, *[1] * (o.ndim - 1)), n, o)

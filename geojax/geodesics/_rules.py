@@ -1,10 +1,10 @@
-"""Quadrature rules: which curve goes through the nodes of a path, and how it is priced.
+"""Quadrature rules: the curve through the nodes of a path, and the quadrature of its energy.
 
-For a metric ``base I + sum_k lam_k s_k s_k^T`` the energy of a path is
-``E = 1/2 sum_q w_q (base |x'_q|^2 + sum_k lam_k h_qk^2)`` over the points of a rule; h_q is the
-rate at which the log-density changes there, ``s . x'``:
+For a metric `base I + sum_k lam_k s_k s_k^T` the energy of a path is
+`E = 1/2 sum_q w_q (base |x'_q|^2 + sum_k lam_k h_qk^2)` over the points of a rule. h_q is the rate
+at which the log-density changes there, `s . x'`:
 
-| rule | curve | h_q | cost a segment |
+| rule | curve | h_q | cost per segment |
 |---|---|---|---|
 | `SplineGauss` | cubic spline | s(x_q) . x'_q at Gauss points | order scores, order VJPs |
 | `Midpoint` | polyline | s(m_i) . x'_i in the middle | 1 score, 1 VJP |
@@ -12,8 +12,8 @@ rate at which the log-density changes there, ``s . x'``:
 | `Quadrature` | polyline | mean of s . x' by Gauss points | order + 1 scores |
 
 The energy of `SplineGauss` is that of the solution's own curve, of fourth order and better; the
-others are of second order. The rule that takes the metric at the left end is not offered: a
-minimiser exploits it by long jumps from points where s = 0.
+others are of second order. There is no rule with the metric at the left end: a minimiser exploits
+it by long jumps from points where s = 0.
 """
 
 import abc
@@ -44,10 +44,13 @@ class Linearisation(NamedTuple):
 
 
 class AbstractRule(eqx.Module):
-    """How to price a path.
+    """The interface of quadrature rules: the curve through the nodes and its discrete energy.
 
-    ``batch_size`` bounds the points that are evaluated at once (on a device); ``devices``, made by
-    `device_mesh`, are what the points are shared out over.
+    **Arguments:**
+
+    - `batch_size`: the largest number of points that are evaluated at once (on a device); None:
+      all.
+    - `devices`: a [`geojax.device_mesh`][] over which the points are divided, or None.
     """
 
     batch_size: eqx.AbstractVar[int | None]
@@ -55,16 +58,16 @@ class AbstractRule(eqx.Module):
 
     @property
     def scheme(self) -> Scheme:
-        """The curve through the nodes, and the points that it is seen at."""
+        """The curve through the nodes, and the points at which it is evaluated."""
         return _POLYLINE
 
     @property
     def fine(self) -> Scheme:
-        """The solution's curve with points that the rule has not seen: to price it anew."""
+        """The solution's curve with points that the rule has not used, for the fine energy."""
         return gauss(max(3, len(self.scheme.places) + 1), spline=True)
 
     def map(self, function: Callable[..., Any], *arrays: Array) -> Any:
-        """``function`` over the leading axes, as ``batch_size`` and ``devices`` have it."""
+        """Map `function` over the leading axes, within `batch_size` and over `devices`."""
         return map_points(function, *arrays, batch_size=self.batch_size, devices=self.devices)
 
     @abc.abstractmethod
@@ -90,14 +93,15 @@ class AbstractRule(eqx.Module):
 
     @property
     def keeps_linearisations(self) -> bool:
-        """Whether a path's second derivatives are computed once and kept for many products.
+        """Whether the linearisation of a path is kept for many products with its second
+        derivatives.
 
-        Where points are taken in batches memory is short, and they are computed anew.
+        Where points are evaluated in batches memory is limited, and each product computes it again.
         """
         return self.batch_size is None and self.devices is None
 
     def curvature_cost(self, num_segments: int, runs: Any, count: Any) -> tuple[Any, Any]:
-        """The cost of ``count`` forward derivatives of `linearise` in ``runs`` at a path each."""
+        """The cost of `count` forward derivatives of `linearise`, taken at `runs` paths."""
         evaluations, products = self.cost(num_segments)
         twice = count * (evaluations + products)
         if self.keeps_linearisations:
@@ -105,13 +109,13 @@ class AbstractRule(eqx.Module):
         return count * evaluations, twice
 
     def squared_speeds(self, metric: AbstractMetric, path: SampledPath, args: Any):
-        """``<x', x'>_g`` at the points, shape (points,)."""
+        """`<x', x'>_g` at the points, shape (points,)."""
         return self.of_scores(metric, path, args)[0]
 
     def of_scores(self, metric: AbstractMetric, path: SampledPath, args: Any) -> tuple[Any, Any]:
-        """``<x', x'>_g`` at the points, and the rates of each score, shape (scores, points).
+        """`<x', x'>_g` at the points, and the rates of each score, shape (scores, points).
 
-        **Raises:** `ValueError` for a metric that is not low-rank.
+        Raise a `ValueError` for a metric that is not low-rank.
         """
         if not isinstance(metric, AbstractLowRankMetric):
             raise ValueError(
@@ -133,7 +137,7 @@ class AbstractRule(eqx.Module):
 
 
 class _AtPoints(AbstractRule):
-    """A rule that takes the score at its points: for any metric."""
+    """A rule that evaluates the score at its points, for any metric."""
 
     def rates(self, score, path, args):
         one = lambda x, v: dot(score(x, args), v)  # noqa: E731
@@ -160,12 +164,18 @@ class _AtPoints(AbstractRule):
 
 
 class SplineGauss(_AtPoints):
-    """The cubic spline through the nodes, by Gauss-Legendre points of each segment. The default.
+    """The cubic spline through the nodes with Gauss-Legendre points on each segment: the default
+    rule.
 
-    What is minimised is the energy of the solution's curve itself, but for the quadrature: energy,
-    length and end velocities converge at the fourth order and better, and the minimum bounds the
-    geodesic's energy from above. ``order`` >= 2 (one point a segment leaves the spline free to
-    exploit its ends). Any metric.
+    It takes any metric. The minimised energy is that of the solution's curve itself, except for the
+    quadrature. So energy, length and end velocities converge at the fourth order and better, and
+    the minimum bounds the geodesic's energy from above.
+
+    **Arguments:**
+
+    - `order`: points per segment, at least 2. One point per segment would leave the spline free to
+      exploit its ends.
+    - `batch_size`, `devices`: as for [`geojax.AbstractRule`][].
 
     >>> import jax.numpy as jnp, geojax
     >>> metric = geojax.SteinScoreMetric(geojax.Shell(radius=2.0, width=0.25), lam=1.0)
@@ -194,7 +204,13 @@ class SplineGauss(_AtPoints):
 
 
 class Midpoint(_AtPoints):
-    """The polyline through the nodes, by the middle of each segment. Any metric.
+    """The polyline through the nodes, with the metric in the middle of each segment.
+
+    It takes any metric, and is the default of [`geojax.Georce`][].
+
+    **Arguments:**
+
+    - `batch_size`, `devices`: as for [`geojax.AbstractRule`][].
 
     >>> import jax.numpy as jnp, geojax
     >>> metric = geojax.SteinScoreMetric(geojax.Shell(radius=2.0, width=0.25), lam=1.0)
@@ -208,8 +224,17 @@ class Midpoint(_AtPoints):
 
 
 class LogDensityChord(AbstractRule):
-    """``h_i = (f(x_{i+1}) - f(x_i)) / tau_i`` for a score with a ``log_density`` f: the polyline,
-    and no derivative of s.
+    """The polyline with differences of the log-density, for a score with a `log_density` f.
+
+    `h_i = (f(x_{i+1}) - f(x_i)) / tau_i`, so no derivative of s is needed.
+
+    **Arguments:**
+
+    - `batch_size`, `devices`: as for [`geojax.AbstractRule`][].
+
+    **Raises:**
+
+    - `ValueError`: when the score has no method `log_density`, or the metric is not low-rank.
 
     >>> import jax.numpy as jnp, geojax
     >>> metric = geojax.SteinScoreMetric(geojax.Shell(radius=2.0, width=0.25), lam=1.0)
@@ -245,10 +270,19 @@ class LogDensityChord(AbstractRule):
 
 
 class Quadrature(AbstractRule):
-    """``h_i`` by Gauss-Legendre quadrature of s along the polyline. Forward evaluations only.
+    """The polyline with `h_i` by Gauss-Legendre quadrature of s: forward evaluations only.
 
-    For conservative scores whose derivatives are expensive or unavailable. ``order`` >= 3.
-    (`PathEnergy` differentiates the energy itself, which takes a VJP at each of its points.)
+    For conservative scores whose derivatives are expensive or unavailable. ([`geojax.PathEnergy`][]
+    differentiates the energy itself, which takes a VJP at each of its points.)
+
+    **Arguments:**
+
+    - `order`: points per segment, at least 3.
+    - `batch_size`, `devices`: as for [`geojax.AbstractRule`][].
+
+    **Raises:**
+
+    - `ValueError`: when `order` is below 3, or the metric is not low-rank.
 
     >>> import jax.numpy as jnp, geojax
     >>> metric = geojax.SteinScoreMetric(geojax.Shell(radius=2.0, width=0.25), lam=1.0)
@@ -278,14 +312,16 @@ class Quadrature(AbstractRule):
 
     def linearise(self, score, path, args):
         points, weights = self._between(path.nodes)
-        # Nodes and points at once, so that the score stands in the program once.
+        # Nodes and points at once, so that the program contains the score once.
         s = self.map(lambda x: score(x, args), jnp.concatenate([path.nodes, points]))
         at_nodes, within = s[: len(path.nodes)], s[len(path.nodes) :]
         h = self._means(path.velocities, within, weights)
         return Linearisation(h, (at_nodes[1:] + at_nodes[:-1]) / 2, path.rates(at_nodes))
 
     def _between(self, nodes):
-        """The Gauss points of every straight segment (one after the other), and their weights."""
+        """The Gauss points of all straight segments, one segment after the other, and their
+        weights.
+        """
         places, weights = np.polynomial.legendre.leggauss(self.order)
         tau = jnp.asarray((places + 1) / 2, nodes.dtype)
         of_segment = lambda a, b: jax.vmap(lambda w: a + w * (b - a))(tau)  # noqa: E731
@@ -293,7 +329,7 @@ class Quadrature(AbstractRule):
         return points.reshape(-1, *nodes.shape[1:]), jnp.asarray(weights / 2, nodes.dtype)
 
     def _means(self, velocities, s, weights):
-        """Of ``s . x'`` over each segment, from ``s`` at the points."""
+        """The mean of `s . x'` over each segment, from `s` at the points."""
         n = len(velocities)
         s = s.reshape(n, self.order, -1)
         return einsum("nqd,nd,q->n", s, velocities.reshape(n, -1), weights)

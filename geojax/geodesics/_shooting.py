@@ -1,11 +1,11 @@
-"""Multiple shooting: the geodesic equation integrated in pieces that a root finder makes meet.
+"""Multiple shooting: a root finder closes the gaps between pieces of the geodesic equation.
 
-Shot k is the geodesic from ``(x_k, v_k)`` over a time T_k. Unknown are all v_k and, but for the
-first, all x_k; the gaps between the end of a shot and the start of the next, and between the last
-end and the target, have to vanish. The gaps are handed to the root finder as the correction of the
-unknowns that would close them in flat space, which is two running sums. This changes no Newton
-step, but gives gaps and unknowns one structure and makes the Jacobian the identity plus what
-curvature adds: GMRES needs few products, whatever the dimension.
+Shot k is the geodesic from `(x_k, v_k)` over a time T_k. The unknowns are all v_k and all x_k but
+the first. The gaps between the end of a shot and the start of the next, and between the last end
+and the target, must vanish. The root finder gets the gaps as the correction of the unknowns that
+would close them in flat space, which is two running sums. This changes no Newton step. But gaps and
+unknowns then have one structure, and the Jacobian is the identity plus the effect of curvature, so
+that GMRES needs few products, whatever the dimension.
 """
 
 from typing import Any, NamedTuple
@@ -33,14 +33,14 @@ _DENSE_UNTIL = 128  # unknowns
 
 
 class _Unknowns(NamedTuple):
-    """Where the shots start, in units of |x1 - x0|; the first one starts at x0."""
+    """The starts of the shots, in units of |x1 - x0|; the first one starts at x0."""
 
     xs: Float[Array, "later *shape"]
     vs: Float[Array, "shots *shape"]
 
 
 class _Shots(NamedTuple):
-    """The shots at the times that were asked for."""
+    """The shots at the requested times."""
 
     xs: Float[Array, "shots times *shape"]
     vs: Float[Array, "shots times *shape"]
@@ -50,30 +50,36 @@ class _Shots(NamedTuple):
 class Shooting(AbstractSolver):
     """Multiple shooting with an optimistix root finder, for any metric.
 
-    The nodes are exact to the integrator's tolerance whatever ``num_segments`` is; energy and
-    length are those of the polyline through them. The last node is where the last shot ends, which
-    is x1 up to ``rtol``.
+    Use it for exact nodes from a good start: they are exact to the integrator's tolerance whatever
+    `num_segments` is. Energy and length are those of the polyline through them. The last node is
+    where the last shot ends, which is x1 up to `rtol`.
 
-    - ``shots``: how many pieces; divides ``num_segments``. With one it is simple shooting. More
-      bend the path in more places and forgive a worse start.
-    - ``rtol``: bound on the decrement, which is here twice the largest gap relative to |x1 - x0|,
-      about the relative energy that closing it would change. None: 1e-8 in float64, 1e-4 in
+    Shooting finds a geodesic, not always the shortest one. One of more energy than the initial path
+    is reported as such. Where it fails, start from another solver's path:
+    `geodesic(..., init=path)`. A run that diverges returns the initial path.
+
+    `score_evaluations` and `score_products` count the shots, for each step as many as the last one
+    took. The derivatives of shots, which the root finder takes, are not counted, so
+    `stats["counts_are_lower_bounds"]` is set. With `max_steps=0` the initial path is returned, and
+    judged by the gaps between its shots.
+
+    **Arguments:**
+
+    - `shots`: the number of pieces, which divides `num_segments`. One is simple shooting. More
+      shots bend the path in more places and tolerate a worse start.
+    - `rtol`: bound on the decrement, which is here twice the largest gap relative to |x1 - x0|.
+      That is about the relative change of energy from closing it. None: 1e-8 in float64, 1e-4 in
       float32. The integrator's tolerance is a tenth of it.
-    - ``root_finder``: any optimistix root finder or least-squares solver, with tolerances relative
-      to |x1 - x0|. None: ``Dogleg`` where the Jacobian is made, else ``Newton`` with GMRES.
-    - ``dense``: make the Jacobian, a matrix with (2 shots - 1) D rows. None: up to 128 rows.
-    - ``integrator``: an explicit Runge-Kutta method of diffrax.
+    - `root_finder`: any optimistix root finder or least-squares solver, with tolerances relative to
+      |x1 - x0|. None: `Dogleg` where the Jacobian is a matrix, else `Newton` with GMRES.
+    - `dense`: whether to make the Jacobian, a matrix with (2 shots - 1) D rows. None: up to 128
+      rows.
+    - `integrator`: an explicit Runge-Kutta method of diffrax.
 
-    Shooting finds a geodesic, not always the shortest one. One of more energy than the path that
-    it started from is reported as such. Where it fails, start it from another solver's path:
-    ``geodesic(..., init=path)``. A run that diverges hands back the path that it started from.
+    **Raises:**
 
-    ``score_evaluations`` and ``score_products`` count the shots, for each step as many as the last
-    one took; the derivatives of shots, which the root finder takes, are not counted:
-    ``stats["counts_are_lower_bounds"]`` is there to say so. With ``max_steps=0`` the initial path
-    is handed back, and judged by the gaps between its shots.
-
-    **Raises:** `ValueError` when ``shots`` is below 1 or does not divide ``num_segments``.
+    - `ValueError`: when `shots` is below 1 or does not divide `num_segments`, or an option has a
+      wrong type.
 
     >>> import jax.numpy as jnp, geojax
     >>> metric = geojax.SteinScoreMetric(lambda x, args: -x, lam=1.0)
@@ -110,15 +116,15 @@ class Shooting(AbstractSolver):
         nodes = every * jnp.arange(self.shots)[:, None] + jnp.arange(every + 1)[None, :]
 
         def shoot(unknowns, between: bool) -> _Shots:
-            """All shots, at their last node or ``between`` too."""
+            """All shots, at their last node; with `between` also at the nodes inside."""
             starts = jnp.concatenate([xs[:1], unit * unknowns.xs])
             saved = times[nodes if between else nodes[:, ::every]]
-            # By the Euclidean norm of the error: no rotation changes it, no dimension dilutes it.
+            # The Euclidean norm of the error depends neither on rotation nor on the dimension.
             controller = diffrax.PIDController(0.0, rtol / 10 * unit, norm=optx.two_norm)
             one = lambda x, v, ts: self._integrate(problem, x, v, ts, controller)  # noqa: E731
             return jax.vmap(one)(starts, unit * unknowns.vs, saved)
 
-        # The root finder's algebra, which is small, is in the highest precision at hand.
+        # The root finder's algebra is small, so it uses the highest available precision.
         wide = jnp.result_type(float)
 
         def corrections(unknowns, _):
@@ -128,7 +134,7 @@ class Shooting(AbstractSolver):
 
         rise = jax.vmap(jnp.divide)(jnp.diff(xs, axis=0), jnp.diff(times))
         guess = _Unknowns(xs[every:-1:every] / unit, rise[::every] / unit)
-        if max_steps == 0:  # the path is priced and judged as it is, by the gaps of its shots
+        if max_steps == 0:  # the path is judged as it is, by the gaps of its shots
             found, steps = _cast(guess, wide), jnp.asarray(0)
             result = RESULTS.max_steps_reached
         else:
@@ -144,9 +150,9 @@ class Shooting(AbstractSolver):
         gaps = _gaps(unknowns, shots, xs[-1], unit)
         norms = [jnp.linalg.norm(gap.reshape(len(gap), xs[0].size), axis=1) for gap in gaps]
         decrement = 2 * jnp.max(jnp.concatenate(norms))
-        # Shots that flew off are no path.
+        # Shots that diverged are no path.
         finite = jnp.all(jnp.isfinite(path))
-        # What the path misses x1 by stays in it.
+        # The path keeps its miss of x1.
         moved = (path - problem.line(times)).at[0].set(0.0)
         moved, decrement = jnp.where(finite, moved, offsets), jnp.where(finite, decrement, jnp.inf)
         energy, at_start = problem.energy(moved), problem.energy(offsets)
@@ -162,7 +168,7 @@ class Shooting(AbstractSolver):
         return SolverOutput(*done, counts_are_lower_bounds=True)
 
     def _root(self, corrections, guess: _Unknowns, rtol: float, max_steps: int, meter):
-        """The unknowns, the number of steps, and the verdict on gaps that are left."""
+        """The unknowns, the number of steps, and the verdict in case gaps remain."""
         finder, flat = self.root_finder, ravel_pytree(guess)[0]
         dense = flat.size <= _DENSE_UNTIL if self.dense is None else self.dense
         if finder is None and dense:
@@ -196,7 +202,7 @@ class Shooting(AbstractSolver):
             dt0=(ts[-1] - ts[0]) / 10,
             y0=(x, v),
             args=problem.args,
-            # The interpolation takes long to compile: only where there are inner times.
+            # The interpolation takes long to compile, so only where there are inner times.
             saveat=diffrax.SaveAt(ts=ts) if len(ts) > 2 else diffrax.SaveAt(t0=True, t1=True),
             stepsize_controller=controller,
             max_steps=max(_MAX_STEPS // self.shots, 64),
@@ -220,8 +226,9 @@ def _gaps(unknowns: _Unknowns, shots: _Shots, x1, unit):
 
 
 def _closing_in_flat_space(gaps, durations) -> _Unknowns:
-    """The corrections c of the unknowns that subtracted from them close the gaps of straight shots:
-    ``c_x,k + T_k c_v,k - c_x,k+1`` and ``c_v,k - c_v,k+1`` are the gaps, c_x zero at both ends.
+    """The corrections c that, subtracted from the unknowns, close the gaps of straight shots.
+
+    `c_x,k + T_k c_v,k - c_x,k+1` and `c_v,k - c_v,k+1` are the gaps; c_x is zero at both ends.
     """
     jumps_x, jumps_v = gaps
     falls = jnp.concatenate([jnp.zeros_like(jumps_x[:1]), jnp.cumsum(jumps_v, axis=0)])
@@ -233,9 +240,9 @@ def _closing_in_flat_space(gaps, durations) -> _Unknowns:
 
 
 def _with_matrix(function):
-    """The same function with its Jacobian by the unknowns as a matrix, made in forward mode.
+    """The function with its Jacobian by the unknowns as a matrix, made in forward mode.
 
-    So that a root finder can transpose it, which the derivative of an adaptive integration cannot.
+    A root finder can transpose a matrix, but not the derivative of an adaptive integration.
     """
 
     def linearised(unknowns, args):

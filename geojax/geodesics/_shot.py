@@ -1,10 +1,10 @@
-"""Where the geodesic from a point with a velocity ends, and solves with the derivative of that.
+"""The end of the geodesic from a point with a velocity, and linear solves with its derivative.
 
-The state is the displacement from the start and the velocity, both in units of the initial speed:
-no choice of unit or origin changes what the tolerances mean. `differentiated` gives the root v of
-``end(v; x0, metric, args) = x1`` its derivatives by the implicit function theorem. Its equations
-are solved by GMRES with products of the end's derivative: integrations in forward mode, and in
-reverse mode for the transposed equations. No Jacobian is formed.
+The state is the displacement from the start and the velocity, both in units of the initial speed.
+So the meaning of the tolerances depends neither on the unit nor on the origin. `differentiated`
+gives the root v of `end(v; x0, metric, args) = x1` its derivatives by the implicit function
+theorem. GMRES solves these equations with products of the end's derivative: integrations in forward
+mode, and in reverse mode for the transposed equations. No Jacobian is formed.
 """
 
 from functools import partial
@@ -29,9 +29,9 @@ _CYCLES = 20
 def integrate(
     metric: AbstractMetric, x0, v0, args: Any, saveat: diffrax.SaveAt, **options: Any
 ) -> tuple[diffrax.Solution, Float[Array, ""]]:
-    """The geodesic from ``x0`` with velocity ``v0`` over [0, 1], ``options`` being diffrax's.
+    """The geodesic from `x0` with velocity `v0` over [0, 1]; `options` are those of diffrax.
 
-    **Returns:** a solution with the state ``((x - x0) / unit, x' / unit)``, and the unit.
+    Returns a solution with the state `((x - x0) / unit, x' / unit)`, and the unit.
     """
     unit = unit_of(v0)
 
@@ -57,7 +57,7 @@ def integrate(
 def displacement(
     metric: AbstractMetric, x0, v, args: Any, tol: float, adjoint: diffrax.AbstractAdjoint
 ) -> Float[Array, "*shape"]:
-    """From ``x0`` to the end of the geodesic with velocity ``v``; inf where it was not reached."""
+    """From `x0` to the end of the geodesic with velocity `v`; inf where it was not reached."""
     controller = diffrax.PIDController(rtol=tol, atol=tol)
     saveat = diffrax.SaveAt(ts=jnp.ones(1, x0.dtype))
     solver, options = diffrax.Tsit5(), {"adjoint": adjoint, "stepsize_controller": controller}
@@ -67,13 +67,13 @@ def displacement(
 
 
 def _velocity_change(free, fixed, v, tol: float, right):
-    """w with ``F_p p + F_v w = b``, for ``right = (p, b)``; NaN where GMRES did not get there.
+    """w with `F_p p + F_v w = b`, for `right = (p, b)`; NaN where GMRES did not converge.
 
-    F(p, v) is the end of the geodesic, p standing for the arrays ``free`` out of
-    ``(metric, x0, args)``, of which ``fixed`` is the rest. p stands among the unknowns of a
-    triangular system, so that the solution of the transposed one holds its cotangents. The first
-    derivative of F is taken in forward mode there and in reverse mode here, which diffrax offers by
-    two different adjoints: hence a linear solve that says what its transpose is.
+    F(p, v) is the end of the geodesic, where p stands for the arrays `free` of
+    `(metric, x0, args)`, and `fixed` is the rest. p is among the unknowns of a triangular system,
+    so that the solution of the transposed system contains its cotangents. The first derivative of F
+    is taken in forward mode there and in reverse mode here, for which diffrax has two different
+    adjoints. Hence the linear solve has an explicit transpose.
     """
 
     def end(adjoint):
@@ -98,8 +98,8 @@ def _velocity_change(free, fixed, v, tol: float, right):
         u = _gmres(lambda u: pull(u)[1], c, tol)
         return jax.tree.map(jnp.subtract, p, pull(u)[0]), u
 
-    # Where ``solve`` and ``transpose_solve`` are given the product itself serves derivatives of the
-    # solution only, by the quantities it depends on: second ones, which are refused.
+    # With `solve` and `transpose_solve` given, the product itself is used only for derivatives of
+    # the solution by the quantities it depends on: second derivatives, which are refused.
     product = partial(_first_derivatives_only, (free, v))
     found = jax.lax.custom_linear_solve(product, right, solve, transpose_solve, symmetric=True)
     return found[1]
@@ -121,7 +121,7 @@ def _refuse(primals, tangents):
 
 
 def _gmres(product, right, tol: float):
-    """The solution of ``product(w) = right``; NaN where GMRES did not get there."""
+    """The solution of `product(w) = right`; NaN where GMRES did not converge."""
     size = jnp.max(jnp.abs(right))
     unit = jnp.where(size > 0, size, jnp.ones_like(size))
     operator = lx.FunctionLinearOperator(product, jax.eval_shape(lambda: right))
@@ -133,9 +133,9 @@ def _gmres(product, right, tol: float):
 
 @eqx.filter_custom_jvp
 def differentiated(velocity: Float[Array, "*shape"], metric, x0, x1, args: Any, tol: float):
-    """``velocity``, the root v of ``end(v; x0, metric, args) = x1``, with its derivatives.
+    """`velocity`, the root v of `end(v; x0, metric, args) = x1`, with its derivatives.
 
-    By ``metric``, ``x0``, ``x1`` and ``args``, forward and reverse. NaN where the equations could
+    They are by `metric`, `x0`, `x1` and `args`, forward and reverse. NaN where the equations could
     not be solved: at conjugate points the root has no derivative.
     """
     del metric, x0, x1, args, tol
@@ -152,7 +152,7 @@ def _differentiated_jvp(primals, tangents):
     known = jax.tree.map(lambda t: t is not None, moved, is_leaf=lambda t: t is None)
     free, fixed = eqx.partition((metric, x0, args), known)
     right = (moved, jnp.zeros_like(x1) if t_x1 is None else t_x1)
-    # What no solve has found is not integrated: that takes every step there is.
+    # A velocity that no solve has found is not integrated, as that would use all steps.
     found = jnp.all(jnp.isfinite(v))
     change = _velocity_change(free, fixed, jnp.where(found, v, 0.0), tol, right)
     return v, jnp.where(found, change, jnp.nan)

@@ -1,4 +1,4 @@
-"""What a solve returns."""
+"""The solution of a geodesic problem."""
 
 from typing import Any, ClassVar
 
@@ -14,22 +14,27 @@ from ._spline import CubicSpline
 
 
 class GeodesicSolution(AbstractSolution):
-    """A geodesic, its figures, and the verdict on it.
+    """A geodesic, its figures, and its verdict.
 
-    - ``curve``: a diffrax path on [0, 1], the `CubicSpline` through nodes ``curve.xs`` of shape
-      (num_segments + 1, *shape) at ``curve.ts``; ``start``, ``end`` are its ends, ``evaluate(t)``
-      its points and ``velocity(t)`` its velocities.
-    - ``energy``: ``1/2 integral g(x', x') dt``, as discretised by the rule that was minimised.
-    - ``length``: the length in the metric.
-    - ``initial_velocity``, ``final_velocity``: x' at both ends, of the shape of a point.
-    - ``result``: a member of `RESULTS`; ``successful``: whether it is `RESULTS.successful`.
-    - ``stats``: figures by name; `geodesic` and `exponential_map` list theirs.
-    - ``limits``: by the names of ``stats``, what these figures were held to: the solver's
-      tolerance for ``decrement``, ``max_steps`` for ``num_steps``, and so on.
+    [`geojax.geodesic`][], [`geojax.exponential_map`][] and the other solving functions return it.
+    Printing it shows a summary.
 
-    ``message`` is the verdict in words with its figures and the remedy. A batch, from `jax.vmap`
-    or `geodesic_batch`, has leading axes on every array, ``messages`` for its lanes, and
-    ``solution[i]``. Printing either shows a summary.
+    **Arguments:**
+
+    - `curve`: a diffrax path on [0, 1], the [`geojax.CubicSpline`][] through nodes `curve.xs` of
+      shape `(num_segments + 1, *shape)` at `curve.ts`. `start`, `end` are its ends, `evaluate(t)`
+      its points and `velocity(t)` its velocities.
+    - `energy`: `1/2 integral g(x', x') dt`, as discretised by the rule that was minimised.
+    - `length`: the length in the metric.
+    - `initial_velocity`, `final_velocity`: x' at both ends, of the shape of a point.
+    - `result`: a member of [`geojax.RESULTS`][]; `successful`: whether it is `RESULTS.successful`.
+    - `stats`: figures by name; `geodesic` and `exponential_map` list theirs.
+    - `limits`: the bounds for these figures, by the names of `stats`: the solver's tolerance for
+      `decrement`, `max_steps` for `num_steps`, and so on.
+
+    `message` is the verdict in words with its figures and the remedy. A batch, from `jax.vmap` or
+    [`geojax.geodesic_batch`][], has leading axes on every array, `messages` for its lanes, and
+    `solution[i]`.
 
     >>> import jax.numpy as jnp, geojax
     >>> solution = geojax.geodesic(geojax.Euclidean(), jnp.zeros(2), jnp.ones(2), num_segments=4)
@@ -51,9 +56,9 @@ class GeodesicSolution(AbstractSolution):
     noun: ClassVar[str] = "geodesic"
 
     def __getitem__(self, lane) -> "GeodesicSolution":
-        """One lane of a batch, or several: whatever indexes an array's leading axis.
+        """One lane of a batch, or several: any index into the leading axis of an array.
 
-        **Raises:** `TypeError` for a single solution.
+        Raise a `TypeError` for a single solution.
         """
         if not self.energy.ndim:
             raise TypeError("this is a single geodesic; only a batch of them has lanes.")
@@ -61,25 +66,26 @@ class GeodesicSolution(AbstractSolution):
 
     @property
     def start(self) -> Float[Array, "*shape"]:
-        """The curve's first point; of a batch one a lane."""
+        """The curve's first point; for a batch one per lane."""
         return self._node(0)
 
     @property
     def end(self) -> Float[Array, "*shape"]:
-        """The curve's last point: of an exponential map, where it leads; of a batch one a lane."""
+        """The curve's last point; for a batch one per lane."""
         return self._node(-1)
 
     def _node(self, index: int):
         return self.curve.xs[(*(slice(None),) * self.energy.ndim, index)]
 
     def evaluate(self, t) -> Array:
-        """The points at ``t`` in [0, 1], as ``curve.evaluate`` has them; of a batch lane by lane,
-        with the lanes' axes first.
+        """The points of the curve at `t` in [0, 1], as `curve.evaluate` gives them.
+
+        For a batch, lane by lane, with the lanes' axes first.
         """
         return self._of_lanes(lambda curve: curve.evaluate(t))
 
     def velocity(self, t) -> Array:
-        """The velocities of the curve at ``t``, as for `evaluate`."""
+        """The velocities of the curve at `t`, as for `evaluate`."""
         return self._of_lanes(lambda curve: curve.velocity(t))
 
     def _of_lanes(self, of_lane) -> Array:

@@ -1,6 +1,6 @@
 """Cubic splines through the nodes of a path: as matrices, and as a curve.
 
-The interpolating C2 spline with not-a-knot ends is linear in its nodes, so its values and its
+The interpolating C2 spline with not-a-knot ends is linear in its nodes. So its values and its
 derivative at any parameters are matrices times the nodes. With two nodes it is the straight line,
 with three the parabola. It is of fourth order, its derivative of third (de Boor 1978, chapter IV).
 """
@@ -20,7 +20,7 @@ from ._nodes import AbstractSmoothCurve
 
 
 def bending(ts, xp: ModuleType = jnp) -> Any:
-    """The matrix from nodes to the spline's second derivatives at them, shape (nodes, nodes)."""
+    """The matrix from nodes to the spline's second derivatives there, shape (nodes, nodes)."""
     n, dtype = len(ts) - 1, ts.dtype
     if n == 1:
         return xp.zeros((2, 2), dtype)
@@ -64,8 +64,10 @@ def _put_jax(matrix, rows, columns, values):
 
 
 def sampling(ts, places, xp: ModuleType = jnp) -> tuple[Any, Any]:
-    """The matrices from nodes to the spline and its derivative at ``places`` in [0, 1] of each
-    segment, segment by segment: shapes (segments x places, nodes).
+    """The matrices from nodes to the spline and its derivative at `places` in [0, 1] of each
+    segment.
+
+    Segment by segment: shapes (segments x places, nodes).
     """
     n, dtype = len(ts) - 1, ts.dtype
     bends = bending(ts, xp)
@@ -81,11 +83,19 @@ def sampling(ts, places, xp: ModuleType = jnp) -> tuple[Any, Any]:
 
 
 class CubicSpline(AbstractSmoothCurve):
-    """The cubic spline through nodes: ``curve.evaluate(t)``, ``curve.velocity(t)``, ``curve.ts``,
-    ``curve.xs``.
+    """The cubic spline through given nodes, as a diffrax path: the curve of a solution.
 
-    - ``ts``: rising parameters, shape (nodes,), at least two; ``xs``: shape (nodes, *shape).
-    - ``bends``: the second derivatives at the nodes, found from them.
+    **Arguments:**
+
+    - `ts`: rising parameters, shape (nodes,), at least two.
+    - `xs`: the nodes, shape `(nodes, *shape)`.
+
+    `curve.evaluate(t)` gives its points, `curve.velocity(t)` its velocities, and `curve.bends` its
+    second derivatives at the nodes.
+
+    **Raises:**
+
+    - `ValueError`: when `ts` and `xs` do not have as many nodes, or fewer than two.
 
     >>> import jax.numpy as jnp
     >>> from geojax.geodesics import CubicSpline
@@ -109,7 +119,7 @@ class CubicSpline(AbstractSmoothCurve):
                 f"ts and xs must hold as many nodes, at least two, got {len(self.ts)} and "
                 f"{len(self.xs)}."
             )
-        moved = self.xs - self.xs[:1]  # far from the origin the digits of differences are kept
+        moved = self.xs - self.xs[:1]  # keeps the digits of differences far from the origin
         self.bends = tensordot(bending(self.ts).astype(moved.dtype), moved, axes=1)
 
     def _position_and_velocity(self, t):

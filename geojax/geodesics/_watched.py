@@ -1,4 +1,4 @@
-"""The two-point problem from the host, a few steps at a time: to be watched, and stopped."""
+"""The two-point problem solved a few steps at a time from the host, to observe or stop it."""
 
 import dataclasses
 import time
@@ -35,12 +35,14 @@ _SLICE = 0.3  # seconds between two calls of `on_step`, or one step where that t
 
 
 class SolverProgress(NamedTuple):
-    """Where a solver stands.
+    """The current state of a solver.
 
-    - ``num_steps``: iterations so far (in all stages of a solver that has stages).
-    - ``energy``: of the path so far.
-    - ``decrement``: the relative energy that may still be gained; infinite where it is not known.
-    - ``share``: of the work that is done, a guess in [0, 1].
+    **Arguments:**
+
+    - `num_steps`: iterations so far (in all stages of a solver that has stages).
+    - `energy`: that of the current path.
+    - `decrement`: the relative energy that may still be gained; infinite where it is not known.
+    - `share`: an estimate of the share of the work that is done, in [0, 1].
     """
 
     num_steps: int
@@ -66,16 +68,26 @@ def watched_geodesic(
     throw: bool = True,
     progress_meter: diffrax.AbstractProgressMeter | None = None,
 ) -> GeodesicSolution:
-    """`geodesic` by the same steps, a few at a time from the host, so that it can be watched.
+    """Solve as `geodesic` does, a few steps at a time from the host, to observe or stop it.
 
-    - ``on_step``: called with a `SolverProgress` about three times a second, or after each step
-      where a step takes longer. Where it returns True the solver stops: the result is then
-      ``RESULTS.interrupted``, the path the best one so far.
-    - all else: as for `geodesic`. A solver that is not a step to repeat (`Shooting`, `PathEnergy`
-      with an optimistix minimiser) runs as a whole, without a call; ``progress_meter`` is for
-      these.
+    It takes the same steps as [`geojax.geodesic`][]. Not to be called inside `jax.jit`.
 
-    Not to be called inside `jax.jit`. **Returns, raises:** as `geodesic`.
+    **Arguments:**
+
+    - `on_step`: called with a [`geojax.geodesics.SolverProgress`][] about three times a second, or
+      after each step where a step takes longer. If it returns True the solver stops. The result is
+      then `RESULTS.interrupted` and the path the best one so far.
+    - the other options are those of `geodesic`. A solver with a loop of its own
+      ([`geojax.Shooting`][], or [`geojax.PathEnergy`][] with an optimistix minimiser) runs as a
+      whole, without calls of `on_step`; `progress_meter` is for these.
+
+    **Returns:**
+
+    A [`geojax.GeodesicSolution`][], as `geodesic` does.
+
+    **Raises:**
+
+    - as `geodesic` does.
 
     >>> import jax.numpy as jnp, geojax
     >>> metric = geojax.SteinScoreMetric(lambda x, args: -x, lam=1.0)
@@ -114,7 +126,7 @@ def watched_geodesic(
 
 
 class _Watch:
-    """Counts the steps of all stages, and hands on what each reports."""
+    """Counts the steps of all stages, and passes on their reports."""
 
     def __init__(self, on_step: Callable[[SolverProgress], bool | None]):
         self._on_step = on_step
@@ -127,7 +139,7 @@ class _Watch:
 
 
 class _Stopped(Exception):
-    """The loop of a solver was stopped; ``output`` is what it had."""
+    """Raised when `on_step` stops a solver; `output` is its output so far."""
 
     def __init__(self, output: SolverOutput):
         super().__init__("stopped")
@@ -170,7 +182,7 @@ def _in_slices(
             _slice(solver, problem, state, evaluated, evaluated + size, limit)
         )
         seconds = time.perf_counter() - began
-        if evaluated > 1 and seconds < _SLICE / 2:  # the first slice is compiled, too
+        if evaluated > 1 and seconds < _SLICE / 2:  # the first slice includes compilation
             size *= 2
         elif seconds > _SLICE:
             size = max(1, size // 2)
@@ -188,7 +200,9 @@ def _first(solver: AbstractIterativeSolver, problem, offsets):
 
 @eqx.filter_jit
 def _slice(solver: AbstractIterativeSolver, problem, state, evaluated, until, max_steps):
-    """Steps until ``until`` are evaluated; whether to go on, energy, decrement, share done."""
+    """Steps until `until` are evaluated; returns also whether to go on, energy, decrement and
+    share.
+    """
 
     def going(carry):
         state, evaluated = carry
@@ -207,7 +221,7 @@ def _slice(solver: AbstractIterativeSolver, problem, state, evaluated, until, ma
 def _interrupted(
     problem: TwoPointProblem, output: SolverOutput, watch: _Watch, num_segments: int
 ) -> SolverOutput:
-    """The path so far as one of the problem itself, where it is of a coarser or weaker one."""
+    """The current path as one of the problem itself, if it is of a coarser or weaker one."""
     offsets = resample(output.offsets, num_segments)
     energy = eqx.filter_jit(lambda problem, offsets: problem.energy(offsets))(problem, offsets)
     parts = [*watch.stages, output]

@@ -22,7 +22,7 @@ from ._geodesic import DISCRETISATION_TOLERANCE, check_points, geodesic
 from ._iterate import AbstractSolver, Solved, one_segment
 from ._problem import TwoPointProblem
 from ._rules import AbstractRule
-from ._second_order import held
+from ._second_order import stop_gradients
 from ._solution import GeodesicSolution
 
 
@@ -45,32 +45,41 @@ def geodesic_batch(
     progress_meter: diffrax.AbstractProgressMeter | None = None,
     devices: Mesh | None = None,
 ) -> GeodesicSolution:
-    """Thousands of geodesics in one call: lane i from ``x0[i]`` to ``x1[i]``, as `geodesic` has it.
+    """Compute thousands of geodesics in one call: lane i goes from `x0[i]` to `x1[i]`.
 
-    ``batch_size`` lanes are stepped together, and a lane that has ended, well or not, makes room
-    for the next in the queue: a slow or failing lane neither harms the others nor keeps them
-    waiting, as it does under `jax.vmap`. (Iterative solvers; one that is no step to repeat, such as
-    an optimistix minimiser, goes batch by batch.) Works inside a user's own `jax.jit`, and can be
-    differentiated as `geodesic` can.
+    Use it instead of `jax.vmap` of [`geojax.geodesic`][] when lanes need different numbers of
+    steps. `batch_size` lanes are stepped together. A lane that has ended, successfully or not,
+    makes room for the next in the queue. So a slow or failing lane neither harms the others nor
+    keeps them waiting. This holds for iterative solvers; a solver that has its own loop, such as an
+    optimistix minimiser, runs one batch after the other. The function works inside `jax.jit`, and
+    can be differentiated as `geodesic` can.
 
-    - ``x0``, ``x1``: shape (lanes, *shape); one of them may be a single point, for all lanes.
-    - ``args``: for all lanes, or with ``args_axis=0`` lane by lane, every leaf with a leading axis.
-    - ``init``: nodes of a path a lane to start from, shape (lanes, nodes, *shape).
-    - ``batch_size``: a few on a CPU, hundreds for a small score on an accelerator.
-    - ``throw``: raise when any lane did not succeed, naming those lanes, with the verdict on the
-      first of them; else read ``solution.successful`` and ``solution.messages`` lane by lane.
-    - ``progress_meter``: shows the fraction of lanes that have ended.
-    - ``devices``: a `device_mesh` over which the lanes are shared out. Each device has a queue of
-      its own, with ``batch_size`` slots, and waits for the others only at the end.
+    **Arguments:**
+
+    - `x0`, `x1`: shape `(lanes, *shape)`. One of them may be a single point for all lanes.
+    - `args`: the same for all lanes; with `args_axis=0` every leaf has a leading axis of lanes.
+    - `init`: nodes of an initial path for each lane, shape `(lanes, nodes, *shape)`.
+    - `batch_size`: a few on a CPU, hundreds for a small score on an accelerator.
+    - `throw`: raise when any lane did not succeed. The error names those lanes and gives the
+      verdict of the first. Otherwise read `solution.successful` and `solution.messages`, one entry
+      per lane.
+    - `progress_meter`: shows the fraction of lanes that have ended.
+    - `devices`: a [`geojax.device_mesh`][] over which the lanes are divided. Each device has its
+      own queue with `batch_size` slots, and waits for the others only at the end.
     - the other options are those of `geodesic`.
 
-    **Returns:** a `GeodesicSolution` whose every array has a leading axis of lanes: ``energy`` and
-    ``length`` of shape (lanes,), ``curve.xs`` of shape (lanes, num_segments + 1, *shape);
-    ``solution[i]`` is lane i, equal to what `geodesic` returns for it. ``stats`` count what each
-    lane took, whatever ran beside it.
+    **Returns:**
 
-    **Raises:** as `geodesic` does; `ValueError` on points without a common axis of lanes, or when
-    ``devices`` are given with a progress meter or with a rule that has ``devices`` too.
+    A [`geojax.GeodesicSolution`][] whose arrays all have a leading axis of lanes: `energy` and
+    `length` of shape (lanes,), `curve.xs` of shape `(lanes, num_segments + 1, *shape)`.
+    `solution[i]` is lane i, equal to what `geodesic` returns for it. `stats` count the work of each
+    lane alone.
+
+    **Raises:**
+
+    - as `geodesic` does.
+    - `ValueError`: when the points have no common axis of lanes; when `devices` is combined with a
+      progress meter, or with a rule that also has `devices`.
 
     >>> import jax, jax.numpy as jnp, geojax
     >>> metric = geojax.SteinScoreMetric(lambda x, args: -x, lam=1.0)
@@ -133,7 +142,7 @@ def _solve_lanes(
             return args if args_axis is None else jax.tree.map(lambda leaf: leaf[lane], by_lane)
 
         def problem_of(lane):
-            return held(TwoPointProblem(metric, rule, args_of(lane), x0[lane], x1[lane]))
+            return stop_gradients(TwoPointProblem(metric, rule, args_of(lane), x0[lane], x1[lane]))
 
         def path(lane):
             if init is None:
@@ -141,7 +150,7 @@ def _solve_lanes(
             return problem_of(lane).offsets(resample(init[lane], num_segments))
 
         lanes = jnp.arange(len(x0))
-        paths = held(jax.vmap(path)(lanes))
+        paths = stop_gradients(jax.vmap(path)(lanes))
         if num_segments == 1:
             found = jax.vmap(lambda lane, path: one_segment(problem_of(lane), path))(lanes, paths)
         else:

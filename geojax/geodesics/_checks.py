@@ -1,4 +1,4 @@
-"""Checks of what users hand to the functions that solve, with the remedy in the message."""
+"""Checks of the arguments of the solving functions, with the remedy in the message."""
 
 from typing import Any, Literal, get_args
 
@@ -15,13 +15,13 @@ Diagnostics = Literal["full", "price", "none"]
 
 
 def check_metric(metric: Any) -> None:
-    """**Raises:** `ValueError` when ``metric`` is no metric."""
+    """Raise a `ValueError` unless `metric` is a metric."""
     remedy = "Wrap a score: SteinScoreMetric(score, lam)."
     check_option("metric", metric, AbstractMetric, "a geojax metric", remedy)
 
 
 def check_args(args: Any) -> None:
-    """**Raises:** `ValueError` when ``args``, which go to the score, are an option by mistake."""
+    """Raise a `ValueError` if `args`, which are passed to the score, are an option by mistake."""
     solvers = AbstractSolver | diffrax.AbstractSolver | optx.AbstractMinimiser
     options = {
         "solver": solvers | optax.GradientTransformation,
@@ -37,7 +37,7 @@ def check_args(args: Any) -> None:
 
 
 def check_solver(solver: Any) -> None:
-    """**Raises:** `ValueError` when ``solver`` is no solver of two-point problems."""
+    """Raise a `ValueError` unless `solver` solves two-point problems."""
     remedy = ""
     if isinstance(solver, optax.GradientTransformation | optx.AbstractMinimiser):
         remedy = "Wrap it: solver=PathEnergy(optimiser=...)."
@@ -52,14 +52,14 @@ def check_solver(solver: Any) -> None:
 
 
 def check_rule(rule: Any) -> None:
-    """**Raises:** `ValueError` when ``rule`` is no quadrature rule."""
+    """Raise a `ValueError` unless `rule` is a quadrature rule."""
     remedy = "It is a solver: solver=..." if isinstance(rule, AbstractSolver) else ""
     wanted = "a geojax rule, such as SplineGauss() or Quadrature()"
     check_option("rule", rule, AbstractRule, wanted, remedy)
 
 
 def check_integrator(solver: Any, name: str = "solver") -> None:
-    """**Raises:** `ValueError` when ``solver`` cannot integrate the geodesic equation."""
+    """Raise a `ValueError` unless `solver` can integrate the geodesic equation."""
     remedy = ""
     if isinstance(solver, AbstractSolver):
         remedy = "It solves two-point problems: geodesic(metric, x0, x1, solver=...)."
@@ -68,20 +68,20 @@ def check_integrator(solver: Any, name: str = "solver") -> None:
 
 
 def check_diagnostics(diagnostics: Any) -> None:
-    """**Raises:** `ValueError` when ``diagnostics`` is none of the choices."""
+    """Raise a `ValueError` unless `diagnostics` is one of the choices."""
     if diagnostics not in get_args(Diagnostics):
         choices = ", ".join(map(repr, get_args(Diagnostics)))
         raise ValueError(f"diagnostics must be one of {choices}, got {diagnostics!r}.")
 
 
 def check_meter(meter: Any) -> None:
-    """**Raises:** `ValueError` when ``meter`` is no progress meter."""
+    """Raise a `ValueError` unless `meter` is a progress meter."""
     wanted = "a progress meter of diffrax, such as diffrax.TextProgressMeter()"
     check_option("progress_meter", meter, diffrax.AbstractProgressMeter, wanted)
 
 
 def derivative_remedy(metric: AbstractMetric) -> str:
-    """What to do where `geodesic` needs a derivative that the functions of ``metric`` lack."""
+    """The remedy when `geodesic` needs a derivative that the functions of `metric` lack."""
     custom = (
         "Or give it one by jax.custom_jvp, which serves both modes (a diffrax solve: "
         "adjoint=diffrax.DirectAdjoint())."
@@ -89,7 +89,7 @@ def derivative_remedy(metric: AbstractMetric) -> str:
     if isinstance(metric, AbstractLowRankMetric):
         return (
             "A two-point solve takes no JVP with solver=GaussNewton(curvature_steps=0) and "
-            "diagnostics='price'; no derivative at all with rule=Quadrature() besides, for a score "
+            "diagnostics='price'; with rule=Quadrature() too it takes no derivative, for a score "
             f"that is a gradient. {custom}"
         )
     if isinstance(metric, AbstractPullbackMetric):

@@ -1,4 +1,4 @@
-"""What follows a solve: derivatives, fine price, bounds, saddle check, end velocities, verdict."""
+"""After a solve: derivatives, fine energy, bounds, saddle check, end velocities and verdict."""
 
 from typing import Any, NamedTuple
 
@@ -15,7 +15,15 @@ from ._certificate import ODDS
 from ._checks import Diagnostics
 from ._problem import PathFigures, SolverOutput, TwoPointProblem
 from ._results import RESULTS
-from ._second_order import attach, certify, certify_cost, envelope, held, recalled, with_ends
+from ._second_order import (
+    certify,
+    certify_cost,
+    implicit_energy,
+    implicit_nodes,
+    stop_gradients,
+    with_derivatives,
+    with_ends,
+)
 from ._solution import GeodesicSolution
 from ._spline import CubicSpline
 
@@ -29,12 +37,14 @@ def diagnosed(
     tolerance: Array,
     diagnostics: Diagnostics,
 ) -> GeodesicSolution:
-    """The solution that a solver's output makes, with the verdict on it."""
+    """The solution from a solver's output, with its verdict."""
     n, dtype = len(output.offsets) - 1, output.energy.dtype
     costs: list[tuple[Any, Any]] = [(output.score_evaluations, output.score_products)]
     result, missed = output.result, output.missed_saddle
     if missed is None and diagnostics == "full":
-        saddle, missed, count = certify(held(problem), output.offsets, result == RESULTS.successful)
+        saddle, missed, count = certify(
+            stop_gradients(problem), output.offsets, result == RESULTS.successful
+        )
         result = _unless_failed(result, saddle, RESULTS.saddle_point)
         costs.append(certify_cost(problem, n, count))
     if missed is None:
@@ -45,18 +55,20 @@ def diagnosed(
     energy, offsets = _differentiable(problem, output)
     known = output.figures
     if known is None:
-        known = _evaluated(*held((problem, offsets)))
+        known = _evaluated(*stop_gradients((problem, offsets)))
         costs.append((problem.energy_cost(n), 0))
-    speeds = recalled(held(known.squared_speeds), _squared_speeds, offsets, problem)
+    speeds = with_derivatives(
+        stop_gradients(known.squared_speeds), _squared_speeds, offsets, problem
+    )
     length, defect = _speed(speeds, problem.basis(offsets).weights)
     momenta = known.momenta
     if momenta is None:
-        momenta = _momenta(*held((problem, offsets)))
+        momenta = _momenta(*stop_gradients((problem, offsets)))
         costs.append(_momenta_cost(problem, n))
-    momenta = recalled(held(momenta), _momenta, offsets, problem)
+    momenta = with_derivatives(stop_gradients(momenta), _momenta, offsets, problem)
     initial, final = _velocities(problem, momenta)
     costs.append((2 * problem.rank, 0))
-    at_path = held((problem, offsets, energy, known))
+    at_path = stop_gradients((problem, offsets, energy, known))
     figures = _unpriced(energy) if diagnostics == "none" else _priced(*at_path)
     costs.append((figures.evaluations, 0))
     finite = jnp.isfinite(energy) & (jnp.isfinite(figures.energy) | (diagnostics == "none"))
@@ -86,7 +98,7 @@ def diagnosed(
         "missed_saddle": jnp.asarray(ODDS, dtype),
         **output.limits,
     }
-    curve = CubicSpline(held(problem.mesh(n)), problem.nodes(offsets))
+    curve = CubicSpline(stop_gradients(problem.mesh(n)), problem.nodes(offsets))
     return GeodesicSolution(
         curve=curve,
         energy=energy,
@@ -94,8 +106,8 @@ def diagnosed(
         initial_velocity=initial,
         final_velocity=final,
         result=result,
-        stats=held(stats),
-        limits=held(limits),
+        stats=stop_gradients(stats),
+        limits=stop_gradients(limits),
     )
 
 
@@ -110,14 +122,16 @@ def _unless_failed(result: RESULTS, wrong, verdict: RESULTS) -> RESULTS:
 
 def _differentiable(problem: TwoPointProblem, output: SolverOutput):
     """The energy and the offsets, with their derivatives by the implicit function theorem."""
-    # `Shooting` ends near x1, not at it: what it misses by stays in the path.
-    missed = held(output.offsets[-1])
+    # `Shooting` ends near x1, not at it; the path keeps this miss.
+    missed = stop_gradients(output.offsets[-1])
     inner = output.offsets[1:-1]
     if len(inner) == 0:
-        energy = recalled(held(output.energy), _energy, held(output.offsets), problem)
+        energy = with_derivatives(
+            stop_gradients(output.energy), _energy, stop_gradients(output.offsets), problem
+        )
         return energy, output.offsets
-    energy = envelope(output.energy, inner, problem)
-    return energy, with_ends(attach(inner, problem)).at[-1].set(missed)
+    energy = implicit_energy(output.energy, inner, problem)
+    return energy, with_ends(implicit_nodes(inner, problem)).at[-1].set(missed)
 
 
 def _energy(problem: TwoPointProblem, offsets):
@@ -129,7 +143,7 @@ def _squared_speeds(problem: TwoPointProblem, offsets):
 
 
 def _evaluated(problem: TwoPointProblem, offsets) -> PathFigures:
-    """What a solver has not handed over, evaluated."""
+    """Evaluate the figures that the solver has not provided."""
     if not isinstance(problem.metric, AbstractLowRankMetric):
         return PathFigures(problem.squared_speeds(offsets))
     return PathFigures(*problem.rule.of_scores(problem.metric, problem.path(offsets), problem.args))
@@ -157,16 +171,17 @@ def _unpriced(energy) -> _Figures:
 
 
 class _FineMesh(NamedTuple):
-    """The solution's curve where it is priced anew: ``whole`` has all points, segment by segment,
-    ``fresh`` those that are left to evaluate. Of `BETWEEN` these are the nodes, once each, and the
-    middles.
+    """The points at which the energy of the solution's curve is computed again.
+
+    `whole` has all points, segment by segment; `fresh` has those that are left to evaluate. For
+    `BETWEEN` these are the nodes, once each, and the middles.
     """
 
     whole: Basis
     fresh: Basis
 
     def everywhere(self, at_fresh, at_rule):
-        """Values at all points, from those at the fresh ones and at the rule's."""
+        """Values at all points, from those at the fresh points and at the rule's points."""
         if self.fresh is self.whole:
             return at_fresh
         n = self.whole.num_segments
@@ -188,9 +203,7 @@ def _fine_mesh(problem: TwoPointProblem, num_segments: int) -> _FineMesh:
 
 
 def fine_energies(problem: TwoPointProblem, offsets, squared_speeds) -> Float[Array, " segments"]:
-    """The finely priced energy of each segment, shape (N,); ``squared_speeds`` at the points of the
-    rule.
-    """
+    """The fine energy of each segment, shape (N,), from `squared_speeds` at the rule's points."""
     mesh = _fine_mesh(problem, len(offsets) - 1)
     path, metric = problem.sampled(mesh.fresh, offsets), problem.metric
     one = lambda x, v: metric.inner(x, v, v, problem.args)  # noqa: E731
@@ -199,7 +212,7 @@ def fine_energies(problem: TwoPointProblem, offsets, squared_speeds) -> Float[Ar
 
 
 def _priced(problem: TwoPointProblem, offsets, energy, known: PathFigures) -> _Figures:
-    """The finely priced energy, the lower bound of the length, and how far s is from a gradient."""
+    """The fine energy, the lower bound of the length, and the path dependence of the score."""
     metric, args, rule, dtype = problem.metric, problem.args, problem.rule, offsets.dtype
     n = len(offsets) - 1
     safe = jnp.where(energy > 0, energy, 1.0)
@@ -211,13 +224,13 @@ def _priced(problem: TwoPointProblem, offsets, energy, known: PathFigures) -> _F
         return _Figures(fine, jnp.abs(fine - energy) / safe, nan, nan, points)
     straight = basis(_LINE, -(-n // 2), dtype)
     path = problem.sampled(mesh.fresh, offsets)
-    # The straight line after the path, so that the score stands in the program once.
+    # One call for path and straight line, so that the program contains the score once.
     places = jnp.concatenate([path.points, problem.line(straight.times)])
     chords = jnp.broadcast_to(problem.chord, (len(straight.times), *problem.chord.shape))
     velocities = jnp.concatenate([path.velocities, chords])
 
     def of_score(weight, score, _):
-        """Its weight, its rates, and how far its log-density rises where it has one."""
+        """Its weight, its rates, and the increase of its log-density where it has one."""
         s = rule.map(lambda x: score(x, args), places)
         rates = einsum("qd,qd->q", *(a.reshape(len(places), -1) for a in (s, velocities)))
         rise, has_rise = jnp.zeros((), dtype), hasattr(score, "log_density")
@@ -252,8 +265,9 @@ def _priced(problem: TwoPointProblem, offsets, energy, known: PathFigures) -> _F
 
 
 def _momenta(problem: TwoPointProblem, offsets) -> Float[Array, "2 *shape"]:
-    """``g x'`` at both ends, from the first variation of the energy: at a minimum
-    ``dE = momentum(1) . dx1 - momentum(0) . dx0``, to the order of the energy.
+    """`g x'` at both ends, from the first variation of the energy.
+
+    At a minimum `dE = momentum(1) . dx1 - momentum(0) . dx0`, to the order of the energy.
     """
     if isinstance(problem.metric, AbstractLowRankMetric):
         flat = ph.momenta(ph.linearise(problem, offsets))

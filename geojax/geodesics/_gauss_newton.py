@@ -1,4 +1,4 @@
-"""Gauss-Newton with damping in the H^1 norm, and exact curvature: the default two-point solver."""
+"""Gauss-Newton with H^1 damping and exact curvature: the default two-point solver."""
 
 import dataclasses
 
@@ -17,36 +17,42 @@ from ._linear_model import LeastSquaresModel, LowRankModel, linear_model, sample
 from ._problem import PathFigures, TwoPointProblem
 from ._rules import Midpoint, SplineGauss
 
-_CHECK = 10  # times `curvature_steps`: products in a check at most
+_CHECK = 10  # largest number of products in a check, as a multiple of `curvature_steps`
 
 
 class GaussNewton(AbstractDampedNewton):
-    """Gauss-Newton/Levenberg-Marquardt for energies that are sums of squares, damped in the H^1
-    norm.
+    """Gauss-Newton (Levenberg-Marquardt) for energies that are sums of squares, with H^1 damping.
 
-    For low-rank metrics the linear system is solved directly, for all others by conjugate
-    gradients (`AbstractSumOfSquaresMetric`); nothing of size D^2 is made.
+    It is the default for low-rank metrics and other sums of squares
+    ([`geojax.AbstractSumOfSquaresMetric`][]). For low-rank metrics the linear system is solved
+    directly, for all others by conjugate gradients. Nothing of size D^2 is made.
 
-    The Gauss-Newton Hessian leaves out the curvature of the score. Where that slows it down, a step
-    is that of the exact Hessian instead, by conjugate gradients preconditioned with the
-    Gauss-Newton one (Steihaug 1983). And a path is taken for a minimum only where conjugate
-    gradients on white noise meet no direction of negative curvature, in a run that would have met
-    one with a probability of 99 % (`_certificate`; ``stats["missed_saddle"]`` is what is left);
-    from a saddle, such as the straight line between opposite points of a ring, it moves on.
+    The Gauss-Newton Hessian leaves out the curvature of the score. Where that slows convergence, a
+    step uses the exact Hessian instead, by conjugate gradients preconditioned with the Gauss-Newton
+    Hessian (Steihaug 1983).
 
-    - ``rtol``: bound on the Newton decrement ``-grad . d / E``, the relative energy that a full
-      step would still gain. None: 1e-10 in float64, 1e-6 in float32.
-    - ``damping``: the initial mu, relative to the Euclidean Hessian, hence independent of the mesh.
-    - ``curvature_steps``: products with the exact Hessian at most in a step, each of a JVP and a
-      VJP a point of the rule, forward over reverse; in a check ten times as many. 0:
-      Gauss-Newton steps only, and no saddle is recognised.
-    - ``check``: whether it checks that the path is a minimum; `geodesic` leaves the check out where
-      its ``diagnostics`` are not "full".
+    A path counts as a minimum only if conjugate gradients on white noise meet no direction of
+    negative curvature. That run would meet one with a probability of 99 % (`_certificate`);
+    `stats["missed_saddle"]` is the remaining probability. From a saddle, such as the straight line
+    between opposite points of a ring, the solver moves on.
 
-    For a low-rank metric a Gauss-Newton iteration costs one score and one VJP a point of the rule,
-    two points a segment by default.
+    For a low-rank metric a Gauss-Newton iteration costs one score and one VJP per point of the
+    rule, two points per segment by default.
 
-    **Raises:** `ValueError` for a metric that is no sum of squares, or options out of range.
+    **Arguments:**
+
+    - `rtol`: bound on the Newton decrement `-grad . d / E`, the relative energy that a full step
+      would still gain. None: 1e-10 in float64, 1e-6 in float32.
+    - `damping`: the initial mu, relative to the Euclidean Hessian, hence independent of the mesh.
+    - `curvature_steps`: the largest number of products with the exact Hessian in a step; in a check
+      ten times as many. Each product takes a JVP and a VJP per point of the rule, forward over
+      reverse. 0: Gauss-Newton steps only, and saddles are not recognised.
+    - `check`: whether to check that the path is a minimum. `geodesic` leaves the check out unless
+      its `diagnostics` are "full".
+
+    **Raises:**
+
+    - `ValueError`: for a metric that is no sum of squares, or options out of range.
 
     >>> import jax.numpy as jnp, geojax
     >>> metric = geojax.SteinScoreMetric(lambda x, args: -x, lam=1.0)
@@ -95,21 +101,21 @@ class GaussNewton(AbstractDampedNewton):
         if self.curvature_steps == 0:
             return state
         # Exact curvature where Gauss-Newton steps are slow, but not while the energy still falls
-        # by large factors; a refused step gives the other kind its turn.
-        slow = verdict.unhurried & (state.bound > PATIENCE * before.bound)
+        # by large factors. After a refused step, try the other kind.
+        slow = verdict.slow & (state.bound > PATIENCE * before.bound)
         exact = jnp.where(verdict.accept, before.exact | slow, ~before.exact)
         return self._with_curvature(problem, state._replace(exact=exact), model)
 
     def _with_curvature(
         self, problem, state: DampedState, model: LowRankModel | LeastSquaresModel
     ) -> DampedState:
-        """The step of the exact Hessian; or at the end, the check that the path is a minimum."""
+        """The step of the exact Hessian; at the end, the check that the path is a minimum."""
         damping, gradient = state.damping, model.gradient
         ended = state.bound <= self.limit(state)
 
         def damped():
             hessian = model.hessian()
-            # At the end it is the energy itself that must curve upwards, not the damped model.
+            # At the end the energy itself must curve upwards, not the damped model.
             mu = jnp.where(ended, 0.0, damping)
             return lambda d: hessian(d) + mu * model.stiffness(d)
 

@@ -1,19 +1,20 @@
 """GEORCE: a two-point solver that solves for the steps of the path (arXiv 2505.05961).
 
-Rygaard & Hauberg take ``u_t = x_{t+1} - x_t`` as unknowns, price the step u_t by the metric G_t at
-one point of its segment and, with G_t and ``nu_t = grad_x u_t^T G(x) u_t`` held, minimise
+Rygaard & Hauberg take `u_t = x_{t+1} - x_t` as unknowns. The cost of the step u_t is that of the
+metric G_t at one point of its segment. With G_t and `nu_t = grad_x u_t^T G(x) u_t` fixed, they
+minimise
 
     sum_t u_t^T G_t u_t + nu_t . (the motion of that point)    subject to sum_t u_t = x_N - x_0
 
-in closed form: ``u_t = -W_t (mu + S_t) / 2`` with ``W_t = G_t^-1``, S_t the sum of the nu that
-moving u_t takes along, and ``mu = -(sum W)^-1 (2 (x_N - x_0) + sum W_t S_t)``; then a line search
-from the old steps to the new. It is computed here as a correction of the old steps, from
-``q_t = G_t u_t + S_t / 2``, the gradient by u_t over N: the same numbers, with fewer digits lost.
+in closed form: `u_t = -W_t (mu + S_t) / 2` with `W_t = G_t^-1`. S_t is the sum of the nu of the
+points that move with u_t, and `mu = -(sum W)^-1 (2 (x_N - x_0) + sum W_t S_t)`. A line search from
+the old steps to the new follows. It is computed here as a correction of the old steps, from
+`q_t = G_t u_t + S_t / 2`, the gradient by u_t over N: the same numbers, with fewer digits lost.
 
-As published the inverses are dense: O(N D^3) time, O(N D^2) memory. For ``b_t I + F_t^T F_t`` they
-are not needed: with ``W_t = I / b_t - Y_t^T Y_t`` and c the sum of 1 / b_t, Woodbury's formula
-leaves one system of the size of the stacked Y: ``(c I - Y^T Y)^-1 r = (r + Y^T (c I - Y Y^T)^-1
-Y r) / c``, in all O(N^2 D + N^3) time and O(N D) memory.
+As published the inverses are dense: O(N D^3) time, O(N D^2) memory. For `b_t I + F_t^T F_t` they
+are not needed: with `W_t = I / b_t - Y_t^T Y_t` and c the sum of 1 / b_t, Woodbury's formula leaves
+one system of the size of the stacked Y: `(c I - Y^T Y)^-1 r = (r + Y^T (c I - Y Y^T)^-1 Y r) / c`.
+In all it takes O(N^2 D + N^3) time and O(N D) memory.
 """
 
 from typing import Any, NamedTuple
@@ -28,7 +29,7 @@ from ..metrics import DenseMetric, LowRankOperator
 from ._iterate import AbstractIterativeSolver
 from ._rules import Midpoint
 
-_DESCENT = 1e-4  # of the gain that the slope promises: Armijo's condition
+_DESCENT = 1e-4  # share of the decrease predicted by the slope: Armijo's condition
 
 
 class _DenseMetrics(NamedTuple):
@@ -40,7 +41,7 @@ class _DenseMetrics(NamedTuple):
         return einsum("nij,nj->ni", self.matrices, us)
 
     def balanced(self, q):
-        """``-W_t (q_t + mu)``, with mu such that these sum to zero."""
+        """`-W_t (q_t + mu)`, with mu such that these sum to zero."""
         inverses = jnp.linalg.inv(self.matrices)
         wq = einsum("nij,nj->ni", inverses, q)
         mu = -jnp.linalg.solve(jnp.sum(inverses, axis=0), jnp.sum(wq, axis=0))
@@ -48,7 +49,7 @@ class _DenseMetrics(NamedTuple):
 
 
 class _LowRankMetrics(NamedTuple):
-    """``G_t = bases_t I + sum_k factors_tk factors_tk^T``."""
+    """`G_t = bases_t I + sum_k factors_tk factors_tk^T`."""
 
     bases: Float[Array, " n"]
     factors: Float[Array, "n k d"]
@@ -59,7 +60,7 @@ class _LowRankMetrics(NamedTuple):
         return self.bases[:, None] * us + spread
 
     def balanced(self, q):
-        """``-W_t (q_t + mu)``, with mu such that these sum to zero."""
+        """`-W_t (q_t + mu)`, with mu such that these sum to zero."""
         n, k, d = self.factors.shape
         gram = einsum("nkd,nld->nkl", self.factors, self.factors)
         small = jax.vmap(lambda b, g: b * jnp.eye(k, dtype=b.dtype) + g)(self.bases, gram)
@@ -91,26 +92,31 @@ class _State(NamedTuple):
 
 
 class Georce(AbstractIterativeSolver):
-    """GEORCE (Rygaard & Hauberg, arXiv 2505.05961): second-order in the steps of the path.
+    """GEORCE (Rygaard & Hauberg, arXiv 2505.05961), a second-order solver in the steps of the path.
 
-    - ``rtol``: bound on the decrement, which is here ``N sum_t d_t^T G_t d_t / E`` for the proposed
-      change d of the steps. None: 1e-10 in float64, 1e-6 in float32.
-    - ``dense``: invert G_t as D x D matrices, as published; for any metric, at O(N D^3) time and
-      O(N D^2) memory an iteration. Otherwise the metric has to be a `DenseMetric` (its matrices
-      exist already) or one whose operator is a `LowRankOperator`, and for this nothing of size
-      D^2 is made.
-    - ``left_end``: price a segment by the metric at its left end, as published, instead of at its
-      middle. **This energy can be exploited**: its minimiser jumps from points where the metric
-      is small. The solution's ``energy`` is then that of this rule, its
-      ``discretisation_error`` the distance from the finely re-priced energy as always,
-      and an exploited result is under-resolved, not successful. Errors fall like 1 / N instead of
-      1 / N^2.
+    Use it to compare with the published method, or for a [`geojax.DenseMetric`][].
 
     The line search halves the step until the energy falls, and starts from twice the last one
-    (published: from 1). A trial counts as an iteration: one evaluation and one VJP a segment.
+    (published: from 1). A trial counts as an iteration: one evaluation and one VJP per segment.
 
-    **Raises:** `ValueError` for a rule other than `Midpoint`, and for a metric whose D x D matrices
-    would have to be made unasked.
+    **Arguments:**
+
+    - `rtol`: bound on the decrement, which is here `N sum_t d_t^T G_t d_t / E` for the proposed
+      change d of the steps. None: 1e-10 in float64, 1e-6 in float32.
+    - `dense`: invert G_t as D x D matrices, as published. This is for any metric, at O(N D^3) time
+      and O(N D^2) memory per iteration. Otherwise the metric must be a `DenseMetric` (its matrices
+      exist already) or one whose operator is a [`geojax.metrics.LowRankOperator`][], where nothing
+      of size D^2 is made.
+    - `left_end`: take the metric at the left end of a segment, as published, instead of at its
+      middle. **This energy can be exploited**: its minimiser jumps from points where the metric is
+      small. The solution's `energy` is then that of this rule, and its `discretisation_error` the
+      distance from the fine energy as always. An exploited result is under-resolved, not
+      successful. Errors fall like 1 / N instead of 1 / N^2.
+
+    **Raises:**
+
+    - `ValueError`: for a rule other than [`geojax.Midpoint`][], and for a metric that would need D
+      x D matrices when `dense` is False.
 
     >>> import jax.numpy as jnp, geojax
     >>> metric = geojax.SteinScoreMetric(lambda x, args: -x, lam=1.0)
@@ -127,7 +133,7 @@ class Georce(AbstractIterativeSolver):
     def init(self, problem, offsets):
         if not isinstance(problem.rule, Midpoint):
             raise ValueError(
-                f"Georce prices a segment by the metric at one point, got "
+                f"Georce takes the metric at one point of each segment, got "
                 f"rule={type(problem.rule).__name__}(). Use rule=Midpoint()."
             )
         unknown, one = jnp.asarray(jnp.inf, offsets.dtype), jnp.ones((), offsets.dtype)
@@ -191,7 +197,7 @@ class Georce(AbstractIterativeSolver):
         points = path.nodes[:-1] if self.left_end else path.points
         weights = 1 / (n * taus)  # 1 on the uniform mesh
         squares, nus, metrics = problem.rule.map(one, points, steps, weights)
-        # A step moves the points of all later segments, and its own if that is the middle.
+        # A step moves the points of all later segments, and its own point if that is the middle.
         later = jnp.cumsum(nus[::-1], axis=0)[::-1] - nus
         moved = later if self.left_end else later + nus / 2
         gradient = metrics.product(steps.reshape(n, -1)) + moved / 2
@@ -200,12 +206,12 @@ class Georce(AbstractIterativeSolver):
 
 def _direction(energy, gradient, metrics: Any):
     """The change of the inner nodes, minus the energy's slope along it, the decrement."""
-    # What all steps share presses on the fixed end and moves nothing.
+    # The mean over the steps acts on the fixed end and moves nothing.
     gradient = gradient - jnp.mean(gradient, axis=0, keepdims=True)
     change = metrics.balanced(gradient)
     change = change - jnp.mean(change, axis=0, keepdims=True)
     n = len(change)
-    # Equal if the linear algebra held, hence computed apart.
+    # Both are equal if the linear algebra is accurate, hence computed separately.
     slope = -n * jnp.sum(gradient * change)
     square = n * jnp.sum(change * metrics.product(change))
     bound = jnp.maximum(slope, square) + jnp.abs(slope - square)

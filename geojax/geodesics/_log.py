@@ -1,4 +1,4 @@
-"""Distance and the logarithmic map, from the two-point problem."""
+"""Distance and logarithmic map, from the two-point problem."""
 
 import dataclasses
 from typing import Any, NamedTuple
@@ -20,10 +20,10 @@ from ._geodesic import DISCRETISATION_TOLERANCE, check_points, geodesic
 from ._iterate import AbstractSolver
 from ._results import RESULTS
 from ._rules import AbstractRule
-from ._second_order import held
+from ._second_order import stop_gradients
 from ._shot import differentiated, displacement
 
-_MEMORY = 4  # rounds that the corrections of `log_map` look back on
+_MEMORY = 4  # earlier rounds that the corrections of `log_map` combine
 
 
 class _Correction(NamedTuple):
@@ -54,14 +54,25 @@ def distance(
     throw: bool = True,
     progress_meter: diffrax.AbstractProgressMeter | None = None,
 ) -> Float[Array, ""]:
-    """The length of the geodesic that `geodesic` finds, with the options of `geodesic`.
+    """Compute the length of the geodesic that `geodesic` finds.
 
-    As the root of twice its energy, which is the length where the speed is constant (a minimiser's
-    is, but for the discretisation) and else above it. So its gradient, by the end-points, ``args``
-    and every number in the metric, takes no linear solve (envelope theorem); at 0 it is 0.
+    It is the root of twice the energy. This is the length where the speed is constant, as it is for
+    a minimiser except for the discretisation, and otherwise more than the length. So its gradient,
+    by the end-points, `args` and every number in the metric, takes no linear solve (envelope
+    theorem). At distance 0 the gradient is 0.
 
-    **Returns:** a scalar. With ``throw=False`` a solve that did not succeed gives NaN, never a
-    number that might be wrong. **Raises:** as `geodesic` does.
+    **Arguments:**
+
+    - all are those of [`geojax.geodesic`][].
+
+    **Returns:**
+
+    A scalar. With `throw=False` a solve that did not succeed gives NaN, never a number that may be
+    wrong.
+
+    **Raises:**
+
+    - as `geodesic` does.
 
     >>> import jax.numpy as jnp, geojax
     >>> print(geojax.distance(geojax.Euclidean(), jnp.zeros(2), jnp.array([3.0, 4.0])))
@@ -107,28 +118,36 @@ def log_map(
     throw: bool = True,
     progress_meter: diffrax.AbstractProgressMeter | None = None,
 ) -> Float[Array, "*shape"]:
-    """The initial velocity v with ``exponential_map(metric, x0, v)`` ending at ``x1``.
+    """Find the initial velocity v for which `exponential_map(metric, x0, v)` ends at `x1`.
 
     The two-point solver's velocity is exact to second order in 1 / num_segments. It is then
-    corrected: the two-point problem is solved again for a target moved by the distance by which
-    the integrated geodesic missed (with Anderson acceleration), which contracts the miss by
-    O(1 / num_segments^2) a round. No Jacobian of the exponential map is formed.
+    corrected: the two-point problem is solved again for a target that is moved by the miss of the
+    integrated geodesic (with Anderson acceleration). A round contracts the miss by
+    O(1 / num_segments^2). No Jacobian of the exponential map is formed.
 
-    - ``solver``: default `GaussNewton` with a decrement of 1e-13 in float64 (a path is as exact
-      as the root of its decrement), else that of `geodesic`.
-    - ``rtol``: bound on the miss relative to |x1 - x0|; default 1e-6 in float64, 1e-3 in float32.
-      The integration's tolerances are a hundredth of it (at most 1e-5), relative to the motion.
-    - ``max_corrections``: rounds at most; with 0 the uncorrected velocity is returned.
+    **Arguments:**
+
+    - `solver`: default [`geojax.GaussNewton`][] with a decrement of 1e-13 in float64 (a path is as
+      exact as the root of its decrement), else that of [`geojax.geodesic`][].
+    - `rtol`: bound on the miss relative to |x1 - x0|; default 1e-6 in float64, 1e-3 in float32. The
+      tolerances of the integration are a hundredth of it (at most 1e-5), relative to the motion.
+    - `max_corrections`: the largest number of rounds; with 0 the uncorrected velocity is returned.
     - the other options are those of `geodesic`.
 
-    Differentiable by the points, ``args`` and every number in the metric and its score, forward and
-    reverse, by the implicit function theorem: GMRES with products of the derivative of the
-    exponential map, each one integration (in reverse mode a pass back through it), some D of them
-    or 40, whichever is less. First derivatives only; NaN at conjugate points.
-    With ``max_corrections=0`` the derivative is that of `geodesic`.
+    **Returns:**
 
-    **Returns:** an array of the shape of ``x0``. With ``throw=False`` a failure gives NaNs.
-    **Raises:** as `geodesic`; `GeodesicError` also when the miss stays above ``rtol``.
+    An array of the shape of `x0`. With `throw=False` a failure gives NaNs.
+
+    It can be differentiated by the points, `args` and every number in the metric and its score,
+    forward and reverse, by the implicit function theorem. This takes GMRES with products of the
+    derivative of the exponential map: about D of them or 40, whichever is less. Each product is one
+    integration (in reverse mode a pass back through it). First derivatives only; NaN at conjugate
+    points. With `max_corrections=0` the derivative is that of `geodesic`.
+
+    **Raises:**
+
+    - as `geodesic` does.
+    - [`geojax.GeodesicError`][]: also when the miss stays above `rtol`.
 
     >>> import jax.numpy as jnp, geojax
     >>> a, b = jnp.array([1.0, 0.0]), jnp.array([3.0, 4.0])
@@ -144,8 +163,8 @@ def log_map(
     if solver is None and least_squares and x0.dtype == jnp.float64:
         solver = GaussNewton(rtol=1e-13)
     given = metric, x0, x1, args
-    if max_corrections:  # else the velocity is the two-point problem's, and so is its derivative
-        metric, x0, x1, args = held(given)
+    if max_corrections:  # else velocity and derivative are those of the two-point problem
+        metric, x0, x1, args = stop_gradients(given)
     options = {
         "num_segments": num_segments,
         "ts": ts,
@@ -186,7 +205,7 @@ def _differentiated(velocity, given, tol):
 def _corrected(
     metric, x0, x1, solver, args, first, rtol, tol, max_corrections, options
 ) -> tuple[Array, Array, Array, Array]:
-    """The best velocity met, the norm of its miss, that of x1 - x0, and the number of rounds."""
+    """The best velocity found, the norm of its miss, that of x1 - x0, and the number of rounds."""
     scale = norm(x1 - x0)
 
     def miss_of(v):

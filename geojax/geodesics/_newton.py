@@ -1,4 +1,4 @@
-"""Newton's method with the whole Hessian: the solver for metrics of few coordinates."""
+"""Newton's method with the whole Hessian, the solver for metrics of few coordinates."""
 
 import dataclasses
 
@@ -16,29 +16,35 @@ _SEARCH_STEPS = 100
 
 
 class Newton(AbstractDampedNewton):
-    """Newton's method with the whole Hessian of the path's energy, for any metric of few
-    coordinates: a `DenseMetric`, an `OperatorMetric`, a sum of such.
+    """Newton's method with the whole Hessian of the path's energy.
 
-    In B-splines the Hessian is a band of D x D blocks, three to each side: its Cholesky factor
+    It is the default up to 100 coordinates for metrics that are no sum of squares: a
+    [`geojax.DenseMetric`][], an [`geojax.OperatorMetric`][], a sum of such.
+
+    In B-splines the Hessian is a band of D x D blocks, three to each side. Its Cholesky factor
     takes O(N D^3) time and O(N D^2) memory. Steps are damped by the metric along the path itself
-    (Levenberg-Marquardt), so their number hardly depends on the mesh, and a step to where the
+    (Levenberg-Marquardt), so their number hardly depends on the mesh. A step to a path where the
     metric is not defined or not positive definite is refused. Where the Hessian has no Cholesky
-    factor, the squares of covariant derivatives alone take its place (Gauss-Newton).
+    factor, the squares of covariant derivatives alone replace it (Gauss-Newton).
 
-    At the end the undamped Hessian is factorised too. It has a Cholesky factor at a strict local
-    minimum alone, which makes the check exact (for metrics that are pulled back, to the order of
-    the path); from a saddle, such as the straight line between opposite points of a ring, the
+    At the end the undamped Hessian is factorised too. It has a Cholesky factor only at a strict
+    local minimum, which makes the check exact (for metrics that are pulled back, to the order of
+    the path). From a saddle, such as the straight line between opposite points of a ring, the
     solver moves on along a direction of negative curvature.
 
-    - ``rtol``: bound on the Newton decrement ``-grad . d / E``, the relative energy that a full
-      step would still gain. None: 1e-10 in float64, 1e-6 in float32.
-    - ``damping``: the initial mu, relative to the metric along the path.
-
-    A step costs, at each point of the rule, an evaluation of the metric with its gradient; the
+    A step costs, at each point of the rule: an evaluation of the metric with its gradient; the
     metric as a matrix, with a JVP; and D products with the Hessian, each a JVP of a VJP.
 
-    **Raises:** `ValueError` for a rule other than `SplineGauss` and `Midpoint`, or options out of
-    range.
+    **Arguments:**
+
+    - `rtol`: bound on the Newton decrement `-grad . d / E`, the relative energy that a full step
+      would still gain. None: 1e-10 in float64, 1e-6 in float32.
+    - `damping`: the initial mu, relative to the metric along the path.
+
+    **Raises:**
+
+    - `ValueError`: for a rule other than [`geojax.SplineGauss`][] and [`geojax.Midpoint`][], or
+      options out of range.
 
     >>> import jax.numpy as jnp, geojax
     >>> half_plane = geojax.DenseMetric(lambda x, args: jnp.eye(2) / x[1] ** 2)
@@ -54,7 +60,7 @@ class Newton(AbstractDampedNewton):
     def check_problem(self, problem):
         if not isinstance(problem.rule, SplineGauss | Midpoint):
             raise ValueError(
-                f"Newton prices a path by <x', x'>_g at points, got "
+                f"Newton needs a rule with points at which it takes <x', x'>_g, got "
                 f"rule={type(problem.rule).__name__}(). Use rule=SplineGauss()."
             )
 

@@ -1,11 +1,11 @@
-"""How a solve ended."""
+"""The verdicts of a solve, with their texts."""
 
 import equinox as eqx
 
 from .._verdicts import GeodesicError as GeodesicError
 from .._verdicts import Notice, Verdicts
 
-# By name: what happened, the remedy in Python, the remedy on the command line.
+# By name: the cause, the remedy in Python, the remedy on the command line.
 _NOTICES = {
     "max_steps_reached": Notice(
         "The solver used up its steps before the decrement met the tolerance[: it is {decrement}, "
@@ -35,7 +35,7 @@ _NOTICES = {
         "Use --solver gauss-newton, which moves on from saddles that it finds.",
     ),
     "unverified": Notice(
-        "The path is stationary, but whether it is a minimum of the energy could not be told: "
+        "The path is stationary, but it could not be verified that it is a minimum of the energy: "
         "conjugate gradients with the exact Hessian did not converge[, and miss a saddle with a "
         "probability of up to {missed_saddle:%}, allowed {missed_saddle_limit:%}].",
         "Raise curvature_steps of GaussNewton, use float64, or start from a path moved aside "
@@ -43,8 +43,8 @@ _NOTICES = {
         "Use --x64, or compare with a path from another start (--init).",
     ),
     "under_resolved": Notice(
-        "The path is under-resolved, motion hides between its nodes: the energy that was minimised "
-        "differs from the finely priced one[ by {discretisation_error:%}, allowed "
+        "The path is under-resolved, it needs more nodes: the minimised energy differs from the "
+        "energy at finer points[ by {discretisation_error:%}, allowed "
         "{discretisation_error_limit:%}].",
         "Raise num_segments[ to {more_segments}], lower lam, or call robust_geodesic, which puts "
         "nodes where they are needed.",
@@ -115,15 +115,15 @@ _NOTICES = {
         "Use --x64.",
     ),
     "negative_energy": Notice(
-        "Segments of the path have negative energy: the moments that this score gives its "
-        "posteriors are none of a density's there.",
+        "Segments of the path have negative energy: the posterior moments from this score are not "
+        "those of any density there.",
         "Raise t, use more probes or none, or train the score longer.",
         "Raise --t, or take another of --methods.",
     ),
     "no_path": Notice(
         "Points of the path are not finite: the method has no path between these two, as SLERP has "
-        "none between opposite points, or its score is not finite on the way.",
-        "Move one of the points aside, take another interpolator, or check the score.",
+        "none between opposite points, or its score is not finite along the path.",
+        "Move one of the points aside, use another interpolator, or check the score.",
         "Use other pictures, or another of --methods.",
     ),
 }
@@ -135,9 +135,9 @@ def _alone(name: str) -> str:
 
 
 class RESULTS(eqx.Enumeration):
-    """The verdict of a solve; anything but ``RESULTS.successful`` says what to do.
+    """The verdict of a solve; any verdict but `RESULTS.successful` comes with a remedy.
 
-    ``RESULTS[result]`` is the text without figures; ``solution.message`` has them.
+    `RESULTS[result]` is the text without figures; `solution.message` has them.
 
     >>> import jax.numpy as jnp, geojax
     >>> solution = geojax.geodesic(geojax.Euclidean(), jnp.zeros(2), jnp.ones(2))

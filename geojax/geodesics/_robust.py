@@ -1,4 +1,4 @@
-"""The door for hard problems: several starts, continuation where needed, a mesh that adapts."""
+"""Hard problems: several starts, continuation where needed, and an adaptive mesh."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -25,21 +25,21 @@ from ._results import RESULTS
 from ._rules import AbstractRule
 from ._solution import GeodesicSolution
 
-# Of the metrics that lead to a hard one.
+# Weights of the weaker metrics in the continuation.
 _WEIGHTS = (1e-4, 1e-3, 1e-2, 1e-1)
 
 
-class _Door(NamedTuple):
-    """`geodesic` with all that stays the same, and the counts of all its solves."""
+class _Attempts(NamedTuple):
+    """`geodesic` with fixed arguments; adds up the counts of all solves."""
 
     arguments: tuple
     options: dict[str, Any]
     counts: dict[str, int]
     limit: list[int]
-    say: Callable[[str, GeodesicSolution], None]
+    report: Callable[[str, GeodesicSolution], None]
 
     def problem(self, weight: float, ts) -> TwoPointProblem:
-        """That of the metric weakened to ``weight``, over the nodes ``ts``."""
+        """The problem of the metric weakened to `weight`, over the nodes `ts`."""
         metric, x0, x1, args, _ = self.arguments
         if weight < 1:
             metric = weakened(metric, jnp.asarray(weight, ts.dtype))
@@ -62,7 +62,7 @@ class _Door(NamedTuple):
         for name in self.counts:
             self.counts[name] += int(solution.stats[name])
         self.limit[0] += int(solution.limits["num_steps"])
-        self.say(stage, solution)
+        self.report(stage, solution)
         return solution
 
 
@@ -84,36 +84,42 @@ def robust_geodesic(
     throw: bool = True,
     callback: Callable[[str, GeodesicSolution], None] | None = None,
 ) -> GeodesicSolution:
-    """`geodesic` for hard problems: it tries what its messages would tell you to.
+    """Solve a hard two-point problem: `geodesic` with several starts, meshes and metrics.
 
-    1. **Starts**: the straight line; with ``samples`` the shortest path through their neighbour
-       graph (`neighbour_path`); the paths of ``starts``; and, where the metric holds a
-       `JacobianMetric`, the geodesic of ``I + lam s s^T`` of the same score from the straight line,
-       with the lam of `score_contrast`, which needs no samples.
-    2. **Resolution**: while a path is not successful, twice the segments, up to ``max_segments``,
-       the nodes moved to where the discrete energy is furthest from the finely priced one. A path
-       that a coarse mesh lured across a ridge is dropped for the one it came from.
-    3. **Continuation**: where that fails too, the same for weaker metrics first,
-       ``(1 - w) I + w g`` with w from 1e-4 to 1e-1, each from the path and the mesh of the last.
-    4. **Choice**: of all the paths the one of the lowest finely priced energy. What a coarse energy
-       says of a path that jumps over ridges between its nodes does not count.
+    Use it where [`geojax.geodesic`][] fails. It decides by its intermediate results and changes
+    shapes, so it runs on the host. Inside `jax.jit` use `geodesic`, whose `init` also takes several
+    starts. Compiled solves are kept for others of the same shape. It proceeds in this order:
 
-    It decides by what it finds and changes shapes, so it runs on the host: inside `jax.jit` use
-    `geodesic`, whose ``init`` takes several starts too. Every solve compiled is kept for others of
-    its shape.
+    1. **Starts**: the straight line; with `samples` the shortest path through their neighbour graph
+       ([`geojax.neighbour_path`][]); the paths of `starts`. If the metric contains a
+       [`geojax.JacobianMetric`][], also the geodesic of `I + lam s s^T` of the same score from the
+       straight line, with the lam of [`geojax.score_contrast`][]; it needs no samples.
+    2. **Resolution**: while a path is not successful, double the segments, up to `max_segments`.
+       The nodes move to where the discrete energy differs most from the fine energy. A path that
+       jumps over a ridge on a coarse mesh is dropped for the one it came from.
+    3. **Continuation**: where that fails too, do the same for weaker metrics first,
+       `(1 - w) I + w g` with w from 1e-4 to 1e-1, each from the path and the mesh of the last.
+    4. **Choice**: of all paths the one of the lowest fine energy. The coarse energy of a path that
+       jumps over ridges between its nodes does not count.
 
-    - ``samples``, ``neighbours``: as for `neighbour_path`.
-    - ``starts``: paths of nodes, each of shape (nodes, *shape).
-    - ``callback(stage, solution)``: called after every solve.
-    - the rest as for `geodesic`.
+    **Arguments:**
 
-    **Returns:** the solution chosen, with what `geodesic` says of it. Its ``stats`` also hold
-    ``start`` (0: straight line, then samples, then ``starts``, then the path of ``I + lam s s^T``),
-    ``start_energies`` (the finely priced energy by start); counts of steps and evaluations are
-    totals of all that was tried.
-    ``solution.curve.ts`` are the parameters of its nodes, at unequal steps where the mesh adapted.
+    - `samples`, `neighbours`: as for `neighbour_path`.
+    - `starts`: paths of nodes, each of shape `(nodes, *shape)`.
+    - `num_segments`, `max_segments`: the first and the largest number of segments.
+    - `callback(stage, solution)`: called after every solve.
+    - the other options are those of `geodesic`.
 
-    **Raises:** as `geodesic` and `neighbour_path` do.
+    **Returns:**
+
+    The chosen [`geojax.GeodesicSolution`][]. `solution.curve.ts` are the parameters of its nodes,
+    at unequal steps where the mesh was adapted. Counts of steps and evaluations are totals over all
+    solves. Its `stats` also have `start` (0: straight line, then samples, then `starts`, then the
+    path of `I + lam s s^T`) and `start_energies`, the fine energy by start.
+
+    **Raises:**
+
+    - as `geodesic` and `neighbour_path` do.
 
     >>> import jax.numpy as jnp, geojax
     >>> metric = geojax.SteinScoreMetric(geojax.Shell(radius=2.0, width=0.25), lam=1.0)
@@ -136,8 +142,8 @@ def robust_geodesic(
         "discretisation_tolerance": discretisation_tolerance,
     }
     counts = {"num_steps": 0, "score_evaluations": 0, "score_products": 0}
-    say = callback if callback is not None else lambda stage, solution: None
-    solve = _Door((metric, x0, x1, args, solver), options, counts, [0], say)
+    report = callback if callback is not None else lambda stage, solution: None
+    solve = _Attempts((metric, x0, x1, args, solver), options, counts, [0], report)
     paths = [jnp.stack([x0, x1]), *(as_floating("starts", path, dtype=x0.dtype) for path in starts)]
     if samples is not None:
         paths.insert(1, neighbour_path(samples, x0, x1, neighbours=neighbours))
@@ -149,26 +155,26 @@ def robust_geodesic(
         first = lead(
             f"Stein metric, {num_segments} segments",
             1.0,
-            _through(x0, x1, paths[0], num_segments),
+            _initial_path(x0, x1, paths[0], num_segments),
             ts,
         )
         paths += [first.curve.xs] if _finite(first) else []
-    found = []
+    solutions = []
     for number, path in enumerate(paths):
-        path = _through(x0, x1, path, num_segments)
-        found.append(_led(solve, path, max_segments, f"start {number}"))
-    energies = jnp.stack([each.stats["energy_fine"] for each in found])
+        path = _initial_path(x0, x1, path, num_segments)
+        solutions.append(_from_start(solve, path, max_segments, f"start {number}"))
+    energies = jnp.stack([each.stats["energy_fine"] for each in solutions])
     start = int(jnp.argmin(jnp.where(jnp.isfinite(energies), energies, jnp.inf)))
     totals = {name: jnp.asarray(count) for name, count in counts.items()}
-    best = found[start]
+    best = solutions[start]
     stats = {**best.stats, **totals, "start": jnp.asarray(start), "start_energies": energies}
     limits = {**best.limits, "num_steps": jnp.asarray(solve.limit[0])}
     solution = eqx.tree_at(lambda s: (s.stats, s.limits), best, (stats, limits))
     return or_raise(solution) if throw else solution
 
 
-def _through(x0, x1, path, num_segments: int):
-    """A path to start from: nodes at equal steps of length, so that long hops are divided."""
+def _initial_path(x0, x1, path, num_segments: int):
+    """An initial path with nodes at equal steps of length, so that long pieces are divided."""
     if path.ndim != x0.ndim + 1 or path.shape[1:] != x0.shape or len(path) < 2:
         raise ValueError(
             f"a path of starts must hold at least two nodes of shape {x0.shape}, got {path.shape}."
@@ -180,30 +186,29 @@ def _through(x0, x1, path, num_segments: int):
     return _at(ts, path, jnp.linspace(0, 1, num_segments + 1, dtype=ts.dtype))
 
 
-def _led(solve: _Door, path, max_segments: int, name: str) -> GeodesicSolution:
-    """From a start to a path, through weaker metrics where the direct way fails."""
+def _from_start(solve: _Attempts, path, max_segments: int, name: str) -> GeodesicSolution:
+    """Solve from one start, through weaker metrics where the direct solve fails."""
     ts = jnp.linspace(0, 1, len(path), dtype=path.dtype)
-    best = _resolved(solve, 1.0, path, ts, max_segments, name, patient=False)
+    best = _with_finer_meshes(solve, 1.0, path, ts, max_segments, name, patient=False)
     if _succeeded(best):
         return best
     for weight in (*_WEIGHTS, 1.0):
         stage = f"{name}, weight {weight:g}"
-        other = _resolved(solve, weight, path, ts, max_segments, stage, patient=True)
+        other = _with_finer_meshes(solve, weight, path, ts, max_segments, stage, patient=True)
         path, ts = other.curve.xs, other.curve.ts
         if not _finite(other):
             return best
     return other if _succeeded(other) or _fine(other) < _fine(best) else best
 
 
-def _resolved(
-    solve: _Door, weight: float, path, ts, max_segments: int, name: str, *, patient: bool
+def _with_finer_meshes(
+    solve: _Attempts, weight: float, path, ts, max_segments: int, name: str, *, patient: bool
 ) -> GeodesicSolution:
-    """The path that a solve finds, with more nodes where they are needed until it succeeds; else
-    the one of the lowest finely priced energy.
+    """Solve with more nodes until it succeeds; else return the solution of the lowest fine energy.
 
-    A coarse mesh can lure a solve across a ridge, to a path that is worse, finely priced, than the
-    one it came from. The finer mesh then starts from that one; or there is none, unless
-    ``patient``.
+    On a coarse mesh a solve can jump over a ridge, to a path whose fine energy is above that of the
+    path it came from. The next finer mesh then starts from the latter path. Unless `patient` there
+    is no finer mesh in that case.
     """
     best, tolerance, once_more = None, solve.options["discretisation_tolerance"], True
     while True:
@@ -214,14 +219,14 @@ def _resolved(
         if best is None or _fine(solution) < _fine(best):
             best = solution
         problem = solve.problem(weight, ts)
-        lured = _fine(solution) >= float(_priced(problem, path))
-        path = path if lured else solution.curve.xs
+        worse = _fine(solution) >= float(_fine_energy(problem, path))
+        path = path if worse else solution.curve.xs
         if once_more and float(solution.stats["discretisation_error"]) <= tolerance:
-            once_more = False  # It is short of steps, not of nodes.
+            once_more = False  # It needs more steps, not more nodes.
             continue
-        if 2 * n > max_segments or not _finite(solution) or (lured and not patient):
+        if 2 * n > max_segments or not _finite(solution) or (worse and not patient):
             return best
-        finer = _moved(problem, path, 2 * n)
+        finer = _adapted_mesh(problem, path, 2 * n)
         path, ts = _at(ts, path, finer), finer
 
 
@@ -239,19 +244,19 @@ def _fine(solution: GeodesicSolution) -> float:
 
 
 @eqx.filter_jit
-def _priced(problem: TwoPointProblem, xs) -> Float[Array, ""]:
-    """The finely priced energy of the path through the nodes ``xs``."""
+def _fine_energy(problem: TwoPointProblem, xs) -> Float[Array, ""]:
+    """The fine energy of the path through the nodes `xs`."""
     offsets = problem.offsets(xs)
     return jnp.sum(fine_energies(problem, offsets, problem.squared_speeds(offsets)))
 
 
 @eqx.filter_jit
-def _moved(problem: TwoPointProblem, xs, num_segments: int) -> Float[Array, " nodes"]:
+def _adapted_mesh(problem: TwoPointProblem, xs, num_segments: int) -> Float[Array, " nodes"]:
     """A mesh that divides the discretisation error evenly.
 
     A segment's error falls like tau^3 for a polyline and like tau^5 for a spline, so its nodes
     should be as dense as that root of the error over tau. The density is smoothed over neighbours
-    and bounded below, as an error may be small by chance and moves when the path does.
+    and bounded below, as an error may be small by chance and changes when the path moves.
     """
     mesh, offsets = problem.mesh(len(xs) - 1), problem.offsets(xs)
     taus, power = jnp.diff(mesh), 5 if problem.rule.scheme.spline else 3
@@ -271,6 +276,6 @@ def _moved(problem: TwoPointProblem, xs, num_segments: int) -> Float[Array, " no
 
 @jax.jit
 def _at(ts, xs, new):
-    """The polyline ``xs`` over ``ts`` at the parameters ``new``; both ends exactly."""
+    """The polyline `xs` over `ts` at the parameters `new`; exact at both ends."""
     nodes = Polyline(ts, xs).evaluate(new)
     return nodes.at[0].set(xs[0]).at[-1].set(xs[-1])

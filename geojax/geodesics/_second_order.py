@@ -1,10 +1,10 @@
-"""What a path's energy does to second order around it: Hessian products, and two uses of them.
+"""Products with the Hessian of a path's energy, and two uses of them.
 
-`certify` asks whether a stationary path is a minimum (`_certificate`), and `attach` gives the inner
-offsets of a path that a solver has found their derivatives (`envelope` the energy its own), by the
-implicit function theorem: with G the gradient of the energy by the inner offsets z,
-``G(z, theta) = 0`` makes ``dz = -H^-1 (dG/dtheta) dtheta``, by preconditioned conjugate gradients.
-theta are the ends, ``args``, and every number in metric and score. Nothing of a solver's loop is
+`certify` tests whether a stationary path is a minimum (`_certificate`). `implicit_nodes` gives the
+inner offsets that a solver has found their derivatives, and `implicit_energy` those of the energy,
+by the implicit function theorem. With G the gradient of the energy by the inner offsets z,
+`G(z, theta) = 0` gives `dz = -H^-1 (dG/dtheta) dtheta`, by preconditioned conjugate gradients.
+theta are the ends, `args`, and every number in metric and score. No solver's loop is
 differentiated.
 """
 
@@ -26,11 +26,11 @@ from ._problem import TwoPointProblem
 
 _CHECK_STEPS = 200
 _SOLVE_STEPS = 500
-_SOLVED = 1e-4  # the residual, relative, of a derivative that is handed out
+_SOLVED = 1e-4  # largest relative residual of a derivative that is returned
 
 
-def held(tree):
-    """The pytree, with no derivative by what it holds."""
+def stop_gradients(tree):
+    """The pytree without derivatives by its leaves."""
     return jax.tree.map(lambda a: jax.lax.stop_gradient(a) if eqx.is_array(a) else a, tree)
 
 
@@ -40,12 +40,12 @@ def with_ends(inner):
 
 
 def _gradient(inner, problem: TwoPointProblem):
-    """The derivative of the energy by the inner offsets, as the solver sees it."""
+    """The derivative of the energy by the inner offsets, as the solver computes it."""
     return gradient(problem, with_ends(inner), inner)
 
 
 def _preconditioner(inner, problem: TwoPointProblem) -> AbstractPreconditioner:
-    """``H^-1`` roughly: by the Gauss-Newton Hessian where there is one, else by the stiffness."""
+    """An approximation of `H^-1`: Gauss-Newton where there is one, else by the stiffness."""
     offsets, undamped = with_ends(inner), jnp.zeros((), inner.dtype)
     if isinstance(problem.metric, AbstractLowRankMetric):
         return gauss_newton(ph.linearise(problem, offsets), undamped)
@@ -55,8 +55,7 @@ def _preconditioner(inner, problem: TwoPointProblem) -> AbstractPreconditioner:
 def certify(problem: TwoPointProblem, offsets, active: Bool[Array, ""]):
     """Whether the path is a saddle, by `_certificate`.
 
-    **Returns:** that, a bound on the probability that it is one all the same, and the number of
-    Hessian products it took.
+    Returns that, a bound on the probability of a missed saddle, and the number of Hessian products.
     """
     offsets = with_ends(offsets[1:-1])
     inner, preconditioner = flat_inner(offsets), _preconditioner(offsets[1:-1], problem)
@@ -73,7 +72,7 @@ def certify(problem: TwoPointProblem, offsets, active: Bool[Array, ""]):
 
 
 def certify_cost(problem: TwoPointProblem, num_segments: int, count) -> tuple[Any, Any]:
-    """Score evaluations and derivative products of `certify` with ``count`` products."""
+    """Score evaluations and derivative products of `certify` with `count` products."""
     low_rank = isinstance(problem.metric, AbstractLowRankMetric)
     ready = problem.cost(num_segments) if low_rank else (0, 0)
     search = problem.curvature_cost(num_segments, jnp.minimum(count, 1), count)
@@ -81,22 +80,22 @@ def certify_cost(problem: TwoPointProblem, num_segments: int, count) -> tuple[An
 
 
 @eqx.filter_custom_jvp
-def attach(inner: Float[Array, "inner *shape"], problem: TwoPointProblem):
-    """The inner offsets of a minimiser, with its derivatives by all that ``problem`` holds.
+def implicit_nodes(inner: Float[Array, "inner *shape"], problem: TwoPointProblem):
+    """The inner offsets of a minimiser, with their derivatives by all numbers in `problem`.
 
-    Forward and reverse, of any order. NaN where the linear system was not solved: at a path that
-    is no minimum there is no derivative.
+    Forward and reverse, of any order. NaN where the linear system was not solved: a path that is no
+    minimum has no derivative.
     """
     del problem
     return inner
 
 
-@attach.def_jvp
-def _attach_jvp(primals, tangents):
+@implicit_nodes.def_jvp
+def _implicit_nodes_jvp(primals, tangents):
     inner, problem = primals
     unexpected, tangent = tangents
     check_closures(unexpected)
-    x = attach(inner, problem)
+    x = implicit_nodes(inner, problem)
     right = _by_problem(lambda p: _gradient(x, p), problem, tangent)
     if right is None:
         return x, jnp.zeros_like(x)
@@ -104,11 +103,11 @@ def _attach_jvp(primals, tangents):
 
 
 def _solve(x, problem, right):
-    """``H^-1 right``; NaN where conjugate gradients did not get there."""
+    """`H^-1 right`; NaN where conjugate gradients did not converge."""
     flat, shape = (len(x), -1), x.shape
-    inverse = _preconditioner(*held((x, problem)))
+    inverse = _preconditioner(*stop_gradients((x, problem)))
     precondition = lambda r: inverse(r.reshape(flat)).reshape(shape)  # noqa: E731
-    # Far beyond what a derivative needs, as what is asked for may be a derivative of it.
+    # More accurate than a derivative needs, as it may be differentiated again.
     eps = float(jnp.finfo(x.dtype).eps)
     rtol = 10 * eps if x.dtype == jnp.float64 else 100 * eps
 
@@ -129,13 +128,13 @@ def _solve(x, problem, right):
         left = jnp.abs(dot(residual, precondition(residual)))
         return jnp.where(left <= _SOLVED**2 * size, found.solution, jnp.nan)
 
-    # The product stays differentiable by x and the parameters: higher derivatives go through it.
+    # The product stays differentiable by x and the parameters, for higher derivatives.
     product = lambda d: jax.jvp(lambda y: _gradient(y, problem), (x,), (d,))[1]  # noqa: E731
     return jax.lax.custom_linear_solve(product, right, solve, symmetric=True)
 
 
 def check_closures(tangents):
-    """What a solver found is held: a derivative can reach it only behind the problem's back."""
+    """Raise a `ValueError` if a derivative reaches the result other than by the problem."""
     if jax.tree.leaves(tangents):
         raise ValueError(
             "the metric or its score is a function that closes over a value to differentiate by, "
@@ -145,24 +144,24 @@ def check_closures(tangents):
 
 
 def _by_problem(function, problem, tangent):
-    """The derivative of ``function(problem)`` along the tangent; None where that is nothing."""
+    """The derivative of `function(problem)` along the tangent; None where there is no tangent."""
     if not jax.tree.leaves(tangent):
         return None
     return eqx.filter_jvp(function, (problem,), (tangent,))[1]
 
 
 @eqx.filter_custom_jvp
-def recalled(known, function, offsets, problem: TwoPointProblem):
-    """``function(problem, offsets)``, which is ``known`` already, with its derivatives."""
+def with_derivatives(known, function, offsets, problem: TwoPointProblem):
+    """The `known` value of `function(problem, offsets)`, with its derivatives."""
     del function, offsets, problem
     return known
 
 
-@recalled.def_jvp
-def _recalled_jvp(primals, tangents):
+@with_derivatives.def_jvp
+def _with_derivatives_jvp(primals, tangents):
     known, function, offsets, problem = primals
     *_, by_offsets, by_problem = tangents
-    out = recalled(known, function, offsets, problem)
+    out = with_derivatives(known, function, offsets, problem)
     moving = by_offsets, by_problem
     if not jax.tree.leaves(moving):
         return out, jnp.zeros_like(out)
@@ -171,18 +170,18 @@ def _recalled_jvp(primals, tangents):
 
 
 @eqx.filter_custom_jvp
-def envelope(energy: Float[Array, ""], inner, problem: TwoPointProblem):
+def implicit_energy(energy: Float[Array, ""], inner, problem: TwoPointProblem):
     """The energy at a minimiser; its first derivative takes no solve (envelope theorem)."""
     del inner, problem
     return energy
 
 
-@envelope.def_jvp
-def _envelope_jvp(primals, tangents):
+@implicit_energy.def_jvp
+def _implicit_energy_jvp(primals, tangents):
     energy, inner, problem = primals
     *unexpected, tangent = tangents
     check_closures(unexpected)
-    x = attach(inner, problem)
-    out = envelope(energy, inner, problem)
+    x = implicit_nodes(inner, problem)
+    out = implicit_energy(energy, inner, problem)
     change = _by_problem(lambda p: p.energy(with_ends(x)), problem, tangent)
     return out, jnp.zeros_like(out) if change is None else change

@@ -265,7 +265,7 @@ def test_single_precision_converges_to_its_own():
 def test_what_it_is_not_made_for_is_refused():
     ends = jnp.array([0.0, 1.0]), jnp.array([2.0, 1.0])
     options = {"solver": Newton(), "rule": geojax.Quadrature()}
-    with pytest.raises(ValueError, match=r"Newton prices a path .* got rule=Quadrature"):
+    with pytest.raises(ValueError, match=r"Newton needs a rule .* got rule=Quadrature"):
         geojax.geodesic(DenseMetric(half_plane), *ends, **options)
     with pytest.raises(ValueError, match="damping must be a finite number >= 0, got -1"):
         Newton(damping=-1.0)

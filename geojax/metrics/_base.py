@@ -61,7 +61,7 @@ class AbstractMetric(ConvertsArrays, eqx.Module):
 
     @takes_arrays("x", "u", "v")
     def inner(self, x, u, v, args: Any = None) -> Float[Array, ""]:
-        """<u, v>_g at `x`."""
+        """`<u, v>_g` at `x`."""
         return dot(u, self.flat(x, v, args))
 
     @takes_arrays("x", "v")

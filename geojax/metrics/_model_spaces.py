@@ -31,9 +31,7 @@ class AbstractModelSpace(AbstractConformalMetric):
 
     @abc.abstractmethod
     def _shot(self, x, direction, angle) -> Array:
-        """The point at a distance, in units of the radius, from `x` along a unit vector of the
-        chart.
-        """
+        """The point at a distance, in radii, from `x` along a unit vector of the chart."""
 
     def _denominator(self, x):
         """`1 + kappa |x|^2`, NaN outside the chart."""

@@ -20,7 +20,7 @@ class LowRankOperator(lx.AbstractLinearOperator):
     **Arguments:**
 
     - `base`: a scalar > 0.
-    - `factors`: the f_k, shape (K, *shape).
+    - `factors`: the f_k, shape `(K, *shape)`.
     - `weights`: shape (K,).
 
     >>> import jax.numpy as jnp

@@ -54,7 +54,7 @@ class AbstractPullbackMetric(AbstractSumOfSquaresMetric):
 
     @explained_derivatives()
     def inner(self, x, u, v, args: Any = None):
-        """<u, v>_g at `x`: two JVPs and no VJP."""
+        """`<u, v>_g` at `x`: two JVPs and no VJP."""
         base, weight, image = self._at(x, args)
         _, push = jax.linearize(image, x)
         return base * dot(u, v) + weight * dot(push(u), push(v))

@@ -13,8 +13,8 @@ class SampledPath(NamedTuple):
 
     **Arguments:**
 
-    - `points`: x(t_q), shape (points, *shape); `velocities`: x'(t_q), of the same shape.
-    - `nodes`: shape (nodes, *shape).
+    - `points`: x(t_q), shape `(points, *shape)`; `velocities`: x'(t_q), of the same shape.
+    - `nodes`: shape `(nodes, *shape)`.
     - `derivative`: the matrix from values at the nodes to the derivative of their interpolant at
       t_q, shape (points, nodes).
 

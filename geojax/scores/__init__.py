@@ -1,4 +1,4 @@
-"""Scores: what we know of a density p (see README.md in this folder)."""
+"""Scores of data densities p and their noised versions (see README.md in this folder)."""
 
 from ._averaged import ProbeAveragedDensity as ProbeAveragedDensity
 from ._averaged import ProbeAveragedScore as ProbeAveragedScore

@@ -1,4 +1,4 @@
-"""A score for clean points: averaged over fixed probes of noise."""
+"""A score for clean points: a noised score averaged over fixed noise probes."""
 
 from typing import Any
 
@@ -13,14 +13,14 @@ from ._schedule import check_signal
 
 
 class _Probes(eqx.Module):
-    """The noised points at which a clean point is judged."""
+    """The noised points at which the score of a clean point is averaged."""
 
     t: Float[Array, ""]
     probes: Float[Array, "probes *shape"]
     unit_free: bool = eqx.field(static=True)
 
     def noised(self, schedule, x):
-        """``alpha x + sigma eps_k`` and ``alpha x - sigma eps_k``, shape (2 K, \\*shape)."""
+        """`alpha x + sigma eps_k` and `alpha x - sigma eps_k`, shape `(2 K, *shape)`."""
         if self.probes.shape[1:] != x.shape:
             raise ValueError(
                 f"x must have the shape of a probe, {self.probes.shape[1:]}, got {x.shape}."
@@ -37,9 +37,11 @@ class _Probes(eqx.Module):
 
 
 class ProbeAveragedScore(eqx.Module):
-    """``s(x) = 1 / 2K sum_k [s_t(alpha x + sigma eps_k) + s_t(alpha x - sigma eps_k)]``.
+    """The averaged score `s(x) = 1 / 2K sum_k [s_t(alpha x + sigma eps_k) + s_t(alpha x - sigma
+    eps_k)]`.
 
-    A callable ``(x, args) -> s`` of *clean* points, as metrics take it; `probe_averaged` makes it.
+    A callable `(x, args) -> s` of *clean* points, as metrics take it. [`geojax.probe_averaged`][]
+    makes it.
     """
 
     score: AbstractScore
@@ -50,7 +52,7 @@ class ProbeAveragedScore(eqx.Module):
 
 
 class ProbeAveragedDensity(eqx.Module):
-    """A `ProbeAveragedScore` that knows what it is the gradient of."""
+    """A `ProbeAveragedScore` whose log-density is known."""
 
     score: AbstractDensity
     probes: _Probes
@@ -59,9 +61,9 @@ class ProbeAveragedDensity(eqx.Module):
         return _average(self.score, self.probes, as_floating("x", x), args)
 
     def log_density(self, x: Numbers, args: Any = None) -> Float[Array, ""]:
-        """The average of ``log p_t`` over the noised points, divided by alpha.
+        """The average of `log p_t` over the noised points, divided by alpha.
 
-        Not normalised; its gradient is the averaged score.
+        It is not normalised; its gradient is the averaged score.
         """
         x, schedule, probes = as_floating("x", x), self.score.schedule, self.probes
         values = jax.vmap(lambda y: self.score.log_density(y, probes.t, args))(
@@ -80,26 +82,36 @@ def probe_averaged(
     key: Key[Array, ""],
     unit_free: bool = False,
 ) -> ProbeAveragedScore | ProbeAveragedDensity:
-    """The score of clean points that a noised score gives on average over fixed probes.
+    """Average a noised score over fixed probes, to get a score of clean points.
 
-    A network is trained on noised points only: at a clean point x its score at time t is out of
-    distribution, and at x with noise added 783 of 784 components are of the noise. Averaged over
-    antithetic pairs ``alpha x +- sigma eps_k`` it is in distribution and the noise cancels to
-    first order. The result is the gradient of the smoothed log-density
-    ``x -> mean log p_t(alpha x +- sigma eps_k)`` *divided by alpha*, which the chain rule brings:
-    at low noise alpha is close to 1, elsewhere lam takes it up as alpha^2.
+    Use it to take the geometry at clean points instead of noised ones. A network is trained on
+    noised points only: at a clean point x its score at time t is out of distribution. At x with
+    noise added, 783 of 784 components of the score come from the noise. Averaged over antithetic
+    pairs `alpha x +- sigma eps_k` the score is in distribution and the noise cancels to first
+    order.
 
-    - ``score``: any `AbstractScore`.
-    - ``t``: in [0, 1].
-    - ``shape``: the shape of a point.
-    - ``num_probes``: K; an evaluation costs 2 K scores, in one batch.
-    - ``key``: draws the probes, once.
-    - ``unit_free``: multiply by sigma(t), so that lam has no unit and means the same at every t
+    The result is the gradient of the smoothed log-density
+    `x -> mean log p_t(alpha x +- sigma eps_k)` *divided by alpha*, the factor from the chain rule.
+    At low noise alpha is close to 1; elsewhere lam absorbs it as alpha^2.
+
+    **Arguments:**
+
+    - `score`: any [`geojax.AbstractScore`][].
+    - `t`: the noise level in [0, 1].
+    - `shape`: the shape of a point.
+    - `num_probes`: K; an evaluation costs 2 K scores, in one batch.
+    - `key`: draws the probes, once.
+    - `unit_free`: multiply by sigma(t), so that lam has no unit and the same meaning at every t
       (with the true score lam is sigma^2 times as large).
 
-    **Returns:** a callable ``(x, args) -> s``, with ``log_density(x, args)`` where the score is an
-    `AbstractDensity`. **Raises:** `ValueError` when t or ``num_probes`` is out of range, or alpha
-    is 0 at t.
+    **Returns:**
+
+    A callable `(x, args) -> s`, with `log_density(x, args)` where the score is an
+    [`geojax.AbstractDensity`][].
+
+    **Raises:**
+
+    - `ValueError`: when t or `num_probes` is out of range, or alpha is 0 at t.
 
     >>> import jax, jax.numpy as jnp
     >>> from geojax.scores import VE, GaussianMixture, probe_averaged

@@ -1,9 +1,9 @@
-"""Scores: what we know of a density p.
+"""Scores: gradients of the log-density of a density p.
 
-A score is the gradient of a log-density, ``s(x, t) = grad_x log p_t(x)``: the true score, with
-the factor 1 / sigma kept, whatever a network was trained to predict. ``score.at(t)`` closes over
-the noise level and gives the callable ``(x, args) -> s`` that metrics take; metrics never see t.
-A point has any one shape; batches are for `jax.vmap`.
+A score is `s(x, t) = grad_x log p_t(x)`. It is the true score, with the factor 1 / sigma kept,
+whatever a network was trained to predict. `score.at(t)` fixes the noise level and gives the
+callable `(x, args) -> s` that metrics take; metrics do not depend on t. A point has one shape,
+which may be any; batches are for `jax.vmap`.
 """
 
 import abc
@@ -18,11 +18,16 @@ from ._schedule import AbstractSchedule, as_time, check_signal, is_noise_free
 
 
 class AbstractScore(eqx.Module):
-    """The score of a noised density at every time in [0, 1].
+    """The interface of scores: the score of a noised density at every time in [0, 1].
 
-    A subclass defines `evaluate` and has a field, or a property, ``schedule``. It is called as
-    ``score(x, t, args)``, which checks what goes in and what comes out. ``args`` carries what the
-    score is conditioned on (a label, a prompt), untouched.
+    Subclass it for a score of your own: define `evaluate`, and a field or property `schedule`. It
+    is called as `score(x, t, args)`, which checks the input and the output. `args` is what the
+    score is conditioned on (a label, a prompt), passed on unchanged. For a network, use
+    [`geojax.NoisePrediction`][] or its siblings.
+
+    **Arguments:**
+
+    - `schedule`: the noise schedule, an [`geojax.AbstractSchedule`][].
 
     >>> import jax.numpy as jnp, geojax
     >>> class Normal(geojax.AbstractScore):  # of N(0, I) data
@@ -40,56 +45,61 @@ class AbstractScore(eqx.Module):
     def evaluate(
         self, x: Float[Array, "*shape"], t: Float[Array, ""], args: Any
     ) -> Float[Array, "*shape"]:
-        """grad log p_t at ``x``, of the shape of ``x``.
+        """grad log p_t at `x`, of the shape of `x`.
 
-        ``x`` is of float32 or float64 and ``t`` a scalar array of the same dtype. Of what is
-        returned the dtype may be narrower: it is cast to that of ``x``.
+        `x` has dtype float32 or float64, and `t` is a scalar array of the same dtype. The result
+        may have a narrower dtype: it is cast to that of `x`.
         """
 
     @property
     def needs_noise(self) -> str | None:
-        """Why there is no score where sigma is zero, in a few words; None where there is one."""
+        """The reason why there is no score where sigma is zero; None where there is one."""
         return None
 
     @property
     def network_evaluations(self) -> int:
-        """How many evaluations of a network one of this score takes."""
+        """The number of network evaluations in one evaluation of this score."""
         return 1
 
     def __call__(
         self, x: Numbers, t: Real[ArrayLike, ""], args: Any = None
     ) -> Float[Array, "*shape"]:
-        """grad log p_t at ``x``, of the shape and dtype of ``x``.
+        """Evaluate grad log p_t at `x`, of the shape and dtype of `x`.
 
-        **Raises:** `ValueError` when ``t`` is a number outside [0, 1], or without noise where there
-        must be some; or when `evaluate` returns an array of another shape.
+        **Raises:**
+
+        - `ValueError`: when `t` is a number outside [0, 1], or without noise where noise is needed;
+          or when `evaluate` returns an array of another shape.
         """
         x, t = self._checked(x, t)
         return as_output(f"{type(self).__name__}.evaluate", self.evaluate(x, t, args), x)
 
     def at(self, t: Real[ArrayLike, ""]) -> "ScoreAt":
-        """The score at one noise level, a callable ``(x, args) -> s`` for a metric.
+        """The score at one noise level, a callable `(x, args) -> s` for a metric.
 
-        Its ``t`` is an array: a program compiled for one level serves all.
+        Its `t` is an array: a program that is compiled for one level serves all.
 
-        **Raises:** `ValueError` when ``t`` is a number outside [0, 1], or without noise where there
-        must be some.
+        **Raises:**
+
+        - `ValueError`: when `t` is a number outside [0, 1], or without noise where noise is needed.
         """
         return ScoreAt(self, t)
 
     def predicted_noise(
         self, x: Numbers, t: Real[ArrayLike, ""], args: Any = None
     ) -> Float[Array, "*shape"]:
-        """The predicted noise ``-sigma s``, of the shape of ``x``."""
+        """The predicted noise `-sigma s`, of the shape of `x`."""
         x, t = self._checked(x, t)
         return -self.schedule.sigma(t).astype(x.dtype) * self(x, t, args)
 
     def denoised(
         self, x: Numbers, t: Real[ArrayLike, ""], args: Any = None
     ) -> Float[Array, "*shape"]:
-        """The predicted clean point ``(x + sigma^2 s) / alpha`` (Tweedie's formula).
+        """The predicted clean point `(x + sigma^2 s) / alpha` (Tweedie's formula).
 
-        **Raises:** `ValueError` as a call does, and where alpha is 0.
+        **Raises:**
+
+        - `ValueError`: as a call does, and where alpha is 0.
         """
         check_signal(self.schedule, t, "a clean point is (x + sigma^2 s) / alpha")
         x, t = self._checked(x, t)
@@ -98,7 +108,7 @@ class AbstractScore(eqx.Module):
         return (x + sigma**2 * self(x, t, args)) / alpha
 
     def checked_time(self, t: Real[ArrayLike, ""]) -> Float[Array, ""]:
-        """``t`` as a scalar array. **Raises:** `ValueError` as `at` does."""
+        """`t` as a scalar array. Raise a `ValueError` as `at` does."""
         time = as_time("t", t)
         reason = self.needs_noise
         if reason is not None and is_noise_free(self.schedule, t):
@@ -114,7 +124,7 @@ class AbstractScore(eqx.Module):
 
 
 class AbstractDensity(AbstractScore):
-    """A score whose log-density is known too, at every time.
+    """The interface of scores whose log-density is also known, at every time.
 
     A subclass defines `evaluate` and `evaluate_log_density`.
     """
@@ -123,21 +133,26 @@ class AbstractDensity(AbstractScore):
     def evaluate_log_density(
         self, x: Float[Array, "*shape"], t: Float[Array, ""], args: Any
     ) -> Float[Array, ""]:
-        """log p_t at ``x``, a scalar; arguments as for `evaluate`."""
+        """log p_t at `x`, a scalar; arguments as for `evaluate`."""
 
     def log_density(self, x: Numbers, t: Real[ArrayLike, ""], args: Any = None) -> Float[Array, ""]:
-        """log p_t at ``x``, a scalar. **Raises:** `ValueError` as a call of the score does."""
+        """log p_t at `x`, a scalar.
+
+        **Raises:**
+
+        - `ValueError`: as a call of the score does.
+        """
         x, t = self._checked(x, t)
         value = self.evaluate_log_density(x, t, args)
         return as_scalar_output(f"{type(self).__name__}.evaluate_log_density", value, x)
 
     def at(self, t: Real[ArrayLike, ""]) -> "DensityAt":
-        """The score at one noise level, with its ``log_density(x, args)``."""
+        """The score at one noise level, with its `log_density(x, args)`."""
         return DensityAt(self, t)
 
 
 class ScoreAt(eqx.Module):
-    """A score at a fixed noise level: ``(x, args) -> s``."""
+    """A score at a fixed noise level: a callable `(x, args) -> s`."""
 
     score: AbstractScore
     t: Float[Array, ""]
@@ -168,7 +183,7 @@ class DensityAt(eqx.Module):
 
 
 def check_timed(score: Any) -> None:
-    """**Raises:** `ValueError` when ``score`` is no score of every time."""
+    """Raise a `ValueError` unless `score` is a score at every time."""
     if isinstance(score, AbstractScore):
         return
     kind = type(score).__name__

@@ -1,10 +1,10 @@
 """Modified Bessel functions of the first kind, for the densities of spheres.
 
-The ratio is taken at ``w = z^2``, in which it is analytic, so that nothing is singular at z = 0.
-The order is any Python number of at least -1/2. It is raised to ``_START`` or more, where the
-uniform expansion in ``1 / sqrt(mu^2 + z^2)`` holds for every z, and brought down by the backward
-recurrence, a sum of positive terms: values and derivatives keep their digits for tiny and huge z,
-in float32 as in float64.
+The ratio is evaluated at `w = z^2`, in which it is analytic, so that nothing is singular at z = 0.
+The order may be any Python number of at least -1/2. It is first raised to `_START` or more, where
+the uniform expansion in `1 / sqrt(mu^2 + z^2)` holds for every z. The backward recurrence, a sum of
+positive terms, then lowers it to the order. So values and derivatives keep their digits for tiny
+and huge z, in float32 as in float64.
 """
 
 import functools
@@ -20,10 +20,10 @@ _TERMS = 12
 
 @functools.cache
 def _expansion() -> list[Polynomial]:
-    """Polynomials P_k with ``z I'_mu(z) / I_mu(z) = q sum_k P_k(mu^2 / q^2) / q^k``.
+    """Polynomials P_k with `z I'_mu(z) / I_mu(z) = q sum_k P_k(mu^2 / q^2) / q^k`.
 
-    Here ``q^2 = mu^2 + z^2``. They follow from the Riccati equation ``z F' + F^2 = q^2`` of
-    ``F = z I' / I``, power by power.
+    Here `q^2 = mu^2 + z^2`. They follow from the Riccati equation `z F' + F^2 = q^2` of
+    `F = z I' / I`, power by power.
     """
     x = Polynomial([0.0, 1.0])
     terms = [Polynomial([1.0])]
@@ -37,7 +37,7 @@ def _expansion() -> list[Polynomial]:
 
 @functools.cache
 def _integrated_expansion() -> list[Polynomial]:
-    """Polynomials Q_k with ``z d/dz [q^(1-k) Q_k] = q^(1-k) P_k`` for k >= 2, zero below."""
+    """Polynomials Q_k with `z d/dz [q^(1-k) Q_k] = q^(1-k) P_k` for k >= 2, zero below."""
     integrals = [Polynomial([0.0]), Polynomial([0.0])]
     for k, term in list(enumerate(_expansion()))[2:]:
         # P_k has the factor 1 - x, because F = mu at z = 0 for every mu.
@@ -47,7 +47,7 @@ def _integrated_expansion() -> list[Polynomial]:
 
 
 def _series(terms: list[Polynomial], q: Array, x: Array) -> Array:
-    """``sum_k terms_k(x) / q^k``."""
+    """`sum_k terms_k(x) / q^k`."""
     total = jnp.zeros_like(q)
     for term in reversed(terms):
         value = jnp.zeros_like(x)
@@ -58,14 +58,16 @@ def _series(terms: list[Polynomial], q: Array, x: Array) -> Array:
 
 
 def _raised(order: float) -> tuple[int, float]:
-    """How many orders to go up, and the order reached."""
+    """The number of orders to go up, and the order reached."""
     steps = max(1, round(_START - order))
     return steps, order + steps
 
 
 def _ratios(order: float, w: Array) -> tuple[Array, Array, Array]:
-    """``h_m = I_{m+1}(z) / (z I_m(z))``: the first, at the raised order minus one; the last, at
-    ``order``; and those after the first, in descending order.
+    """The ratios `h_m = I_{m+1}(z) / (z I_m(z))` along the recurrence.
+
+    Returns the first, at the raised order minus one; the last, at `order`; and those after the
+    first, in descending order.
     """
     steps, mu = _raised(order)
     q = jnp.sqrt(mu**2 + w)
@@ -80,13 +82,13 @@ def _ratios(order: float, w: Array) -> tuple[Array, Array, Array]:
 
 
 def bessel_ratio(order: float, w: Float[Array, ""]) -> Float[Array, ""]:
-    """``I_{order+1}(z) / (z I_order(z))`` at ``w = z^2``; 1 / (2 order + 2) at zero."""
+    """`I_{order+1}(z) / (z I_order(z))` at `w = z^2`; 1 / (2 order + 2) at zero."""
     _, last, _ = _ratios(order, w)
     return last
 
 
 def log_scaled_bessel(order: float, z: Float[Array, ""]) -> Float[Array, ""]:
-    """``log[Gamma(order+1) (2/z)^order I_order(z) exp(-z)]`` for ``z >= 0``; zero at zero."""
+    """`log[Gamma(order+1) (2/z)^order I_order(z) exp(-z)]` for `z >= 0`; zero at zero."""
     steps, mu = _raised(order)
     q = jnp.sqrt(mu**2 + z**2)
     # q - mu - z, without the cancellation.

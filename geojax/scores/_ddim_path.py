@@ -1,4 +1,4 @@
-"""DDIM through given levels, with or without fresh noise, and its inversion with what it loses."""
+"""DDIM through given levels, with or without new noise, and its inversion with the error."""
 
 from typing import Any, NamedTuple
 
@@ -24,19 +24,31 @@ def ddim_path(
     eta: Real[ArrayLike, ""] = 0.0,
     key: Key[Array, ""] | None = None,
 ) -> Float[Array, "steps *shape"]:
-    """Take ``x`` through the noise levels ``ts`` by DDIM: every state after the first.
+    """Move `x` through the noise levels `ts` by DDIM, and return every state after the first.
 
-    As `ddim`, for levels that are not equally spaced and for ``eta`` > 0: a step to a lower level
-    then keeps the share of the noise that ``eta = 0`` would keep whole, and draws the rest anew. An
-    ``eta`` of 1 is DDPM's ancestral sampling.
+    Use it instead of [`geojax.ddim`][] for levels that are not equally spaced, or for `eta` > 0. A
+    step to a lower level then keeps only part of the noise that `eta = 0` would keep, and draws the
+    rest again. An `eta` of 1 is DDPM's ancestral sampling.
 
-    **Arguments:** ``score``; ``x``, a point of any one shape at level ``ts[0]``; ``ts``, at least
-    two levels in [0, 1]; ``args``, passed to the score; ``key``, wanted for ``eta`` > 0.
-    **Returns:** ``len(ts) - 1`` points, of the shape and dtype of ``x``. **Raises:** `ValueError`
-    when there are fewer than two levels or one is outside [0, 1], or when ``eta`` needs a ``key``
-    that is not given.
+    **Arguments:**
 
-    Song, Meng & Ermon 2021, "Denoising diffusion implicit models", equation 16.
+    - `score`: any [`geojax.AbstractScore`][].
+    - `x`: a point of any one shape at level `ts[0]`.
+    - `ts`: at least two levels in [0, 1].
+    - `args`: passed to the score.
+    - `eta`: the share of new noise, in [0, 1].
+    - `key`: needed for `eta` > 0.
+
+    **Returns:**
+
+    `len(ts) - 1` points, of the shape and dtype of `x`.
+
+    **Raises:**
+
+    - `ValueError`: when there are fewer than two levels or one is outside [0, 1], or when `eta`
+      needs a `key` that is missing.
+
+    Source: Song, Meng & Ermon 2021, "Denoising diffusion implicit models", equation 16.
 
     >>> import jax.numpy as jnp
     >>> from geojax.scores import DataPrediction, VPLinear, ddim_path
@@ -67,7 +79,7 @@ def _ddim_path(score, x, ts, args, eta, key):
         if key is None:
             x = alpha_next * clean + sigma_next * noise
         else:
-            # What the later noise can carry of the earlier; nothing is drawn on the way up.
+            # The share of the earlier noise that the later one can contain; none is drawn upwards.
             kept = alpha * sigma_next / (alpha_next * sigma)
             fresh = eta * sigma_next * jnp.sqrt(jnp.maximum(1 - kept**2, 0))
             draw = jax.random.normal(jax.random.fold_in(key, i), x.shape, x.dtype)
@@ -93,11 +105,13 @@ def _check_levels(ts) -> None:
 
 
 class Inversion(NamedTuple):
-    """What `ddim_inversion` returns.
+    """The result of `ddim_inversion`.
 
-    - ``point``: at the noise level, of the shape of the clean one.
-    - ``reconstruction``: what DDIM makes of it.
-    - ``error``: ``|reconstruction - x0| / |x0|``, a scalar.
+    **Arguments:**
+
+    - `point`: the point at the noise level, of the shape of the clean one.
+    - `reconstruction`: the clean point that DDIM returns from it.
+    - `error`: `|reconstruction - x0| / |x0|`, a scalar.
     """
 
     point: Float[Array, "*shape"]
@@ -114,12 +128,24 @@ def ddim_inversion(
     *,
     num_steps: int = 50,
 ) -> Inversion:
-    """Take a clean point to level ``t`` by DDIM backwards, and back, to see what was lost.
+    """Move a clean point to level `t` by DDIM inversion, and back, to measure the error.
 
-    Each way takes ``num_steps`` score evaluations. The error is of first order in the step: raise
-    ``num_steps`` where it is large, and lower the guidance, which makes it larger.
+    Each way takes `num_steps` score evaluations. The error is of first order in the step. Where it
+    is large, raise `num_steps` or lower the guidance, which increases it.
 
-    **Arguments and errors:** as for `ddim`.
+    **Arguments:**
+
+    - as for [`geojax.ddim`][]: `score`, `args`, `num_steps`.
+    - `x0`: a clean point.
+    - `t`: the noise level in [0, 1].
+
+    **Returns:**
+
+    An [`geojax.Inversion`][].
+
+    **Raises:**
+
+    - `ValueError`: as `ddim` does.
 
     >>> import jax.numpy as jnp, geojax
     >>> from geojax.scores import ddim_inversion

@@ -13,18 +13,19 @@ from ._schedule import AbstractSchedule, VPLinear
 
 
 class Empirical(AbstractDensity):
-    """A data set, noised: the mixture of ``N(alpha x_i, sigma^2 I)`` over its points.
+    """The density of a noised data set: the mixture of `N(alpha x_i, sigma^2 I)` over its points.
 
-    The score is ``E[alpha x_i - x] / sigma^2``, the mean taken over the posterior of the point
-    given ``x`` (Karras et al. 2022, appendix B.3). The data are read once an evaluation, in
-    chunks, under a streaming log-sum-exp. Distances are sums of squared differences, not expanded
-    products, so that float32 keeps its digits; its Jacobian keeps about three where ``x`` lies
-    hundreds of sigma from all data.
+    Use it as an exact diffusion model of a data set, at every t > 0. The score is
+    `E[alpha x_i - x] / sigma^2`, where the mean is over the posterior of the point given `x`
+    (Karras et al. 2022, appendix B.3). An evaluation reads the data once, in chunks, with a
+    streaming log-sum-exp. Distances are sums of squared differences, not expanded products, so that
+    float32 keeps its digits. The Jacobian keeps about three digits where `x` is hundreds of sigma
+    from all data.
 
-    Beside the data, an evaluation holds the work of one chunk, chunk_size x D numbers, times the
-    batch under `jax.vmap`: prefer `jax.lax.map` there, or a smaller chunk. So do forward
-    derivatives of any order, and one reverse pass over or under them; a second reverse pass over
-    the first keeps up to two copies of the data.
+    An evaluation needs memory for one chunk, chunk_size x D numbers, besides the data. Under
+    `jax.vmap` that is multiplied by the batch: prefer `jax.lax.map` there, or a smaller chunk.
+    Forward derivatives of any order need as much, and so does one reverse pass over or under them.
+    A second reverse pass over the first keeps up to two copies of the data.
 
     >>> import jax.numpy as jnp
     >>> from geojax.scores import VE, Empirical
@@ -45,11 +46,13 @@ class Empirical(AbstractDensity):
     ):
         """**Arguments:**
 
-        - ``data``: shape (n, \\*shape).
-        - ``schedule``: by default `VPLinear`.
-        - ``chunk_size``: the number of points handled together, not necessarily a divisor of n.
+        - `data`: shape `(n, *shape)`.
+        - `schedule`: by default [`geojax.VPLinear`][].
+        - `chunk_size`: the number of points evaluated together; it need not divide n.
 
-        **Raises:** `ValueError` when there are no data or ``chunk_size`` is below 1.
+        **Raises:**
+
+        - `ValueError`: when there are no data or `chunk_size` is below 1.
         """
         data = as_floating("data", data, "n *shape")
         if chunk_size < 1:
@@ -63,8 +66,10 @@ class Empirical(AbstractDensity):
         return "a set of points has no density there"
 
     def _sums(self, x, t):
-        """With e_i the exponential of minus the squared distance over 2 sigma^2, relative to
-        exp(peak): the peak, the sum of e_i, the sum of e_i (alpha x_i - x), and sigma.
+        """Streaming sums over the data: the peak, the sum of e_i, the sum of e_i (alpha x_i - x),
+        and sigma.
+
+        e_i is the exponential of minus the squared distance over 2 sigma^2, relative to exp(peak).
         """
         if x.shape != self.data.shape[1:]:
             raise ValueError(f"x must have shape {self.data.shape[1:]}, got {x.shape}.")
@@ -75,13 +80,13 @@ class Empirical(AbstractDensity):
 
         def step(sums, start):
             peak, total, moment = sums
-            # The last chunk starts early, so as to end with the data; what it repeats is masked.
+            # The last chunk starts early, to end with the data; repeated points are masked.
             first = jnp.minimum(start, n - chunk)
             points = jax.lax.dynamic_slice_in_dim(self.data, first, chunk).astype(x.dtype)
             offsets = (alpha * points - x[None]).reshape(chunk, -1)
             logs = -jnp.sum(offsets**2, axis=1) / (2 * sigma**2)
             logs = jnp.where(first + jnp.arange(chunk) >= start, logs, -jnp.inf)
-            # The sums do not depend on the peak but for rounding: it needs no derivative.
+            # Except for rounding the sums do not depend on the peak, so it needs no derivative.
             new_peak = jax.lax.stop_gradient(jnp.maximum(peak, jnp.max(logs)))
             decay, weights = jnp.exp(peak - new_peak), jnp.exp(logs - new_peak)
             moment = decay * moment + jnp.sum(weights[:, None] * offsets, axis=0)

@@ -1,18 +1,18 @@
-"""Moving a point between noise levels, deterministically: DDIM and the probability-flow ODE.
+"""Deterministic motion of a point between noise levels: DDIM and the probability-flow ODE.
 
-Both follow the same curve, ``dx/dt = alpha'(t) D(x, t) + sigma'(t) e(x, t)`` with the denoised
-point D and the predicted noise e (Song et al. 2021, "Score-based generative modeling"), so a point
-noised by one and denoised by the other comes back. DDIM takes equal steps of first order;
+Both follow the same curve, `dx/dt = alpha'(t) D(x, t) + sigma'(t) e(x, t)` with the denoised point
+D and the predicted noise e (Song et al. 2021, "Score-based generative modeling"). So a point noised
+by one and denoised by the other comes back. DDIM takes equal steps of first order;
 `probability_flow` controls its error.
 
 Two conventions hold at the ends of the time axis, for every schedule. Level 0 is the clean point
-itself (alpha = 1, sigma = 0), although a score is only asked at times of at least `T_MIN`, where
-its factor 1 / sigma is finite and where networks were trained: the last step to 0 is the denoised
-point. And where alpha(1) vanishes (the cosine schedule, flow matching) a score is only asked at
-times of at most 1 - `T_MIN`, where the denoised point can be computed from it: at higher levels the
-denoised point is that of 1 - `T_MIN`, and the noise is what remains.
+itself (alpha = 1, sigma = 0). But a score is only evaluated at times of at least `T_MIN`, where its
+factor 1 / sigma is finite and where networks were trained; the last step to 0 is the denoised
+point. Where alpha(1) vanishes (the cosine schedule, flow matching), a score is only evaluated at
+times of at most 1 - `T_MIN`, where it gives the denoised point. At higher levels the denoised point
+is that of 1 - `T_MIN`, and the noise is the remainder.
 
-Single points only: a batch is ``jax.vmap(lambda x: ddim(score, x, 0.4, 0.0))(xs)``.
+Single points only: a batch is `jax.vmap(lambda x: ddim(score, x, 0.4, 0.0))(xs)`.
 """
 
 from typing import Any
@@ -30,7 +30,7 @@ from ._schedule import AbstractSchedule, as_time
 
 T_MIN = 1e-3
 _LEAST_ALPHA = 1e-3
-_FIRST_STEP = 0.01  # of the ODE; the controller adapts it
+_FIRST_STEP = 0.01  # first step of the ODE, which the controller adapts
 
 
 @takes_arrays("x")
@@ -43,19 +43,32 @@ def ddim(
     *,
     num_steps: int = 50,
 ) -> Float[Array, "*shape"]:
-    """Move ``x`` from noise level ``t_from`` to ``t_to`` by deterministic DDIM (eta = 0).
+    """Move `x` from noise level `t_from` to `t_to` by deterministic DDIM (eta = 0).
 
-    One step is ``x' = alpha' D(x, t) + sigma' e(x, t)``, with the denoised point and the noise
-    predicted at the step's start: exact when they do not change on the way, of first order in the
-    step otherwise. Times are equally spaced. ``t_to < t_from`` denoises, down to a clean point at
-    ``t_to = 0``; ``t_to > t_from`` is DDIM inversion, which undoes it to first order.
+    Use it when the number of score evaluations is fixed; [`geojax.probability_flow`][] controls the
+    error instead. One step is `x' = alpha' D(x, t) + sigma' e(x, t)`, with the denoised point and
+    the noise predicted at the step's start. It is exact when these do not change during the step,
+    and of first order in the step otherwise. Times are equally spaced. `t_to < t_from` denoises,
+    down to a clean point at `t_to = 0`. `t_to > t_from` is DDIM inversion, which undoes it to first
+    order.
 
-    **Arguments:** ``score``; ``x``, a point of any one shape at level ``t_from``; the two levels
-    in [0, 1]; ``num_steps``, the number of steps and of score evaluations; ``args``, passed to the
-    score. **Returns:** the point at level ``t_to``, of the shape and dtype of ``x``.
-    **Raises:** `ValueError` on a level outside [0, 1] or ``num_steps < 1``.
+    **Arguments:**
 
-    Song, Meng & Ermon 2021, "Denoising diffusion implicit models".
+    - `score`: any [`geojax.AbstractScore`][].
+    - `x`: a point of any one shape at level `t_from`.
+    - `t_from`, `t_to`: the two levels in [0, 1].
+    - `args`: passed to the score.
+    - `num_steps`: the number of steps and of score evaluations.
+
+    **Returns:**
+
+    The point at level `t_to`, of the shape and dtype of `x`.
+
+    **Raises:**
+
+    - `ValueError`: on a level outside [0, 1] or `num_steps < 1`.
+
+    Source: Song, Meng & Ermon 2021, "Denoising diffusion implicit models".
 
     >>> import jax.numpy as jnp
     >>> from geojax.scores import DataPrediction, VPLinear, ddim
@@ -95,20 +108,34 @@ def probability_flow(
     max_steps: int = 4096,
     throw: bool = True,
 ) -> Float[Array, "*shape"]:
-    """Move ``x`` from noise level ``t_from`` to ``t_to`` along the probability-flow ODE.
+    """Move `x` from noise level `t_from` to `t_to` along the probability-flow ODE.
 
-    Adaptive, in either direction, by diffrax. The ODE runs between levels of at least `T_MIN` (and
-    of at most 1 - `T_MIN` where alpha(1) vanishes); a DDIM step takes it to or from the clean point
-    at level 0, or the noise at level 1.
+    Use it for an invertible map with a controlled error. It is adaptive, in either direction, by
+    diffrax. The ODE runs between levels of at least `T_MIN` (and of at most 1 - `T_MIN` where
+    alpha(1) vanishes). A DDIM step connects it with the clean point at level 0, or the noise at
+    level 1.
 
-    **Arguments:** as for `ddim`; ``rtol`` and ``atol``, the tolerances of one step, in the units of
-    ``x`` (the default suits images in float32); ``solver``, by default ``diffrax.Tsit5()``;
-    ``max_steps`` of the solver. **Returns:** the point at level ``t_to``, of the shape and dtype of
-    ``x``. With ``throw=False`` a point whose solve failed is NaN throughout, and only that lane of
-    a batch. **Raises:** `ValueError` on a level outside [0, 1]; with ``throw``, diffrax's error
-    when the steps do not suffice or the score is not finite.
+    **Arguments:**
 
-    Song et al. 2021, "Score-based generative modeling through stochastic differential equations".
+    - `score`, `x`, `t_from`, `t_to`, `args`: as for [`geojax.ddim`][].
+    - `rtol`, `atol`: the tolerances of one step, in the units of `x` (the default suits images in
+      float32).
+    - `solver`: by default `diffrax.Tsit5()`.
+    - `max_steps`: the largest number of steps of the solver.
+    - `throw`: raise when the solve fails.
+
+    **Returns:**
+
+    The point at level `t_to`, of the shape and dtype of `x`. With `throw=False` a point whose solve
+    failed is all NaN; other lanes of a batch are not affected.
+
+    **Raises:**
+
+    - `ValueError`: on a level outside [0, 1].
+    - diffrax's error: with `throw`, when the steps do not suffice or the score is not finite.
+
+    Source: Song et al. 2021, "Score-based generative modeling through stochastic differential
+    equations".
 
     >>> import jax.numpy as jnp
     >>> from geojax.scores import DataPrediction, VPLinear, probability_flow
@@ -139,7 +166,16 @@ def counted_probability_flow(
     max_steps: int = 4096,
     throw: bool = True,
 ) -> tuple[Float[Array, "*shape"], Integer[Array, ""]]:
-    """`probability_flow` by ``diffrax.Tsit5()``, and how many score evaluations it took.
+    """Move `x` as [`geojax.probability_flow`][] does by `diffrax.Tsit5()`, and count score
+    evaluations.
+
+    **Arguments:**
+
+    - as for `probability_flow`, without `solver`.
+
+    **Returns:**
+
+    The point at level `t_to`, and the number of score evaluations, a scalar.
 
     >>> import jax.numpy as jnp
     >>> from geojax.scores import DataPrediction, VPLinear, counted_probability_flow
@@ -150,8 +186,8 @@ def counted_probability_flow(
     """
     tolerances = rtol, atol, max_steps, throw
     x, steps, first_steps = _flow(score, x, t_from, t_to, args, diffrax.Tsit5(), tolerances)
-    # Six a step, whose last is the first of the next: only a step that follows no accepted one
-    # takes a seventh.
+    # Six per step, as the last is the first of the next; a step after no accepted one takes a
+    # seventh.
     steps_at_ends = sum(not _surely_inside(t, score.schedule) for t in (t_from, t_to))
     return x, 6 * steps + first_steps + steps_at_ends
 
@@ -160,7 +196,7 @@ def _flow(score, x, t_from, t_to, args, solver, tolerances):
     check_timed(score)
     rtol, atol, max_steps, throw = tolerances
     times = as_time("t_from", t_from), as_time("t_to", t_to)
-    # As arrays: other tolerances and levels are served by the same program.
+    # As arrays, so that one program serves all tolerances and levels.
     rtol = scalar("rtol", rtol, positive=True).astype(x.dtype)
     atol = scalar("atol", atol).astype(x.dtype)
     inner = diffrax.PIDController(rtol=rtol, atol=atol)
@@ -196,9 +232,9 @@ def _probability_flow(score, x, times, inside, args, solver, controller, max_ste
 
 
 class _FirstStepsCounted(diffrax.AbstractAdaptiveStepSizeController):
-    """A step size controller that also counts the steps up to the first that is accepted.
+    """A step size controller that also counts the steps up to the first accepted one.
 
-    Each of these evaluates the stage that later steps are handed, and diffrax's ``stats`` do not
+    Each of these evaluates the first stage, which later steps reuse, and diffrax's `stats` do not
     distinguish them.
     """
 
@@ -254,12 +290,24 @@ def sample(
     num_steps: int = 50,
     sampler: str = "ddim",
 ) -> Float[Array, "..."]:
-    """Draw one clean point: noise at level 1, moved to level 0.
+    """Draw one clean point: move noise at level 1 to level 0.
 
-    **Arguments:** ``score``; ``shape`` of a point; ``key``; ``args``, passed to the score;
-    ``sampler``, "ddim" or "probability_flow"; ``num_steps`` of DDIM (the other chooses its own).
-    **Returns:** a point of that shape, in JAX's default dtype. **Raises:** `ValueError` on an
-    unknown sampler.
+    **Arguments:**
+
+    - `score`: any [`geojax.AbstractScore`][].
+    - `shape`: the shape of a point.
+    - `args`: passed to the score.
+    - `key`: draws the noise.
+    - `num_steps`: of DDIM; the other sampler adapts its steps.
+    - `sampler`: "ddim" or "probability_flow".
+
+    **Returns:**
+
+    A point of that shape, in JAX's default dtype.
+
+    **Raises:**
+
+    - `ValueError`: on an unknown sampler.
 
     >>> import jax, jax.numpy as jnp
     >>> from geojax.scores import DataPrediction, VPLinear, sample
@@ -284,7 +332,7 @@ def _ddim_step(score, x, t, t_next, args):
 
 
 def _predict(score, x, t, args):
-    """The denoised point and the noise of ``x``, taken to be at level ``t``."""
+    """The denoised point and the noise of `x`, assumed to be at level `t`."""
     t, top = as_time("t", t), _top(score.schedule)
     noise = score.predicted_noise(x, jnp.clip(t, T_MIN, top), args)
     alpha, sigma = _level(score.schedule, jnp.minimum(t, top), x.dtype)
@@ -302,12 +350,12 @@ def _level(schedule, t, dtype):
 
 
 def _top(schedule: AbstractSchedule):
-    """The highest time at which a score tells the denoised point."""
+    """The highest time at which a score gives the denoised point."""
     return jnp.where(schedule.alpha(1.0) < _LEAST_ALPHA, 1 - T_MIN, 1.0)
 
 
 def _surely_inside(t, schedule: AbstractSchedule) -> bool:
-    """Whether ``t`` is known to be at least `T_MIN` and at most the highest time, `_top`."""
+    """Whether `t` is known to be at least `T_MIN` and at most the highest time, `_top`."""
     value = known(t)
     if value is None or value < T_MIN:
         return False

@@ -1,4 +1,4 @@
-"""Classifier-free guidance, defined once (Ho & Salimans 2022)."""
+"""Classifier-free guidance (Ho & Salimans 2022)."""
 
 import functools
 from typing import Any
@@ -15,16 +15,24 @@ from ._schedule import AbstractSchedule
 
 
 class ClassifierFreeGuidance(AbstractScore):
-    """``uncond + scale (cond - uncond)``: two evaluations of ``score``.
+    """The guided score `uncond + scale (cond - uncond)`, two evaluations of `score`.
 
-    The conditional score is ``score(x, t, args)``, the unconditional one
-    ``score(x, t, null_args)``. A scale of 0 is unconditional, of 1 conditional, above 1
-    sharpened. With ``args=None`` it is the unconditional score, at one evaluation.
+    The conditional score is `score(x, t, args)`, the unconditional one `score(x, t, null_args)`.
+    With `args=None` it is the unconditional score, at one evaluation. Where both conditions are
+    arrays, or pytrees of arrays of the same shapes, they are evaluated as one batch of two, so that
+    the program contains the network once.
 
-    Where both conditions are arrays, or alike pytrees of arrays, they are evaluated as one batch of
-    two, so that a network stands in the program once.
+    **Arguments:**
 
-    **Raises:** `ValueError` when ``scale`` is not a number.
+    - `score`: the score of one condition, an [`geojax.AbstractScore`][].
+    - `scale`: a number; 0 is unconditional, 1 conditional, above 1 sharpened.
+    - `null_args`: the condition that stands for none.
+
+    **Raises:**
+
+    - `ValueError`: when `scale` is not a number.
+
+    Source: Ho & Salimans 2022.
 
     >>> import jax.numpy as jnp
     >>> from geojax.scores import VE, ClassifierFreeGuidance, NoisePrediction
@@ -43,7 +51,7 @@ class ClassifierFreeGuidance(AbstractScore):
 
     @property
     def schedule(self) -> AbstractSchedule:
-        """The schedule of the score that is guided."""
+        """The schedule of the guided score."""
         return self.score.schedule
 
     @property

@@ -12,7 +12,7 @@ from .._functions import as_pytree, as_scalar_output, check_function
 
 
 class LogDensityScore(eqx.Module):
-    """The gradient of a log-density, at one noise level: ``(x, args) -> s``."""
+    """The gradient of a log-density, at one noise level: a callable `(x, args) -> s`."""
 
     function: Callable[[Array, Any], Array] = eqx.field(converter=as_pytree)
 
@@ -25,11 +25,22 @@ class LogDensityScore(eqx.Module):
 
 
 def from_log_density(log_density: Callable[[Array, Any], Array]) -> LogDensityScore:
-    """The score of a log-density ``(x, args) -> scalar``, by reverse-mode differentiation.
+    """Make a score from a log-density `(x, args) -> scalar`, by reverse-mode differentiation.
 
-    The log-density need not be normalised. **Returns:** a callable ``(x, args) -> s`` with
-    ``log_density(x, args)``, as metrics take it. **Raises:** `ValueError` when ``log_density``
-    cannot be called with two arguments, or where it does not return a scalar.
+    Use it for a density of your own. The log-density need not be normalised.
+
+    **Arguments:**
+
+    - `log_density`: a callable `(x, args) -> scalar`.
+
+    **Returns:**
+
+    A callable `(x, args) -> s` with `log_density(x, args)`, as metrics take it.
+
+    **Raises:**
+
+    - `ValueError`: when `log_density` cannot be called with two arguments, or does not return a
+      scalar.
 
     >>> import jax.numpy as jnp
     >>> from geojax.scores import from_log_density

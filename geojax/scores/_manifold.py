@@ -1,7 +1,7 @@
-"""Densities that live near a sphere in a subspace: truths for every dimension and codimension.
+"""Densities near a sphere in a subspace: exact references for every dimension and codimension.
 
-The subspace is spanned by the first ``dim`` coordinates, or by the rows of an ``embedding``. Points
-of any shape are flattened. Nothing of size D^2 is made.
+The subspace is spanned by the first `dim` coordinates, or by the rows of an `embedding`. Points of
+any shape are flattened. Nothing of size D^2 is made.
 """
 
 import functools
@@ -23,9 +23,20 @@ from ._schedule import AbstractSchedule, VPLinear
 def random_embedding(
     dim: int, ambient_dim: int, *, key: Key[Array, ""]
 ) -> Float[Array, "dim ambient_dim"]:
-    """Orthonormal rows that span a uniformly random subspace, of shape (dim, ambient_dim).
+    """Draw orthonormal rows that span a uniformly random subspace.
 
-    **Raises:** `ValueError` unless ``1 <= dim <= ambient_dim``.
+    **Arguments:**
+
+    - `dim`, `ambient_dim`: the dimensions of the subspace and of the space.
+    - `key`: draws the subspace.
+
+    **Returns:**
+
+    An array of shape (dim, ambient_dim).
+
+    **Raises:**
+
+    - `ValueError`: unless `1 <= dim <= ambient_dim`.
 
     >>> import jax
     >>> from geojax.scores import random_embedding
@@ -37,7 +48,7 @@ def random_embedding(
             f"dim must lie between 1 and ambient_dim, got dim={dim}, ambient_dim={ambient_dim}."
         )
     columns, triangle = jnp.linalg.qr(jax.random.normal(key, (ambient_dim, dim)))
-    # The signs of the diagonal make the law uniform, whatever convention the QR follows.
+    # The signs of the diagonal make the distribution uniform for any convention of the QR.
     return (columns * jnp.sign(jnp.diagonal(triangle))[None]).T
 
 
@@ -51,17 +62,29 @@ def _orthonormal(rows: Array | None) -> Array | None:
 
 
 class NoisedSphere(AbstractDensity):
-    """The uniform law on a sphere in a subspace, noised exactly.
+    """The uniform distribution on a sphere in a subspace, noised exactly.
 
-    The sphere S^(dim-1) of the given radius (``dim=2``: a ring), convolved with a Gaussian of
-    standard deviation ``width`` in every direction of the space and then noised. With y the
-    component of x in the subspace, ``s^2 = sigma^2 + alpha^2 width^2``, ``nu = dim / 2 - 1`` and
-    ``z = alpha radius |y| / s^2``, the density is proportional to
-    ``exp(-(|x|^2 + alpha^2 radius^2) / 2 s^2) z^-nu I_nu(z)``, and it is normalised. The score is
-    smooth everywhere, at the centre too.
+    Use it as a diffusion model without training. It is the sphere S^(dim-1) of the given radius
+    (`dim=2`: a ring), convolved with a Gaussian of standard deviation `width` in every direction of
+    the space and then noised. With y the component of x in the subspace,
+    `s^2 = sigma^2 + alpha^2 width^2`, `nu = dim / 2 - 1` and `z = alpha radius |y| / s^2`, the
+    density is proportional to `exp(-(|x|^2 + alpha^2 radius^2) / 2 s^2) z^-nu I_nu(z)`, and it is
+    normalised. The score is smooth everywhere, also at the centre.
 
-    **Raises:** `ValueError` when the shapes or the numbers do not fit, or at a ``t`` without noise
-    when ``width`` is zero; `RuntimeError` when the rows of ``embedding`` are not orthonormal.
+    **Arguments:**
+
+    - `radius`: a scalar.
+    - `dim`: the dimension of the subspace.
+    - `embedding`: orthonormal rows that span the subspace, shape (dim, D), as
+      [`geojax.random_embedding`][] makes them; None: the first `dim` coordinates.
+    - `width`: a scalar >= 0.
+    - `schedule`: by default [`geojax.VPLinear`][].
+
+    **Raises:**
+
+    - `ValueError`: when the shapes or the numbers do not fit, or at a `t` without noise when
+      `width` is zero.
+    - `RuntimeError`: when the rows of `embedding` are not orthonormal.
 
     >>> import jax.numpy as jnp
     >>> from geojax.scores import NoisedSphere
@@ -92,7 +115,7 @@ class NoisedSphere(AbstractDensity):
         return "a sphere has no density there without a positive width" if thin else None
 
     def _parts(self, x, t):
-        """The component of ``x`` in the subspace, its square, alpha^2 radius^2 and s^2."""
+        """The component of `x` in the subspace, its square, alpha^2 radius^2 and s^2."""
         alpha = self.schedule.alpha(t).astype(x.dtype)
         sigma = self.schedule.sigma(t).astype(x.dtype)
         inside = _projected(x, self.dim, self.embedding)
@@ -120,14 +143,24 @@ class NoisedSphere(AbstractDensity):
 class Shell(eqx.Module):
     """A clean, unnormalised density around a sphere in a subspace.
 
-    ``log p = -((r - radius)^2 + |rest|^2) / (2 width^2)``, with r the norm of the component of x
-    in the subspace and rest what is orthogonal to it. It has no noise level: it is a callable
-    ``(x, args) -> s`` with ``log_density(x, args)``, as metrics take it. At the centre of the
-    sphere, where the density has a cusp, the score has no component in the subspace. With a radius
-    of 0 it is a Gaussian.
+    Use it as the score of an example. `log p = -((r - radius)^2 + |rest|^2) / (2 width^2)`, with r
+    the norm of the component of x in the subspace and rest the part orthogonal to it. It has no
+    noise level: it is a callable `(x, args) -> s` with `log_density(x, args)`, as metrics take it.
+    At the centre of the sphere, where the density has a cusp, the score has no component in the
+    subspace. With a radius of 0 it is a Gaussian.
 
-    **Raises:** `ValueError` when the shapes or the numbers do not fit; `RuntimeError` when the rows
-    of ``embedding`` are not orthonormal.
+    **Arguments:**
+
+    - `radius`: a scalar.
+    - `width`: a scalar > 0.
+    - `dim`: the dimension of the subspace.
+    - `embedding`: orthonormal rows that span the subspace, shape (dim, D), as
+      [`geojax.random_embedding`][] makes them; None: the first `dim` coordinates.
+
+    **Raises:**
+
+    - `ValueError`: when the shapes or the numbers do not fit.
+    - `RuntimeError`: when the rows of `embedding` are not orthonormal.
 
     >>> import jax.numpy as jnp
     >>> from geojax.scores import Shell
@@ -174,7 +207,7 @@ def _check_sphere(dim: int, embedding: Array | None) -> None:
 
 
 def _projected(x: Array, dim: int, embedding: Array | None) -> Array:
-    """The component of ``x`` in the subspace, of the shape of ``x``."""
+    """The component of `x` in the subspace, of the shape of `x`."""
     ambient = dim if embedding is None else embedding.shape[1]
     if x.size < ambient or (embedding is not None and x.size != ambient):
         need = f"at least dim = {dim}" if embedding is None else f"the embedding's {ambient}"
@@ -188,10 +221,10 @@ def _projected(x: Array, dim: int, embedding: Array | None) -> Array:
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _log_radial(order: float, r2: Array, reach2: Array, variance: Array) -> Array:
-    """``-(r - reach)^2 / (2 variance)`` plus the scaled Bessel term at r reach / variance.
+    """`-(r - reach)^2 / (2 variance)` plus the scaled Bessel term at r reach / variance.
 
-    The value is computed from r and reach, which keeps the digits of a large z; the derivative
-    from their squares, which is smooth at r = 0.
+    The value is computed from r and reach, which keeps the digits of a large z. The derivative is
+    computed from their squares, which is smooth at r = 0.
     """
     r, reach = jnp.sqrt(r2), jnp.sqrt(reach2)
     gap = -((r - reach) ** 2) / (2 * variance)

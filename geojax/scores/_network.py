@@ -1,4 +1,4 @@
-"""Networks of other people: one that takes batches, and one sentence where a call goes wrong."""
+"""Users' networks: the batch axis, and one sentence of help where a call fails."""
 
 import inspect
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from .._functions import as_array, as_output, as_pytree, check_function
 
 
 class OnePoint(eqx.Module):
-    """A network of batches as one of a single point: what `from_batched` returns."""
+    """A network of batches as a network of single points, as `from_batched` returns it."""
 
     network: Callable[..., Any] = eqx.field(converter=as_pytree)
     channels_last: bool = eqx.field(static=True)
@@ -39,23 +39,29 @@ class OnePoint(eqx.Module):
 def from_batched(
     network: Callable[..., Any], *, channels_last: bool = False, batched_time: bool = True
 ) -> OnePoint:
-    """A network that takes batches, as one that takes a single point.
+    """Adapt a network that takes batches to take a single point.
 
-    Scores are of one point, and `jax.vmap` gives batches. Most networks of Flax, and all of torch,
-    take a batch: this adds the batch axis to the point, the time and the arrays of ``args``, and
+    Scores are of one point, and `jax.vmap` makes batches. Most networks of Flax, and all of torch,
+    take a batch. This adds the batch axis to the point, the time and the arrays of `args`, and
     removes it from the prediction.
 
     **Arguments:**
 
-    - ``network``: called as ``network(x, t, args)``, or as ``network(x, t)`` where it has two
-      parameters, with ``x`` of shape (1, \\*shape). An `equinox.Module` or a `flax.nnx.Module` (in
-      evaluation mode: ``network.eval()``) keeps its parameters visible to transformations.
-    - ``channels_last``: the network takes (1, height, width, channels), as those of Flax do, where
+    - `network`: called as `network(x, t, args)`, or as `network(x, t)` where it has two parameters,
+      with `x` of shape `(1, *shape)`. An `equinox.Module` or a `flax.nnx.Module` (in evaluation
+      mode: `network.eval()`) keeps its parameters visible to transformations.
+    - `channels_last`: the network takes (1, height, width, channels), as those of Flax do, where
       points are (channels, height, width).
-    - ``batched_time``: ``t`` has shape (1,); else it is a scalar.
+    - `batched_time`: `t` has shape (1,); else it is a scalar.
 
-    **Returns:** a callable ``(x, t, args) -> prediction`` for `NoisePrediction`, `FlowPrediction`
-    and the others. **Raises:** `ValueError` when ``network`` cannot be called so.
+    **Returns:**
+
+    A callable `(x, t, args) -> prediction` for [`geojax.NoisePrediction`][],
+    [`geojax.FlowPrediction`][] and the others.
+
+    **Raises:**
+
+    - `ValueError`: when `network` cannot be called so.
 
     >>> import jax, jax.numpy as jnp, geojax
     >>> def network(x, t):  # x: (batch, 2), t: (batch,)
@@ -73,10 +79,10 @@ def from_batched(
 def predicted(
     network: Callable[..., Any], x: Float[Array, "*shape"], t: Float[Array, ""], args: Any
 ) -> Float[Array, "*shape"]:
-    """What ``network`` predicts at one point, in the dtype of ``x``.
+    """The prediction of `network` at one point, in the dtype of `x`.
 
-    **Raises:** `ValueError` when it does not return an array of the shape of ``x``, or fails where
-    another way to call it works: that way is in the message.
+    Raise a `ValueError` when it does not return an array of the shape of `x`. If it fails where
+    another way to call it works, the message says which.
     """
     try:
         value = network(x, t, args)
@@ -100,14 +106,14 @@ def _explained(network, x, t, args, error) -> str | None:
             "network changes its own state when it is called, as dropout and batch statistics do "
             "in training mode: call network.eval() before you wrap it."
         )
-    if _outcome(network, x, t, args)[0] is not None:  # the fault is not in the way it is called
+    if _outcome(network, x, t, args)[0] is not None:  # the call itself is right
         return None
     explanation = _another_way(network, x, t, args)
     return explanation and f"{explanation} ({type(error).__name__}: {str(error).splitlines()[0]})"
 
 
 def _another_way(network, x, t, args) -> str | None:
-    """The sentence of the first way of calling ``network`` that gives an array like ``x``."""
+    """The advice for the first way of calling `network` that gives an array like `x`."""
     for name, way in _WAYS.items():
         shape, failure = _outcome(way(network), x, t, args)
         if name and shape == x.shape:
@@ -133,7 +139,7 @@ def _sentence(way, causes, call) -> str:
 
 
 def _cast(network, kind):
-    """``network`` with the time as a step, where ``kind`` is int; else both in that dtype."""
+    """`network` with the time as a step, where `kind` is int; else with both in that dtype."""
 
     def call(x, t, *args):
         if kind is int:
@@ -157,7 +163,7 @@ _WAYS = {
     f"{_BATCHED}, channels_last=True": _of_batches(True, True),
     f"{_BATCHED}, channels_last=True, batched_time=False": _of_batches(True, False),
 }
-# A word of the message of a failure, what may be wanted then, and how it is given.
+# A word in the message of a failure, the dtype that is probably needed, and the call for it.
 _CASTS = [
     ("dtype", kind, ", ".join(f"{a}.astype(jnp.{jnp.dtype(kind).name})" for a in "xt"))
     for kind in (jnp.bfloat16, jnp.float16, jnp.float32)
@@ -165,7 +171,7 @@ _CASTS = [
 
 
 def _outcome(network, x, t, args) -> tuple[tuple[int, ...] | None, str]:
-    """The shape of what ``network`` returns, or None and the message of the failure."""
+    """The shape of the prediction of `network`, or None and the message of the failure."""
     points = (jax.ShapeDtypeStruct(a.shape, a.dtype) for a in (x, t))
     try:
         return jax.eval_shape(lambda x, t: jnp.asarray(network(x, t, args)), *points).shape, ""
@@ -178,7 +184,7 @@ def _batch_of_one(leaf: Any) -> Any:
 
 
 def _positional(function: Any) -> int | None:
-    """How many positional parameters it has, None where that cannot be read."""
+    """The number of positional parameters; None where that cannot be read."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):

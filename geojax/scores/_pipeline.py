@@ -1,4 +1,4 @@
-"""From images to where the geometry is, and back."""
+"""From images to points of the space with the geometry, and back."""
 
 import abc
 from typing import Any
@@ -12,13 +12,15 @@ from ._base import AbstractScore
 
 
 class PathEnds(eqx.Module):
-    """A and B where the geometry is: what `AbstractPipeline.ends` returns.
+    """A and B in the space with the geometry, as `AbstractPipeline.ends` returns them.
 
-    - ``points``: shape (2, *shape).
-    - ``clean``: the same before noise was added, shape (2, *shape).
-    - ``loss``: by how much the way to the level and back changes A and B, relatively, shape (2,);
-      None where nothing is lost.
-    - ``evaluations``: score evaluations that it took.
+    **Arguments:**
+
+    - `points`: shape `(2, *shape)`.
+    - `clean`: the same before noise was added, shape `(2, *shape)`.
+    - `loss`: the relative change of A and B by the way to the level and back, shape (2,); None
+      where nothing is lost.
+    - `evaluations`: the number of score evaluations for it.
     """
 
     points: Float[Array, "2 *shape"]
@@ -28,14 +30,17 @@ class PathEnds(eqx.Module):
 
 
 class AbstractPipeline(eqx.Module):
-    """image -> point of the space where the geometry is -> image.
+    """The interface of pipelines: image -> point of the space with the geometry -> image.
 
-    What finds and draws paths between images takes any of them: `NoiseRoute` (images, or latents of
-    an encoder, at a noise level), a latent model of `geojax.models.latent`, or one of your own. A
-    subclass defines `encode` and `decode`; where points carry noise also the way there and back.
+    Functions that find and draw paths between images take any pipeline: [`geojax.NoiseRoute`][]
+    (images, or latents of an encoder, at a noise level), a latent model of `geojax.models.latent`,
+    or one of your own. A subclass defines `encode` and `decode`. Where points have noise, it also
+    defines the way there and back.
 
-    - ``score``: of the points, at every noise level.
-    - ``t``: the level whose score makes the metric.
+    **Arguments:**
+
+    - `score`: the score of the points, at every noise level.
+    - `t`: the noise level whose score makes the metric.
 
     >>> import jax.numpy as jnp, geojax
     >>> class Halved(geojax.AbstractPipeline):  # a picture is twice a point
@@ -62,37 +67,37 @@ class AbstractPipeline(eqx.Module):
 
     @abc.abstractmethod
     def decode(self, point: Numbers) -> Float[Array, "..."]:
-        """The image of a point without noise. Several points: `jax.vmap`."""
+        """The image of a point without noise. For several points use `jax.vmap`."""
 
     @property
     def conditions(self) -> tuple[Any, Any]:
-        """``args`` of the score at A and at B; one object where they are the same."""
+        """`args` of the score at A and at B; one object where they are the same."""
         return None, None
 
     def noised(self, point: Numbers, *, key: Key[Array, ""] | None = None) -> Float[Array, "..."]:
-        """A point without noise taken to the level. ``key`` draws what is random."""
+        """A point without noise moved to the level; `key` draws random noise."""
         return jnp.asarray(point)
 
     def denoised(
         self, z: Numbers, share: Any = 0.0
     ) -> tuple[Float[Array, "..."], Integer[Array, ""]]:
-        """A point at the level without its noise, and the score evaluations that it took.
+        """A point at the level without its noise, and the number of score evaluations.
 
-        ``share``: its place on the path, 0 at A and 1 at B, where the conditions differ.
+        `share` is its place on the path, 0 at A and 1 at B, for conditions that differ.
         """
         return jnp.asarray(z), jnp.asarray(0)
 
     def to_level(self, image: Numbers, *, key: Key[Array, ""] | None = None) -> Float[Array, "..."]:
-        """The point of an image at the level. ``key`` draws what is random, if anything is."""
+        """The point of an image at the level; `key` draws random noise, if there is any."""
         return self.noised(self.encode(image), key=key)
 
     def to_image(self, z: Numbers) -> Float[Array, "..."]:
-        """The image of a point at the level. Several points: `jax.vmap`."""
+        """The image of a point at the level. For several points use `jax.vmap`."""
         return self.decode(self.denoised(z)[0])
 
     def ends(
         self, image_a: Numbers, image_b: Numbers, *, key: Key[Array, ""] | None = None
     ) -> PathEnds:
-        """Both images at the level, and what was lost on the way."""
+        """Both images at the level, and the loss by the way there and back."""
         clean = jnp.stack([self.encode(image_a), self.encode(image_b)])
         return PathEnds(jnp.stack([self.noised(point, key=key) for point in clean]), clean)

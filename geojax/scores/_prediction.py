@@ -1,8 +1,8 @@
-"""Adapters from what a network predicts to the true score.
+"""Adapters from the prediction of a network to the true score.
 
-Every foreign parameterisation is wrapped once, here. A network is a callable
-``(x, t, args) -> prediction`` of the shape of x; t in [0, 1] is a scalar array of the dtype of x.
-What it returns is cast to that dtype: a network may compute in bfloat16.
+Every foreign parameterisation is converted once, here. A network is a callable
+`(x, t, args) -> prediction` of the shape of x; t in [0, 1] is a scalar array of the dtype of x. The
+prediction is cast to that dtype: a network may compute in bfloat16.
 """
 
 import abc
@@ -20,7 +20,7 @@ from ._schedule import AbstractSchedule, RectifiedFlow
 
 
 class _AbstractPrediction(AbstractScore):
-    """The score from what a network predicts."""
+    """The score from the prediction of a network."""
 
     network: eqx.AbstractVar[Callable[..., Any]]
 
@@ -35,7 +35,7 @@ class _AbstractPrediction(AbstractScore):
     def from_prediction(
         self, prediction: Float[Array, "*shape"], x: Float[Array, "*shape"], t: Float[Array, ""]
     ) -> Float[Array, "*shape"]:
-        """The score from what the network predicts at ``x`` and ``t``."""
+        """The score from the network's `prediction` at `x` and `t`."""
 
     def evaluate(
         self, x: Float[Array, "*shape"], t: Float[Array, ""], args: Any
@@ -46,12 +46,18 @@ class _AbstractPrediction(AbstractScore):
         return predicted(self.network, x, t, args)
 
     def _level(self, x, t):
-        """alpha and sigma in the dtype of ``x``."""
+        """alpha and sigma in the dtype of `x`."""
         return self.schedule.alpha(t).astype(x.dtype), self.schedule.sigma(t).astype(x.dtype)
 
 
 class NoisePrediction(_AbstractPrediction):
-    """A network that predicts the noise eps (DDPM): ``s = -eps / sigma``.
+    """The score of a network that predicts the noise eps (DDPM): `s = -eps / sigma`.
+
+    **Arguments:**
+
+    - `network`: a callable `(x, t, args) -> eps` of one point; for a network of batches see
+      [`geojax.from_batched`][].
+    - `schedule`: the noise schedule it was trained with.
 
     >>> import jax.numpy as jnp
     >>> from geojax.scores import VE, NoisePrediction
@@ -68,7 +74,13 @@ class NoisePrediction(_AbstractPrediction):
 
 
 class DataPrediction(_AbstractPrediction):
-    """A network that predicts the clean point x_0: ``s = (alpha x_0 - x) / sigma^2``.
+    """The score of a network that predicts the clean point x_0: `s = (alpha x_0 - x) / sigma^2`.
+
+    **Arguments:**
+
+    - `network`: a callable `(x, t, args) -> x_0` of one point; for a network of batches see
+      [`geojax.from_batched`][].
+    - `schedule`: the noise schedule it was trained with.
 
     >>> import jax.numpy as jnp
     >>> from geojax.scores import VE, DataPrediction
@@ -86,12 +98,19 @@ class DataPrediction(_AbstractPrediction):
 
 
 class VelocityPrediction(_AbstractPrediction):
-    """A network that predicts ``v = alpha eps - sigma x_0`` (Salimans & Ho 2022).
+    """The score of a network that predicts `v = alpha eps - sigma x_0`.
 
-    It is the "v-prediction" of variance-preserving diffusion models, as Stable Diffusion 2. The
-    velocity of flow matching is another: `FlowPrediction`.
+    This is the "v-prediction" of variance-preserving diffusion models, such as Stable Diffusion 2.
+    For the velocity of flow matching use [`geojax.FlowPrediction`][].
+    `eps = (sigma x + alpha v) / (alpha^2 + sigma^2)` and `s = -eps / sigma`.
 
-    ``eps = (sigma x + alpha v) / (alpha^2 + sigma^2)`` and ``s = -eps / sigma``.
+    **Arguments:**
+
+    - `network`: a callable `(x, t, args) -> v` of one point; for a network of batches see
+      [`geojax.from_batched`][].
+    - `schedule`: the noise schedule it was trained with.
+
+    Source: Salimans & Ho 2022.
 
     >>> import jax.numpy as jnp
     >>> from geojax.scores import VE, VelocityPrediction
@@ -110,21 +129,23 @@ class VelocityPrediction(_AbstractPrediction):
 
 
 class FlowPrediction(_AbstractPrediction):
-    """A network that predicts the velocity of flow matching, ``v = eps - x_0``.
+    """The score of a network that predicts the velocity of flow matching, `v = eps - x_0`.
 
-    The noised point ``x = (1 - t) x_0 + t eps`` moves with the velocity ``dx/dt = eps - x_0``, and
-    the network has learned its mean at ``x`` (Lipman et al. 2023; Liu et al. 2023). Then
-    ``E[x_0 | x] = x - t v`` and ``s = -(x + (1 - t) v) / t``. So predict rectified flows, Stable
-    Diffusion 3, Flux and SiT. It is another velocity than ``alpha eps - sigma x_0``, which
-    `VelocityPrediction` takes.
+    Rectified flows, Stable Diffusion 3, Flux and SiT predict this velocity. It is not
+    `alpha eps - sigma x_0`, which [`geojax.VelocityPrediction`][] takes. The noised point
+    `x = (1 - t) x_0 + t eps` moves with the velocity `dx/dt = eps - x_0`, and the network has
+    learned its mean at `x`. Then `E[x_0 | x] = x - t v` and `s = -(x + (1 - t) v) / t`. With
+    another schedule the velocity is `alpha' x_0 + sigma' eps`, with derivatives by geojax's t.
+    `denoised` is also defined at level 1.
 
-    With another schedule the velocity is ``alpha' x_0 + sigma' eps``, derivatives by geojax's t.
+    **Arguments:**
 
-    - ``network``: a network whose time runs from noise at 0 to data at 1, and whose velocity is
-      ``x_0 - eps``, is ``lambda x, t, args: -network(x, 1 - t, args)``.
-    - ``schedule``: by default `RectifiedFlow`, the straight line.
+    - `network`: a callable `(x, t, args) -> v` of one point. For a network whose time runs from
+      noise at 0 to data at 1, and whose velocity is `x_0 - eps`, pass
+      `lambda x, t, args: -network(x, 1 - t, args)`.
+    - `schedule`: by default [`geojax.RectifiedFlow`][], the straight line.
 
-    `denoised` is defined at level 1 too.
+    Source: Lipman et al. 2023; Liu et al. 2023.
 
     >>> import jax.numpy as jnp
     >>> from geojax.scores import FlowPrediction
@@ -144,7 +165,7 @@ class FlowPrediction(_AbstractPrediction):
     def denoised(
         self, x: Numbers, t: Real[ArrayLike, ""], args: Any = None
     ) -> Float[Array, "*shape"]:
-        """The predicted clean point, ``x - t v`` on the straight line."""
+        """The predicted clean point, `x - t v` on the straight line."""
         x, t = self._checked(x, t)
         _, sigma, _, sigma_rate, turned = self._rates(x, t)
         return (sigma_rate * x - sigma * self._predicted(x, t, args)) / turned

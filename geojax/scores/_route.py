@@ -1,4 +1,4 @@
-"""From images to noise level t and back: where the geometry of a diffusion model is taken."""
+"""From images to a noise level t and back: the pipeline of a diffusion model."""
 
 from collections.abc import Callable
 from typing import Any, Literal
@@ -27,29 +27,34 @@ def _level(t) -> Float[Array, ""]:
 
 
 class NoiseRoute(AbstractPipeline):
-    """image -> noise level ``t`` -> (a path is found there) -> image.
+    """The pipeline image -> noise level `t` -> (a path is found there) -> image.
 
-    The defaults are the protocol that came nearest to the truth between turned digits (README);
-    that of arXiv 2505.11128 is ``t=0.4, noising="shared"``.
+    The defaults are the protocol that came nearest to the truth between turned digits (README).
+    That of arXiv 2505.11128 is `t=0.4, noising="shared"`.
 
-    - ``score``: the diffusion model.
-    - ``t``: the noise level in [0, 1]; step k of T is k / T.
-    - ``noising``: "inversion" follows the probability flow, which is deterministic and invertible;
+    **Arguments:**
+
+    - `score`: the diffusion model, an [`geojax.AbstractScore`][].
+    - `t`: the noise level in (0, 1]; step k of T is k / T.
+    - `noising`: "inversion" follows the probability flow, which is deterministic and invertible.
       "shared" adds the *same* Gaussian noise to both ends, so that their difference stays alpha
-      times the difference of the images; "none" adds no noise, so that clean points are seen by
-      the score of level t.
-    - ``denoising``: "ddim" (``num_steps`` steps) or "probability_flow" (adaptive). Both are
-      deterministic, so that what differs along a path comes from the path. "none", for points
-      without noise, undoes the factor alpha alone.
-    - ``args``: handed to the score (a label, or None for no condition).
-    - ``between``: ``args`` at A and at B where they differ: floating arrays, or pytrees of them,
-      that are mixed on the way. ``args`` is then not used.
-    - ``encoder``, ``decoder``: from an image to the point that the score knows, and back; default:
-      an image is a point. With a latent diffusion model those of its autoencoder.
-    - ``rtol``: of the probability flow, in the units of a point. ``throw``: raise where it does not
-      get there; else the point is NaN.
+      times the difference of the images. "none" adds no noise: clean points are evaluated by the
+      score of level t.
+    - `denoising`: "ddim" (`num_steps` steps) or "probability_flow" (adaptive). Both are
+      deterministic, so that differences along a path come from the path. "none", for points without
+      noise, only divides by alpha.
+    - `num_steps`: of DDIM.
+    - `args`: passed to the score (a label, or None for no condition).
+    - `between`: `args` at A and at B where they differ: floating arrays, or pytrees of them, which
+      are mixed along the path. `args` is then not used.
+    - `encoder`, `decoder`: from an image to the point that the score takes, and back. Default: an
+      image is a point. With a latent diffusion model those of its autoencoder.
+    - `rtol`: of the probability flow, in the units of a point.
+    - `throw`: raise where the flow does not reach its end; else the point is NaN.
 
-    **Raises:** `ValueError` on ``t`` outside (0, 1] or an unknown ``noising`` or ``denoising``.
+    **Raises:**
+
+    - `ValueError`: on `t` outside (0, 1] or an unknown `noising` or `denoising`.
 
     >>> import jax, jax.numpy as jnp, geojax
     >>> score = geojax.GaussianMixture(jnp.zeros((1, 2)), scales=1.0)
@@ -93,8 +98,9 @@ class NoiseRoute(AbstractPipeline):
     def encode(self, image: Numbers) -> Float[Array, "..."]:
         """The point of an image, without noise.
 
-        **Raises:** `ValueError` on integers: an image is in the units that the score knows, mostly
-        [-1, 1].
+        **Raises:**
+
+        - `ValueError`: on integers, because an image is in the units of the score, usually [-1, 1].
         """
         refuse_pixels("image", image)
         image = as_floating("image", image)
@@ -105,10 +111,14 @@ class NoiseRoute(AbstractPipeline):
         return point if self.decoder is None else self.decoder(point)
 
     def noised(self, point: Numbers, *, key: Key[Array, ""] | None = None) -> Float[Array, "..."]:
-        """A point without noise at level t.
+        """A point without noise moved to level t. For several points use `jax.vmap`.
 
-        "shared" noising needs a ``key``. The same key gives the same noise: pass one key for both
-        ends of a path. Several points: `jax.vmap`. **Raises:** `ValueError` when it is missing.
+        "shared" noising needs a `key`. The same key gives the same noise: pass one key for both
+        ends of a path.
+
+        **Raises:**
+
+        - `ValueError`: when the key is missing.
         """
         return self._noised(as_floating("point", point), 0.0, key)[0]
 
@@ -139,8 +149,9 @@ class NoiseRoute(AbstractPipeline):
     def move(
         self, x: Float[Array, "*shape"], t_from: Any, t_to: Any, share: Any = 0.0
     ) -> tuple[Float[Array, "*shape"], Integer[Array, ""]]:
-        """A point at one noise level taken to another, by the way of ``denoising``, under the
-        condition of its place on the path; and the score evaluations.
+        """Move a point between noise levels by the method of `denoising`; count score evaluations.
+
+        The condition is that of its place `share` on the path.
         """
         args = self._condition(share)
         if self.denoising != "probability_flow":

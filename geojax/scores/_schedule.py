@@ -1,8 +1,8 @@
-"""Noise schedules: the only place that knows how much noise a time means.
+"""Noise schedules: the relation between time and noise level.
 
-One convention for the whole library: ``x_t = alpha(t) x_0 + sigma(t) eps`` with
-``eps ~ N(0, I)`` and ``t`` continuous in [0, 1]. Step k of a discrete schedule of T
-steps (numbered 1 ... T as in the DDPM paper, so that step 0 is clean) is ``t = k / T``.
+One convention holds in the whole library: `x_t = alpha(t) x_0 + sigma(t) eps` with `eps ~ N(0, I)`
+and `t` continuous in [0, 1]. Step k of a discrete schedule of T steps (numbered 1 ... T as in the
+DDPM paper, so that step 0 is clean) is `t = k / T`.
 """
 
 import abc
@@ -18,13 +18,13 @@ from .._numbers import known, number, surely
 
 
 class AbstractSchedule(eqx.Module):
-    """What turns a time in [0, 1] into a noise level.
+    """The interface of noise schedules: from a time in [0, 1] to a noise level.
 
-    Subclasses define `alpha` and `sigma`, smooth in ``t``; the rest follows. A time that is a
-    number outside [0, 1] is a `ValueError`: a step k of T, as other libraries have it, is no time.
+    Subclasses define `alpha` and `sigma`, smooth in `t`; the rest follows. A time that is a number
+    outside [0, 1] is a `ValueError`: convert a step k of T of other libraries to k / T.
 
     The numbers of a schedule belong to the model that was trained with it. They are static: they
-    are never trained, and a program is compiled anew for another schedule.
+    are never trained, and another schedule needs another compilation.
     """
 
     @abc.abstractmethod
@@ -55,16 +55,16 @@ class AbstractSchedule(eqx.Module):
         eps: Float[Array, "*shape"],
         t: Real[ArrayLike, ""],
     ) -> Float[Array, "*shape"]:
-        """``alpha(t) x0 + sigma(t) eps``, in the wider of the two dtypes."""
+        """`alpha(t) x0 + sigma(t) eps`, in the wider of the two dtypes."""
         t = as_time("t", t)
         return self.alpha(t).astype(x0.dtype) * x0 + self.sigma(t).astype(x0.dtype) * eps
 
 
 def as_time(name: str, t: Real[ArrayLike, ""]) -> Float[Array, ""]:
-    """``t`` as a scalar array of the default floating dtype.
+    """`t` as a scalar array of the default floating dtype.
 
-    **Raises:** `ValueError` when it is not a scalar, or a number outside [0, 1]. A traced one
-    cannot be judged.
+    Raise a `ValueError` when it is not a scalar, or a number outside [0, 1]. A traced value is not
+    checked.
     """
     value = known(t)
     if value is not None and not 0 <= value <= 1:
@@ -76,17 +76,17 @@ def as_time(name: str, t: Real[ArrayLike, ""]) -> Float[Array, ""]:
 
 
 def is_noise_free(schedule: AbstractSchedule, t: Real[ArrayLike, ""]) -> bool:
-    """Whether ``t`` is known to be 0 and sigma is zero there.
+    """Whether `t` is known to be 0 and sigma is zero there.
 
-    False where t or the schedule is traced: what cannot be known while tracing is not an error.
+    False where t or the schedule is traced: a value unknown at tracing is not an error.
     """
     return known(t) == 0 and surely(lambda: schedule.sigma(0.0) == 0)
 
 
 def check_signal(schedule: AbstractSchedule, t: Real[ArrayLike, ""], reason: str) -> None:
-    """**Raises:** `ValueError` when ``t`` is known and alpha vanishes there, to rounding.
+    """Raise a `ValueError` when `t` is known and alpha vanishes there, to rounding.
 
-    ``reason`` says why there must be a signal. Traced values cannot be judged.
+    `reason` explains why a signal is needed. Traced values are not checked.
     """
     if known(t) is not None and surely(lambda: schedule.alpha(t) < 1e-7 * schedule.sigma(t)):
         raise ValueError(
@@ -95,12 +95,12 @@ def check_signal(schedule: AbstractSchedule, t: Real[ArrayLike, ""], reason: str
 
 
 def _power_sums(k: Array, y_low: float, slope: float, power: int) -> Array:
-    """``sum_{j<k} log(1 - beta_j)`` for ``beta_j = (y_low + slope j)^power``, smooth in k.
+    """`sum_{j<k} log(1 - beta_j)` for `beta_j = (y_low + slope j)^power`, smooth in k.
 
-    log(1 - beta) is expanded in powers of beta; each sum of powers is its midpoint
-    integral (exact antiderivative, written without cancellation so that float32 keeps
-    its digits) plus the first Euler-Maclaurin correction. For the schedules in use it
-    meets the discrete product to 1e-9.
+    log(1 - beta) is expanded in powers of beta. Each sum of powers is its midpoint integral (an
+    exact antiderivative, written without cancellation so that float32 keeps its digits) plus the
+    first Euler-Maclaurin correction. For the schedules in use it meets the discrete product to
+    1e-9.
     """
     low, high = y_low - slope / 2, y_low + slope * (k - 0.5)
     sums = [jnp.ones_like(k)]  # sums[n] is the sum of high^i low^(n-i): a difference quotient
@@ -116,7 +116,7 @@ def _power_sums(k: Array, y_low: float, slope: float, power: int) -> Array:
 
 
 class _DiscreteVP(AbstractSchedule):
-    """alpha^2 is the product of (1 - beta_j) over the first ``t T`` steps."""
+    """alpha^2 is the product of (1 - beta_j) over the first `t T` steps."""
 
     num_steps: eqx.AbstractVar[int]
     beta_start: eqx.AbstractVar[float]
@@ -144,10 +144,19 @@ def _check_betas(num_steps: int, beta_start: float, beta_end: float) -> None:
 
 
 class VPLinear(_DiscreteVP):
-    """Variance-preserving, beta linear in the step (Ho et al. 2020, DDPM).
+    """The variance-preserving schedule with beta linear in the step (Ho et al. 2020, DDPM).
 
-    ``alpha(k / T)^2`` equals the discrete product over the first k steps to 1e-9; between the
-    steps it is smooth.
+    `alpha(k / T)^2` equals the discrete product over the first k steps to 1e-9; between the steps
+    it is smooth.
+
+    **Arguments:**
+
+    - `num_steps`: T, the number of steps of the discrete schedule.
+    - `beta_start`, `beta_end`: the first and the last beta.
+
+    **Raises:**
+
+    - `ValueError`: unless `num_steps >= 1` and `0 < beta_start <= beta_end < 0.3`.
 
     >>> from geojax.scores import VPLinear
     >>> round(float(VPLinear().noise_to_signal(0.4)), 2)
@@ -168,9 +177,18 @@ class VPLinear(_DiscreteVP):
 
 
 class ScaledLinear(_DiscreteVP):
-    """Variance-preserving, sqrt(beta) linear in the step (Stable Diffusion).
+    """The variance-preserving schedule with sqrt(beta) linear in the step (Stable Diffusion).
 
-    ``alpha(k / T)^2`` equals Stable Diffusion's ``alphas_cumprod[k - 1]`` to 1e-9.
+    `alpha(k / T)^2` equals Stable Diffusion's `alphas_cumprod[k - 1]` to 1e-9.
+
+    **Arguments:**
+
+    - `num_steps`: T, the number of steps of the discrete schedule.
+    - `beta_start`, `beta_end`: the first and the last beta.
+
+    **Raises:**
+
+    - `ValueError`: unless `num_steps >= 1` and `0 < beta_start <= beta_end < 0.3`.
 
     >>> from geojax.scores import ScaledLinear
     >>> round(float(ScaledLinear().noise_to_signal(0.4)), 2)
@@ -191,7 +209,11 @@ class ScaledLinear(_DiscreteVP):
 
 
 class VPCosine(AbstractSchedule):
-    """Variance-preserving, alpha a quarter cosine (Nichol & Dhariwal 2021).
+    """The variance-preserving schedule with alpha a quarter cosine (Nichol & Dhariwal 2021).
+
+    **Arguments:**
+
+    - `offset`: shifts the cosine at t = 0.
 
     >>> from geojax.scores import VPCosine
     >>> round(float(VPCosine().noise_to_signal(0.4)), 2)
@@ -214,7 +236,15 @@ class VPCosine(AbstractSchedule):
 
 
 class VE(AbstractSchedule):
-    """Variance-exploding: alpha = 1, sigma geometric from sigma_min to sigma_max (Song et al.).
+    """The variance-exploding schedule: alpha = 1, sigma geometric (Song et al.).
+
+    **Arguments:**
+
+    - `sigma_min`, `sigma_max`: sigma at t = 0 and t = 1.
+
+    **Raises:**
+
+    - `ValueError`: unless `0 < sigma_min < sigma_max`.
 
     >>> from geojax.scores import VE
     >>> round(float(VE(0.01, 100.0).sigma(0.5)), 2)
@@ -236,7 +266,16 @@ class VE(AbstractSchedule):
 
 
 class EDM(AbstractSchedule):
-    """alpha = 1, sigma^(1/rho) linear in t (Karras et al. 2022).
+    """The schedule with alpha = 1 and sigma^(1/rho) linear in t (Karras et al. 2022).
+
+    **Arguments:**
+
+    - `sigma_min`, `sigma_max`: sigma at t = 0 and t = 1.
+    - `rho`: the exponent.
+
+    **Raises:**
+
+    - `ValueError`: unless `0 < sigma_min < sigma_max`.
 
     >>> from geojax.scores import EDM
     >>> round(float(EDM().sigma(0.5)), 2)
@@ -262,9 +301,9 @@ class EDM(AbstractSchedule):
 class RectifiedFlow(AbstractSchedule):
     """The straight line from data to noise, alpha = 1 - t and sigma = t: flow matching.
 
-    The interpolation of rectified flows (Liu et al. 2023), of flow matching with an optimal
+    It is the interpolation of rectified flows (Liu et al. 2023), of flow matching with an optimal
     transport path (Lipman et al. 2023), of Stable Diffusion 3 and of Flux. The time of geojax runs
-    from data at 0 to noise at 1, as theirs does; where a model's time runs from noise to data, its
+    from data at 0 to noise at 1, as theirs does. Where a model's time runs from noise to data, its
     time is 1 - t. Level 1 is pure noise: no point without noise can be computed from it.
 
     >>> from geojax.scores import RectifiedFlow

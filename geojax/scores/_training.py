@@ -1,4 +1,4 @@
-"""Denoising score matching: how a network learns a score (Vincent 2011; Ho et al. 2020)."""
+"""Denoising score matching: training a network as a score (Vincent 2011; Ho et al. 2020)."""
 
 from typing import Any
 
@@ -22,15 +22,30 @@ def denoising_score_matching_loss(
     *,
     weighting: str = "noise",
 ) -> Scalar:
-    """The loss at one clean point, one time and one noise.
+    """The denoising score matching loss at one clean point, one time and one noise.
 
-    ``mean |eps + sigma s(alpha x0 + sigma eps, t)|^2``, the squared error of the predicted noise
-    (``weighting="noise"``), or that over alpha^2 (``weighting="velocity"``), which counts high
-    noise levels more: the squared error of the predicted velocity, of a variance-preserving
-    schedule and of flow matching alike. For `FlowPrediction` on `RectifiedFlow` it is the loss of
-    flow matching, ``mean |v - (eps - x0)|^2``, at every t in (0, 1].
+    It is `mean |eps + sigma s(alpha x0 + sigma eps, t)|^2`, the squared error of the predicted
+    noise (`weighting="noise"`), or that over alpha^2 (`weighting="velocity"`), which gives high
+    noise levels more weight. The latter is the squared error of the predicted velocity, both of a
+    variance-preserving schedule and of flow matching. For [`geojax.FlowPrediction`][] on
+    [`geojax.RectifiedFlow`][] it is the loss of flow matching, `mean |v - (eps - x0)|^2`, at every
+    t in (0, 1].
 
-    **Returns:** a scalar. **Raises:** `ValueError` on an unknown weighting.
+    **Arguments:**
+
+    - `score`: any [`geojax.AbstractScore`][].
+    - `x0`, `eps`: the clean point and the noise, of one shape.
+    - `t`: the time in [0, 1].
+    - `args`: passed to the score.
+    - `weighting`: "noise" or "velocity".
+
+    **Returns:**
+
+    A scalar.
+
+    **Raises:**
+
+    - `ValueError`: on an unknown weighting.
 
     >>> import jax.numpy as jnp, geojax
     >>> from geojax.scores import denoising_score_matching_loss
@@ -61,10 +76,23 @@ def batch_loss(
     time_power: float = 1.0,
     time_min: float = 1e-3,
 ) -> Scalar:
-    """The mean loss of a batch, with times ``t = time_min + (1 - time_min) u^time_power``.
+    """The mean loss of a batch, with times `t = time_min + (1 - time_min) u^time_power`.
 
-    The ``u`` are stratified over the batch (one uniform draw in each of ``batch`` equal cells),
-    which lowers the variance of the loss. ``args`` has a leading batch axis or is None.
+    The `u` are stratified over the batch (one uniform draw in each of `batch` equal cells), which
+    lowers the variance of the loss.
+
+    **Arguments:**
+
+    - `score`: any [`geojax.AbstractScore`][].
+    - `x0`: clean points, shape `(batch, *shape)`.
+    - `args`: with a leading batch axis, or None.
+    - `key`: draws times and noise.
+    - `weighting`: as for [`geojax.denoising_score_matching_loss`][].
+    - `time_power`, `time_min`: as above.
+
+    **Returns:**
+
+    A scalar.
 
     >>> import jax, jax.numpy as jnp, geojax
     >>> from geojax.scores import batch_loss
@@ -98,10 +126,17 @@ def training_step(
     weighting: str = "noise",
     time_power: float = 1.0,
 ) -> tuple[AbstractScore, PyTree, Scalar]:
-    """One step of an optax optimiser on `batch_loss`.
+    """Take one step of an optax optimiser on `batch_loss`.
 
-    **Returns:** the new score, the new optimiser state (start it with
-    ``optimiser.init(eqx.filter(score, eqx.is_inexact_array))``), and the loss before the step.
+    **Arguments:**
+
+    - `optimiser`: an `optax.GradientTransformation`.
+    - `state`: its state; start with `optimiser.init(eqx.filter(score, eqx.is_inexact_array))`.
+    - the others are those of [`geojax.scores.batch_loss`][].
+
+    **Returns:**
+
+    The new score, the new optimiser state, and the loss before the step.
 
     >>> import equinox as eqx, jax, jax.numpy as jnp, optax, geojax
     >>> from geojax.scores import batch_loss, training_step

@@ -1,4 +1,4 @@
-"""A condition that changes on the way from one point to another."""
+"""A condition that changes from one point to another."""
 
 import functools
 from typing import Any
@@ -15,23 +15,31 @@ from ._schedule import AbstractSchedule
 
 
 class ConditionBetween(AbstractScore):
-    """A score under one condition at a point A, another at B, and mixtures between them.
+    """A score with one condition at a point A, another at B, and mixtures between them.
 
-    ``args`` is the pair of conditions: floating arrays, or pytrees of them, alike in shape. At
-    ``x`` the condition is ``(1 - u) args[0] + u args[1]``, with u in [0, 1] the parameter of the
-    place next to ``x`` on the straight line from A to B at the noise level t: on that line it is
-    the parameter of the path. So the condition depends on where a point is, not on how it came
-    there, and a metric made of this score is a metric like any other: every solver, rule and
-    exponential map takes it. Beyond B the condition stays that of B.
+    Use it for paths between images of different labels or prompts. `args` is the pair of
+    conditions: floating arrays, or pytrees of them, of the same shapes. At `x` the condition is
+    `(1 - u) args[0] + u args[1]`. u in [0, 1] is the parameter of the point nearest to `x` on the
+    straight line from A to B at the noise level t; on that line it is the parameter of the path. So
+    the condition depends on the place of a point, not on the path to it. A metric made of this
+    score is a metric like any other: every solver, rule and exponential map takes it. Beyond B the
+    condition stays that of B.
 
-    - ``score``: the score of one condition.
-    - ``clean``: A and B without noise, shape (2, *shape).
-    - ``noise``: the noises of A and B, shape (2, *shape); at level t they are at ``alpha(t) clean +
-      sigma(t) noise``.
+    Because it depends on x through u, it is not exactly a gradient, even where the given score is.
+    A rule that assumes a gradient ([`geojax.Quadrature`][]) may stall before the tolerance where
+    the conditions are far apart; [`geojax.Midpoint`][] does not.
 
-    Depending on x through u, it is not exactly a gradient, even where the score given is: a rule
-    that takes it for one (`Quadrature`) may stall before the tolerance where the conditions are far
-    apart; `Midpoint` does not.
+    **Arguments:**
+
+    - `score`: the score for one condition.
+    - `clean`: A and B without noise, shape `(2, *shape)`.
+    - `noise`: the noises of A and B, shape `(2, *shape)`. At level t the points are
+      `alpha(t) clean + sigma(t) noise`.
+
+    **Raises:**
+
+    - `ValueError`: when shapes do not fit, or `args` is no pair of conditions of the same
+      structure, shapes and floating dtypes.
 
     >>> import jax.numpy as jnp
     >>> from geojax.scores import VE, ConditionBetween, NoisePrediction
@@ -88,7 +96,7 @@ class ConditionBetween(AbstractScore):
                 raise ValueError(
                     "the conditions of args must be floating arrays of the same shapes, got "
                     f"{first.shape} of {first.dtype} and {second.shape} of {second.dtype}. Labels "
-                    "cannot be mixed: pass what they are embedded as."
+                    "cannot be mixed: pass their embeddings."
                 )
             share = u.astype(first.dtype)
             return (1 - share) * first + share * second

@@ -1,4 +1,4 @@
-"""Does a score know the straight lines between data? The figure that says it beforehand."""
+"""Whether a score distinguishes straight lines between data from data, before any solve."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float
 from .._arrays import Numbers, as_alike
 from .._functions import check_function, checked
 
-# Below it a geodesic cannot follow the data: measured between turned characters.
+# Below this contrast a geodesic cannot follow the data, as measured between turned characters.
 LEAST_CONTRAST = 10.0
 # lambda |s_mid|^2: how much more a step along the score costs than one across, off the data. The
 # least is that at which paths begin to follow the data; more, where the contrast leaves room, keeps
@@ -20,10 +20,12 @@ _LEAST_STEEPNESS, _MOST_STEEPNESS, _ON_DATA = 100.0, 1000.0, 2.0
 
 
 class ScoreContrast(eqx.Module):
-    """What `score_contrast` returns.
+    """The contrast of a score between chords and data, as `score_contrast` returns it.
 
-    - ``middle``: the mean of |s|^2 at the middles of the chords, in units of 1 / length^2.
-    - ``data``: the mean of |s|^2 at their ends.
+    **Arguments:**
+
+    - `middle`: the mean of |s|^2 at the middles of the chords, in units of 1 / length^2.
+    - `data`: the mean of |s|^2 at their ends.
     """
 
     middle: Float[Array, "..."]
@@ -31,16 +33,17 @@ class ScoreContrast(eqx.Module):
 
     @property
     def ratio(self) -> Float[Array, "..."]:
-        """``middle / data``: 1 for a score that does not see that a chord leaves the data."""
+        """`middle / data`: 1 for a score that does not distinguish the chord from the data."""
         return self.middle / self.data
 
     @property
     def lam(self) -> Float[Array, "..."]:
-        """The weight of ``s s^T``, in units of length^2, that suits: ``100 / middle``, by which a
-        step off the data costs a hundred times more energy along the score than across it. Where
-        the ratio is above 50 it is ``2 / data``, at most ``1000 / middle``. Below the ratio of 10,
-        where no weight makes a path follow the data, it falls to ``1 / data``: a steep metric
-        would cost segments for nothing.
+        """The recommended weight of `s s^T`, in units of length^2.
+
+        It is `100 / middle`: a step off the data then costs a hundred times more energy along the
+        score than across it. Where the ratio is above 50 it is `2 / data`, at most `1000 / middle`.
+        Below the ratio of 10, where no weight makes a path follow the data, it falls to `1 / data`:
+        a steep metric would need more segments without benefit.
         """
         known = jnp.clip(_ON_DATA * self.ratio, _LEAST_STEEPNESS, _MOST_STEEPNESS)
         unknown = jnp.maximum(LEAST_CONTRAST * self.ratio, 1.0)
@@ -49,24 +52,26 @@ class ScoreContrast(eqx.Module):
 
     @property
     def knows_the_chord(self) -> Bool[Array, "..."]:
-        """Whether ``ratio`` is at least 10: below, a geodesic cannot follow the data."""
+        """Whether `ratio` is at least 10; below, a geodesic cannot follow the data."""
         return self.ratio >= LEAST_CONTRAST
 
     def __str__(self) -> str:
         ratio = float(self.ratio)
-        told = f"|s|^2 is {ratio:.3g} times as large at the middles of chords as on data"
+        figure = f"|s|^2 is {ratio:.3g} times as large at the middles of chords as on data"
         if bool(self.knows_the_chord):
-            return f"{told}: the score knows that chords leave the data."
+            return f"{figure}: the score knows that chords leave the data."
         return (
-            f"{told}, at least {LEAST_CONTRAST:g} are needed: this score does not know that chords "
-            "leave the data, and a geodesic cannot follow the data here."
+            f"{figure}, but at least {LEAST_CONTRAST:g} are needed: this score does not know that "
+            "chords leave the data, and a geodesic cannot follow the data here."
         )
 
 
 def suited_level(contrasts: np.ndarray) -> int:
-    """The index of the noisiest level, the last one, whose contrast is at least a quarter of the
-    largest and at least 10: its score reaches farther from the data. Where none has 10, the level
-    of the largest. Contrasts that are not finite do not count.
+    """The index of the noise level to use, given contrasts from low to high noise.
+
+    It is the noisiest level, the last one, whose contrast is at least a quarter of the largest and
+    at least 10: its score reaches farther from the data. Where none has 10, it is the level of the
+    largest. Contrasts that are not finite do not count.
 
     >>> import numpy as np
     >>> from geojax.scores import suited_level
@@ -86,17 +91,25 @@ def score_contrast(
     *,
     batch_size: int | None = None,
 ) -> ScoreContrast:
-    """|s|^2 at the middles of chords against |s|^2 on data.
+    """Compare |s|^2 at the middles of chords with |s|^2 on data.
 
-    The metric ``I + lam s s^T`` can keep a path on the data only where the score is large off the
-    data and small on it. Before any solve this says whether it is, and which ``lam`` suits.
+    Use it before any solve. The metric `I + lam s s^T` can keep a path on the data only where the
+    score is large off the data and small on it. This tells whether it is, and which `lam` to use.
 
-    - ``score``: ``(x, args) -> s``, of one noise level: `AbstractScore.at` gives one.
-    - ``x0``, ``x1``: the ends of chords, points at that level, shape (chords, *shape).
-    - ``batch_size``: how many chords are evaluated at once; None: all.
+    **Arguments:**
 
-    **Returns:** a `ScoreContrast`. **Raises:** `ValueError` on a ``score`` that is none, shapes
-    that differ or no chord at all.
+    - `score`: `(x, args) -> s` at one noise level, as `AbstractScore.at` returns it.
+    - `x0`, `x1`: the ends of chords, points at that level, shape `(chords, *shape)`.
+    - `args`: passed to the score.
+    - `batch_size`: how many chords are evaluated at once; None: all.
+
+    **Returns:**
+
+    A [`geojax.ScoreContrast`][].
+
+    **Raises:**
+
+    - `ValueError`: when `score` is no score, shapes differ, or there is no chord.
 
     >>> import jax.numpy as jnp, geojax
     >>> ring = geojax.Shell(radius=2.0, width=0.2)

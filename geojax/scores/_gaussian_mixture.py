@@ -1,4 +1,4 @@
-"""A mixture of Gaussians: every noised score and density in closed form."""
+"""A mixture of Gaussians with every noised score and density in closed form."""
 
 import math
 from typing import Any
@@ -17,10 +17,10 @@ from ._schedule import AbstractSchedule, VPLinear
 class GaussianMixture(AbstractDensity):
     """A mixture of Gaussians, noised exactly.
 
-    Component k at time t is ``N(alpha m_k, alpha^2 Sigma_k + sigma^2 I)``, with
-    ``Sigma_k = diag(scale_k^2) + F_k^T F_k``. Score and density are closed forms, finite down to
-    t = 0 where every scale is positive. The low-rank part is inverted by Woodbury's identity:
-    nothing of size D^2 is made.
+    Use it as a diffusion model without training, for examples and tests. Component k at time t is
+    `N(alpha m_k, alpha^2 Sigma_k + sigma^2 I)`, with `Sigma_k = diag(scale_k^2) + F_k^T F_k`. Score
+    and density are closed forms, finite down to t = 0 where every scale is positive. Woodbury's
+    identity inverts the low-rank part: nothing of size D^2 is made.
 
     >>> import jax.numpy as jnp
     >>> from geojax.scores import GaussianMixture
@@ -45,15 +45,19 @@ class GaussianMixture(AbstractDensity):
     ):
         """**Arguments:**
 
-        - ``means``: shape (K, \\*shape).
-        - ``scales``: standard deviations: one number; shape (K,), one a component; \\*shape, one a
-            coordinate; (K, \\*shape), or with axes of length 1 for what is the same along them. A
-            shape that is both (K,) and \\*shape is refused: (K, 1) or (1, D) says which is meant.
-        - ``factors``: shape (K, rank, \\*shape), or None.
-        - ``weights``: shape (K,), not negative, of any positive sum; None for equal ones.
-        - ``schedule``: by default `VPLinear`.
+        - `means`: shape `(K, *shape)`.
+        - `scales`: standard deviations. One number; shape (K,), one per component; `*shape`, one
+          per coordinate; `(K, *shape)`, or with axes of length 1 along which they are the same. A
+          shape that is both (K,) and `*shape` is refused: pass (K, 1) or (1, D) to distinguish
+          them.
+        - `factors`: shape `(K, rank, *shape)`, or None.
+        - `weights`: shape (K,), not negative, of any positive sum; None for equal ones.
+        - `schedule`: by default [`geojax.VPLinear`][].
 
-        **Raises:** `ValueError` when the shapes do not fit; `RuntimeError` on bad weights.
+        **Raises:**
+
+        - `ValueError`: when the shapes do not fit.
+        - `RuntimeError`: on bad weights.
         """
         means = as_floating("means", means, "K *shape")
         count, shape = means.shape[0], means.shape[1:]
@@ -75,7 +79,7 @@ class GaussianMixture(AbstractDensity):
         self.schedule = VPLinear() if schedule is None else schedule
 
     def _components(self, x, t):
-        """log of weight times density of each component at ``x``, and each component's score."""
+        """The log of weight times density of each component at `x`, and each component's score."""
         if x.shape != self.means.shape[1:]:
             raise ValueError(f"x must have shape {self.means.shape[1:]}, got {x.shape}.")
         alpha = self.schedule.alpha(t).astype(x.dtype)
@@ -110,7 +114,7 @@ class GaussianMixture(AbstractDensity):
         return jax.nn.logsumexp(logs) - x.size * math.log(2 * math.pi) / 2
 
     def sample(self, t: Real[ArrayLike, ""] = 0.0, *, key: Key[Array, ""]) -> Array:
-        """One point of the density at time ``t``, of shape \\*shape."""
+        """One point of the density at time `t`, of shape `*shape`."""
         pick_key, scale_key, factor_key, noise_key = jax.random.split(key, 4)
         k = jax.random.categorical(pick_key, self.logits)
         dtype, shape = self.means.dtype, self.means.shape[1:]
@@ -122,13 +126,13 @@ class GaussianMixture(AbstractDensity):
 
 
 def _component_scales(scales: Array, count: int, shape: tuple[int, ...]) -> Array:
-    """``scales`` as (K, \\*shape), with axes of length 1 where they are the same along them."""
+    """`scales` as `(K, *shape)`, with axes of length 1 along which they are the same."""
     ones = (1,) * len(shape)
     if scales.shape == shape == (count,) and count > 1:
         raise ValueError(
-            f"scales of shape {scales.shape} may be one a component or one a coordinate, as there "
-            f"are {count} of both. Give scales[:, None] for one a component, scales[None] for one "
-            "a coordinate."
+            f"scales of shape {scales.shape} may be one per component or per coordinate, as there "
+            f"are {count} of both. Pass scales[:, None] for one per component, scales[None] for "
+            "one per coordinate."
         )
     if scales.shape in ((), (count,)):
         return jnp.broadcast_to(scales, (count,)).reshape(count, *ones)
@@ -157,7 +161,7 @@ def _logits(weights: Numbers | None, count: int, dtype: Any) -> Array:
 
 
 def _ridge(factors: Array, y: Array) -> tuple[Array, Array, Array]:
-    """``(I + B^T B)^-1 y``, the square of the codes, and half the log-determinant."""
+    """`(I + B^T B)^-1 y`, the square of the codes, and half the log-determinant."""
     rows = factors.reshape(factors.shape[0], -1)
     gram = matmul(rows, rows.T)
     root = jnp.linalg.cholesky(gram + jnp.eye(len(rows), dtype=y.dtype))

@@ -1,8 +1,8 @@
-"""geojax: differentiable Riemannian geometry of diffusion models, in JAX.
+"""Differentiable Riemannian geometry of diffusion models, in JAX.
 
-What a user constructs, calls or receives, flat and in the order of the pipeline: scores, metrics,
+The classes and functions of everyday use are here, in the order of the pipeline: scores, metrics,
 geodesics, curvature, statistics, interpolation. Building blocks for extensions and lists by name
-stay in the subpackages; `geojax.models`, `geojax.evaluation` and `geojax.plotting` hold networks,
+are in the subpackages. `geojax.models`, `geojax.evaluation` and `geojax.plotting` contain networks,
 measures and figures.
 """
 

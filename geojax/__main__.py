@@ -1,4 +1,4 @@
-"""``python -m geojax`` is the command ``geojax``."""
+"""`python -m geojax` is the command `geojax`."""
 
 from .cli import main
 

@@ -1,13 +1,13 @@
-"""Where the bundled weights are: `models/` of the repository, `geojax/models/zoo/` of a wheel."""
+"""The location of bundled weights: `models/` of the repository, `geojax/models/zoo/` of a wheel."""
 
 from pathlib import Path
 
 
 def bundled_folder() -> Path:
-    """The folder of what is bundled, one sub-folder each, with ``registry.toml``.
+    """The folder of the bundled models, one sub-folder each, with `registry.toml`.
 
-    An installed wheel carries it inside the package; an editable install and the repository itself
-    use the repository's ``models/``. **Raises:** `FileNotFoundError` when neither is there.
+    An installed wheel has it inside the package. An editable install and the repository itself use
+    the repository's `models/`. Raise a `FileNotFoundError` when neither exists.
     """
     here = Path(__file__).resolve().parent
     candidates = [here / "models" / "zoo", here.parent / "models"]

@@ -1,4 +1,4 @@
-"""Files are written whole or not at all; arrays are read with one error."""
+"""Files are written whole or not at all; arrays are read with one kind of error."""
 
 import os
 import tempfile
@@ -11,7 +11,7 @@ import numpy as np
 
 @contextmanager
 def written_whole(path: Path | str) -> Iterator[Path]:
-    """A temporary path beside ``path`` that takes its place when the block succeeds.
+    """A temporary path beside `path` that replaces it when the block succeeds.
 
     >>> with written_whole("notes.txt") as temporary:
     ...     _ = temporary.write_text("done")
@@ -30,10 +30,10 @@ def written_whole(path: Path | str) -> Iterator[Path]:
 
 
 def read_arrays(path: Path | str, *needed: str) -> dict[str, np.ndarray]:
-    """All arrays of an ``.npz`` file, by name.
+    """All arrays of an `.npz` file, by name.
 
-    **Raises:** `OSError` when the file cannot be opened; `ValueError` when it is no such file, is
-    damaged, holds Python objects, or lacks one of the ``needed`` names.
+    Raise an `OSError` when the file cannot be opened. Raise a `ValueError` when it is no such file,
+    is damaged, has Python objects, or lacks one of the `needed` names.
 
     >>> np.savez("points.npz", x=[1.0, 2.0])
     >>> read_arrays("points.npz", "x")["x"].tolist()

@@ -1,7 +1,7 @@
-"""Single numbers at the border, as scalar arrays.
+"""Single numbers as arguments, as scalar arrays.
 
 A Python number in a field of a module is a constant of the compiled program: another number
-compiles the program anew. As an array it is an argument of the program.
+compiles the program again. As an array it is an argument of the program.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 
 
 def known(value: Any) -> float | None:
-    """``value`` as a Python number; None where it is traced, or not one real number."""
+    """`value` as a Python number; None where it is traced, or not one real number."""
     try:
         return None if np.ndim(value) else float(value)
     except (TypeError, ValueError):  # jax.errors.ConcretizationTypeError is a TypeError
@@ -22,9 +22,9 @@ def known(value: Any) -> float | None:
 
 
 def surely(comparison: Callable[[], Any]) -> bool:
-    """Whether ``comparison()`` holds, inside `jax.jit` too; False where it is traced.
+    """Whether `comparison()` holds, inside `jax.jit` too; False where it is traced.
 
-    What cannot be known while a program is traced is no error.
+    A value unknown at tracing is no error.
     """
     try:
         with jax.ensure_compile_time_eval():
@@ -34,9 +34,9 @@ def surely(comparison: Callable[[], Any]) -> bool:
 
 
 def number(name: str, value: Any) -> Float[Array, ""]:
-    """``value`` as a scalar array of the default floating dtype.
+    """`value` as a scalar array of the default floating dtype.
 
-    **Raises:** `ValueError` when it is not one real number.
+    Raise a `ValueError` when it is not one real number.
     """
     try:
         array = jnp.asarray(value)
@@ -52,12 +52,10 @@ def number(name: str, value: Any) -> Float[Array, ""]:
 
 
 def scalar(name: str, value: Any, *, positive: bool = False) -> Float[Array, ""]:
-    """As `number`, of a number that must not be negative.
+    """`value` as `number` converts it, which must not be negative.
 
-    A traced value cannot be judged: it is taken as it is.
-
-    **Raises:** `ValueError` when it is not a scalar, or a number that is not finite, negative, or
-    zero although it must be ``positive``.
+    A traced value is not checked. Raise a `ValueError` when it is not a scalar, or a number that is
+    not finite, negative, or zero although it must be `positive`.
     """
     if refused(value, positive=positive):
         bound = "> 0" if positive else ">= 0"
@@ -66,10 +64,10 @@ def scalar(name: str, value: Any, *, positive: bool = False) -> Float[Array, ""]
 
 
 def refused(value: Any, *, positive: bool) -> bool:
-    """Whether ``value`` is a number that is negative, not finite, or zero although ``positive``.
+    """Whether `value` is a number that is negative, not finite, or zero although `positive`.
 
-    Traced values are not judged, and an array that is not finite, the outcome of a computation
-    perhaps, is let through: what is computed from it is reported as not finite.
+    Traced values are not checked. An array that is not finite is accepted, because it may be the
+    result of a computation: results from it are reported as not finite.
     """
     value_known = known(value)
     if value_known is None:

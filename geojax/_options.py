@@ -1,13 +1,14 @@
-"""Options that are objects (a solver, a rule, a method): whether one is of the right kind."""
+"""Checks of options that are objects (a solver, a rule, a method)."""
 
 import inspect
 from typing import Any
 
 
 def check_option(name: str, value: Any, kind: Any, wanted: str, remedy: str = "") -> None:
-    """Whether ``value`` is a ``kind``; ``wanted`` says in words what that is, with an example.
+    """Raise a `ValueError` unless `value` is a `kind`.
 
-    **Raises:** `ValueError` that names the option, its value and the remedy.
+    The message has the option, its value and the remedy; `wanted` describes the kind with an
+    example.
     """
     if isinstance(value, kind):
         return
@@ -19,7 +20,7 @@ def check_option(name: str, value: Any, kind: Any, wanted: str, remedy: str = ""
 
 
 def described(value: Any) -> str:
-    """``value`` in a message: small ones as they are, others by their type."""
+    """`value` in a message: small values as they are, others by their type."""
     if inspect.isclass(value):
         return f"the class {value.__name__}"
     if isinstance(value, str | int | float | None):

@@ -1,13 +1,13 @@
-"""Arrays at the border: one rule for every public function that takes numbers.
+"""Conversion of array arguments: one rule for every public function that takes numbers.
 
 - JAX arrays, NumPy arrays, numbers and (nested) lists of numbers are accepted.
-- Integers and booleans are taken as the same numbers in the default floating dtype, or in that of
-  the floating arrays beside them; never is a result an integer for that.
+- Integers and booleans are converted to the default floating dtype, or to that of the floating
+  arrays passed with them. A result is never an integer because of them.
 - float16, bfloat16 and narrower types are computed in float32, and so is the result.
 - Arrays that belong together (two points) are computed in the widest dtype among them.
-- Complex numbers, text and whatever else is no number is a `ValueError` that names the argument,
-  and so is an empty array or one with the wrong axes.
-- NaN and infinity are taken as they are: they are results.
+- Complex numbers, text and anything else that is no number raise a `ValueError` that names the
+  argument. So does an empty array or one with the wrong axes.
+- NaN and infinity are accepted, because they are results.
 """
 
 import functools
@@ -21,19 +21,19 @@ import numpy as np
 from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Array, Float, Integer
 
-# What public functions take where their docstrings say "array".
+# The type of an argument that a docstring calls an array.
 Numbers: TypeAlias = ArrayLike | Sequence[Any]
 
-_FAR_OUTSIDE = 10.0  # of [-1, 1]
+_FAR_OUTSIDE = 10.0  # a value certainly outside [-1, 1]
 
 
 def as_floating(
     name: str, value: Any, axes: str | None = None, *, dtype: DTypeLike | None = None
 ) -> Float[Array, "..."]:
-    """``value`` as an array of float32 or float64, or a `ValueError` that names it.
+    """`value` as an array of float32 or float64, or a `ValueError` with its name.
 
-    - ``axes``: the axes it must have, such as "3 height width" or "points *shape"; any by default.
-    - ``dtype``: what to convert to, such as that of the points beside it; by default its own.
+    - `axes`: the axes it must have, such as "3 height width" or "points *shape"; any by default.
+    - `dtype`: what to convert to, such as that of the points passed with it; by default its own.
 
     >>> as_floating("x", [1, 2], "shape").dtype == jnp.result_type(float)
     True
@@ -44,7 +44,7 @@ def as_floating(
 
 
 def as_one_dtype(**values: Any) -> tuple[Float[Array, "..."], ...]:
-    """The arrays as `as_floating` has them, of one dtype, the widest among them.
+    """The arrays, converted by `as_floating`, in the widest dtype among them.
 
     >>> x0, x1 = as_one_dtype(x0=[[0, 1]], x1=jnp.ones(2, jnp.float16))
     >>> x0.dtype, x1.dtype
@@ -57,7 +57,9 @@ def as_one_dtype(**values: Any) -> tuple[Float[Array, "..."], ...]:
 
 
 def as_alike(axes: str | None = None, /, **values: Any) -> tuple[Float[Array, "..."], ...]:
-    """The arrays as `as_one_dtype` has them, and of one shape; ``axes`` as for `as_floating`."""
+    """The arrays, converted by `as_one_dtype`, which must have one shape; `axes` as for
+    `as_floating`.
+    """
     arrays = as_one_dtype(**values)
     shapes = [array.shape for array in arrays]
     if len(set(shapes)) > 1:
@@ -70,13 +72,13 @@ def as_alike(axes: str | None = None, /, **values: Any) -> tuple[Float[Array, ".
 def as_images(
     axes: str | None = None, /, *, remedy: str = "", **values: Any
 ) -> tuple[Float[Array, "..."], ...]:
-    """Images in [-1, 1] as `as_alike` has them, or a `ValueError` that says how to scale them.
+    """Images in [-1, 1], converted by `as_alike`, or a `ValueError` with the way to scale them.
 
-    Integers are refused: they are pixels in 0 ... 255. Floating values are looked at where they
-    are not traced.
+    Integers are refused: they are pixels in 0 ... 255. Floating values are checked where they are
+    not traced.
 
-    - ``axes``: as for `as_floating`.
-    - ``remedy``: another one than to scale the pixels.
+    - `axes`: as for `as_floating`.
+    - `remedy`: a further remedy, besides scaling the pixels.
     """
     arrays = {name: _array(name, value) for name, value in values.items()}
     for name, array in arrays.items():
@@ -93,32 +95,32 @@ def as_images(
 
 
 def refuse_pixels(name: str, value: Any, remedy: str = "") -> None:
-    """**Raises:** `ValueError` on integers where an image in [-1, 1] is asked for."""
+    """Raise a `ValueError` on integers where an image in [-1, 1] is required."""
     dtype = _array(name, value).dtype
     if jnp.issubdtype(dtype, jnp.integer):
         raise ValueError(
-            f"{name} must be floating point numbers in [-1, 1], got {dtype}. Of pixels in "
-            f"0 ... 255: {name} / 127.5 - 1; cast others first.{remedy}"
+            f"{name} must be floating point numbers in [-1, 1], got {dtype}. For pixels in "
+            f"0 ... 255 pass {name} / 127.5 - 1; cast other integers first.{remedy}"
         )
 
 
 def _refuse_scaled_pixels(name: str, array: Array | np.ndarray, remedy: str) -> None:
-    """**Raises:** `ValueError` on what looks like floating pixels in 0 ... 255, if not traced."""
+    """Raise a `ValueError` on untraced values that look like floating pixels in 0 ... 255."""
     try:
         values = np.asarray(array, np.float32)
     except jax.errors.TracerArrayConversionError:
         return
     values = values[np.isfinite(values)]
-    # Pixels are never negative. What has left the range otherwise is a result, if a bad one.
+    # Pixels are never negative. Other values outside the range are results, if bad ones.
     if values.size and np.min(values) >= 0 and np.max(values) > _FAR_OUTSIDE:
         raise ValueError(
-            f"{name} must be in [-1, 1], got values up to {np.max(values):g}. Of pixels in "
-            f"0 ... 255: {name} / 127.5 - 1.{remedy}"
+            f"{name} must be in [-1, 1], got values up to {np.max(values):g}. For pixels in "
+            f"0 ... 255 pass {name} / 127.5 - 1.{remedy}"
         )
 
 
 def as_integers(name: str, value: Any, axes: str | None = None) -> Integer[Array, "..."]:
-    """``value`` as an array of integers, or a `ValueError` that names it.
+    """`value` as an array of integers, or a `ValueError` with its name.
 
     >>> as_integers("labels", [3, 1], "points").tolist()
     [3, 1]
@@ -136,12 +138,12 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 def takes_arrays(
     *names: str, one_shape: bool = True, times: str | None = None
 ) -> Callable[[_Function], _Function]:
-    """A function whose arguments of these names are converted by `as_alike` before it is called.
+    """A decorator that converts the arguments of these names by `as_alike` before the call.
 
-    On a method of a base class it holds for what overrides it too, by `ConvertsArrays`.
+    On a method of a base class it also holds for overriding methods, by `ConvertsArrays`.
 
-    - ``one_shape``: False converts them by `as_one_dtype`.
-    - ``times``: the name of an argument of one axis, converted to the dtype of the others.
+    - `one_shape`: False converts them by `as_one_dtype`.
+    - `times`: the name of an argument of one axis, converted to the dtype of the others.
 
     >>> @takes_arrays("x", "v")
     ... def product(x, v, args=None):
@@ -173,9 +175,9 @@ def takes_arrays(
 
 
 class ConvertsArrays:
-    """A base class whose methods that `takes_arrays` do so in every subclass.
+    """A base class whose `takes_arrays` methods convert their arguments in every subclass.
 
-    A subclass, a user's too, computes with floating arrays, whoever calls it with what.
+    So a subclass, also a user's, always computes with floating arrays.
     """
 
     def __init_subclass__(cls, **options: Any):
@@ -193,17 +195,17 @@ def _floating(values: dict[str, Any], dtype: DTypeLike | None) -> tuple[Array, .
     own = [_computed_in(a.dtype) for a in arrays.values() if jnp.issubdtype(a.dtype, jnp.floating)]
     widest = max(own, key=lambda d: jnp.finfo(d).bits) if own else jnp.result_type(float)
     wanted = widest if dtype is None else _computed_in(jnp.dtype(dtype))
-    # Integers of NumPy before JAX sees them, which may cut them down to 32 bits.
+    # Integers of NumPy before JAX sees them, which may truncate them to 32 bits.
     return tuple(jnp.asarray(array.astype(wanted)) for array in arrays.values())
 
 
 def _computed_in(dtype: Any) -> Any:
-    """float64 stays so where the session has it; what is narrower than float32 becomes that."""
+    """float64 where the session has it; float32 for narrower types."""
     return jax.dtypes.canonicalize_dtype(dtype) if jnp.finfo(dtype).bits > 32 else jnp.float32
 
 
 def _array(name: str, value: Any) -> Array | np.ndarray:
-    """``value`` as an array of real numbers, not yet converted."""
+    """`value` as an array of real numbers, not yet converted."""
     given = type(value).__name__
     if not isinstance(value, jax.Array | np.ndarray):
         try:
@@ -231,10 +233,10 @@ def _check_axes(name: str, shape: tuple[int, ...], axes: str | None) -> None:
     sizes = zip(wanted[:least], shape, strict=False)
     if fits and 0 not in shape and all(int(a) == n for a, n in sizes if a.isdigit()):
         return
-    told = f"{name} must have shape ({', '.join(wanted)}{',' if len(wanted) == 1 else ''})"
-    told += " and not be empty" if fits and 0 in shape else ""
+    required = f"{name} must have shape ({', '.join(wanted)}{',' if len(wanted) == 1 else ''})"
+    required += " and not be empty" if fits and 0 in shape else ""
     remedy = " For several use jax.vmap." if len(shape) > least and not open_ended else ""
-    raise ValueError(f"{told}, got {shape}.{remedy}")
+    raise ValueError(f"{required}, got {shape}.{remedy}")
 
 
 def _listed(values: Any) -> str:

@@ -1,7 +1,7 @@
-"""Functions that a user hands over: scores, networks, log-densities, decoders.
+"""Functions that a user passes: scores, networks, log-densities, decoders.
 
-How many arguments one takes is read off its signature, and what it returns is checked where it is
-called: while a program is traced, at no cost when it runs and without tracing the function twice.
+The number of arguments is read from the signature. The result is checked at each call, while a
+program is traced: at no cost when it runs and without tracing the function twice.
 """
 
 import contextlib
@@ -23,11 +23,10 @@ _AT_ONE_LEVEL = (
 
 
 def check_function(name: str, function: Any, signature: str, remedy: str = "") -> None:
-    """Whether ``function`` can be called as ``signature`` says, such as "(x, args) -> s".
+    """Raise a `ValueError` unless `function` accepts `signature`, such as "(x, args) -> s".
 
-    A function whose parameters cannot be read is taken as it is.
-
-    **Raises:** `ValueError` that names it, its parameters and the remedy.
+    The message names it, its parameters and the remedy. A function whose parameters cannot be read
+    is accepted.
     """
     wanted = [part.strip() for part in signature.partition(")")[0].strip("(").split(",")]
     given = type(function).__name__
@@ -79,10 +78,11 @@ def check_function(name: str, function: Any, signature: str, remedy: str = "") -
 
 
 def as_pytree(function: Any) -> Any:
-    """``function`` as a pytree, so that a module that holds it may be an argument of `jax.jit`.
+    """`function` as a pytree, so that a module with it can be an argument of `jax.jit`.
 
-    A plain function has no leaves: what it closes over is constant. A method of a module has those
-    of its module. Modules, and scores that have a log-density, are returned as they are.
+    A plain function has no leaves: values that it closes over are constant. A method of a module
+    has the leaves of its module. Modules, and scores that have a log-density, are returned
+    unchanged.
     """
     if inspect.isclass(function) or not callable(function) or hasattr(function, "log_density"):
         return function
@@ -94,9 +94,9 @@ def as_pytree(function: Any) -> Any:
 
 
 def as_output(name: str, value: Any, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """What ``name`` returned at ``x``, in the dtype of ``x``: it must have the shape of ``x``.
+    """The result of `name` at `x`, in the dtype of `x`; it must have the shape of `x`.
 
-    **Raises:** `ValueError` that says what was returned, and the remedy.
+    Raise a `ValueError` with the actual result and the remedy.
     """
     array = as_array(name, value, f"an array of the shape of x, {x.shape}", x.dtype)
     if array.shape == x.shape:
@@ -106,7 +106,7 @@ def as_output(name: str, value: Any, x: Float[Array, "*shape"]) -> Float[Array, 
     elif array.shape == ():
         remedy = "The score of a log-density f is geojax.from_log_density(f)."
     elif array.size == x.size:
-        remedy = "Reshape what it returns: .reshape(x.shape)."
+        remedy = "Reshape its result: .reshape(x.shape)."
     else:
         remedy = "It is called with one point; batches are for jax.vmap."
     raise ValueError(
@@ -116,24 +116,25 @@ def as_output(name: str, value: Any, x: Float[Array, "*shape"]) -> Float[Array, 
 
 
 def as_scalar_output(name: str, value: Any, x: Float[Array, "*shape"]) -> Float[Array, ""]:
-    """What ``name`` returned at ``x``, in the dtype of ``x``: it must be a scalar.
+    """The result of `name` at `x`, in the dtype of `x`; it must be a scalar.
 
-    **Raises:** `ValueError` that says what was returned, and the remedy.
+    Raise a `ValueError` with the actual result and the remedy.
     """
     array = as_array(name, value, "a scalar", x.dtype)
     if array.shape:
         remedy = "Take jnp.squeeze" if array.size == 1 else "Sum the terms: jnp.sum"
         raise ValueError(
             f"{name} must return a scalar at one point, got shape {array.shape} ({array.dtype}). "
-            f"{remedy} of what it returns."
+            f"{remedy} of its result."
         )
     return array
 
 
 def as_array(name: str, value: Any, wanted: str, dtype: Any) -> Array:
-    """What ``name`` returned as an array of ``dtype`` (None: its own), of whatever shape.
+    """The result of `name` as an array of `dtype` (None: its own), of any shape.
 
-    **Raises:** `ValueError` when it is no array of real numbers; it should have been ``wanted``.
+    Raise a `ValueError` when it is no array of real numbers; `wanted` describes the expected
+    result.
     """
     if not isinstance(value, jax.Array | np.ndarray | np.generic | int | float | complex):
         raise ValueError(f"{name} must return {wanted}, got {_described(value)}")
@@ -164,20 +165,20 @@ class MissingDerivative(ValueError):
         self.cause = cause
 
 
-# For whatever takes the derivative of a score or a decoder, and cannot do without.
+# For functions that need the derivative of a score or a decoder.
 NEEDED = (
     "Give it one by jax.custom_jvp, which serves both modes (a diffrax solve: "
-    "adjoint=diffrax.DirectAdjoint()). Paths between two points can do without: see the message of "
+    "adjoint=diffrax.DirectAdjoint()). Paths between two points do not need it: see the message of "
     "geodesic."
 )
 
 
 @contextlib.contextmanager
 def explained_derivatives(remedy: str = NEEDED) -> Iterator[None]:
-    """Turns JAX's refusals to differentiate what a user handed over into a `ValueError`.
+    """Turn JAX's refusals to differentiate a user's function into a `ValueError`.
 
-    They are met while a program is traced or lowered. ``remedy`` is a sentence or two; of several
-    the outermost one is reported. Also a decorator.
+    They occur while a program is traced or lowered. `remedy` is a sentence or two; of several the
+    outermost one is reported. Also a decorator.
     """
     try:
         yield
@@ -192,24 +193,24 @@ def explained_derivatives(remedy: str = NEEDED) -> Iterator[None]:
 def _missing_derivative(message: str) -> str | None:
     if "custom_vjp" in message or "custom_lin" in message:
         return (
-            "A forward-mode derivative (JVP) is needed of a function without one: it holds a "
+            "A forward-mode derivative (JVP) is needed of a function without one: it contains a "
             "jax.custom_vjp."
         )
     if "Reverse-mode differentiation does not work" in message:
         return (
-            "A reverse-mode derivative (VJP) is needed of a function without one: it holds a "
+            "A reverse-mode derivative (VJP) is needed of a function without one: it contains a "
             "jax.lax.while_loop."
         )
     if "allbacks do not support JVP" in message or "cannot be differentiated" in message:
         return (
-            "A derivative is needed of a function without one: it holds a callback or a foreign "
+            "A derivative is needed of a function without one: it contains a callback or a foreign "
             "call."
         )
     return None
 
 
 class CheckedScore(eqx.Module):
-    """A score ``(x, args) -> s`` whose every call is checked; so is its ``log_density``, if any."""
+    """A score `(x, args) -> s` with checks of every call, and of its `log_density`, if any."""
 
     score: Any
 
@@ -220,11 +221,11 @@ class CheckedScore(eqx.Module):
 
     @property
     def log_density(self) -> Callable[..., Float[Array, ""]]:
-        """There is none if the score has none: `hasattr` says so."""
+        """The checked log-density; `hasattr` is False if the score has none."""
         function = self.score.log_density
         return lambda x, args=None: as_scalar_output("log_density", function(x, args), x)
 
 
 def checked(score: Any) -> CheckedScore:
-    """``score`` with its calls checked."""
+    """`score` with its calls checked."""
     return score if isinstance(score, CheckedScore) else CheckedScore(score)

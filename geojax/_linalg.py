@@ -1,8 +1,8 @@
 """Products and norms at the highest precision.
 
-Recent GPUs and TPUs compute float32 products in TF32 or bfloat16 unless they are asked not to.
-Verdicts compare figures at the rounding of float32, so every contraction outside the networks goes
-through this module. A test of the source and of the compiled programs holds that.
+By default recent GPUs and TPUs compute float32 products in TF32 or bfloat16. Verdicts compare
+figures at the rounding of float32, so every contraction outside the networks uses this module. A
+test of the source and of the compiled programs checks this.
 """
 
 import jax
@@ -13,9 +13,9 @@ _HIGHEST = jax.lax.Precision.HIGHEST
 
 
 def dot(a: Num[Array, "..."], b: Num[Array, "..."]) -> Num[Array, ""]:
-    """The sum of ``a * b`` over all coordinates of two arrays of one shape."""
+    """The sum of `a * b` over all coordinates of two arrays of one shape."""
     if a.shape != b.shape:
-        raise ValueError(f"dot takes two arrays of one shape, not {a.shape} and {b.shape}")
+        raise ValueError(f"dot takes two arrays of one shape, got {a.shape} and {b.shape}.")
     return jnp.vdot(a, b, precision=_HIGHEST)
 
 
@@ -35,15 +35,15 @@ def tensordot(a: Num[Array, "..."], b: Num[Array, "..."], axes) -> Num[Array, ".
 
 
 def safe_sqrt(x: Num[Array, "..."]) -> Num[Array, "..."]:
-    """``sqrt(x)`` whose derivative at 0 is 0 in place of infinity; NaN below 0."""
+    """`sqrt(x)` with the derivative 0 at 0 instead of infinity; NaN below 0."""
     zero = x == 0
     return jnp.where(zero, jnp.zeros_like(x), jnp.sqrt(jnp.where(zero, jnp.ones_like(x), x)))
 
 
 def norm(x: Num[Array, "..."]) -> Num[Array, ""]:
-    """``|x|`` over all coordinates, with derivative 0 at 0.
+    """`|x|` over all coordinates, with derivative 0 at 0.
 
-    Scaled by the largest coordinate, so that squares neither overflow nor vanish.
+    Scaled by the largest coordinate, so that squares neither overflow nor underflow.
     """
     largest = jax.lax.stop_gradient(jnp.max(jnp.abs(x), initial=0))
     scale = jnp.where((largest > 0) & jnp.isfinite(largest), largest, jnp.ones_like(largest))
@@ -51,9 +51,9 @@ def norm(x: Num[Array, "..."]) -> Num[Array, ""]:
 
 
 def unit_of(x: Num[Array, "..."]) -> Num[Array, ""]:
-    """A unit for ``x``: the root mean square over all coordinates, or 1 where that is 0.
+    """A unit for `x`: the root mean square over all coordinates, or 1 where that is 0.
 
-    A constant for derivatives.
+    It is a constant for derivatives.
     """
     size = jax.lax.stop_gradient(norm(x)) / x.size**0.5
     return jnp.where(size > 0, size, jnp.ones_like(size))

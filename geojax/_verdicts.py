@@ -1,7 +1,7 @@
-"""How a solve ended: the texts of its verdicts, the error it raises, what all solutions share.
+"""The common parts of all solutions: texts of verdicts, the error, printing.
 
-A text is written once, with its figures in braces and what needs them in brackets, which is left
-out where they are not known: ``"Raise num_segments[ to {more_segments}]."``
+A text is written once. Its figures stand in braces. A part in brackets is left out where its
+figures are not known: `"Raise num_segments[ to {more_segments}]."`
 """
 
 import re
@@ -15,13 +15,13 @@ import numpy as np
 from jaxtyping import Array, Bool
 
 Where = Literal["Python", "command line"]
-_MOST_LANES = 10  # that a batch prints
-# What a value does that has not been computed yet.
+_MOST_LANES = 10  # lanes of a batch that are printed
+# The errors for a value that has not been computed yet.
 _TRACED = (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError)
 
 
 class Notice(NamedTuple):
-    """What happened, and what to do about it: in Python, and on the command line.
+    """A cause, with its remedy in Python and on the command line.
 
     >>> from geojax._verdicts import Notice
     >>> notice = Notice("It is 3.", "Raise lam.", "Raise --lam.")
@@ -41,11 +41,11 @@ class Notice(NamedTuple):
         return f"{self.what} {remedy}".strip()
 
     def filled(self, figures: Mapping[str, Any] | None = None) -> "Notice":
-        """The notice with its figures, or without what needs them."""
+        """The notice with its figures; parts with unknown figures are left out."""
         return Notice(*(_filled(text, figures or {}) for text in self))
 
     def of(self, name: str) -> "Notice":
-        """The notice with the name of what it is about in front."""
+        """The notice with the name of its subject in front."""
         return self._replace(what=f"{name}: {self.what}")
 
     def __str__(self) -> str:
@@ -60,7 +60,7 @@ class Verdicts:
         self.notices = dict(notices)
 
     def names(self, result: Any) -> np.ndarray:
-        """The names of verdicts, of the shape of ``result``."""
+        """The names of verdicts, of the shape of `result`."""
         names = ["successful", *self.notices]
         known = [np.asarray(result == getattr(self.enumeration, name)) for name in names]
         return np.asarray(np.asarray(names)[np.argmax(np.stack(known), axis=0)])
@@ -72,11 +72,12 @@ class Verdicts:
     def results(self, names: np.ndarray) -> Any:
         """The verdicts of these names, of their shape: the inverse of `names`.
 
-        **Raises:** `ValueError` on a name that is none.
+        Raise a `ValueError` on an unknown name.
         """
         known = np.asarray(["successful", *self.notices])
         if not np.all(np.isin(names, known)):
-            raise ValueError(f"{sorted({*names.reshape(-1).tolist()} - {*known})} are no verdicts.")
+            unknown = sorted({*names.reshape(-1).tolist()} - {*known})
+            raise ValueError(f"names must be verdicts, got {unknown}.")
         codes = np.argmax(np.asarray(names)[..., None] == known, axis=-1)
 
         def of(code):
@@ -91,13 +92,15 @@ class Verdicts:
 
 
 class GeodesicError(RuntimeError):
-    """A solve did not succeed: raised outside `jax.jit` where ``throw`` is True.
-
-    - ``solution``: what the solve returned, as with ``throw=False``.
-    - ``result``: its verdict, as `RESULTS`; of a batch one a lane.
+    """The error of a solve that did not succeed, raised outside `jax.jit` if `throw` is True.
 
     Inside `jax.jit` no Python exception can be raised when the program runs; there the error is
     that of `equinox.error_if`.
+
+    **Arguments:**
+
+    - `solution`: the solution, as with `throw=False`.
+    - `result`: its verdict, as [`geojax.RESULTS`][]; for a batch one per lane.
 
     >>> import jax.numpy as jnp, geojax
     >>> ring = geojax.Shell(radius=2.0, width=0.25)
@@ -115,7 +118,7 @@ class GeodesicError(RuntimeError):
 
     @property
     def result(self) -> Any:
-        """The verdict of ``solution``."""
+        """The verdict of `solution`."""
         return getattr(self.solution, "result", None)
 
     def __reduce__(self):
@@ -123,7 +126,7 @@ class GeodesicError(RuntimeError):
 
 
 class AbstractSolution(eqx.Module):
-    """What every solution can say of itself."""
+    """The interface of all solutions: verdict, message and printed summary."""
 
     result: eqx.AbstractVar[Any]
     verdicts: eqx.AbstractClassVar[Verdicts]
@@ -131,37 +134,39 @@ class AbstractSolution(eqx.Module):
 
     @property
     def successful(self) -> Bool[Array, "..."]:
-        """Whether the solve succeeded; of a batch, one a lane."""
+        """Whether the solve succeeded; for a batch one per lane."""
         return self.result == self.verdicts.enumeration.successful
 
     @property
     def message(self) -> str:
         """The verdict in words, with its figures and the remedy (outside `jax.jit`).
 
-        **Raises:** `ValueError` for a batch, whose lanes have one each: see ``messages``.
+        **Raises:**
+
+        - `ValueError`: for a batch, which has one message per lane: see `messages`.
         """
         return self.notice().text()
 
     @property
     def messages(self) -> list[str]:
-        """``message`` of each lane of a batch, in order; of a single solution a list of one."""
+        """`message` of each lane of a batch, in order; for a single solution a list of one."""
         names = self.verdicts.names(self.result)
         figures = _arrays(self.figures())
         lanes = np.ndindex(names.shape)
         return [self._notice(names, figures, lane).text() for lane in lanes]
 
     def notice(self) -> Notice:
-        """``message`` by its parts."""
+        """`message` in its parts."""
         names = self.verdicts.names(self.result)
         if names.ndim:
             raise ValueError(
-                f"message is of one {self.noun}, and this is a batch of shape {names.shape}. Read "
-                "messages, a list, or successful, an array."
+                f"message is for a single {self.noun}, but this is a batch of shape {names.shape}. "
+                "Read messages, a list, or successful, an array."
             )
         return self._notice(names, _arrays(self.figures()), ())
 
     def figures(self) -> dict[str, Any]:
-        """The figures that messages quote; ``name_limit`` is what ``name`` was held to."""
+        """The figures in messages; `name_limit` is the bound for `name`."""
         figures = dict(getattr(self, "stats", {}))
         limits = getattr(self, "limits", {})
         return figures | {f"{name}_limit": limit for name, limit in limits.items()}
@@ -171,7 +176,7 @@ class AbstractSolution(eqx.Module):
         return dict(getattr(self, "stats", {}))
 
     def title(self) -> str:
-        """What printing calls a single one."""
+        """The title of a single solution when it is printed."""
         return self.noun
 
     def failure(self) -> str:
@@ -236,7 +241,7 @@ class AbstractSolution(eqx.Module):
 
 
 def or_raise(solution: Any, value: Any = None) -> Any:
-    """``value`` (default the solution), if the solve succeeded.
+    """`value` (default the solution), if the solve succeeded.
 
     Outside `jax.jit` a failure is a `GeodesicError`, with one sentence and no other exception
     behind it; where values are traced it is the error of `equinox.error_if`.
@@ -255,7 +260,7 @@ def or_raise(solution: Any, value: Any = None) -> Any:
 
 
 def _filled(text: str, figures: Mapping[str, Any]) -> str:
-    """The text with its figures; a bracket that has one which is not known is left out."""
+    """The text with its figures; a bracket with an unknown figure is left out."""
 
     def figure(match) -> str:
         value = figures[match[1]]
@@ -271,7 +276,7 @@ def _filled(text: str, figures: Mapping[str, Any]) -> str:
 
 
 def _short(value: float) -> str:
-    """Two digits, or all before the point.
+    """Two digits, or all before the decimal point.
 
     >>> [_short(x) for x in (190.0, 5.0, 0.0312, 123456.7)]
     ['190', '5', '0.031', '123,457']
@@ -280,7 +285,7 @@ def _short(value: float) -> str:
 
 
 def _show(value: Any) -> str:
-    """A figure, or some of several."""
+    """A figure, or the first of several."""
     if isinstance(value, str):
         return value
     array = np.asarray(value)

@@ -195,7 +195,7 @@ def test_every_verdict_is_readable_alone_and_for_both_readers(verdicts):
         assert "--" not in alone and "=" not in notice.command_line
     names = np.asarray([["successful", *verdicts.notices]])
     np.testing.assert_array_equal(verdicts.names(verdicts.results(names)), names)
-    with pytest.raises(ValueError, match="no verdicts"):
+    with pytest.raises(ValueError, match="must be verdicts"):
         verdicts.results(np.asarray(["fine"]))
 
 

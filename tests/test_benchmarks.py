@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import subprocess
 import sys
 import time
 
@@ -191,3 +192,17 @@ def test_a_measurement_that_fails_is_a_row(benchmark, monkeypatch, tmp_path):
     assert (lanes["x"], later["x"]) == (2, True)  # what can wait comes after all sections
     with pytest.raises(SystemExit):  # a CPU is no GPU
         gpu.main([])
+
+
+@pytest.mark.slow
+def test_the_cost_model_counts_what_is_counted(tmp_path):
+    out = tmp_path / "scale.json"
+    command = [sys.executable, ROOT / "benchmarks" / "scale.py", "--toy", "--out", out]
+    subprocess.run(command, check=True, capture_output=True)
+    rows = json.loads(out.read_text())["rows"]
+    for row in rows:
+        if row["section"] == "evaluations":
+            assert row["products"] == row["predicted"] == row["evaluations"] - 2
+        if row["section"] == "messages":
+            assert row["numbers"] == row["predicted"]
+    assert {row["section"] for row in rows} >= {"memory", "outside", "network", "pairs"}

@@ -1,0 +1,213 @@
+"""The terms of the cost model in `docs/scale.md`, each against what is measured on this machine.
+
+    python benchmarks/scale.py            # a few minutes on one core
+
+- ``evaluations``: of a Gauss-Newton solve by number of segments N, counted and by the formula.
+- ``memory``: what a solve holds beside its ends and the network, in arrays of N D numbers, as XLA
+  plans it, by N and D; on one device, and with the points of the path shared out over eight.
+- ``messages``: what eight devices send each other in one linearisation of a path.
+- ``outside``: seconds of a step outside the score, in passes over N D numbers, by D.
+- ``network``: a solve with the bundled digits' network, predicted from the time of one
+  linearisation of its score, and measured.
+- ``pairs``: geodesics a second on one core in the characters' latent space, by lanes a batch.
+"""
+
+import argparse
+import math
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from gpu import batch_row, lanes_of
+from record import ROOT, add_row
+
+import geojax
+
+RESULTS = ROOT / "benchmarks" / "results" / "scale.json"
+SHARES = 8
+PLAIN = geojax.GaussNewton(curvature_steps=0)
+OPTIONS: dict[str, Any] = {"throw": False, "diagnostics": "none"}
+
+
+def ring() -> geojax.SteinScoreMetric:
+    """A metric whose score costs next to nothing."""
+    radius, width, lam = (jnp.asarray(value, jnp.float32) for value in (2.0, 0.5, 1.0))
+    return geojax.SteinScoreMetric(geojax.Shell(radius, width), lam)
+
+
+def ends(dimension: int):
+    """Two points of the ring."""
+    zero = jnp.zeros(dimension, jnp.float32)
+    return zero.at[0].set(2.0), zero.at[0].set(-0.83).at[1].set(1.82)
+
+
+def evaluations(segments: int) -> dict[str, Any]:
+    """Counted, and ``2 N (S + 1)``: two Gauss points a segment, S steps and the start."""
+    found = geojax.geodesic(ring(), *ends(50), solver=PLAIN, num_segments=segments, **OPTIONS)
+    steps = int(found.stats["num_steps"])
+    return {
+        "segments": segments,
+        "steps": steps,
+        "evaluations": int(found.stats["score_evaluations"]),
+        "products": int(found.stats["score_products"]),
+        "predicted": 2 * segments * (steps + 1),
+    }
+
+
+def program(segments: int, dimension: int, rule: Any = None):
+    """A compiled solve."""
+
+    def solve(a, b):
+        options = {"solver": PLAIN, "rule": rule, "num_segments": segments} | OPTIONS
+        return geojax.geodesic(ring(), a, b, **options).curve.xs
+
+    return jax.jit(solve).lower(*ends(dimension)).compile()
+
+
+def memory(segments: int, dimension: int, shared: bool) -> dict[str, Any]:
+    """Temporary arrays as multiples of the path."""
+    rule = geojax.SplineGauss(devices=geojax.device_mesh()) if shared else None
+    analysis = program(segments, dimension, rule).memory_analysis()
+    return {
+        "segments": segments,
+        "dimension": dimension,
+        "devices": jax.device_count() if shared else 1,
+        "paths": analysis.temp_size_in_bytes / (4 * segments * dimension),
+    }
+
+
+def messages(segments: int, dimension: int) -> dict[str, Any]:
+    """Collective operations in the loop of a solve, and how many numbers they bring together."""
+    rule = geojax.SplineGauss(devices=geojax.device_mesh())
+    text = program(segments, dimension, rule).as_text()
+    pattern = r"= (\w+)\[([\d,]*)\]\S* (all-gather|all-reduce|all-to-all|collective-permute)\("
+    found = re.findall(pattern, text)
+    numbers = sum(math.prod(int(n) for n in shape.split(",") if n) for _, shape, _ in found)
+    return {
+        "segments": segments,
+        "dimension": dimension,
+        "devices": jax.device_count(),
+        "operations": [f"{operation} {dtype}[{shape}]" for dtype, shape, operation in found],
+        "numbers": numbers,
+        "predicted": 4 * segments * dimension + 2 * segments,
+    }
+
+
+def seconds(function: Callable[[], Any], repeats: int = 5) -> float:
+    """The median of some runs after one that is not counted."""
+    jax.block_until_ready(function())
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        jax.block_until_ready(function())
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def outside(dimension: int, segments: int) -> dict[str, Any]:
+    """Seconds of a step with a score that costs nothing, over those of one pass over N D numbers,
+    which reads and writes each once.
+    """
+    a, b = ends(dimension)
+
+    @jax.jit
+    def solve(a, b):
+        options = {"solver": PLAIN, "num_segments": segments} | OPTIONS
+        found = geojax.geodesic(ring(), a, b, **options)
+        return found.energy, found.stats["num_steps"]
+
+    steps = int(solve(a, b)[1])
+    path = jnp.ones((segments, dimension), jnp.float32)
+    move = jax.jit(lambda x: 1.5 * x)
+    each = seconds(lambda: solve(a, b)) / (steps + 1)
+    return {
+        "segments": segments,
+        "dimension": dimension,
+        "seconds_a_step": each,
+        "passes": each / seconds(lambda: move(path)),
+    }
+
+
+def network(segments: int, toy: bool) -> dict[str, Any]:
+    """Predicted: S + 1 times what a score and a VJP take at the 2 N points of a path."""
+    metric, starts, stops = lanes_of("characters" if toy else "digits", 1)
+    score, a, b = metric.score, starts[0], stops[0]
+    points = a + jnp.linspace(0, 1, 2 * segments, dtype=a.dtype).reshape(-1, *[1] * a.ndim) * (
+        b - a
+    )
+
+    @jax.jit
+    def linearise(points):
+        def one(x):
+            s, pull = jax.vjp(lambda y: score(y, None), x)
+            return s, pull(s)[0]
+
+        return jax.vmap(one)(points)
+
+    @jax.jit
+    def solve(a, b):
+        options = {"solver": PLAIN, "num_segments": segments} | OPTIONS
+        found = geojax.geodesic(metric, a, b, **options)
+        return found.energy, found.stats["num_steps"]
+
+    steps = int(solve(a, b)[1])
+    predicted = (steps + 1) * seconds(lambda: linearise(points), 3)
+    took = seconds(lambda: solve(a, b), 3)
+    return {
+        "segments": segments,
+        "dimension": a.size,
+        "steps": steps,
+        "seconds": took,
+        "predicted": predicted,
+        "measured_over_predicted": took / predicted,
+    }
+
+
+def measurements(toy: bool) -> Iterator[tuple[str, str, Callable[[], dict[str, Any]]]]:
+    """Section, name and function."""
+    for n in (8, 16) if toy else (8, 16, 32, 64, 128):
+        yield "evaluations", f"N = {n}", lambda n=n: evaluations(n)
+    for n, d in ((8, 100),) if toy else ((16, 1_000), (16, 16_384), (64, 16_384), (16, 10**6)):
+        for shared in (False, True):
+            name = f"N = {n}, D = {d}, {'shared' if shared else 'alone'}"
+            yield "memory", name, lambda n=n, d=d, shared=shared: memory(n, d, shared)
+        yield "messages", f"N = {n}, D = {d}", lambda n=n, d=d: messages(n, d)
+    for d in (1_000,) if toy else (10_000, 100_000, 1_000_000):
+        yield "outside", f"N = 16, D = {d}", lambda d=d: outside(d, 16)
+    for n in (8,) if toy else (16, 32):
+        yield "network", f"N = {n}", lambda n=n: network(n, toy)
+    for lanes in (2,) if toy else (1, 16, 128):
+        yield "pairs", f"{lanes} lanes", lambda k=lanes: batch_row("characters", 2 * k, k)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure, row by row, in a process with one core that sees eight devices."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--toy", action="store_true", help="the smallest of each, in seconds")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    options = parser.parse_args(arguments)
+    if jax.device_count() != SHARES:
+        flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={SHARES}"
+        environment = os.environ | {"XLA_FLAGS": flags.strip(), "JAX_PLATFORMS": "cpu"}
+        command = [sys.executable, __file__, "--out", str(options.out)]
+        command += ["--toy"] if options.toy else []
+        raise SystemExit(subprocess.run(command, env=environment, check=False).returncode)
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    for section, name, measure in measurements(options.toy):
+        row = {"section": section, "what": name} | measure()
+        add_row(options.out, row, ("section", "what"))
+        shown = ", ".join(f"{k} {v:.4g}" for k, v in row.items() if isinstance(v, float | int))
+        print(f"{section}, {name}: {shown}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

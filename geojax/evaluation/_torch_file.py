@@ -69,7 +69,7 @@ def _read_zip(content: bytes):
 def _read_old(content: bytes):
     stream = io.BytesIO(content)
     if _run(stream) != _OLD_MAGIC:
-        raise ValueError("it does not begin as one")
+        raise ValueError("it does not begin as a PyTorch file")
     _run(stream)  # the version
     _run(stream)  # sizes of types on the machine that wrote it
     tree, keys = _run(stream), _run(stream)

@@ -58,7 +58,7 @@ def load_arrays(path: Path | str, like: PyTree) -> PyTree:
     for name, (_, leaf) in zip(names, leaves, strict=True):
         if arrays[name].shape != leaf.shape:
             raise ValueError(
-                f"{path}: {name} has shape {arrays[name].shape}, config.json says {leaf.shape}."
+                f"{path}: {name} has shape {arrays[name].shape}, config.json requires {leaf.shape}."
             )
     filled = [arrays[n].astype(a.dtype) for n, (_, a) in zip(names, leaves, strict=True)]
     return eqx.combine(jax.tree_util.tree_unflatten(treedef, filled), static)

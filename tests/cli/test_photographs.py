@@ -161,7 +161,7 @@ def altered(part, **fields):
     [
         (lambda folder: (folder / "vae" / "config.json").unlink(), [], "vae/config.json"),
         (truncate, [], "is not a readable safetensors file"),
-        (misshape, [], "conv_out.bias (5,) where config.json says (4,)"),
+        (misshape, [], "conv_out.bias (5,) instead of (4,)"),
         (doubled, [], "final_layer_norm.bias occurs twice"),
         (altered("unet", class_embed_type="timestep"), [], "class_embed_type = 'timestep' is not"),
         (altered("vae", scaling_factor=None), [], "scaling_factor = None is not supported"),

@@ -87,7 +87,7 @@ def test_weights_of_another_network(folder):
     with pytest.raises(ValueError, match=r"does not fit its config: missing \['network.middle.1"):
         load_checkpoint(folder)
     rewrite(folder, lambda c: c["network"].update(num_middle=1, widths=[8]))
-    with pytest.raises(ValueError, match=r"has shape \(.*\), config.json says \("):
+    with pytest.raises(ValueError, match=r"has shape \(.*\), config.json requires \("):
         load_checkpoint(folder)
 
 

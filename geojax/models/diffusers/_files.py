@@ -65,8 +65,8 @@ def tensors_of(folder: Path) -> dict[str, Tensor]:
     if pickled:
         raise FileNotFoundError(
             f"{folder} has its weights in {pickled[0]} only. Such a file can run code and is not "
-            "read: get the .safetensors file, or let diffusers, which you trust with it, write one "
-            "by save_pretrained."
+            "read: get the .safetensors file, or, if you trust this one, convert it with "
+            "save_pretrained of diffusers."
         )
     raise FileNotFoundError(
         f"no weights in {folder}: no {' or '.join(f'{s}.safetensors' for s in _SAFETENSORS)} or "

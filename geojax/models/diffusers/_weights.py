@@ -59,7 +59,7 @@ def fill(network: _Network, folder: Path, dtype: Any) -> _Network:
         "missing": [name for name in wanted if name not in given],
         "unexpected": [name for name in given if name not in wanted],
         "of another shape": [
-            f"{name} {given[name].shape} where config.json says {leaf.shape}"
+            f"{name} {given[name].shape} instead of {leaf.shape}"
             for name, leaf in wanted.items()
             if name in given and given[name].shape != leaf.shape
         ],

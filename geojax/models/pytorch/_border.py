@@ -85,9 +85,9 @@ class Border(eqx.Module):
         if array.shape != shape and (1, *array.shape) != shape:
             inner = f" or {shape[1:]}" if shape[:1] == (1,) else ""
             raise ValueError(
-                f"{name} has the shape {array.shape}, the module was converted for {shape}{inner}. "
-                "x comes first, then t; one point at a time, a batch by jax.vmap; and for another "
-                "size convert the module again, with an example of it."
+                f"{name} has the shape {array.shape}, but the module was converted for "
+                f"{shape}{inner}. Pass x first, then t, for one point; use jax.vmap for a batch. "
+                "For another size convert the module again with an example of it."
             )
         return as_torch(array.reshape(shape), example.dtype)
 

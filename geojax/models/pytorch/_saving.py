@@ -38,8 +38,9 @@ def save_torch(folder: Path | str, model: Any, notes: dict[str, Any] | None = No
         config |= {"prediction": names[type(model)], "schedule": _schedule(model.schedule)}
     if not isinstance(network, TorchNetwork):
         raise ValueError(
-            "model must be what from_torch returned, or a score such as NoisePrediction whose "
-            f"network that is, got {type(model).__name__} of {type(network).__name__}."
+            "model must be the result of from_torch, or a score of it such as "
+            f"NoisePrediction(network, schedule), got {type(model).__name__} of "
+            f"{type(network).__name__}."
         )
     shape = network.border.examples[0].shape
     config |= {"shape": list(shape[1:] if shape[:1] == (1,) else shape)}

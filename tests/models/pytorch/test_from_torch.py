@@ -211,9 +211,9 @@ def test_what_cannot_be_converted_is_refused_by_name(case):
 
 def test_wrong_calls_say_what_is_wanted(network):
     x, t = in_jax(X[0]), in_jax(T[0])
-    with pytest.raises(ValueError, match=r"x has the shape \(4,\), the module was converted for"):
+    with pytest.raises(ValueError, match=r"shape \(4,\), but the module was converted for"):
         network(jnp.ones(4), t)
-    with pytest.raises(ValueError, match="x comes first, then t"):
+    with pytest.raises(ValueError, match="Pass x first, then t"):
         network(t, x)
     with pytest.raises(ValueError, match="None is for a module of x and t alone"):
         network(x, t, jnp.ones(3))
@@ -273,7 +273,7 @@ def test_a_saved_score_is_the_same_without_torch(network, tmp_path):
     # The network alone too.
     save_torch(tmp_path / "network", network)
     np.testing.assert_array_equal(load(tmp_path / "network")(x, 0.3), network(x, 0.3))
-    with pytest.raises(ValueError, match="must be what from_torch returned"):
+    with pytest.raises(ValueError, match="must be the result of from_torch"):
         save_torch(tmp_path / "other", geojax.NoisePrediction(lambda x, t, args: x, geojax.VE()))
 
 

@@ -184,7 +184,7 @@ def test_one_error_lists_all_that_does_not_fit(folder):
         load(folder)
     assert "missing: conv_in.weight" in str(error.value)
     assert "unexpected: conv_in.wait" in str(error.value)
-    assert "conv_out.bias (5,) where config.json says (4,)" in str(error.value)
+    assert "conv_out.bias (5,) instead of (4,)" in str(error.value)
 
 
 def test_broken_folders(folder):

@@ -2,11 +2,11 @@
 
 from ._characters import run_characters as run_characters
 from ._characters_plan import CharactersPlan as CharactersPlan
+from ._rotated_mnist import RotatedMnistTables as RotatedMnistTables
 from ._rotated_mnist import run_rotated_mnist as run_rotated_mnist
 from ._rotated_mnist_pairs import Digits as Digits
 from ._rotated_mnist_plan import Protocol as Protocol
 from ._rotated_mnist_plan import RotatedMnistPlan as RotatedMnistPlan
-from ._rotated_mnist_tables import RotatedMnistTables as RotatedMnistTables
 from ._store import RowStore as RowStore
 from ._synthetic import SyntheticPlan as SyntheticPlan
 from ._synthetic import run_synthetic as run_synthetic

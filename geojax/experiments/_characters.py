@@ -1,8 +1,7 @@
 """Turned characters in the space of a latent model: every method against the true turn."""
 
-import dataclasses
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +9,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._files import written_whole
 from ..evaluation import LPIPS
 from ..models import GLYPHS, turned_characters
 from ..models.latent import train_latent_model
-from ..plotting import save_figure
+from ..plotting import ResultPicture
 from ._characters_measures import Bench
-from ._characters_page import characters_pictures, write_characters_page
 from ._characters_plan import CharactersPlan
-from ._store import RowStore
-from ._table import summarise, write_csv
+from ._experiment import PAGES, AbstractExperiment, Measured, Results
+from ._figures import Frames, frames_figure
+from ._store import Row
+from ._table import summarise
 
 FIGURES = ("gamma_rmse", "data_rmse", "rmse", "psnr", "lpips", "share")
 FIGURES += ("seconds", "score_evaluations", "successful")
-MODEL_FIGURES = ("t", "sigma", "contrast", "lam", "detour", "psnr")
+MODEL_FIGURES = ("t", "sigma", "contrast", "lam", "detour")
+_MODEL = ("components", "shaping", "seed")
 _BY = ("components", "shaping", "kind", "method")
 _ORDER = ("model", "path", "beyond"), ("mean", "principal")  # these cost most, and come last
 _DRAWN = 4  # pairs of the first seed whose pictures are kept
@@ -36,7 +36,7 @@ def run_characters(
     about: Mapping[str, Any] | None = None,
     callback: Callable[[int, int], None] | None = None,
     measure: bool = True,
-) -> list[dict[str, Any]]:
+) -> list[Row]:
     """Train the models of a plan, measure the rows that ``folder`` does not hold yet, write tables.
 
     ``folder`` receives ``models/`` (a folder a model, from which a training goes on), ``rows/`` (a
@@ -54,54 +54,93 @@ def run_characters(
       from the geodesic of another metric counts both.
 
     Half a turn is as far either way: there the truth is the one that a path is nearer to.
-    ``callback(done, total)`` runs after every row; with ``measure=False`` the tables are of what a
-    run that was stopped has measured.
+    ``callback(done, total)`` runs at the start and after every row; with ``measure=False`` the
+    tables are of what a run that was stopped has measured.
 
     **Returns:** means over pairs, then over seeds, with standard errors over the seeds; ``gain`` is
     by how often the mean ``gamma_rmse`` is smaller than LERP's on the same model. **Raises:**
     `ValueError` on a plan that cannot be, or when there is nothing to tabulate.
     """
-    plan.check()
-    folder = Path(folder)
-    store, models = RowStore(folder / "rows"), plan.models()
-    total = sum(len(plan.rows(model)) for model in models)
-    done = 0
-    warm: set[tuple] = set()
-    for kinds in _ORDER if measure else ():
-        for model in models:
-            rows = [row for row in plan.rows(model) if row["kind"] in kinds]
-            for _ in _measured(plan, model, rows, folder, store, warm):
-                done += 1
-                if callback is not None:
-                    callback(done, total)
-    found = [
-        row
-        for model in models
-        for settings in plan.rows(model)
-        if (row := store.get(settings)) is not None
-    ]
-    if not found:
-        raise ValueError(f"no row of this plan is measured yet in {store.folder}.")
-    means = characters_means(found)
-    notes = []
-    if len(found) < total:
-        notes.append(
-            f"{len(found):,} of the {total:,} rows of the plan are measured so far. The same "
-            "command without --so-far goes on."
-        )
-    write_csv(folder / "characters.csv", found)
-    content = {"plan": dataclasses.asdict(plan), "about": dict(about or {}), "notes": notes}
-    content["means"] = means
-    with written_whole(folder / "characters.json") as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n")
-    pictures = characters_pictures(plan, store, found)
-    for name, picture in pictures.items():
-        save_figure(picture.figure, folder / f"{name}.png")
-    write_characters_page(folder / "characters.html", means, pictures, content)
-    return means
+    results = _Characters(plan, folder).run(about=about, callback=callback, measure=measure)
+    return results.tables["means"]
 
 
-def characters_means(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+class _Characters(AbstractExperiment):
+    name = "characters"
+
+    def __init__(self, plan: CharactersPlan, folder: Path | str):
+        super().__init__(plan, folder)
+        plan.check()
+        self._bench: tuple[Row, Bench] | None = None
+        self._warm: set[tuple] = set()
+
+    def rows(self) -> list[Row]:
+        return [row for model in self.plan.models() for row in self.plan.rows(model)]
+
+    def groups(self, rows: Sequence[Row]) -> list[list[Row]]:
+        return [[row] for kinds in _ORDER for row in rows if row["kind"] in kinds]
+
+    def measured(self, group: Sequence[Row], missing: Sequence[Row]) -> Iterator[Measured]:
+        (row,) = missing
+        model = {name: row[name] for name in (*_MODEL, "training")}
+        bench = self._trained(model)
+        if row["kind"] == "model":
+            config = self._folder(model) / "config.json"
+            yield row, json.loads(config.read_text(encoding="utf-8"))["figures"], None
+        else:
+            figures, arrays = bench.measured(row)
+            drawn = row["pair"] < _DRAWN and row["seed"] == self.plan.seeds[0]
+            yield row, figures, arrays if drawn else None
+
+    def _folder(self, model: Row) -> Path:
+        return self.folder / "models" / "_".join(str(model[name]) for name in _MODEL)
+
+    def _trained(self, model: Row) -> Bench:
+        """The model, trained if it is not yet, with what was found on it."""
+        if self._bench is None or self._bench[0] != model:
+            plan, config = self.plan, self.plan.config(model)
+            side = config["autoencoder"]["side"]
+            angles = np.arange(plan.angles) * 360 / plan.angles
+            pictures = turned_characters(GLYPHS, angles, side=side).reshape(-1, side, side)
+            labels: dict[str, Any] = {}
+            if model["shaping"] == "labels":
+                glyphs = np.repeat(np.arange(len(GLYPHS)), plan.angles)
+                labels = {"labels": np.tile(angles, len(GLYPHS)), "period": 360.0, "groups": glyphs}
+            trained = train_latent_model(config, pictures, self._folder(model), **labels)
+            images = jnp.asarray(pictures[:, None] / 127.5 - 1, jnp.float32)
+            encode = jax.jit(lambda images: jax.lax.map(trained.encode, images, batch_size=64))
+            bench = Bench(plan, trained, encode(images), LPIPS.load("alex"), self._warm)
+            self._bench = model, bench
+        return self._bench[1]
+
+    def results(self, found: Sequence[Row]) -> Results:
+        return Results(list(found), {"means": characters_means(found)}, self._pictures(found))
+
+    def _pictures(self, found: Sequence[Row]) -> dict[str, ResultPicture]:
+        """For every turn the frames of one pair, by all methods, on the first model of the plan."""
+        plan, model, pictures = self.plan, self.plan.models()[0], {}
+        settings = [row for row in plan.rows(model) if row in self.store]
+        for kind, text in PAGES[self.name]["pictures"].items():
+            for pair, turn in enumerate(plan.turns[: plan.num_pairs]):
+                rows = [row for row in settings if (row["kind"], row["pair"]) == (kind, pair)]
+                arrays = [self.store.arrays(row) for row in rows]
+                paths = []
+                for row, kept in zip(rows, arrays, strict=True):
+                    method, _, start = row["method"].partition(", ")
+                    psnr = (self.store.get(row) or {}).get("psnr")
+                    paths.append(Frames(method, start, kept["frames"], psnr))
+                if paths:
+                    ends = (0.0, 1.0) if kind == "path" else (1.0, 1 + plan.beyond / turn)
+                    times = np.linspace(*ends, plan.frames)
+                    pictures[f"{kind}_{turn}"] = ResultPicture(
+                        text["title"].format(turn=turn),
+                        text["meaning"].format(**model),
+                        frames_figure(paths, times, arrays[0]["truth"]),
+                    )
+        return pictures
+
+
+def characters_means(rows: Sequence[Row]) -> list[Row]:
     """Means of rows over pairs, then over seeds; once over all turns and once by turn."""
     same = ("components", "shaping", "seed", "kind", "pair")
     lerp = {tuple(r[k] for k in same): r["gamma_rmse"] for r in rows if r["method"] == "LERP"}
@@ -109,56 +148,12 @@ def characters_means(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     means = []
     for by in (_BY, (*_BY, "turn")):
         of_kind = [row for row in rows if len(by) == len(_BY) or row["turn"] is not None]
-        names = (*FIGURES, "straight", *MODEL_FIGURES[:5])
+        names = (*FIGURES, "straight", *MODEL_FIGURES)
         of_models = summarise(of_kind, (*by, "seed"), names)
         for row in of_models:  # of the same pairs, also where a run was stopped
             known = row["straight"] is not None and row["gamma_rmse"]
             row["gain"] = row["straight"] / row["gamma_rmse"] if known else None
-        figures = (*FIGURES, "gain", *MODEL_FIGURES[:5])
+        figures = (*FIGURES, "gain", *MODEL_FIGURES)
         for row in summarise(of_models, by, figures):
             means.append({"turn": None, **row, "seeds": row.pop("count")})
     return means
-
-
-def _measured(
-    plan: CharactersPlan,
-    model: dict[str, Any],
-    rows: list[dict[str, Any]],
-    folder: Path,
-    store: RowStore,
-    warm: set[tuple],
-) -> Iterator[None]:
-    """Measures those of a model's rows that are missing; yields after each, measured or not."""
-    bench = None
-    for row in rows:
-        if row not in store:
-            if bench is None:
-                bench = _bench(plan, model, folder, warm)
-            if row["kind"] == "model":
-                config = _folder(folder, model) / "config.json"
-                store.put(row, json.loads(config.read_text(encoding="utf-8"))["figures"])
-            else:
-                figures, arrays = bench.measured(row)
-                drawn = row["pair"] < _DRAWN and row["seed"] == plan.seeds[0]
-                store.put(row, figures, arrays if drawn else None)
-        yield
-
-
-def _folder(folder: Path, model: Mapping[str, Any]) -> Path:
-    return folder / "models" / f"{model['components']}_{model['shaping']}_{model['seed']}"
-
-
-def _bench(plan: CharactersPlan, model: dict[str, Any], folder: Path, warm: set[tuple]) -> Bench:
-    """The model, trained if it is not yet."""
-    config = plan.config(model)
-    side = config["autoencoder"]["side"]
-    angles = np.arange(plan.angles) * 360 / plan.angles
-    pictures = turned_characters(GLYPHS, angles, side=side).reshape(-1, side, side)
-    labels: dict[str, Any] = {}
-    if model["shaping"] == "labels":
-        glyphs = np.repeat(np.arange(len(GLYPHS)), plan.angles)
-        labels = {"labels": np.tile(angles, len(GLYPHS)), "period": 360.0, "groups": glyphs}
-    trained = train_latent_model(config, pictures, _folder(folder, model), **labels)
-    images = jnp.asarray(pictures[:, None] / 127.5 - 1, jnp.float32)
-    data = jax.jit(lambda images: jax.lax.map(trained.encode, images, batch_size=64))(images)
-    return Bench(plan, trained, data, LPIPS.load("alex"), warm)

@@ -1,6 +1,6 @@
 """The figures of one path of digits, and of the frames of many."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -26,26 +26,10 @@ _ROUNDING = 1e-4  # per pixel; below it decibels say nothing
 # Digits are left out in turn for a standard error, in so many groups; with fewer there is none.
 _GROUPS, _LEAST_GROUPS = 10, 5
 
-# The figures of a row, with their headings and whether more is better.
-FIGURES = {
-    "rms": ("error", False),
-    "psnr": ("PSNR, dB", True),
-    "gain": ("above LERP, dB", True),
-    "ssim": ("SSIM", True),
-    "lpips": ("LPIPS", False),
-    "orbit_psnr": ("PSNR, orbit", True),
-    "orbit_ssim": ("SSIM, orbit", True),
-    "orbit_lpips": ("LPIPS, orbit", False),
-    "ppl": ("PPL", False),
-    "pdv": ("PDV", False),
-    "confidence_mean": ("confidence, mean", True),
-    "confidence_min": ("confidence, least", True),
-    "end_error": ("end-point error", False),
-    "deviation": ("from LERP", None),
-    "score_evaluations": ("score evaluations", False),
-    "seconds": ("seconds", False),
-    "successful": ("solved", True),
-}
+# The figures of a row.
+FIGURES = ("rms", "psnr", "gain", "ssim", "lpips", "orbit_psnr", "orbit_ssim", "orbit_lpips")
+FIGURES += ("ppl", "pdv", "confidence_mean", "confidence_min", "end_error", "deviation")
+FIGURES += ("score_evaluations", "seconds", "successful")
 
 
 def path_measures(
@@ -162,42 +146,55 @@ def set_distances(
         np.concatenate([row for row, digit in zip(rows, digits, strict=True) if place[digit] == i])
         for i in range(len(set(place.values())))
     ]
-    parts = [(len(g), g.sum(axis=0), np.matmul(g.T, g)) for g in groups]
-    whole = [sum(part[i] for part in parts) for i in range(3)]
-    frechet_se = None
-    if count > width:
-        left_out = [
-            _frechet([total - part[i] for i, total in enumerate(whole)], known) for part in parts
-        ]
-        frechet_se = _jackknife(left_out)
-    kernel, left_out = _kernel(groups, known)
+    frechet, frechet_se = _jackknife(_frechet(groups, known), len(groups))
+    kernel, kernel_se = _jackknife(_kernel(groups, known), len(groups))
     return {
         "images": count,
-        "frechet": _frechet(whole, known),
-        "frechet_se": frechet_se,
+        "frechet": frechet,
+        "frechet_se": frechet_se if count > width else None,
         "kernel": kernel,
-        "kernel_se": _jackknife(left_out),
+        "kernel_se": kernel_se,
     }
 
 
-def _jackknife(left_out: Sequence[float]) -> float | None:
-    """The standard error from the values without each of the groups."""
-    count = len(left_out)
-    return float(np.sqrt((count - 1) * np.var(left_out))) if count >= _LEAST_GROUPS else None
+def _jackknife(value: Callable[[np.ndarray], float], count: int) -> tuple[float, float | None]:
+    """A value of so many groups, and its standard error from those without each of them."""
+    everything = np.arange(count)
+    whole = value(everything)
+    if count < _LEAST_GROUPS:
+        return whole, None
+    left_out = [value(np.delete(everything, i)) for i in everything]
+    return whole, float(np.sqrt((count - 1) * np.var(left_out)))
 
 
-def _kernel(groups: Sequence[np.ndarray], known: np.ndarray) -> tuple[float, list[float]]:
-    """`unbiased_discrepancy` of all groups together, and without each of them: by sums over blocks
-    of the kernel's matrix, which is computed once.
+def _frechet(groups: Sequence[np.ndarray], known: np.ndarray) -> Callable[[np.ndarray], float]:
+    """`gaussian_frechet_distance` of some of the groups together."""
+
+    def moments(x):
+        numbers = x.mean(axis=0), np.cov(x, rowvar=False)
+        return [jnp.asarray(number, jnp.result_type(float)) for number in numbers]
+
+    reference = moments(known)
+
+    def value(keep):
+        frames = np.concatenate([groups[i] for i in keep])
+        return float(gaussian_frechet_distance(*moments(frames), *reference))
+
+    return value
+
+
+def _kernel(groups: Sequence[np.ndarray], known: np.ndarray) -> Callable[[np.ndarray], float]:
+    """`unbiased_discrepancy` of some of the groups together, by sums over blocks of the kernel's
+    matrix, which is computed once.
     """
-    frames, sizes = np.concatenate(groups), np.asarray([len(group) for group in groups])
-    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
 
     def kernel(x, y):
         return (np.matmul(x, y.T) / x.shape[1] + 1) ** 3
 
+    frames, sizes = np.concatenate(groups), np.asarray([len(group) for group in groups])
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     between = kernel(frames, frames)
-    own = np.add.reduceat(np.diagonal(between), starts)
+    np.fill_diagonal(between, 0)
     between = np.add.reduceat(np.add.reduceat(between, starts, axis=0), starts, axis=1)
     across = np.add.reduceat(np.sum(kernel(frames, known), axis=1), starts)
     others, m = kernel(known, known), len(known)
@@ -205,20 +202,7 @@ def _kernel(groups: Sequence[np.ndarray], known: np.ndarray) -> tuple[float, lis
 
     def value(keep):
         n = sizes[keep].sum()
-        inside = between[np.ix_(keep, keep)].sum() - own[keep].sum()
-        return float(inside / (n * (n - 1)) + constant - 2 * across[keep].sum() / (n * m))
+        inside = between[np.ix_(keep, keep)].sum() / (n * (n - 1))
+        return float(inside + constant - 2 * across[keep].sum() / (n * m))
 
-    everything = np.arange(len(groups))
-    if len(groups) < 2:
-        return value(everything), []
-    return value(everything), [value(np.delete(everything, i)) for i in everything]
-
-
-def _frechet(sums: Sequence[Any], known: np.ndarray) -> float:
-    """Of a set of features given by their number, sum and sum of products."""
-    count, total, products = sums
-    mean = total / count
-    covariance = (products - count * np.outer(mean, mean)) / (count - 1)
-    moments = mean, covariance, known.mean(axis=0), np.cov(known, rowvar=False)
-    dtype = jnp.result_type(float)
-    return float(gaussian_frechet_distance(*(jnp.asarray(m, dtype) for m in moments)))
+    return value

@@ -6,16 +6,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .._files import written_whole
 from ..interpolation import EXTRAPOLATORS, INTERPOLATORS
-from ..plotting import save_figure
+from ._experiment import AbstractExperiment, Measured, Results, grouped
 from ._rotated_mnist_plan import LATER
-from ._store import RowStore
-from ._synthetic_cases import CASES, make_scene
+from ._store import Row
+from ._synthetic_cases import CASES, Scene, make_scene
 from ._synthetic_figures import synthetic_figures
 from ._synthetic_measures import DESCENTS, FIGURES, Programs, Setting, measured_pairs
-from ._synthetic_page import write_synthetic_page
-from ._table import summarise, write_csv
+from ._table import summarise
 
 _BY = ("case", "kind", "method", "sigma", "lam", "segments")
 
@@ -71,43 +69,39 @@ class SyntheticPlan:
         and 1, the last two by programs that they share; sweeps on the first and the last; some
         methods with a network and in the plane.
         """
-        shared: dict[str, Any] = {"sigmas": (0.1,), "num_pairs": 8}
-        swept: dict[str, Any] = {
-            "methods": ("LERP", "Stein", "combined"),
-            "extrapolations": (),
-            "descents": (),
-            "num_pairs": 8,
-        }
-        codimension_8 = cls(
-            cases=("S^2 in R^10",), lams=(1.0, 10.0, 100.0, 1000.0), segments=(16, 32), **swept
+        whole = cls(
+            cases=("S^2 in R^10", "wiggly curve in R^3", "torus in R^3"),
+            methods=tuple(name for name in cls.methods if name != "smoothed"),
+            descents=tuple(name for name in DESCENTS if name != "smoothed"),
+            sigmas=(0.1,),
+            num_pairs=8,
         )
-        codimension_1 = cls(
-            cases=("torus in R^3",),
-            sigmas=(0.1, 0.2),
-            lams=(1.0, 10.0, 100.0),
-            **swept,
+        paths = dataclasses.replace(
+            whole, methods=("LERP", "Stein", "combined"), extrapolations=(), descents=()
         )
-        planar = cls(
+        codimension_8 = dataclasses.replace(
+            paths,
+            cases=("S^2 in R^10",),
+            sigmas=cls.sigmas,
+            lams=(1.0, 10.0, 100.0, 1000.0),
+            segments=(16, 32),
+        )
+        codimension_1 = dataclasses.replace(
+            paths, cases=("torus in R^3",), sigmas=(0.1, 0.2), lams=(1.0, 10.0, 100.0)
+        )
+        planar = dataclasses.replace(
+            paths,
             cases=("C in R^2", "two moons", "across two moons"),
             methods=("LERP", "SLERP", "density flow", "Stein", "combined"),
-            extrapolations=(),
-            descents=(),
-            **shared,
         )
-        network = cls(
+        network = dataclasses.replace(
+            whole,
             cases=("wiggly curve in R^3, network",),
             methods=("LERP", "density flow", "Stein", "combined"),
             extrapolations=("straight line", "score-guided walk", "exponential map, combined"),
             descents=("Euclidean", "Stein", "combined"),
-            **shared,
         )
-        return cls(
-            cases=("S^2 in R^10", "wiggly curve in R^3", "torus in R^3"),
-            methods=tuple(name for name in cls.methods if name != "smoothed"),
-            descents=tuple(name for name in DESCENTS if name != "smoothed"),
-            further=(codimension_8, codimension_1, network, planar),
-            **shared,
-        )
+        return dataclasses.replace(whole, further=(codimension_8, codimension_1, network, planar))
 
     def of_pairs(self, num_pairs: int) -> "SyntheticPlan":
         """The same plan, further ones included, on so many pairs.
@@ -119,38 +113,49 @@ class SyntheticPlan:
         further = [plan.of_pairs(num_pairs) for plan in self.further]
         return dataclasses.replace(self, num_pairs=num_pairs, further=further)
 
-    def rows(self) -> list[dict[str, Any]]:
+    def check(self) -> None:
+        """**Raises:** `ValueError` on an unknown case, and on further plans of another ``until``,
+        ``seed`` or ``training_steps``.
+        """
+        for part in (self, *self.further):
+            unknown = [name for name in part.cases if name not in CASES]
+            if unknown:
+                raise ValueError(f"unknown case {unknown[0]!r}. Known: {', '.join(CASES)}.")
+            for name in ("until", "seed", "training_steps"):
+                given, wanted = getattr(part, name), getattr(self, name)
+                if given != wanted:
+                    raise ValueError(
+                        f"further plans must have the plan's {name}, {wanted}, got {given}: run "
+                        "another in a folder of its own."
+                    )
+
+    def rows(self) -> list[Row]:
         """The settings of every row, in the order in which they are measured, case by case."""
         rows = [row for plan in (self, *self.further) for row in plan._own_rows()]
-        distinct = list({json.dumps(row): row for row in rows}.values())
-        cases = list(dict.fromkeys(row["case"] for row in distinct))
-        return sorted(distinct, key=lambda row: cases.index(row["case"]))
+        distinct = {json.dumps(row): row for row in rows}.values()
+        return [row for of_case in grouped(distinct, ["case"]).values() for row in of_case]
 
-    def _own_rows(self) -> Iterator[dict[str, Any]]:
+    def _own_rows(self) -> Iterator[Row]:
         parts = ("path", self.methods), ("beyond", self.extrapolations), ("descent", self.descents)
-        for case in self.cases:
+        settings = [
+            (case, kind, name, sigma, lam, segments)
+            for case in self.cases
             # "Beyond" is undefined where no geodesic leads to the second point.
-            for kind, names in parts[:1] if CASES[case].across else parts:
-                for name in names:
-                    own, solved = name in _OWN[kind], name in _OWN[kind] and kind != "descent"
-                    for sigma in self.sigmas:
-                        for lam in self.lams if own else (None,):
-                            for segments in self.segments if solved else (None,):
-                                for pair in range(self.num_pairs):
-                                    yield {
-                                        "case": case,
-                                        "kind": kind,
-                                        "method": name,
-                                        "sigma": sigma,
-                                        "lam": lam,
-                                        "segments": segments,
-                                        "pair": pair,
-                                        "until": self.until if kind == "beyond" else None,
-                                        "seed": self.seed,
-                                        "training": self.training_steps
-                                        if CASES[case].trained
-                                        else None,
-                                    }
+            for kind, names in (parts[:1] if CASES[case].across else parts)
+            for name in names
+            for sigma in self.sigmas
+            for lam in (self.lams if name in _OWN[kind] else (None,))
+            for segments in (self.segments if _is_solved(kind, name) else (None,))
+        ]
+        for setting in settings:
+            named: Row = dict(zip(_BY, setting, strict=True))
+            for pair in range(self.num_pairs):
+                yield named | {
+                    "pair": pair,
+                    "until": self.until if named["kind"] == "beyond" else None,
+                    "seed": self.seed,
+                    "training": self.training_steps if CASES[named["case"]].trained else None,
+                }
 
 
 # Those whose metric has the plan's lam, by kind.
@@ -161,6 +166,10 @@ _OWN = {
 }
 
 
+def _is_solved(kind: str, method: str) -> bool:
+    return kind != "descent" and method in _OWN[kind]
+
+
 def run_synthetic(
     plan: SyntheticPlan,
     folder: Path | str,
@@ -168,7 +177,7 @@ def run_synthetic(
     about: Mapping[str, Any] | None = None,
     callback: Callable[[int, int], None] | None = None,
     measure: bool = True,
-) -> list[dict[str, Any]]:
+) -> list[Row]:
     """Measure the rows of a plan that ``folder`` does not hold yet, and write the tables.
 
     ``folder`` receives ``rows/`` (a file a row, as soon as it is measured), ``networks/`` (scores
@@ -187,89 +196,58 @@ def run_synthetic(
       0) and ``result``, the verdict in words.
 
     Two points on different components have no geodesic: only their distances are figures.
-    ``callback(done, total)`` runs after every row. With ``measure=False`` the tables are of what a
-    run that was stopped has measured.
+    ``callback(done, total)`` runs at the start and after every row. With ``measure=False`` the
+    tables are of what a run that was stopped has measured.
 
-    **Returns:** the means. **Raises:** `ValueError` on an unknown case, on further plans of another
-    ``until``, ``seed`` or ``training_steps``, and where there is nothing to tabulate.
+    **Returns:** the means. **Raises:** `ValueError` as `SyntheticPlan.check`, and where there is
+    nothing to tabulate.
     """
-    for part in (plan, *plan.further):
-        unknown = [name for name in part.cases if name not in CASES]
-        if unknown:
-            raise ValueError(f"unknown case {unknown[0]!r}. Known: {', '.join(CASES)}.")
-        for name in ("until", "seed", "training_steps"):
-            given, wanted = getattr(part, name), getattr(plan, name)
-            if given != wanted:
-                raise ValueError(
-                    f"further plans must have the plan's {name}, {wanted}, got {given}: run "
-                    "another in a folder of its own."
-                )
-    folder = Path(folder)
-    store, rows = RowStore(folder / "rows"), plan.rows()
-    cases: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        cases.setdefault(row["case"], []).append(row)
-    done = 0
+    plan.check()
     with Programs() as programs:
-        for of_case in cases.values() if measure else ():
-            for row, figures in _measured(of_case, store, programs, plan.until, folder):
-                if figures is not None:
-                    store.put(row, figures)
-                done += 1
-                if callback is not None:
-                    callback(done, len(rows))
-    found = [row for settings in rows if (row := store.get(settings)) is not None]
-    if not found:
-        raise ValueError(f"no row of this plan is measured yet in {store.folder}.")
-    means = summarise(found, _BY, FIGURES)
-    write_csv(folder / "synthetic.csv", [_without_points(row) for row in found])
-    notes = []
-    if len(found) < len(rows):
-        notes.append(
-            f"{len(found):,} of the {len(rows):,} rows of the plan are measured so far. The same "
-            "command without --so-far goes on."
-        )
-    content = {"plan": dataclasses.asdict(plan), "about": dict(about or {}), "notes": notes}
-    content["means"] = means
-    with written_whole(folder / "synthetic.json") as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n")
-    pictures = synthetic_figures(means, found)
-    for name, picture in pictures.items():
-        save_figure(picture.figure, folder / f"{name}.png")
-    write_synthetic_page(folder / "synthetic.html", means, pictures, content)
-    return means
+        experiment = _Synthetic(plan, folder, programs)
+        results = experiment.run(about=about, callback=callback, measure=measure)
+    return results.tables["means"]
 
 
-def _measured(
-    rows: Sequence[dict[str, Any]], store: RowStore, programs: Programs, until: float, folder: Path
-) -> Iterator[tuple[dict[str, Any], dict[str, Any] | None]]:
-    """The rows of a case with their figures, None for those that ``store`` has.
+class _Synthetic(AbstractExperiment):
+    name = "synthetic"
 
-    All pairs of a setting run together, whether or not some are measured already: what a row gives
-    does not depend on where a run was stopped.
-    """
-    groups: dict[Setting, list[dict[str, Any]]] = {}
-    for row in rows:
-        setting = Setting(*(row[name] for name in Setting._fields))
-        groups.setdefault(setting, []).append(row)
-    missing = {
-        setting: kept
-        for setting, group in groups.items()
-        if (kept := [row for row in group if store.get(row) is None])
-    }
-    if missing:
-        num_pairs, first = 1 + max(row["pair"] for row in rows), rows[0]
-        steps, networks = first["training"] or 0, folder / "networks"
-        scene = make_scene(first["case"], num_pairs, until, first["seed"], networks, steps)
-        for setting in missing:
-            programs.prepare(scene, setting)
-    for setting, group in groups.items():
-        lacking = missing.get(setting, [])
-        figures = measured_pairs(programs, scene, setting) if lacking else []
-        for row in group:
-            yield row, figures[row["pair"]] if row in lacking else None
+    def __init__(self, plan: SyntheticPlan, folder: Path | str, programs: Programs):
+        super().__init__(plan, folder)
+        self.programs = programs
+        self._scene: tuple[str, Scene] | None = None
+
+    def rows(self) -> list[Row]:
+        return self.plan.rows()
+
+    def groups(self, rows: Sequence[Row]) -> list[list[Row]]:
+        """All pairs of a setting, which one program measures."""
+        return list(grouped(rows, ["case", *Setting._fields]).values())
+
+    def measured(self, group: Sequence[Row], missing: Sequence[Row]) -> Iterator[Measured]:
+        scene = self._scene_of(group[0]["case"])
+        figures = measured_pairs(self.programs, scene, _setting(group[0]))
+        for row in missing:
+            yield row, figures[row["pair"]], None
+
+    def _scene_of(self, case: str) -> Scene:
+        """The scene of a case, whose programs begin to be compiled once it is there."""
+        if self._scene is None or self._scene[0] != case:
+            rows = [row for row in self.rows() if row["case"] == case]
+            num_pairs, steps = 1 + max(row["pair"] for row in rows), rows[0]["training"] or 0
+            networks = self.folder / "networks"
+            scene = make_scene(case, num_pairs, self.plan.until, self.plan.seed, networks, steps)
+            for setting in dict.fromkeys(_setting(row) for row in rows if row not in self.store):
+                self.programs.prepare(scene, setting)
+            self._scene = case, scene
+        return self._scene[1]
+
+    def results(self, found: Sequence[Row]) -> Results:
+        means = summarise(found, _BY, FIGURES)
+        drawn = ("points", "truth", "manifold")
+        rows = [{k: v for k, v in row.items() if k not in drawn} for row in found]
+        return Results(rows, {"means": means}, synthetic_figures(means, found))
 
 
-def _without_points(row: Mapping[str, Any]) -> dict[str, Any]:
-    drawn = ("points", "truth", "manifold")
-    return {name: value for name, value in row.items() if name not in drawn}
+def _setting(row: Row) -> Setting:
+    return Setting(*(row[name] for name in Setting._fields))

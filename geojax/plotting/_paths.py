@@ -20,6 +20,7 @@ def paths_figure(
     times: Real[Array | np.ndarray, " _"],
     *,
     given: Real[Array | np.ndarray, "2 channels height width"] | None = None,
+    labels: Mapping[str, str] | None = None,
     captions: Mapping[str, Sequence[str]] | None = None,
     title: str = "",
     max_columns: int = 13,
@@ -31,6 +32,7 @@ def paths_figure(
     - `images`: by method, shape `(frames, channels, height, width)`, pixels in [-1, 1].
     - `times`: of the frames; those above 1 are marked as beyond B.
     - `given`: the images A and B themselves, for a row of their own above the others.
+    - `labels`: by method, the text that replaces its name.
     - `captions`: by method, short lines below its name.
     - `title`: of the figure.
     - `max_columns`: with more frames, every second (third, ...) is shown.
@@ -57,13 +59,14 @@ def paths_figure(
             f"images must have one row or more of {len(times)} frames, as many as times, got rows "
             f"of {sorted(lengths)}."
         )
+    labels = {name: (labels or {}).get(name, name) for name in images}
     shown = frame_indices(times, max_columns)
     times = times[shown]
     beyond = times > 1 + 1e-6
     lefts = np.arange(len(times)) * (1 + _GAP) + np.where(beyond, _BREAK, 0.0)
     head = 1.62 if given is not None else 0.5
     top = head + (0.55 if title else 0.08)
-    left = max(_LEFT, 0.4 + _LETTER * max(map(len, images)))
+    left = max(_LEFT, 0.4 + _LETTER * max(map(len, labels.values())))
     width = left + lefts[-1] + 1.2
     height = top + len(images) * (1 + 2 * _GAP) + 0.15
     figure = Figure(figsize=(0.78 * width, 0.78 * height))
@@ -73,7 +76,8 @@ def paths_figure(
         _mark_beyond(axes, lefts[beyond][0], lefts[-1] + 1, len(images))
     for row, (name, frames) in enumerate(images.items()):
         y = row * (1 + 2 * _GAP)
-        _label(axes, y, name, colour(name, row), (captions or {}).get(name, ()))
+        tint = colour(labels[name], row)
+        _label(axes, y, labels[name], tint, (captions or {}).get(name, ()))
         for x, time, tile in zip(lefts, times, pixels(frames)[shown], strict=True):
             end = np.isclose(time, 0) or np.isclose(time, 1)
             edge = BEYOND if time > 1 + 1e-6 else (ENDS if end else "none")

@@ -44,7 +44,7 @@ def pixels(images: Real[Array | np.ndarray, "..."]) -> np.ndarray:
 def frame_indices(times: np.ndarray, at_most: int) -> np.ndarray:
     """The frames to show: every k-th for the smallest possible k, always with A, B and the last."""
     end, last = int(np.argmin(np.abs(times - 1))), len(times) - 1
-    for stride in range(1, end + 1):
+    for stride in range(1, (end or last) + 1):
         chosen = np.union1d(np.arange(0, len(times), stride), [last])
         if end % stride == 0 and len(chosen) <= at_most:
             return chosen

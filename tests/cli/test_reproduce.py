@@ -60,7 +60,7 @@ def test_rotated_mnist_writes_its_tables_and_says_how_to_go_on(monkeypatch):
         row = {"part": "between", "protocol": "clean", "method": "LERP"}
         figures = {"psnr": 13.5, "psnr_se": 0.25, "ssim": None, "ssim_se": None}
         far = [{**row, **figures, "lpips": 0.5, "lpips_se": None}]
-        return RotatedMnistTables([], [], far, [], [])
+        return RotatedMnistTables([], [], far, [])
 
     monkeypatch.setattr("geojax.experiments.run_rotated_mnist", run)
     options = ["reproduce", "rotated-mnist", "--quick", "--out", "results"]

@@ -22,6 +22,7 @@ from geojax.evaluation import (
 )
 from geojax.evaluation._distributions import unbiased_discrepancy
 from geojax.experiments import Digits, Protocol, RotatedMnistPlan, run_rotated_mnist
+from geojax.experiments._experiment import AbstractExperiment
 from geojax.experiments._rotated_mnist_measures import set_distances
 from geojax.experiments._rotated_mnist_plan import COSTLY, LATER
 from geojax.interpolation import EXTRAPOLATORS, INTERPOLATORS, interpolator
@@ -37,8 +38,8 @@ def rows_of(path):
         return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
 
 
-def no_files(*arguments, **options):
-    """For `write_tables`, which draws for seconds what another test looks at."""
+def no_files(*arguments):
+    """For what writes the tables and draws for seconds what another test looks at."""
 
 
 def without_seconds(value):
@@ -295,7 +296,7 @@ def test_controls_alone():
 
 @pytest.mark.slow
 def test_rows_belong_to_the_digits(tmp_path, monkeypatch):
-    monkeypatch.setattr("geojax.experiments._rotated_mnist.write_tables", no_files)
+    monkeypatch.setattr(AbstractExperiment, "_write", no_files)
     plan = dataclasses.replace(PLAN, deltas=(60,), num_pairs=1)
     first = blots()
     other = Digits(255 - first.images, first.labels)
@@ -313,7 +314,7 @@ def test_what_is_measured_so_far(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="no row of this plan is measured yet"):
         run_rotated_mnist(PLAN, tmp_path, measure=False, **given)
     with monkeypatch.context() as patched:
-        patched.setattr("geojax.experiments._rotated_mnist.write_tables", no_files)
+        patched.setattr(AbstractExperiment, "_write", no_files)
         run_rotated_mnist(part, tmp_path, **given)
     tables = run_rotated_mnist(PLAN, tmp_path, measure=False, **given)
     assert len(tables.rows) == len(part.rows()) < len(PLAN.rows())

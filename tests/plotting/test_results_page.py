@@ -4,7 +4,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from geojax.experiments import with_error
-from geojax.experiments._page import means_table, write_page
+from geojax.experiments._experiment import flat_settings, page_tables
 from geojax.plotting import ResultPicture, ResultTable, results_page
 
 from .test_report import Elements, decoded
@@ -13,31 +13,38 @@ MEANS = [
     {"method": "LERP", "t": 0.4, "error": 0.51234, "error_se": 0.021},
     {"method": "a <b> & c", "t": None, "error": None, "error_se": None},
 ]
-TABLE = means_table(
-    MEANS, {"method": "method", "t": "t"}, {"error": "error"}, title="Errors", meaning="In pixels."
-)
+TEXTS = {"title": "Errors", "meaning": "In pixels.", "columns": ["error"]}
 
 
-def test_the_page_has_its_tables_its_pictures_and_its_settings(tmp_path):
-    write_page(
-        tmp_path / "page.html",
+def test_the_page_has_its_tables_its_pictures_and_its_settings():
+    about = {"command": "geojax </script>", "versions": {"jax": "0.10"}, "levels": (0.1, 0.4)}
+    about["protocols"] = [{"name": "clean", "t": 0.4}]
+    page = results_page(
         title="An experiment",
         lead="What it is.",
-        tables=[TABLE],
+        tables=page_tables({"names": ["method", "t"], "tables": [TEXTS]}, {"means": MEANS}),
         pictures=[ResultPicture("A figure", "What it shows.", Figure(figsize=(1, 1)))],
-        plan={"levels": (0.1, 0.4), "protocol": {"t": 0.4}},
-        about={"command": "geojax </script>", "versions": {"jax": "0.10"}},
+        settings=flat_settings(about),
         notes=["Read this."],
     )
-    page = (tmp_path / "page.html").read_text()
     tags = Elements(page).tags
     (image,) = [attributes for tag, attributes in tags if tag == "img"]
     assert decoded(image["src"]).size == (130, 130)
     assert not [a for _, a in tags for name in ("href", "action", "srcset") if name in a]
     cells = ["0.512 ± 0.021", "a &lt;b&gt; &amp; c", "geojax &lt;/script&gt;", "0.1, 0.4"]
-    for text in [*cells, "versions: jax", "protocol: t", "What it shows.", "Read this."]:
+    for text in [*cells, "versions: jax", "protocols: clean: t", "What it shows.", "Read this."]:
         assert text in page
     assert page.count('<th scope="col" class="number">') == 1  # two columns are names
+
+
+def test_a_table_shows_the_rows_that_are_asked_for():
+    texts = {"names": ["method"], "tables": [TEXTS | {"where": {"t": "*"}}]}
+    (known,) = page_tables(texts, {"means": MEANS})
+    assert [row[0] for row in known.rows] == ["LERP"]
+    texts["tables"] = [TEXTS | {"where": {"t": "–"}, "detail": True}]
+    (unknown,) = page_tables(texts, {"means": MEANS}, detail=True)
+    assert [row[0] for row in unknown.rows] == [MEANS[1]["method"]]
+    assert page_tables(texts, {"means": MEANS}) == []
 
 
 def test_cells_that_do_not_fit_the_columns():

@@ -1,13 +1,8 @@
-"""The report: one self-contained page that opens from disk, without a network.
-
-`report.html` beside this file is the page with its style and script; this file fills in its parts.
-Everything is escaped and every image is embedded.
-"""
+"""The two pages: the report of a run, with a slider, and the results of an experiment."""
 
 import io
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -15,8 +10,7 @@ from jaxtyping import Array, Real
 from matplotlib.figure import Figure
 from PIL import Image
 
-from .._files import written_whole
-from ._html import filled, picture, png_uri, safe, setting_rows
+from ._html import filled, page, picture, png_uri, safe, table
 from ._style import pixels
 
 _DASH = "–"  # for a figure that a method does not have
@@ -49,6 +43,40 @@ class FigureRow(NamedTuple):
     name: str
     values: Sequence[str]
     meaning: str
+
+
+class ResultTable(NamedTuple):
+    """A table of a results page.
+
+    **Arguments:**
+
+    - `title`: the heading.
+    - `meaning`: a sentence or two about the columns.
+    - `columns`: their names.
+    - `rows`: a text for each column.
+    - `texts`: the number of leading columns with names; the others are figures, aligned right.
+    """
+
+    title: str
+    meaning: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    texts: int = 1
+
+
+class ResultPicture(NamedTuple):
+    """A figure of a results page.
+
+    **Arguments:**
+
+    - `title`: the heading.
+    - `meaning`: a sentence about what it shows.
+    - `figure`: the drawing.
+    """
+
+    title: str
+    meaning: str
+    figure: Figure
 
 
 def html_report(
@@ -105,56 +133,113 @@ def html_report(
         raise ValueError(f"images must have rows of {len(times)} frames, got {lengths}.")
     if any(len(row.values) != len(images) for row in rows):
         raise ValueError(f"every row of figures needs {len(images)} values, one a method.")
-    tiles = {name: [_tile(tile) for tile in pixels(row)] for name, row in images.items()}
-    height, width = np.asarray(given).shape[-2:]
-    names = list(tiles)
-    beyond = times[-1] > 1 + 1e-6
-    begin = int(np.argmin(np.abs(times - 0.5)))  # paths differ halfway and coincide at A
+    names = list(images)
     alone = [row for row in rows if _only_last(row)]
     shared = [row for row in rows if row not in alone and any(v != _DASH for v in row.values)]
+    verdict = [("bad", "Not successful.", text) for text in problems]
+    verdict = verdict or [("good", "Successful.", success)]
+    verdict += [("note", "Note.", text) for text in notes]
+    columns = ["Figure", *names, "What it means"]
+    figures = table(
+        columns,
+        [[row.name, *row.values, row.meaning] for row in shared],
+        "figures",
+        numbers=range(1, len(names) + 1),
+        headed=True,
+        style=f"--columns: {len(names)}",
+    )
+    content = [
+        _slider(images, times, given),
+        "<h2>What one sees</h2>\n" + "\n".join(f"<p>{safe(text)}</p>" for text in summary),
+        *(picture(name, shown.figure, alt=shown.description) for name, shown in pictures.items()),
+        f"<h2>The figures</h2>\n{figures}",
+    ]
+    if alone:
+        lines = [[row.name, row.values[-1], row.meaning] for row in alone]
+        own = table([], lines, "alone", numbers=range(1, 2), headed=True)
+        content.append(f"<h2>Of the {safe(names[-1])} alone</h2>\n{own}")
+    return page(title, lead, verdict, content, settings)
+
+
+def results_page(
+    *,
+    title: str,
+    lead: str,
+    tables: Sequence[ResultTable],
+    pictures: Sequence[ResultPicture],
+    settings: Mapping[str, str],
+    notes: Sequence[str] = (),
+    details: Sequence[ResultTable] = (),
+) -> str:
+    """The page of an experiment, as text; `save_report` writes it.
+
+    **Arguments:**
+
+    - `title`, `lead`: the heading and the sentence below it.
+    - `tables`, `pictures`, `details`: in the order in which they are shown. Details are additional
+      tables.
+    - `settings`: by name.
+    - `notes`: what a reader must know before the tables.
+
+    **Returns:**
+
+    HTML.
+
+    **Raises:**
+
+    - `ValueError`: when the number of cells in a row is not that of its table's columns.
+
+    >>> from geojax.plotting import ResultTable, results_page
+    >>> table = ResultTable("Errors", "In pixels.", ["method", "error"], [["LERP", "0.5"]])
+    >>> page = results_page(title="A", lead="", tables=[table], pictures=[], settings={})
+    >>> "http" in page, "LERP" in page
+    (False, True)
+    """
+    drawn = [picture(shown.title, shown.figure, shown.meaning) for shown in pictures]
+    content = [*map(_result_table, tables), *drawn, *map(_result_table, details)]
+    return page(title, lead, [("note", "Note.", text) for text in notes], content, settings)
+
+
+def _result_table(result: ResultTable) -> str:
+    count = len(result.columns)
+    for row in result.rows:
+        if len(row) != count:
+            raise ValueError(
+                f"every row of table {result.title!r} needs {count} cells, one a column, got "
+                f"{len(row)}."
+            )
+    numbers = range(result.texts, count)
+    return f'<h2>{safe(result.title)}</h2>\n<p class="lead">{safe(result.meaning)}</p>\n' + table(
+        result.columns, result.rows, "results", numbers=numbers
+    )
+
+
+def _slider(images: Mapping[str, Images], times: np.ndarray, given) -> str:
+    """The pictures of all paths at one time, which a slider moves."""
+    tiles = {name: [_tile(tile) for tile in pixels(row)] for name, row in images.items()}
+    height, width = np.asarray(given).shape[-2:]
+    begin = int(np.argmin(np.abs(times - 0.5)))  # halfway the paths differ; at A they are one
+    beyond = " and beyond" if times[-1] > 1 + 1e-6 else ""
     parts = {
-        "title": safe(title),
-        "lead": safe(lead),
-        "verdict": _verdict(problems, notes, success),
-        "columns": str(len(names)),
+        "columns": str(len(tiles)),
         "aspect": f"{width} / {height}",
         "given": "\n".join(
             _labelled(f"{label}, as given", _tile(tile), f"The given picture {label}")
             for label, tile in zip("AB", pixels(given), strict=True)
         ),
         "tiles": "\n".join(
-            _labelled(name, tiles[name][begin], f"{name}: a picture on the way", f"path-{k}")
-            for k, name in enumerate(names)
+            _labelled(name, path[begin], f"{name}: a picture on the way", f"path-{k}")
+            for k, (name, path) in enumerate(tiles.items())
         ),
         "last": str(len(times) - 1),
         "begin": str(begin),
         "scale": _scale(times),
-        "scale_height": "2.4rem" if beyond else "1.3rem",
-        "range": f"Time along the paths, from A to B{' and beyond' if beyond else ''}",
-        "summary": "\n".join(f"<p>{safe(text)}</p>" for text in summary),
-        "pictures": "\n".join(
-            picture(caption, shown.figure, alt=shown.description)
-            for caption, shown in pictures.items()
-        ),
-        "methods": "".join(f'<th scope="col" class="number">{safe(name)}</th>' for name in names),
-        "rows": "\n".join(_row(row, names) for row in shared),
-        "alone": _table_of_one(alone, names[-1]),
-        "settings": setting_rows(settings),
+        "range": f"Time along the paths, from A to B{beyond}",
         "frames": _script(list(tiles.values())),
         "times": _script([round(float(time), 6) for time in times]),
-        "names": _script(names),
+        "names": _script(list(tiles)),
     }
-    return filled("report.html", parts)
-
-
-def save_report(page: str, path: Path | str) -> None:
-    """Write a page to a file, whole or not at all.
-
-    >>> from geojax.plotting import save_report
-    >>> save_report("<!DOCTYPE html>", "report.html")
-    """
-    with written_whole(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    return filled("slider.html", parts)
 
 
 def _script(value) -> str:
@@ -176,55 +261,15 @@ def _labelled(label: str, uri: str, alt: str, name: str = "") -> str:
     )
 
 
-def _verdict(problems: Sequence[str], notes: Sequence[str], success: str) -> str:
-    items = [("bad", "Not successful.", text) for text in problems]
-    items = items or [("good", "Successful.", success)]
-    items += [("note", "Note.", text) for text in notes]
-    return "\n".join(
-        f'<li class="{kind}"><b>{word}</b>{safe(text)}</li>' for kind, word, text in items
-    )
-
-
 def _scale(times: np.ndarray) -> str:
     """The labels under the slider, at their positions."""
-    end = int(np.argmin(np.abs(times - 1)))
-    last = max(len(times) - 1, 1)
-    marks: list[tuple[str, float | None, str]] = [("A", 0.0, ""), ("B", end / last, "")]
-    if end < len(times) - 1:
-        marks.append(("beyond B", None, "past"))
-    return "".join(f'<span class="{kind}"{_at(place)}>{text}</span>' for text, place, kind in marks)
-
-
-def _at(place: float | None) -> str:
-    return "" if place is None else f' style="left: {100 * place:.2f}%"'
+    end, last = int(np.argmin(np.abs(times - 1))), max(len(times) - 1, 1)
+    marks = [("A", 0.0), ("B", 100 * end / last)]
+    words = [f'<span style="left: {place:.2f}%">{text}</span>' for text, place in marks]
+    past = '<span class="past">beyond B</span>' if end < len(times) - 1 else ""
+    return "".join(words) + past
 
 
 def _only_last(row: FigureRow) -> bool:
     *others, last = row.values
     return bool(others) and last != _DASH and all(value == _DASH for value in others)
-
-
-def _table_of_one(rows: Sequence[FigureRow], method: str) -> str:
-    """The figures that only one method has."""
-    if not rows:
-        return ""
-    lines = "\n".join(
-        f'<tr><th scope="row">{safe(row.name)}</th><td class="number">{safe(row.values[-1])}</td>'
-        f'<td class="means">{safe(row.meaning)}</td></tr>'
-        for row in rows
-    )
-    return (
-        f"<h2>Of the {safe(method)} alone</h2>\n"
-        f'<div class="scroll"><table class="alone"><tbody>\n{lines}\n</tbody></table></div>'
-    )
-
-
-def _row(row: FigureRow, names: Sequence[str]) -> str:
-    cells = "".join(
-        f'<td class="number" data-method="{safe(name)}">{safe(value)}</td>'
-        for name, value in zip(names, row.values, strict=True)
-    )
-    return (
-        f'<tr><th scope="row">{safe(row.name)}</th>{cells}'
-        f'<td class="means">{safe(row.meaning)}</td></tr>'
-    )

@@ -16,11 +16,9 @@ from ._ddim_path import Inversion as Inversion
 from ._ddim_path import ddim_inversion as ddim_inversion
 from ._ddim_path import ddim_path as ddim_path
 from ._empirical import Empirical as Empirical
-from ._flow import SAMPLERS as SAMPLERS
 from ._flow import counted_probability_flow as counted_probability_flow
 from ._flow import ddim as ddim
 from ._flow import probability_flow as probability_flow
-from ._flow import sample as sample
 from ._gaussian_mixture import GaussianMixture as GaussianMixture
 from ._guidance import ClassifierFreeGuidance as ClassifierFreeGuidance
 from ._log_density import from_log_density as from_log_density
@@ -36,6 +34,8 @@ from ._prediction import FlowPrediction as FlowPrediction
 from ._prediction import NoisePrediction as NoisePrediction
 from ._prediction import VelocityPrediction as VelocityPrediction
 from ._route import NoiseRoute as NoiseRoute
+from ._sample import SAMPLERS as SAMPLERS
+from ._sample import sample as sample
 from ._schedule import EDM as EDM
 from ._schedule import SCHEDULES as SCHEDULES
 from ._schedule import VE as VE

@@ -21,7 +21,7 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Float, Integer, Key, Real
+from jaxtyping import Array, ArrayLike, Float, Integer, Real
 
 from .._arrays import takes_arrays
 from .._numbers import known, scalar, surely
@@ -166,12 +166,11 @@ def counted_probability_flow(
     max_steps: int = 4096,
     throw: bool = True,
 ) -> tuple[Float[Array, "*shape"], Integer[Array, ""]]:
-    """Move `x` as [`geojax.probability_flow`][] does by `diffrax.Tsit5()`, and count score
-    evaluations.
+    """Move `x` as `probability_flow` does by `diffrax.Tsit5()`, and count score evaluations.
 
     **Arguments:**
 
-    - as for `probability_flow`, without `solver`.
+    - as for [`geojax.probability_flow`][], without `solver`.
 
     **Returns:**
 
@@ -276,53 +275,6 @@ def _velocity(t, x, score_and_args):
     alpha_rate, sigma_rate = (rate.astype(x.dtype) for rate in score.schedule.rates(t))
     clean, noise = _predict(score, x, t, args)
     return alpha_rate * clean + sigma_rate * noise
-
-
-SAMPLERS = ("ddim", "probability_flow")
-
-
-def sample(
-    score: AbstractScore,
-    shape: tuple[int, ...],
-    args: Any = None,
-    *,
-    key: Key[Array, ""],
-    num_steps: int = 50,
-    sampler: str = "ddim",
-) -> Float[Array, "..."]:
-    """Draw one clean point: move noise at level 1 to level 0.
-
-    **Arguments:**
-
-    - `score`: any [`geojax.AbstractScore`][].
-    - `shape`: the shape of a point.
-    - `args`: passed to the score.
-    - `key`: draws the noise.
-    - `num_steps`: of DDIM; the other sampler adapts its steps.
-    - `sampler`: "ddim" or "probability_flow".
-
-    **Returns:**
-
-    A point of that shape, in JAX's default dtype.
-
-    **Raises:**
-
-    - `ValueError`: on an unknown sampler.
-
-    >>> import jax, jax.numpy as jnp
-    >>> from geojax.scores import DataPrediction, VPLinear, sample
-    >>> score = DataPrediction(lambda x, t, args: jnp.ones(2), VPLinear())
-    >>> sample(score, (2,), key=jax.random.key(0), num_steps=5)
-    Array([1., 1.], dtype=...)
-    """
-    check_timed(score)
-    if sampler not in SAMPLERS:
-        raise ValueError(f"sampler must be one of {', '.join(SAMPLERS)}, got {sampler!r}.")
-    noise = jax.random.normal(key, shape)
-    x = score.schedule.sigma(1.0).astype(noise.dtype) * noise
-    if sampler == "probability_flow":
-        return probability_flow(score, x, 1.0, 0.0, args=args)
-    return ddim(score, x, 1.0, 0.0, num_steps=num_steps, args=args)
 
 
 def _ddim_step(score, x, t, t_next, args):

@@ -217,7 +217,7 @@ def _corrected(
 
     def correct(state):
         # Anderson's combination of the last rounds: the plain iteration target + miss converges
-        # slowly along the few directions that the discrete path bends too stiffly in.
+        # slowly along the few directions in which the discrete path is too stiff.
         changes = state.misses.reshape(_MEMORY, -1)
         weights = jnp.linalg.lstsq(changes.T, state.miss.reshape(-1))[0]
         mixed = tensordot(weights, state.targets + state.misses, axes=1)

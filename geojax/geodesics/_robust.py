@@ -189,12 +189,12 @@ def _initial_path(x0, x1, path, num_segments: int):
 def _from_start(solve: _Attempts, path, max_segments: int, name: str) -> GeodesicSolution:
     """Solve from one start, through weaker metrics where the direct solve fails."""
     ts = jnp.linspace(0, 1, len(path), dtype=path.dtype)
-    best = _with_finer_meshes(solve, 1.0, path, ts, max_segments, name, patient=False)
+    best = _with_finer_meshes(solve, 1.0, path, ts, max_segments, name, persist=False)
     if _succeeded(best):
         return best
     for weight in (*_WEIGHTS, 1.0):
         stage = f"{name}, weight {weight:g}"
-        other = _with_finer_meshes(solve, weight, path, ts, max_segments, stage, patient=True)
+        other = _with_finer_meshes(solve, weight, path, ts, max_segments, stage, persist=True)
         path, ts = other.curve.xs, other.curve.ts
         if not _finite(other):
             return best
@@ -202,15 +202,15 @@ def _from_start(solve: _Attempts, path, max_segments: int, name: str) -> Geodesi
 
 
 def _with_finer_meshes(
-    solve: _Attempts, weight: float, path, ts, max_segments: int, name: str, *, patient: bool
+    solve: _Attempts, weight: float, path, ts, max_segments: int, name: str, *, persist: bool
 ) -> GeodesicSolution:
     """Solve with more nodes until it succeeds; else return the solution of the lowest fine energy.
 
     On a coarse mesh a solve can jump over a ridge, to a path whose fine energy is above that of the
-    path it came from. The next finer mesh then starts from the latter path. Unless `patient` there
+    path it came from. The next finer mesh then starts from the latter path. Unless `persist` there
     is no finer mesh in that case.
     """
-    best, tolerance, once_more = None, solve.options["discretisation_tolerance"], True
+    best, tolerance, retry = None, solve.options["discretisation_tolerance"], True
     while True:
         n = len(ts) - 1
         solution = solve(f"{name}, {n} segments", weight, path, ts)
@@ -221,10 +221,10 @@ def _with_finer_meshes(
         problem = solve.problem(weight, ts)
         worse = _fine(solution) >= float(_fine_energy(problem, path))
         path = path if worse else solution.curve.xs
-        if once_more and float(solution.stats["discretisation_error"]) <= tolerance:
-            once_more = False  # It needs more steps, not more nodes.
+        if retry and float(solution.stats["discretisation_error"]) <= tolerance:
+            retry = False  # It needs more steps, not more nodes.
             continue
-        if 2 * n > max_segments or not _finite(solution) or (worse and not patient):
+        if 2 * n > max_segments or not _finite(solution) or (worse and not persist):
             return best
         finer = _adapted_mesh(problem, path, 2 * n)
         path, ts = _at(ts, path, finer), finer

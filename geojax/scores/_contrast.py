@@ -13,9 +13,9 @@ from .._functions import check_function, checked
 
 # Below this contrast a geodesic cannot follow the data, as measured between turned characters.
 LEAST_CONTRAST = 10.0
-# lambda |s_mid|^2: how much more a step along the score costs than one across, off the data. The
-# least is that at which paths begin to follow the data; more, where the contrast leaves room, keeps
-# them nearer, until a step along the score costs twice as much on the data too.
+# lambda |s_mid|^2: the additional cost of a step along the score off the data, relative to one
+# across it. At the least value paths begin to follow the data. A larger value keeps them nearer. It
+# is used where the contrast allows it, which is up to lambda |s|^2 = 2 on the data.
 _LEAST_STEEPNESS, _MOST_STEEPNESS, _ON_DATA = 100.0, 1000.0, 2.0
 
 

@@ -69,6 +69,7 @@ def exponential_map(
     - `drift_tolerance`: the largest relative drift of g(x', x'), which is constant along a
       geodesic.
     - `throw`: raise when the integration did not succeed; else read `solution.result`.
+    - `progress_meter`: a diffrax meter, for example `diffrax.TextProgressMeter()`.
 
     **Returns:**
 

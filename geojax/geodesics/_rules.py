@@ -36,7 +36,13 @@ _POLYLINE = gauss(1, spline=False)
 
 
 class Linearisation(NamedTuple):
-    """The rates h_q and their derivatives by the velocities and by the points."""
+    """The rates h_q and their derivatives, as a rule linearises them.
+
+    **Arguments:**
+
+    - `rates`: h, shape (points,).
+    - `by_velocity`, `by_point`: the derivatives of h_q by x'_q and by x_q.
+    """
 
     rates: Float[Array, " points"]
     by_velocity: Float[Array, "points *shape"]
@@ -48,8 +54,7 @@ class AbstractRule(eqx.Module):
 
     **Arguments:**
 
-    - `batch_size`: the largest number of points that are evaluated at once (on a device); None:
-      all.
+    - `batch_size`: the largest number of points evaluated at once (on a device); None: all.
     - `devices`: a [`geojax.device_mesh`][] over which the points are divided, or None.
     """
 
@@ -176,6 +181,10 @@ class SplineGauss(_AtPoints):
     - `order`: points per segment, at least 2. One point per segment would leave the spline free to
       exploit its ends.
     - `batch_size`, `devices`: as for [`geojax.AbstractRule`][].
+
+    **Raises:**
+
+    - `ValueError`: when `order` is below 2.
 
     >>> import jax.numpy as jnp, geojax
     >>> metric = geojax.SteinScoreMetric(geojax.Shell(radius=2.0, width=0.25), lam=1.0)

@@ -197,13 +197,13 @@ class AbstractMultiple(AbstractMetric):
 
 
 class SumMetric(AbstractSum):
-    """A sum of metrics of any kind."""
+    """A sum of metrics of any kind, made by `a + b`."""
 
     parts: tuple[AbstractMetric, ...]
 
 
 class ScaledMetric(AbstractMultiple):
-    """A positive multiple of a metric of any kind."""
+    """A positive multiple of a metric of any kind, made by `factor * metric`."""
 
     part: AbstractMetric
     factor: Float[Array, ""]

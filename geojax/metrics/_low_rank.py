@@ -162,7 +162,7 @@ class AbstractLowRankMetric(AbstractSumOfSquaresMetric):
 
 
 class LowRankSum(AbstractLowRankMetric):
-    """A sum of low-rank metrics: bases add up, scores are collected."""
+    """A sum of low-rank metrics, made by `a + b`: bases add up, scores are collected."""
 
     parts: tuple[AbstractLowRankMetric, ...]
 
@@ -177,7 +177,7 @@ class LowRankSum(AbstractLowRankMetric):
 
 
 class LowRankScaled(AbstractLowRankMetric):
-    """A positive multiple of a low-rank metric."""
+    """A positive multiple of a low-rank metric, made by `factor * metric`."""
 
     part: AbstractLowRankMetric
     factor: Float[Array, ""]

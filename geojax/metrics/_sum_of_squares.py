@@ -54,7 +54,7 @@ class AbstractSumOfSquaresMetric(AbstractMetric):
 
 
 class SumOfSquaresSum(AbstractSum, AbstractSumOfSquaresMetric):
-    """A sum of sum-of-squares metrics: their roots are collected."""
+    """A sum of sum-of-squares metrics, made by `a + b`: their roots are collected."""
 
     parts: tuple[AbstractSumOfSquaresMetric, ...]
 
@@ -66,7 +66,7 @@ class SumOfSquaresSum(AbstractSum, AbstractSumOfSquaresMetric):
 
 
 class SumOfSquaresScaled(AbstractMultiple, AbstractSumOfSquaresMetric):
-    """A positive multiple of a sum-of-squares metric."""
+    """A positive multiple of a sum-of-squares metric, made by `factor * metric`."""
 
     part: AbstractSumOfSquaresMetric
     factor: Float[Array, ""]

@@ -52,7 +52,7 @@ class ProbeAveragedScore(eqx.Module):
 
 
 class ProbeAveragedDensity(eqx.Module):
-    """A `ProbeAveragedScore` whose log-density is known."""
+    """A `ProbeAveragedScore` whose log-density is known, made by `probe_averaged`."""
 
     score: AbstractDensity
     probes: _Probes

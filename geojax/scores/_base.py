@@ -152,7 +152,7 @@ class AbstractDensity(AbstractScore):
 
 
 class ScoreAt(eqx.Module):
-    """A score at a fixed noise level: a callable `(x, args) -> s`."""
+    """A score at a fixed noise level: a callable `(x, args) -> s`, made by `score.at(t)`."""
 
     score: AbstractScore
     t: Float[Array, ""]
@@ -166,7 +166,7 @@ class ScoreAt(eqx.Module):
 
 
 class DensityAt(eqx.Module):
-    """A score at a fixed noise level whose log-density is known."""
+    """A score at a fixed noise level whose log-density is known, made by `score.at(t)`."""
 
     score: AbstractDensity
     t: Float[Array, ""]

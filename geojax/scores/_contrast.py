@@ -67,11 +67,19 @@ class ScoreContrast(eqx.Module):
 
 
 def suited_level(contrasts: np.ndarray) -> int:
-    """The index of the noise level to use, given contrasts from low to high noise.
+    """Choose the noise level to use, from contrasts in order of rising noise.
 
     It is the noisiest level, the last one, whose contrast is at least a quarter of the largest and
     at least 10: its score reaches farther from the data. Where none has 10, it is the level of the
     largest. Contrasts that are not finite do not count.
+
+    **Arguments:**
+
+    - `contrasts`: the ratios of [`geojax.ScoreContrast`][], shape (levels,).
+
+    **Returns:**
+
+    The index of the level.
 
     >>> import numpy as np
     >>> from geojax.scores import suited_level

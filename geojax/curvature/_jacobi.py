@@ -169,8 +169,8 @@ def _integrate(
     energy_drift = _relative(squared - squared[0], squared[0])
     exact = along[0] + ts * metric.inner(x0, derivative, v0, args)
     gauss_defect = _relative(along - exact, jnp.sqrt(jnp.max(sizes) * squared[0]))
-    kept = jnp.maximum(energy_drift, gauss_defect) <= drift_tolerance
-    result = RESULTS.where(kept, RESULTS.successful, RESULTS.energy_drift)
+    within = jnp.maximum(energy_drift, gauss_defect) <= drift_tolerance
+    result = RESULTS.where(within, RESULTS.successful, RESULTS.energy_drift)
     ended = out.result == diffrax.RESULTS.successful
     result = RESULTS.where(ended, result, RESULTS.integration_stopped)
     start = jax.tree.leaves((rate(0.0, state, args), squared[0]))

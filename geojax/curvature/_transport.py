@@ -214,8 +214,8 @@ def _transport(metric, curve, ts, v0, args, method, drift_tolerance) -> Transpor
     squared = jax.vmap(lambda x, v: metric.inner(x, v, v, args))(xs, vectors)
     norms = safe_sqrt(squared)
     drift = jnp.max(jnp.abs(norms - norms[0])) / jnp.where(norms[0] > 0, norms[0], 1.0)
-    kept = drift <= drift_tolerance
-    result = RESULTS.where((result == RESULTS.successful) & ~kept, RESULTS.transport_drift, result)
+    small = drift <= drift_tolerance
+    result = RESULTS.where((result == RESULTS.successful) & ~small, RESULTS.transport_drift, result)
     defined = jnp.isfinite(squared[0]) & jnp.all(jnp.isfinite(xs))
     result = RESULTS.where(defined, result, RESULTS.non_finite)
     return TransportSolution(

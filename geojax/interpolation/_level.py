@@ -99,8 +99,8 @@ def lost_on_the_way(pipeline: AbstractPipeline, ends: PathEnds) -> list[Notice]:
     """A notice of how much the way to the level and back changes A and B."""
     if ends.loss is None:
         return []
-    told = " and ".join(f"{float(loss):.1%}" for loss in ends.loss)
+    changes = " and ".join(f"{float(loss):.1%}" for loss in ends.loss)
     way = "The way to the noise level"
     if isinstance(pipeline, NoiseRoute):
         way = {"probability_flow": "The probability flow"}.get(pipeline.denoising, "DDIM")
-    return [Notice(f"{way} backwards and forwards again changes A and B by {told}.")]
+    return [Notice(f"{way} backwards and forwards again changes A and B by {changes}.")]

@@ -123,11 +123,11 @@ class StringMethod(AbstractInterpolator):
 
         def step(xs, at):
             time, alpha, level, next_level = at
-            kept = (next_level / level) ** power
+            ratio = (next_level / level) ** power
 
             def moved(x):
                 denoised = self.route.score.denoised(alpha * x, time, self.route.args)
-                return denoised + kept * (x - denoised)
+                return denoised + ratio * (x - denoised)
 
             if self.ends == "flow":
                 return equal_steps(self.rule.map(moved, xs)), None

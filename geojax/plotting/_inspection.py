@@ -15,7 +15,7 @@ _CHOSEN, _LINES = "#1b7f3b", ("#c8324b", "#4c78a8", "#7b5ea7", "#b07d2b")
 _MARKERS = ("o", "s", "D", "v")
 _WIDTH = 46  # characters in a line of the advice
 _LEGEND = (
-    "s: the score at level t; J: its Jacobian; A, B: two images led to that level in the same way; "
+    "s: the score at level t; J: its Jacobian; A, B: two images moved to that level alike; "
     "LERP: the straight line from A to B. Lines: medians over the images or pairs; shades: their "
     "range; green: recommended."
 )

@@ -1,0 +1,85 @@
+"""The notebooks of `notebooks/` as pages of `examples/`, with the outputs that they hold.
+
+Nothing is executed: what a page shows is what the file holds.
+"""
+
+import base64
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
+SECTION = "Examples"  # of the navigation, which lists them in their order
+_TERMINAL_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_PICTURES = {"image/png": "png", "image/jpeg": "jpg"}
+
+
+def as_markdown(notebook: dict[str, Any], stem: str) -> tuple[str, dict[str, bytes]]:
+    """The text of a notebook, and its pictures by file name."""
+    parts: list[str] = []
+    pictures: dict[str, bytes] = {}
+    for number, cell in enumerate(notebook["cells"]):
+        source = "".join(cell["source"]).strip()
+        if cell["cell_type"] == "markdown":
+            parts.append(_links(source))
+        elif cell["cell_type"] == "code" and source:
+            parts.append(_fenced(source, "python"))
+            for i, output in enumerate(cell.get("outputs", [])):
+                parts += _output(output, f"{stem}_{number}_{i}", pictures)
+    return "\n\n".join(parts) + "\n", pictures
+
+
+def _output(output: dict[str, Any], name: str, pictures: dict[str, bytes]) -> list[str]:
+    """One output of a cell: its picture, else its text."""
+    data = output.get("data", {})
+    for kind, ending in _PICTURES.items():
+        if kind in data:
+            pictures[f"{name}.{ending}"] = base64.b64decode("".join(data[kind]))
+            return [f"![What the cell above draws]({name}.{ending})"]
+    text = "".join(output.get("text", data.get("text/plain", output.get("traceback", ""))))
+    text = _TERMINAL_COLOURS.sub("", text).rstrip()
+    return [_fenced(text, "text")] if text else []
+
+
+def _fenced(text: str, language: str) -> str:
+    longest = max((len(run) for run in re.findall("`{3,}", text)), default=2)
+    fence = "`" * (longest + 1)
+    return f"{fence}{language}\n{text}\n{fence}"
+
+
+def _links(text: str) -> str:
+    """Links from the folder of the notebooks, as they are from that of their pages."""
+    text = re.sub(r"\]\((\w+)\.ipynb", r"](\1.md", text)
+    text = text.replace("](../docs/", "](../")
+    # What is no page of the site is named there, and not linked.
+    return re.sub(r"\[([^\]]*)\]\(\.\./(?:geojax|models|benchmarks|README)[^)]*\)", r"\1", text)
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    (section,) = (entry[SECTION] for entry in config.nav or [] if SECTION in entry)
+    section += [f"examples/{path.stem}.md" for path in notebooks()]
+    return config
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    for path in notebooks():
+        text, pictures = as_markdown(json.loads(path.read_text(encoding="utf-8")), path.stem)
+        for name, content in {f"{path.stem}.md": text, **pictures}.items():
+            files.append(File.generated(config, f"examples/{name}", content=content))
+    return files
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """The table of the folder's README, where ``<!-- notebooks -->`` asks for it."""
+    rows = (FOLDER / "README.md").read_text(encoding="utf-8").splitlines()
+    rows = [re.sub(r"^\| `(\w+)` \|", r"| [\1](\1.md) |", row) for row in rows if row[:1] == "|"]
+    return markdown.replace("<!-- notebooks -->", "\n".join(rows))
+
+
+def notebooks() -> list[Path]:
+    """The files, in reading order."""
+    return sorted(FOLDER.glob("*.ipynb"))

@@ -55,18 +55,18 @@ class PathRecord(NamedTuple):
     - `log_density`: log p_t less its value at A, at the nodes, shape `(segments + 1,)`: the line
       integral of the score along the path.
     - `figures`: by name, for the path from A to B:
-        - `energy` (by the rule of the solve), `energy_fine` (at other points too) and
-          `discretisation_error` (their relative difference);
-        - `length`, and `lower_bound` (of the length of any path);
-        - `detour` (Euclidean length over |B - A|), `deviation` (largest distance from LERP at the
-          same time, relative to |B - A|), `picture_deviation` (the same for the images);
-        - `log_density_change`;
-        - `iterations`, `score_evaluations` and `score_products` (to find the path),
-          `network_evaluations` (to invert A and B, to find the path and to make its images),
-          `pricing_evaluations` (of the network, to compute these figures);
-        - `seconds` and, of these, `compile_seconds`;
-        - with a truth, `psnr` (mean over the images between A and B, in decibels) and, beyond B,
-          `psnr_beyond`.
+      - `energy` (by the rule of the solve), `energy_fine` (at other points too) and
+        `discretisation_error` (their relative difference);
+      - `length`, and `lower_bound` (of the length of any path);
+      - `detour` (Euclidean length over |B - A|), `deviation` (largest distance from LERP at the
+        same time, relative to |B - A|), `picture_deviation` (the same for the images);
+      - `log_density_change`;
+      - `iterations`, `score_evaluations` and `score_products` (to find the path),
+        `network_evaluations` (to invert A and B, to find the path and to make its images),
+        `pricing_evaluations` (of the network, to compute these figures);
+      - `seconds` and, of these, `compile_seconds`;
+      - with a truth, `psnr` (mean over the images between A and B, in decibels) and, beyond B,
+        `psnr_beyond`.
     - `message`: how the method ended.
     """
 

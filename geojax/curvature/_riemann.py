@@ -65,7 +65,8 @@ def sectional_curvature(
 
     `K = <R(u, v) v, u>_g / (g(u, u) g(v, v) - g(u, v)^2)`, at the cost of
     [`geojax.riemann_curvature`][]. It is positive where geodesics converge and negative where they
-    spread.
+    spread. For a metric of scores that are gradients it is formula [(4)][eq-curvature] of the
+    theory page.
 
     **Arguments:**
 

@@ -25,7 +25,8 @@ class GaussNewton(AbstractDampedNewton):
 
     It is the default for low-rank metrics and other sums of squares
     ([`geojax.AbstractSumOfSquaresMetric`][]). For low-rank metrics the linear system is solved
-    directly, for all others by conjugate gradients. Nothing of size D^2 is made.
+    directly, for all others by conjugate gradients. Nothing of size D^2 is made. The step is
+    formula [(8)][eq-step] of the theory page.
 
     The Gauss-Newton Hessian leaves out the curvature of the score. Where that slows convergence, a
     step uses the exact Hessian instead, by conjugate gradients preconditioned with the Gauss-Newton

@@ -215,7 +215,8 @@ class SplineGauss(_AtPoints):
 class Midpoint(_AtPoints):
     """The polyline through the nodes, with the metric in the middle of each segment.
 
-    It takes any metric, and is the default of [`geojax.Georce`][].
+    It takes any metric, and is the default of [`geojax.Georce`][]. The energy is formula
+    [(5)][eq-energy] of the theory page.
 
     **Arguments:**
 
@@ -282,7 +283,8 @@ class Quadrature(AbstractRule):
     """The polyline with `h_i` by Gauss-Legendre quadrature of s: forward evaluations only.
 
     For conservative scores whose derivatives are expensive or unavailable. ([`geojax.PathEnergy`][]
-    differentiates the energy itself, which takes a VJP at each of its points.)
+    differentiates the energy itself, which takes a VJP at each of its points.) Formula
+    [(6)][eq-quadrature] of the theory page.
 
     **Arguments:**
 

@@ -95,7 +95,8 @@ class AbstractMetric(ConvertsArrays, eqx.Module):
         """The acceleration of the geodesic through `x` with velocity `v`.
 
         By the Euler-Lagrange equation of `L = <v, v>_g / 2`: `g a = grad_x L - (D_v g) v`. No
-        Christoffel symbols are formed.
+        Christoffel symbols are formed. For a score it is formula [(9)][eq-equation] of the theory
+        page.
         """
         _, change = jax.jvp(lambda y: self.flat(y, v, args), (x,), (v,))
         pull = jax.grad(lambda y: self.inner(y, v, v, args))(x)

@@ -32,7 +32,8 @@ class SteinScoreMetric(AbstractLowRankMetric):
     - `ValueError`: when `lam` is negative, not finite or not a scalar, or `score` is not callable.
 
     Source: Azeglio & Di Bernardo, arXiv 2505.11128; the graph is the Monge metric of Hartmann,
-    Girolami & Klami 2022.
+    Girolami & Klami 2022. Metric and bound are the formulas [(1)][eq-metric] and [(3)][eq-bound] of
+    the theory page.
 
     >>> import jax.numpy as jnp, geojax
     >>> metric = geojax.SteinScoreMetric(lambda x, args: -x, lam=2.0)

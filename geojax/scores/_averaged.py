@@ -92,7 +92,8 @@ def probe_averaged(
 
     The result is the gradient of the smoothed log-density
     `x -> mean log p_t(alpha x +- sigma eps_k)` *divided by alpha*, the factor from the chain rule.
-    At low noise alpha is close to 1; elsewhere lam absorbs it as alpha^2.
+    At low noise alpha is close to 1; elsewhere lam absorbs it as alpha^2. Formula
+    [(13)][eq-probes] of the theory page.
 
     **Arguments:**
 

@@ -53,6 +53,8 @@ class _AbstractPrediction(AbstractScore):
 class NoisePrediction(_AbstractPrediction):
     """The score of a network that predicts the noise eps (DDPM): `s = -eps / sigma`.
 
+    Formula [(12)][eq-noise] of the theory page.
+
     **Arguments:**
 
     - `network`: a callable `(x, t, args) -> eps` of one point; for a network of batches see

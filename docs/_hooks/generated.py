@@ -44,6 +44,7 @@ def command(name: str) -> str:
     found = commands()[name]
     with found.make_context(name, [], resilient_parsing=True) as context:
         usage = found.get_usage(context).replace("Usage: ", "geojax ")
+        usage = re.sub(r"\{(\w+)\}", lambda match: match[1].upper(), usage)
         panels: dict[str, list[tuple[str, str]]] = {}
         for parameter in found.params:
             record = parameter.get_help_record(context)

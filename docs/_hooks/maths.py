@@ -13,6 +13,7 @@ from latex2mathml.converter import convert
 
 _SPAN = re.compile(r'<span class="arithmatex">\\\((.*?)\\\)</span>', flags=re.DOTALL)
 _BLOCK = re.compile(r'<div class="arithmatex">\s*\\\[(.*?)\\\]\s*</div>', flags=re.DOTALL)
+_BAR = re.compile(r"<mo[^>]*>&#x0007C;</mo>")
 _LABEL = re.compile(r"\\label\{([\w-]+)\}")
 
 
@@ -34,7 +35,7 @@ def with_mathml(content: str) -> str:
         nonlocal number
         source = html.unescape(match[1])
         label = _LABEL.search(source)
-        formula = convert(_LABEL.sub("", source).strip(), display="block")
+        formula = _mathml(_LABEL.sub("", source), "block")
         if label is None:
             return f'<div class="formula">{formula}</div>'
         number += 1
@@ -42,7 +43,14 @@ def with_mathml(content: str) -> str:
         return f'<div class="formula">{formula}{tag}</div>'
 
     content = _BLOCK.sub(block, content)
-    return _SPAN.sub(lambda match: convert(html.unescape(match[1]).strip()), content)
+    return _SPAN.sub(lambda match: _mathml(html.unescape(match[1])), content)
+
+
+def _mathml(formula: str, display: str = "inline") -> str:
+    """One formula. Bars close up to what they enclose, and log stands off what follows."""
+    formula = re.sub(r"\\log (?=[a-z\\])", r"\\log\\, ", formula.strip())
+    formula = convert(formula, display=display)
+    return _BAR.sub('<mo stretchy="false" lspace="0" rspace="0">|</mo>', formula)
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:

@@ -70,8 +70,13 @@ def _three(value: float) -> str:
 def curves(content: Mapping[str, Any]) -> str:
     """What the same nodes are worth as a polyline and as a spline: relative errors."""
     columns = ("midpoint", "polyline", "spline", "galerkin", "galerkin_fine", "length")
+    names = {
+        "ring": "ring, D = 50, uneven radii, λ = 1",
+        "stiff": "stiff ring, D = 50, λ = 10",
+        "half-plane": "half-plane, (0, 1) to (2, 1)",
+    }
     rows = [
-        [row["problem"], row["num_segments"], *(f"{row[column]:.1e}" for column in columns)]
+        [names[row["problem"]], row["num_segments"], *(f"{row[column]:.1e}" for column in columns)]
         for row in content["rows"]
     ]
     head = "problem|segments|midpoint rule|its polyline|spline through its nodes|`SplineGauss`"

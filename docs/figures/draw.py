@@ -44,7 +44,7 @@ def graph() -> Figure:
         "geodesic": jax.vmap(solution.curve.evaluate)(times),
     }
     height = jax.vmap(lambda x: broad.log_density(x, None))
-    figure = Figure(figsize=(5, 4), layout="constrained")
+    figure = Figure(figsize=(5, 3), layout="constrained")
     axes = figure.add_subplot(projection="3d")
     radii, angles = np.meshgrid(np.linspace(0.3, 3.0, 40), np.linspace(0, 2 * np.pi, 80))
     x, y = radii * np.cos(angles), radii * np.sin(angles)
@@ -53,8 +53,9 @@ def graph() -> Figure:
     for name, path in paths.items():
         axes.plot(*np.asarray(path).T, np.asarray(height(path)) + 0.05, label=name, linewidth=2.5)
     axes.view_init(elev=42, azim=-70)
-    axes.set(xticks=[], yticks=[], zticks=[], zlabel="log p")
-    axes.legend(loc="upper left")
+    axes.set_box_aspect((1, 1, 0.6), zoom=1.4)
+    axes.set_axis_off()
+    figure.legend(loc="upper right")
     return figure
 
 

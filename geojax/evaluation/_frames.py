@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._arrays import Numbers, as_floating, as_images, as_one_dtype
+from .._linalg import norm
 from ._images import psnr, ssim
 from ._lpips import LPIPS
 from ._perceptual import endpoint_error, neighbour_distances
@@ -112,8 +113,8 @@ def _perceptual(frames, truth, lpips: LPIPS | None) -> Array | None:
 def _figures(frames, times, truth, given) -> FrameFigures:
     last = jnp.argmin(jnp.abs(times - 1))
     first, end = frames[0], frames[last]
-    apart = _norm(end - first)
-    astray = jax.vmap(lambda x, t: _norm(x - (1 - t) * first - t * end))(frames, times)
+    apart = norm(end - first)
+    astray = jax.vmap(lambda x, t: norm(x - (1 - t) * first - t * end))(frames, times)
     ends = jnp.stack([first, end])
     large = min(frames.shape[2:]) >= _WINDOW
     pairs = (frames, truth)
@@ -125,7 +126,3 @@ def _figures(frames, times, truth, given) -> FrameFigures:
         lpips=None,
         end_error=None if given is None else endpoint_error(ends, given[0], given[1]),
     )
-
-
-def _norm(image):
-    return jnp.sqrt(jnp.sum(image**2))

@@ -15,7 +15,7 @@ from jaxtyping import Array, Bool, Float, Int, Key
 
 from .._arrays import Numbers, as_floating, refuse_pixels
 from .._functions import explained_derivatives
-from .._linalg import dot
+from .._linalg import dot, norm
 from ..curvature import DimensionEstimate, intrinsic_dimension, ricci_curvature, trace_probes
 from ..geodesics import AbstractSolver, Diagnostics, GaussNewton, geodesic
 from ..metrics import SteinScoreMetric
@@ -258,10 +258,10 @@ def _measure(score, t, points, towards, random, args):
         chords = ends - x[None]
         s, jv = jax.jvp(at, (x,), (chords[0],))
         pulled = jax.vjp(at, x)[1](chords[0])[0]
-        cosine = jax.vmap(lambda v: jnp.abs(dot(s, v)) / (_norm(s) * _norm(v)))
+        cosine = jax.vmap(lambda v: jnp.abs(dot(s, v)) / (norm(s) * norm(v)))
         angles, others = cosine(chords), cosine(random)
         cosines = jnp.stack([angles[0], jnp.mean(angles[1:]), jnp.mean(others)])
-        return jnp.sum(s**2), cosines, _norm(jv - pulled) / _norm(jv)
+        return jnp.sum(s**2), cosines, norm(jv - pulled) / norm(jv)
 
     return jax.lax.map(one, (points, towards))
 
@@ -278,7 +278,7 @@ def _along_lines(score, t, pairs, images, noises, args):
 
     def residual(x):
         denoised = lambda e: score.denoised(score.schedule.add_noise(x, e, t), t, args)  # noqa: E731
-        return _norm(jnp.mean(jax.vmap(denoised)(signed), axis=0) - x)
+        return norm(jnp.mean(jax.vmap(denoised)(signed), axis=0) - x)
 
     def one(both):
         (a, b), pair = both
@@ -305,15 +305,11 @@ def _between(score, t, lam, a, b, probes, args, options) -> tuple[float, str, fl
     xs, ts = np.asarray(solution.curve.xs), np.asarray(solution.curve.ts)
     ts = ts.reshape(-1, *[1] * a.ndim)
     apart = xs - ((1 - ts) * np.asarray(a) + ts * np.asarray(b))
-    chord = float(_norm(b - a))
+    chord = float(norm(b - a))
     with np.errstate(invalid="ignore", over="ignore"):
         deviation = float(np.max(np.linalg.norm(apart.reshape(len(ts), -1), axis=1))) / chord
     bend = float(_curvature(metric, a, b - a, probes, args))
     return deviation, solution.message, bend
-
-
-def _norm(v):
-    return jnp.linalg.norm(v.reshape(-1))
 
 
 def _collected(score, levels, pairs, names, rows) -> Inspection:

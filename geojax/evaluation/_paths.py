@@ -5,12 +5,12 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 from .._arrays import takes_arrays
 from .._functions import check_function, checked
 from .._linalg import dot
+from .._quadrature import gauss_points
 from ..metrics import AbstractMetric, Euclidean
 
 _ORDER = 5  # Gauss-Legendre points a segment
@@ -64,7 +64,7 @@ def path_figures(
     """
     _check_nodes(xs)
     metric = Euclidean() if metric is None else metric
-    places, weights = _gauss(xs.dtype)
+    places, weights = gauss_points(_ORDER, xs.dtype)
 
     def segment(a, b):
         def squared(place):
@@ -109,7 +109,7 @@ def log_density_profile(
     if hasattr(score, "log_density"):
         values = jax.lax.map(lambda x: score.log_density(x, args), xs)
         return values - values[0]
-    places, weights = _gauss(xs.dtype)
+    places, weights = gauss_points(_ORDER, xs.dtype)
 
     def segment(a, b):
         rates = jax.vmap(lambda u: dot(score(a + u * (b - a), args), b - a))(places)
@@ -177,11 +177,6 @@ def path_error(
     """
     _check_nodes(xs, least=1)
     return jnp.sqrt(jnp.mean(jnp.sum((xs - truth).reshape(len(xs), -1) ** 2, axis=1)))
-
-
-def _gauss(dtype):
-    places, weights = np.polynomial.legendre.leggauss(_ORDER)
-    return jnp.asarray((places + 1) / 2, dtype), jnp.asarray(weights / 2, dtype)
 
 
 def _check_nodes(xs, least: int = 2) -> None:

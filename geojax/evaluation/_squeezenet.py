@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from ._convolution import convolve
+
 # The layers by their numbers in torchvision. LPIPS uses the output after each of these lists.
 _SLICES = (("conv 0",), ("pool", "fire 3", "fire 4"), ("pool", "fire 6", "fire 7"))
 _SLICES += (("pool", "fire 9"), ("fire 10",), ("fire 11",), ("fire 12",))
@@ -22,10 +24,7 @@ class _Conv(eqx.Module):
     def __call__(self, x):
         # Kernels have one pixel or three. Only the latter are padded, and not the strided one.
         pad = (self.weight.shape[-1] // 2) * (self.stride == 1)
-        y = jax.lax.conv_general_dilated(
-            x[None], self.weight, (self.stride,) * 2, [(pad, pad)] * 2, precision="highest"
-        )[0]
-        return jax.nn.relu(y + self.bias[:, None, None])
+        return jax.nn.relu(convolve(x, self.weight, self.bias, self.stride, pad))
 
 
 class _Fire(eqx.Module):

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from .._linalg import norm
 from ..evaluation import (
     LPIPS,
     endpoint_error,
@@ -71,8 +72,8 @@ def _measured(
     frames = jnp.clip(frames, -1, 1)  # as a picture shows them
     inside = slice(1, None) if beyond else slice(1, -1)
     inner, times = frames[inside], ts[inside]
-    astray = jax.vmap(lambda x, t: _norm(x - (1 - t) * x0 - t * x1))(inner, times)
-    found = {"deviation": jnp.max(astray) / _norm(x1 - x0)}
+    astray = jax.vmap(lambda x, t: norm(x - (1 - t) * x0 - t * x1))(inner, times)
+    found = {"deviation": jnp.max(astray) / norm(x1 - x0)}
     logits, features = jax.vmap(lambda x: (classifier(x), classifier.features(x)))(inner)
     shares = jax.nn.softmax(logits, axis=1)
     second = jnp.where(labels[0] == labels[1], 0.0, 1.0).astype(shares.dtype)
@@ -91,7 +92,7 @@ def _measured(
         found |= _against(lpips, inner, candidates[nearer], "")
         along = jnp.linspace(ts[0], ts[-1], _ORBIT, dtype=ts.dtype)
         orbit = turned_by(upright, angle + along * jnp.stack(turns)[nearer])
-        apart = jax.vmap(lambda x: jax.vmap(lambda y: _norm(x - y))(orbit))(inner)
+        apart = jax.vmap(lambda x: jax.vmap(lambda y: norm(x - y))(orbit))(inner)
         found |= _against(lpips, inner, orbit[jnp.argmin(apart, axis=1)], "orbit_")
     return found, features
 
@@ -106,10 +107,6 @@ def _against(lpips: LPIPS | None, images, truth, before: str) -> dict[str, Array
 def _grey(lpips: LPIPS):
     """LPIPS of images of one channel."""
     return lambda x, y: lpips(jnp.repeat(x, 3, axis=0), jnp.repeat(y, 3, axis=0))
-
-
-def _norm(image):
-    return jnp.sqrt(jnp.sum(image**2))
 
 
 def classifier_features(

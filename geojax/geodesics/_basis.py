@@ -21,6 +21,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .._linalg import matmul, tensordot
+from .._quadrature import gauss_legendre
 from ..metrics import SampledPath
 from ._spline import sampling
 
@@ -74,8 +75,7 @@ class Scheme(NamedTuple):
 @functools.cache
 def gauss(order: int, spline: bool) -> Scheme:
     """The Gauss-Legendre rule with `order` points."""
-    places, weights = np.polynomial.legendre.leggauss(order)
-    return Scheme(spline, tuple(map(float, (places + 1) / 2)), tuple(map(float, weights / 2)))
+    return Scheme(spline, *gauss_legendre(order))
 
 
 # The two Gauss-Legendre points of a segment, its ends and its middle: a rule of degree 5. The

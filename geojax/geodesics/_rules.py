@@ -23,11 +23,11 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
 from .._linalg import dot, einsum
+from .._quadrature import gauss_points
 from ..metrics import AbstractLowRankMetric, AbstractMetric, SampledPath
 from ._basis import BETWEEN, Scheme, gauss
 from ._devices import map_points
@@ -333,11 +333,10 @@ class Quadrature(AbstractRule):
         """The Gauss points of all straight segments, one segment after the other, and their
         weights.
         """
-        places, weights = np.polynomial.legendre.leggauss(self.order)
-        tau = jnp.asarray((places + 1) / 2, nodes.dtype)
-        of_segment = lambda a, b: jax.vmap(lambda w: a + w * (b - a))(tau)  # noqa: E731
+        places, weights = gauss_points(self.order, nodes.dtype)
+        of_segment = lambda a, b: jax.vmap(lambda w: a + w * (b - a))(places)  # noqa: E731
         points = jax.vmap(of_segment)(nodes[:-1], nodes[1:])
-        return points.reshape(-1, *nodes.shape[1:]), jnp.asarray(weights / 2, nodes.dtype)
+        return points.reshape(-1, *nodes.shape[1:]), weights
 
     def _means(self, velocities, s, weights):
         """The mean of `s . x'` over each segment, from `s` at the points."""

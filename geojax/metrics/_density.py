@@ -4,14 +4,13 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 from .._arrays import as_floating, takes_arrays
 from .._functions import as_pytree, checked
 from .._linalg import dot
 from .._numbers import scalar
+from .._quadrature import gauss_points
 from ._checks import check_score
 from ._conformal import AbstractConformalMetric
 
@@ -106,11 +105,10 @@ class DensityMetric(AbstractConformalMetric):
         if self._knows_density:
             log_density = checked(self.score).log_density
             return log_density(x, args) - log_density(reference, args)
-        places, weights = np.polynomial.legendre.leggauss(self.order)
-        tau = jnp.asarray((places + 1) / 2, x.dtype)
+        places, weights = gauss_points(self.order, x.dtype)
         delta, score = x - reference, checked(self.score)
-        rates = jax.vmap(lambda u: dot(score(reference + u * delta, args), delta))(tau)
-        return dot(jnp.asarray(weights / 2, x.dtype), rates)
+        rates = jax.vmap(lambda u: dot(score(reference + u * delta, args), delta))(places)
+        return dot(weights, rates)
 
     def log_factor(self, x, args: Any = None):
         return -2 * self.beta.astype(x.dtype) * self.log_density(x, args)

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Integer, Key, Real
 
 from .._arrays import Numbers, as_floating, refuse_pixels, wide
+from ._layers import convolve, group_normalised
 
 # Weights are always float32, so that a checkpoint gives the same results in every session.
 _DTYPE = jnp.float32
@@ -30,14 +31,7 @@ class _Conv(eqx.Module):
         self.stride = stride
 
     def __call__(self, x: Float[Array, "h w c_in"]) -> Float[Array, "h2 w2 c_out"]:
-        y = jax.lax.conv_general_dilated(
-            x[None],
-            self.weight,
-            (self.stride, self.stride),
-            "SAME",
-            dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        )
-        return y[0] + self.bias[None, None, :]
+        return convolve(x, self.weight, self.bias, self.stride)
 
 
 class _Norm(eqx.Module):
@@ -52,11 +46,7 @@ class _Norm(eqx.Module):
         self.groups = math.gcd(groups, channels)
 
     def __call__(self, x: Float[Array, "h w c"]) -> Float[Array, "h w c"]:
-        h, w, c = x.shape
-        y = wide(x).reshape(h * w, self.groups, c // self.groups)
-        y = y - jnp.mean(y, axis=(0, 2), keepdims=True)
-        y = y * jax.lax.rsqrt(jnp.mean(y**2, axis=(0, 2), keepdims=True) + 1e-5)
-        y = y.reshape(h, w, c).astype(x.dtype)
+        y = group_normalised(x, self.groups, 1e-5)
         return y * self.scale[None, None, :] + self.shift[None, None, :]
 
 

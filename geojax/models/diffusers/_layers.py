@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ..._arrays import wide
+from .._layers import convolve, group_normalised
 
 # Weights are float32 in every session, until they are loaded in another dtype.
 _DTYPE = jnp.float32
@@ -56,14 +57,8 @@ class Conv(eqx.Module):
         padding: tuple[int, int] | None = None,
     ) -> Float[Array, "h2 w2 c_out"]:
         size = self.weight.shape[0]
-        y = jax.lax.conv_general_dilated(
-            x[None],
-            self.weight,
-            (stride, stride),
-            [padding or (size // 2, size // 2)] * 2,
-            dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        )
-        return y[0] + _along_last(self.bias, y[0])
+        pads = [padding or (size // 2, size // 2)] * 2
+        return convolve(x, self.weight, self.bias, stride, pads)
 
 
 class GroupNorm(eqx.Module):
@@ -79,20 +74,8 @@ class GroupNorm(eqx.Module):
         self.groups, self.eps = groups, eps
 
     def __call__(self, x: Float[Array, "*n c"]) -> Float[Array, "*n c"]:
-        y = wide(x).reshape(-1, x.shape[-1])
-        y = y - self._means(y)
-        y = y * jax.lax.rsqrt(self._means(y**2) + self.eps)
-        y = y.reshape(x.shape).astype(x.dtype)
+        y = group_normalised(x, self.groups, self.eps)
         return y * _along_last(self.weight, x) + _along_last(self.bias, x)
-
-    def _means(self, y: Float[Array, "n c"]) -> Float[Array, "1 c"]:
-        """The mean over its group, for each channel.
-
-        The long sum is over the first axis only, along whole rows. On a CPU this is twice as fast
-        as a sum over positions and the channels of a group.
-        """
-        by_channel = jnp.mean(y, axis=0).reshape(self.groups, -1)
-        return jnp.repeat(jnp.mean(by_channel, axis=1), by_channel.shape[1])[None]
 
 
 class LayerNorm(eqx.Module):

@@ -3,6 +3,7 @@
 For the ``measure.py`` of a model, which puts this folder on the path of modules.
 """
 
+import argparse
 import hashlib
 import json
 from pathlib import Path
@@ -15,6 +16,13 @@ from revision import commit
 
 import geojax
 from geojax.models.latent import LatentModel
+
+
+def asked_folder(about: str, default: Path) -> Path:
+    """The ``--out`` of the command line of a ``measure.py``, whose docstring is ``about``."""
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=default, help="default: this folder")
+    return parser.parse_args().out
 
 
 def decoded_frames(model: LatentModel, truth: np.ndarray, times: np.ndarray) -> dict:

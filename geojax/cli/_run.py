@@ -27,7 +27,7 @@ from ..geodesics import (
     Quadrature,
     SplineGauss,
 )
-from ..interpolation import Comparison, compare
+from ..interpolation import Comparison, compare, has_start_metric
 from ..models import describe, load
 from ..scores import AbstractPipeline, AbstractScore, NoiseRoute
 from . import _defaults as defaults
@@ -160,8 +160,8 @@ def run(
     left_out = {"ends"} if known else {"check"}
     if not extent:
         left_out.add("extension")
-    by_default = settings.weight == "auto" and settings.rule in (Rule.SPLINE_GAUSS, Rule.MIDPOINT)
-    if isinstance(pipeline, NoiseRoute) or settings.init is not None or not by_default:
+    led = metric is None and has_start_metric(pipeline, settings.weight, rule)
+    if settings.init is not None or not led:
         left_out.add("start")  # no other metric leads
     shown = [stage for stage in STAGES if stage[0] not in left_out]
     notices = list(notices)

@@ -6,6 +6,7 @@ from ._comparison import METHODS as METHODS
 from ._comparison import Comparison as Comparison
 from ._comparison import PathRecord as PathRecord
 from ._comparison import compare as compare
+from ._default import has_start_metric as has_start_metric
 from ._density_flow import DensityFlow as DensityFlow
 from ._extrapolation import ScoreWalk as ScoreWalk
 from ._extrapolation import TangentStep as TangentStep

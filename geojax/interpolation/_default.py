@@ -48,6 +48,20 @@ def has_start_metric(pipeline: AbstractPipeline, lam: Any, rule: AbstractRule | 
 
     It is where points carry no noise, as in a latent space. It is not where the user gives the
     weight of s s^T, nor with a rule that takes low-rank metrics only.
+
+    **Arguments:**
+
+    - `pipeline`, `lam`, `rule`: as for [`geojax.interpolation.compare`][].
+
+    **Returns:**
+
+    A bool.
+
+    >>> import geojax
+    >>> from geojax.interpolation import has_start_metric
+    >>> route = geojax.NoiseRoute(geojax.NoisedSphere(1.0), t=0.4)
+    >>> has_start_metric(route, "auto", None)
+    False
     """
     clean, free = (
         not isinstance(pipeline, NoiseRoute),

@@ -6,7 +6,6 @@ Needs the weights, ``config.json`` and what draws faces (README.md). ``train.py`
 end. Also writes ``demo.npz``, the drawings that the demo shows.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -20,7 +19,7 @@ import geojax
 from geojax.models.latent import load_latent_model
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
-from latent_card import decibels, decoded_frames, mean_of, write_card
+from latent_card import asked_folder, decibels, decoded_frames, mean_of, write_card
 
 TURNS, PAIRS, FRAMES = (60.0, 90.0, 120.0, 180.0), 12, 13
 UNIT = np.array([60.0, 1.0])  # of turn and look, in which the drawing's metric is computed
@@ -31,12 +30,6 @@ CARD = (HERE / "card.template.md").read_text(encoding="utf-8")
 # look stays in the range of training there.
 DEMO = 0, (20.75, -0.8), (140.75, 0.4)
 TIMES = np.arange(49) / 32
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=HERE, help="default: this folder")
-    measure(parser.parse_args().out)
 
 
 def measure(folder: Path) -> None:
@@ -128,4 +121,4 @@ def _detour(frames: np.ndarray) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    measure(asked_folder(__doc__, HERE))

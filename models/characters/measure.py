@@ -5,7 +5,6 @@
 Needs the weights and ``config.json`` alone. ``train.py`` does this at its end.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -15,18 +14,12 @@ from geojax.models import GLYPHS, turned_characters
 from geojax.models.latent import LatentModel, load_latent_model
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
-from latent_card import decibels, decoded_frames, mean_of, write_card
+from latent_card import asked_folder, decibels, decoded_frames, mean_of, write_card
 
 SIDE, ANGLES = 32, 240  # training angles: every 1.5 degrees
 TURNS, PAIRS, FRAMES = (60.0, 90.0, 120.0, 180.0), 16, 13
 HERE = Path(__file__).resolve().parent
 CARD = (HERE / "card.template.md").read_text(encoding="utf-8")
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=HERE, help="default: this folder")
-    measure(parser.parse_args().out)
 
 
 def measure(folder: Path) -> None:
@@ -63,4 +56,4 @@ def _measured(model: LatentModel, turn: float) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    main()
+    measure(asked_folder(__doc__, HERE))

@@ -117,7 +117,7 @@ Linearisation LogDensityChord LowRankOperator LowRankTerms MethodSettings Midpoi
 MorphingFigures MotionShare Newton ChordInspection PathEnds against_truth model_folder suited_level
 PairwiseDistances PathEnergy PathFigures PathRecord Picture PoleLadder ProbeAveragedDensity
 ProbeAveragedScore Quadrature RESULTS Recommendation RectifiedFlow SampledPath ScaledLinear Shooting
-SolverOutput
+SolverOutput has_start_metric
 ScoreContrast SpacetimePath
 SolverProgress SplineGauss StableDiffusion TextEncoder Tokenizer TraceEstimate TransportODE
 TransportSolution TwoPointProblem VE VPCosine VPLinear available build_score c_shape

@@ -112,14 +112,13 @@ class Setting:
     """A network, its inputs and how often to run it."""
 
     def __init__(self, model: str, dtype: Any, attention: Any, repeats: int):
-        self.config, self.dtype, self.repeats = config_of(model), dtype, repeats
-        self.attention = attention
+        self.config, self.dtype = config_of(model), dtype
+        self.attention, self.repeats = attention, repeats
         self.unet = random_unet(self.config, dtype, attention)
         self.compiled: dict[int, Any] = {}
         side = self.unet.sample_size
         keys = jax.random.split(jax.random.key(1), 3)
-        shape = (self.unet.in_channels, side, side)
-        self.ends = jax.random.normal(keys[0], (2, *shape), jnp.float32)
+        self.ends = jax.random.normal(keys[0], (2, self.unet.in_channels, side, side), jnp.float32)
         self.text = jax.random.normal(keys[1], (77, self.unet.text_width), jnp.float32)
 
     def batch(self, size: int):
@@ -343,8 +342,8 @@ def main(arguments: list[str] | None = None) -> None:
         "peak_gib": peak_memory(),  # before torch takes any
         "torch": None if options.no_torch else torch_rows(setting, options.batches),
     }
-    out = options.out or ROOT / "benchmarks" / "results" / f"stable_diffusion_{options.model}.json"
-    save(out, result)
+    out = ROOT / "benchmarks" / "results" / f"stable_diffusion_{options.model}.json"
+    save(options.out or out, result)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ import scipy.optimize
 from peers.install import CACHE, is_complete, python_of
 from peers.recording import OutOfTime, Recorder
 from record import ROOT, origin, save
-from work_precision_figure import draw
+from work_precision_figure import comparison, draw
 
 import geojax
 from geojax.geodesics import TwoPointProblem
@@ -45,7 +45,6 @@ DIMENSIONS = (2, 10, 50, 200, 1000, 16384)
 MEMORY = 8e9  # bytes that a dense metric may take
 PEERS = ("geomstats", "stochman")
 _GRACE = 60.0  # seconds that a peer may need beyond its limit, to start and to come back
-_THRESHOLDS = (1e-2, 1e-3)
 
 
 class Case(NamedTuple):
@@ -258,44 +257,6 @@ def contenders(cache: Path) -> dict[str, tuple[str, Callable[[Problem, float], T
         "geomstats": ("geomstats path straightening", peer("geomstats", cache)),
         "stochman": ("stochman spline, Adam", peer("stochman", cache)),
     }
-
-
-# Figures and tables ------------------------------------------------------------------------------
-
-
-def reached(row: dict[str, Any], excess: float) -> int | None:
-    """The first snapshot within ``excess`` of the exact energy, relatively."""
-    good = [i for i, e in enumerate(row["energies"]) if e / row["exact"] - 1 <= excess]
-    return good[0] if good else None
-
-
-def comparison(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """`GaussNewton` against each other solver: to thresholds, and to the best that that one got."""
-    table = []
-    for row in rows:
-        same = [r for r in rows if all(r[k] == row[k] for k in ("problem", "dimension"))]
-        mine = next((r for r in same if r["solver"].startswith("geojax Gauss")), None)
-        if mine is None or row is mine or not row["energies"]:
-            continue
-        best = min(e for e in row["energies"] if np.isfinite(e)) / row["exact"] - 1
-        entry = {"problem": row["problem"], "dimension": row["dimension"], "solver": row["solver"]}
-        entry |= {"status": row["status"], "best_excess": best, "to": []}
-        for excess in (*_THRESHOLDS, best):
-            # Minima of the same discrete energy differ in their last digits.
-            theirs, ours_ = reached(row, excess), reached(mine, max(1.001 * excess, 0.0))
-            entry["to"].append(
-                {
-                    "excess": excess,
-                    "seconds": None if theirs is None else row["seconds"][theirs],
-                    "gauss_newton_seconds": None if ours_ is None else mine["seconds"][ours_],
-                    "evaluations": None if theirs is None else row["evaluations"][theirs],
-                    "gauss_newton_evaluations": (
-                        None if ours_ is None else mine["evaluations"][ours_]
-                    ),
-                }
-            )
-        table.append(entry)
-    return table
 
 
 def main(arguments: list[str] | None = None) -> None:

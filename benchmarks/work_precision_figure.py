@@ -1,4 +1,4 @@
-"""The figure of `work_precision.py`, from its rows."""
+"""The figure and the table of `work_precision.py`, from its rows."""
 
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,8 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+
+_THRESHOLDS = (1e-2, 1e-3)
 
 
 def draw(rows: list[dict[str, Any]], path: Path) -> None:
@@ -50,3 +52,38 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
     figure.legend(handles, solvers, loc="outside lower center", ncols=4, fontsize=9, frameon=False)
     figure.savefig(path, dpi=110)
     plt.close(figure)
+
+
+def reached(row: dict[str, Any], excess: float) -> int | None:
+    """The first snapshot within ``excess`` of the exact energy, relatively."""
+    good = [i for i, e in enumerate(row["energies"]) if e / row["exact"] - 1 <= excess]
+    return good[0] if good else None
+
+
+def comparison(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """`GaussNewton` against each other solver: to thresholds, and to the best that that one got."""
+    table = []
+    for row in rows:
+        same = [r for r in rows if all(r[k] == row[k] for k in ("problem", "dimension"))]
+        mine = next((r for r in same if r["solver"].startswith("geojax Gauss")), None)
+        if mine is None or row is mine or not row["energies"]:
+            continue
+        best = min(e for e in row["energies"] if np.isfinite(e)) / row["exact"] - 1
+        entry = {"problem": row["problem"], "dimension": row["dimension"], "solver": row["solver"]}
+        entry |= {"status": row["status"], "best_excess": best, "to": []}
+        for excess in (*_THRESHOLDS, best):
+            # Minima of the same discrete energy differ in their last digits.
+            theirs, ours_ = reached(row, excess), reached(mine, max(1.001 * excess, 0.0))
+            entry["to"].append(
+                {
+                    "excess": excess,
+                    "seconds": None if theirs is None else row["seconds"][theirs],
+                    "gauss_newton_seconds": None if ours_ is None else mine["seconds"][ours_],
+                    "evaluations": None if theirs is None else row["evaluations"][theirs],
+                    "gauss_newton_evaluations": (
+                        None if ours_ is None else mine["evaluations"][ours_]
+                    ),
+                }
+            )
+        table.append(entry)
+    return table

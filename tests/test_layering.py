@@ -33,7 +33,8 @@ FORBIDDEN = {
     "dill": "loading a pickle runs what it says",
     "joblib": "loading a pickle runs what it says",
 }
-LONGEST = 500
+LONGEST = 350
+LONGER = {"benchmarks/gpu.py"}  # a list of measurements
 
 
 @cache
@@ -142,4 +143,4 @@ def test_no_file_is_long():
     files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
     assert len(files) > len(MODULES)
     lengths = {str(p.relative_to(ROOT)): len(p.read_text().splitlines()) for p in files}
-    assert not {name: n for name, n in lengths.items() if n > LONGEST}
+    assert not {name: n for name, n in lengths.items() if n > LONGEST and name not in LONGER}

@@ -330,9 +330,7 @@ class Quadrature(AbstractRule):
         return Linearisation(h, (at_nodes[1:] + at_nodes[:-1]) / 2, path.rates(at_nodes))
 
     def _between(self, nodes):
-        """The Gauss points of all straight segments, one segment after the other, and their
-        weights.
-        """
+        """The Gauss points of all segments, one segment after the other, and their weights."""
         places, weights = gauss_points(self.order, nodes.dtype)
         of_segment = lambda a, b: jax.vmap(lambda w: a + w * (b - a))(places)  # noqa: E731
         points = jax.vmap(of_segment)(nodes[:-1], nodes[1:])

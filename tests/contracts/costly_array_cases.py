@@ -337,13 +337,7 @@ COSTLY: dict[str, list[Case]] = {
             _images=("images",),
         )
     ],
-    "Torus": [
-        case(
-            lambda a, b: evaluation.Torus(2.0, 1.0).distance(a, b),
-            a=[3.0, 0.0, 0.0],
-            b=[0.0, 3.0, 0.0],
-        )
-    ],
+    "Torus": of_manifold(evaluation.Torus(2.0, 1.0), [3.0, 0.0, 0.0], [0.0, 3.0, 0.0])[:1],
     "CurveTimesInterval": of_manifold(
         evaluation.CurveTimesInterval(CORNER, 4.0), [0.0, 0.0, 0.0], [2.0, 1.0, 4.0]
     ),

@@ -30,6 +30,7 @@ from geojax.models import rotate
 from tests.source import ROOT
 
 from .rotated_mnist_toy import PLAN, Gaussian, blots
+from .toys import check_toy
 
 
 def rows_of(path):
@@ -69,6 +70,7 @@ def test_a_run_that_was_killed_gives_the_table_of_one_that_was_not(tmp_path):
         json.loads((tmp_path / f / "rotated_mnist.json").read_text()) for f in ("cut", "whole")
     ]
     assert without_seconds(contents[0]) == without_seconds(contents[1])
+    check_toy("rotated_mnist", contents[1]["means"], rel=1e-3, abs=1e-4)
 
 
 @pytest.mark.slow

@@ -24,6 +24,8 @@ from geojax.experiments._synthetic_figures import best_settings
 from geojax.experiments._synthetic_measures import Programs
 from geojax.experiments._synthetic_network import kept, train
 
+from .toys import check_toy
+
 PLAN = SyntheticPlan(
     cases=("circle in R^2",),
     methods=("LERP", "density flow"),
@@ -72,6 +74,7 @@ def test_a_run_that_was_stopped_gives_the_table_of_one_that_was_not(tmp_path):
     page = (tmp_path / "cut" / "synthetic.html").read_text()
     assert "http" not in page and "density" in page
 
+    check_toy("synthetic", whole, rel=0.02, abs=1e-4)  # a density flow depends on rounding
     rows = {(row["kind"], row["method"]): row for row in whole}
     lerp, density = rows["path", "LERP"], rows["path", "density flow"]
     assert density["rmse"] < lerp["rmse"]

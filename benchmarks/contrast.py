@@ -1,7 +1,6 @@
 """Does a score know the chords between pictures? Where geodesics can follow the data.
 
     python benchmarks/contrast.py              # some minutes on two cores; needs MNIST
-    python benchmarks/contrast.py --table      # prints the table of docs/when_geodesics_help.md
 
 Pairs of pictures, by kind:
 
@@ -18,7 +17,6 @@ of the true turn before any noise, in steps of one degree.
 """
 
 import argparse
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,7 +31,6 @@ from geojax.models import GLYPHS, load, load_mnist, rotated_batch, turned_charac
 
 RESULTS = ROOT / "benchmarks" / "results" / "contrast.json"
 LEVELS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6)
-SHOWN = (0.05, 0.2, 0.4)  # of them, in the printed table
 TURNS = {"A and nearly A": 2, "turned by 90": 90}  # degrees
 OTHERS = ("one class", "two classes")
 
@@ -91,26 +88,11 @@ def measured(pipeline, draw, count: int) -> dict[str, Any]:
     return {"contrast": contrast, "detour": detour}
 
 
-def table(rows) -> str:
-    """Markdown."""
-    names = ["space", "pairs of", *(f"t = {t:g}" for t in SHOWN), "detour"]
-    lines = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
-    for row in rows:
-        cells = [f"{row['contrast'][f'{t:g}']:.3g}" for t in SHOWN]
-        cells.append("–" if row["detour"] is None else f"{row['detour']:.2f}")
-        lines.append(f"| {row['space']} | {row['pairs of']} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pairs", type=int, default=16, help="of each kind")
     parser.add_argument("--out", type=Path, default=RESULTS)
-    parser.add_argument("--table", action="store_true", help="print the table of the results")
     options = parser.parse_args()
-    if options.table:
-        print(table(json.loads(options.out.read_text())["rows"]))
-        return
     network = load("rotated_mnist")
     clean = geojax.NoiseRoute(network, noising="none", denoising="none")
     plan = (

@@ -4,17 +4,13 @@
 
 runs what `geojax reproduce rotated-mnist --quick` runs, keeps its rows in FOLDER (where it takes
 them up again, those of the command too) and copies everything else to
-results/rotated_mnist_quick/. The table of docs/rotated_mnist.md comes from results/rotated_mnist/:
-
-    python benchmarks/experiments.py rotated-mnist --table
-
-prints it. With --so-far nothing is measured: the tables are of what FOLDER has.
+results/rotated_mnist_quick/. The documentation site makes its tables from these
+(docs/_hooks/experiment_tables.py). With --so-far nothing is measured: the tables are of what FOLDER
+has.
 """
 
 import argparse
-import json
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,32 +19,6 @@ from record import ROOT, origin
 
 EXPERIMENTS = ("synthetic", "rotated-mnist", "characters")
 RESULTS = ROOT / "benchmarks" / "results"
-COLUMNS = {
-    "count": "pairs",
-    "psnr": "PSNR, dB",
-    "gain": "above LERP, dB",
-    "ssim": "SSIM",
-    "lpips": "LPIPS",
-    "confidence_mean": "confidence",
-    "score_evaluations": "evaluations",
-}
-
-
-def markdown(content: Mapping[str, Any]) -> str:
-    """The table of docs/rotated_mnist.md, from the result file's content: between the images,
-    all angles of 60 degrees and more, with standard errors.
-    """
-    from geojax.experiments import with_error
-
-    lines = [
-        f"| method | protocol | {' | '.join(COLUMNS.values())} |",
-        "|---|---|" + "---|" * len(COLUMNS),
-    ]
-    for row in content["far"]:
-        if row["part"] == "between":
-            cells = [with_error(row[name], row.get(f"{name}_se")) for name in COLUMNS]
-            lines.append(f"| {row['method']} | {row['protocol']} | {' | '.join(cells)} |")
-    return "\n".join(lines)
 
 
 def main() -> None:
@@ -58,10 +28,11 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--pairs", type=int, help="of each kind, every method on all of them")
     parser.add_argument("--controls", action="store_true", help="of rotated-mnist: those alone")
-    parser.add_argument("--rows", type=Path, help="where rows are kept, and taken up again")
+    parser.add_argument(
+        "--rows", type=Path, required=True, help="where rows are kept, and taken up again"
+    )
     parser.add_argument("--so-far", action="store_true", help="measure nothing more")
     parser.add_argument("--rows-commit", help="where they were measured, if not at this commit")
-    parser.add_argument("--table", action="store_true", help="print the table of kept results")
     options = parser.parse_args()
     name = options.experiment.replace("-", "_") + ("_quick" if options.quick else "")
     name += "" if options.pairs is None else f"_{options.pairs}_pairs"
@@ -69,12 +40,6 @@ def main() -> None:
     if options.controls and options.experiment != "rotated-mnist":
         parser.error("--controls is for rotated-mnist")
     folder = RESULTS / name
-    if options.table:
-        file = folder / f"{options.experiment.replace('-', '_')}.json"
-        print(markdown(json.loads(file.read_text())))
-        return
-    if options.rows is None:
-        parser.error("--rows FOLDER is needed to run the experiment")
     jax.config.update("jax_enable_x64", options.experiment == "synthetic")
     from geojax.experiments import (
         CharactersPlan,

@@ -157,15 +157,6 @@ def test_stable_diffusion(benchmark, monkeypatch, tmp_path):
     assert result["torch"] is None and result["peak_gib"]["process"] > 0
 
 
-@pytest.mark.parametrize("name", ["rotated_mnist", "rotated_mnist_2_pairs"])
-def test_results_say_where_they_come_from_and_make_a_table(benchmark, name):
-    path = ROOT / "benchmarks" / "results" / name / "rotated_mnist.json"
-    content = json.loads(path.read_text())
-    assert {"command", "commit", "machine", "versions"} <= set(content["about"])
-    _, rule, *rows = benchmark("experiments").markdown(content).strip().splitlines()
-    assert len(rows) > 10 and {row.count("|") for row in rows} == {rule.count("|")}
-
-
 @pytest.mark.slow
 def test_gpu_at_toy_size(benchmark, tmp_path):
     """Rows are written as they come, a failure is one, and after the limit none begins."""

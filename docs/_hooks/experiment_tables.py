@@ -124,6 +124,10 @@ TABLES: dict[str, tuple[str, Callable[[Content], str]]] = {
         "synthetic_8_pairs/synthetic.json",
         _synthetic("path", "rmse", tuple(_BETWEEN.split("|"))),
     ),
+    "synthetic quick": (
+        "synthetic_quick/synthetic.json",
+        _synthetic("path", "rmse", tuple(_BETWEEN.split("|"))),
+    ),
     "synthetic beyond": (
         "synthetic_8_pairs/synthetic.json",
         _synthetic("beyond", "rmse", tuple(_BEYOND.split("|"))),

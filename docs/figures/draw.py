@@ -15,16 +15,6 @@ RING = geojax.Shell(radius=2.0, width=0.25)
 A, B = jnp.array([2.0, 0.0]), jnp.array([-0.83, 1.82])
 
 
-def ring() -> Figure:
-    """The geodesic for several lambda beside the straight line."""
-    curves = {}
-    for lam in (0.0, 0.01, 0.1, 1.0):
-        metric = geojax.SteinScoreMetric(RING, lam)
-        solution = geojax.geodesic(metric, A, B)
-        curves[f"lam = {lam:g}"] = jax.vmap(solution.curve.evaluate)(jnp.linspace(0, 1, 100))
-    return plot_curves(curves, log_density=RING.log_density)
-
-
 def spline() -> Figure:
     """Nodes of a path, the polyline and the spline through them."""
     metric = geojax.SteinScoreMetric(RING, 1.0)
@@ -44,8 +34,8 @@ def graph() -> Figure:
         "geodesic": jax.vmap(solution.curve.evaluate)(times),
     }
     height = jax.vmap(lambda x: broad.log_density(x, None))
-    figure = Figure(figsize=(5, 3), layout="constrained")
-    axes = figure.add_subplot(projection="3d")
+    figure = Figure(figsize=(5, 2.7))
+    axes = figure.add_axes((0, -0.28, 1, 1.3), projection="3d")
     radii, angles = np.meshgrid(np.linspace(0.3, 3.0, 40), np.linspace(0, 2 * np.pi, 80))
     x, y = radii * np.cos(angles), radii * np.sin(angles)
     z = height(jnp.stack([x.ravel(), y.ravel()], axis=1)).reshape(x.shape)
@@ -53,12 +43,12 @@ def graph() -> Figure:
     for name, path in paths.items():
         axes.plot(*np.asarray(path).T, np.asarray(height(path)) + 0.05, label=name, linewidth=2.5)
     axes.view_init(elev=42, azim=-70)
-    axes.set_box_aspect((1, 1, 0.6), zoom=1.4)
+    axes.set_box_aspect((1, 1, 0.6), zoom=1.1)
     axes.set_axis_off()
     figure.legend(loc="upper right")
     return figure
 
 
 if __name__ == "__main__":
-    for draw in (ring, spline, graph):
+    for draw in (spline, graph):
         save_figure(draw(), FOLDER / f"{draw.__name__}.png")

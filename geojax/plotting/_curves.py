@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Real
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from ._style import ENDS, colour
 
@@ -69,7 +70,10 @@ def plot_curves(
         figure.colorbar(filled, ax=axes, label="density, relative to its largest value")
     for i, (name, xs) in enumerate(nodes.items()):
         width = 2.4 if name == "geodesic" else 1.6
-        axes.plot(xs[:, 0], xs[:, 1], color=colour(name, i), lw=width, label=name)
+        # A white edge, for curves over a density of nearly their colour.
+        edge = withStroke(linewidth=width + 1.6, foreground="white")
+        tint = colour(name, i)
+        axes.plot(xs[:, 0], xs[:, 1], color=tint, lw=width, label=name, path_effects=[edge])
     first = next(iter(nodes.values()))
     for label, point in (("A", first[0]), ("B", first[-1])):
         axes.plot(*point, "o", color=ENDS, ms=6)

@@ -26,7 +26,7 @@ def as_markdown(notebook: dict[str, Any], stem: str) -> tuple[str, dict[str, byt
         source = "".join(cell["source"]).strip()
         if cell["cell_type"] == "markdown":
             parts.append(_links(source))
-        elif cell["cell_type"] == "code" and source:
+        elif source and "install" not in cell.get("metadata", {}).get("tags", ()):
             parts.append(_fenced(source, "python"))
             for i, output in enumerate(cell.get("outputs", [])):
                 parts += _output(output, f"{stem}_{number}_{i}", pictures)
@@ -53,6 +53,8 @@ def _fenced(text: str, language: str) -> str:
 
 def _links(text: str) -> str:
     """Links from the folder of the notebooks, as they are from that of their pages."""
+    # Pictures of another server are words: a page loads nothing from elsewhere.
+    text = re.sub(r"\[!\[([^\]]*)\]\(https:[^)]*\)\]", r"[\1]", text)
     text = re.sub(r"\]\((\w+)\.ipynb", r"](\1.md", text)
     text = text.replace("](../docs/", "](../")
     # What is no page of the site is named there, and not linked.
@@ -76,8 +78,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """The table of the folder's README, where ``<!-- notebooks -->`` asks for it."""
     rows = (FOLDER / "README.md").read_text(encoding="utf-8").splitlines()
-    rows = [re.sub(r"^\| `(\w+)` \|", r"| [\1](\1.md) |", row) for row in rows if row[:1] == "|"]
-    return markdown.replace("<!-- notebooks -->", "\n".join(rows))
+    table = "\n".join(_links(row) for row in rows if row[:1] == "|")
+    return markdown.replace("<!-- notebooks -->", table)
 
 
 def notebooks() -> list[Path]:

@@ -169,7 +169,9 @@ def test_numbers_of_formulas_in_the_text_are_right():
 
 def test_a_notebook_is_a_page_with_its_outputs(hook):
     cells = [
-        {"cell_type": "markdown", "source": ["# T\n", "[a](../docs/x.md) [b](01_y.ipynb)"]},
+        {"cell_type": "markdown", "source": ["# T\n", "[a](../docs/x.md) [b](01_y.ipynb)\n"]},
+        {"cell_type": "markdown", "source": ["[![Colab](https://c/b.svg)](https://c/01_y.ipynb)"]},
+        {"cell_type": "code", "source": ["%pip"], "metadata": {"tags": ["install"]}},
         {
             "cell_type": "code",
             "source": ["print('```')"],
@@ -180,9 +182,10 @@ def test_a_notebook_is_a_page_with_its_outputs(hook):
         },
     ]
     text, pictures = hook("notebooks").as_markdown({"cells": cells}, "00_x")
+    assert "[Colab](https://c/01_y.ipynb)" in text and "%pip" not in text
     assert "[a](../x.md) [b](01_y.md)" in text and "````python\nprint('```')\n````" in text
-    assert "```text\nred\n```" in text and "](00_x_1_1.png)" in text
-    assert pictures == {"00_x_1_1.png": b"hi"}
+    assert "```text\nred\n```" in text and "](00_x_3_1.png)" in text
+    assert pictures == {"00_x_3_1.png": b"hi"}
 
 
 def test_docstrings_become_markdown(hook):

@@ -8,19 +8,33 @@ import typer
 from rich.console import Console
 
 SOLVE_FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130  # exit codes
+_quiet_as = ""  # what this process is called, where it shows only errors
+
+
+def show_only_errors(name: str) -> None:
+    """From now on this process, one of many, shows nothing but errors, under its name."""
+    global _quiet_as
+    _quiet_as = name
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Where a command writes, stdout or stderr."""
+    return Console(stderr=stderr, quiet=bool(_quiet_as))
 
 
 def say(text: str) -> None:
     """A line on stdout."""
-    Console().print(text, markup=False, highlight=False, soft_wrap=True)
+    console().print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def tell(kind: str, text: str) -> None:
     """A line on stderr, as ``kind: text``."""
     style = {"error": "bold red", "failed": "bold red", "notice": "yellow"}.get(kind, "cyan")
-    console = Console(stderr=True)
-    console.print(f"{kind}: ", style=style, end="", markup=False, highlight=False)
-    console.print(" ".join(text.split()), markup=False, highlight=False, soft_wrap=True)
+    out, name = console(stderr=True), kind
+    if kind == "error" and _quiet_as:
+        out, name = Console(stderr=True), f"{kind} of {_quiet_as}"
+    out.print(f"{name}: ", style=style, end="", markup=False, highlight=False)
+    out.print(" ".join(text.split()), markup=False, highlight=False, soft_wrap=True)
 
 
 def fail(text: str) -> NoReturn:

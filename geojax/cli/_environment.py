@@ -35,6 +35,7 @@ def machine() -> dict[str, Any]:
         "cpu_count": os.cpu_count(),
         "backend": jax.default_backend(),
         "device": jax.devices()[0].device_kind,
+        "processes": jax.process_count(),
     }
 
 

@@ -13,6 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from .._files import written_whole
 from ._console import tell
 
@@ -42,6 +44,8 @@ def reserve_folder(out: str, is_own_run: Callable[[Path], bool] = lambda folder:
     wanted = Path(out).expanduser()
     if wanted.exists() and not wanted.is_dir():
         raise NotADirectoryError(f"--out {out} is a file, not a folder.")
+    if jax.process_count() > 1:
+        return _shared(wanted, is_own_run)
     for number in range(1, _MOST):
         if number > 1 and wanted.name in ("", ".."):
             raise ValueError(f"--out {out} holds other files: give the name of a new folder.")
@@ -52,6 +56,17 @@ def reserve_folder(out: str, is_own_run: Callable[[Path], bool] = lambda folder:
                     tell("notice", f"{out} holds other files: writing to {folder}.")
                 return folder
     raise ValueError(f"--out {out}: all of its {_MOST} numbers are in use.")
+
+
+def _shared(folder: Path, is_own_run: Callable[[Path], bool]) -> Path:
+    """The folder itself: processes that look at different times would find different numbers."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(not path.name.startswith(".") for path in folder.iterdir()) and not is_own_run(folder):
+        raise ValueError(
+            f"--out {folder} holds other files: with --distributed give the name of a new folder, "
+            "or that of the run to go on with."
+        )
+    return folder
 
 
 def _taken(folder: Path) -> bool:

@@ -4,12 +4,11 @@ import threading
 import time
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
 from rich.table import Column
 from rich.text import Text
 
-from ._console import tell
+from ._console import console, tell
 
 LINE_EVERY = 10.0  # seconds between lines where there is no terminal
 
@@ -24,7 +23,7 @@ class Stages:
     def __init__(self, stages: Sequence[tuple[str, str, float]]):
         self._texts = {name: text for name, text, _ in stages}
         self._shares = {name: share for name, _, share in stages}
-        console = Console(stderr=True)
+        out = console(stderr=True)
         description = TextColumn(
             "{task.description}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")
         )
@@ -34,14 +33,14 @@ class Stages:
             TextColumn("{task.percentage:>3.0f} %"),
             _Clock(),
             description,
-            console=console,
+            console=out,
             transient=True,
             expand=True,
-            disable=not console.is_terminal,
+            disable=not out.is_terminal,
         )
         self._task = self._progress.add_task("", total=sum(self._shares.values()))
         self._done, self._running = 0.0, ""
-        self._lines = None if console.is_terminal else _Lines()
+        self._lines = None if out.is_terminal else _Lines()
 
     def __enter__(self) -> "Stages":
         self._progress.start()

@@ -1,9 +1,7 @@
 """``geojax reproduce``: the experiments, resumable."""
 
 import dataclasses
-import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,11 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from ._console import input_checked, say
-from ._folders import removed_if_empty, reserve_folder, write_json
-from ._interrupt import resumable
+from ._distributed import Distributed, join
+from ._folders import removed_if_empty, reserve_folder
+from ._rows import check_plan, is_run, rows_bar
 from ._settings import option
-
-_PLAN = "plan.json"  # in a folder: the plan whose rows it holds
 
 
 class Experiment(StrEnum):
@@ -54,6 +51,7 @@ def reproduce(
         bool,
         typer.Option("--so-far", help="Measure nothing; the tables of a run that was stopped."),
     ] = False,
+    distributed: Distributed = None,
 ) -> None:
     """Reproduce the tables of an experiment. Interrupt it at will: what is measured is kept.
 
@@ -67,16 +65,17 @@ def reproduce(
             raise ValueError(f"--chunk must be at least 1, and is for rotated-mnist, got {chunk}.")
         if pairs is not None and pairs < 1:
             raise ValueError(f"--pairs must be at least 1, got {pairs}.")
+        join(distributed, together=False)
         configure_jax(x64=experiment is Experiment.SYNTHETIC)
         plan = _plan(experiment, quick, pairs)
         command = f"geojax reproduce {experiment.value}{' --quick' if quick else ''}"
         command += "" if pairs is None else f" --pairs {pairs}"
         default = f"geojax-{experiment.value}"
-        folder = reserve_folder(default if out is None else out, lambda f: (f / _PLAN).is_file())
+        folder = reserve_folder(default if out is None else out, is_run)
         with removed_if_empty(folder):
-            _check_plan(folder, plan, command, so_far)
+            check_plan(folder, dataclasses.asdict(plan), command, keep=not so_far)
     about = {"command": command, "versions": versions(), "machine": machine()}
-    with removed_if_empty(folder), _bar(folder) as show:
+    with removed_if_empty(folder), rows_bar(folder) as show:
         if digits:
             lines = _rotated_mnist(plan, folder, about, show, chunk, not so_far)
         else:
@@ -86,57 +85,6 @@ def reproduce(
         say(line)
     files = sorted(path.name for path in folder.iterdir() if path.is_file())
     say(f"\nWritten to {folder}: {', '.join(files)}")
-
-
-def _check_plan(folder: Path, plan: Any, command: str, so_far: bool) -> None:
-    """Keep the plan in the folder. **Raises:** `ValueError` where it holds another one's run."""
-    content = json.loads(json.dumps({"command": command, "plan": dataclasses.asdict(plan)}))
-    file = folder / _PLAN
-    if not file.is_file():
-        if not so_far:
-            folder.mkdir(exist_ok=True)
-            write_json(file, content)
-        return
-    try:
-        known = json.loads(file.read_text(encoding="utf-8"))
-        same, named = known["plan"] == content["plan"], known["command"]
-    except (ValueError, KeyError, TypeError):
-        raise ValueError(f"{file} cannot be read: give another folder as --out.") from None
-    if not same:
-        raise ValueError(
-            f"{folder} holds a run of another plan, that of `{named}`: give another folder as "
-            "--out, or run that command to go on with it."
-        )
-
-
-@contextmanager
-def _bar(folder: Path) -> Iterator[Callable[[int, int], None]]:
-    """A bar over rows, with the time left. What ends the block is handled as by `resumable`."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-    from rich.progress import TimeRemainingColumn as Left
-
-    columns = (TextColumn("rows"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    words = (TextColumn("left"), Left())
-    # Rows cost very different times: the time left is judged by all of them so far.
-    period = 7 * 24 * 3600.0
-    progress = Progress(
-        *columns,
-        *words,
-        console=Console(stderr=True),
-        transient=True,
-        speed_estimate_period=period,
-    )
-    tasks = []
-
-    def show(done: int, total: int) -> None:
-        if not tasks:  # rows of an earlier run took no time of this one
-            tasks.append(progress.add_task("", total=total, completed=done))
-        progress.update(tasks[0], completed=done)
-
-    told = f"what is measured is kept; the same command goes on in {folder}."
-    with progress, resumable(progress.stop, told):
-        yield show
 
 
 def _plan(experiment: Experiment, quick: bool, pairs: int | None) -> Any:

@@ -80,6 +80,10 @@ class _Characters(AbstractExperiment):
     def groups(self, rows: Sequence[Row]) -> list[list[Row]]:
         return [[row] for kinds in _ORDER for row in rows if row["kind"] in kinds]
 
+    def piece(self, group: Sequence[Row]) -> tuple:
+        """A model is trained by one process."""
+        return tuple(group[0][name] for name in _MODEL)
+
     def measured(self, group: Sequence[Row], missing: Sequence[Row]) -> Iterator[Measured]:
         (row,) = missing
         model = {name: row[name] for name in (*_MODEL, "training")}

@@ -9,13 +9,15 @@ import abc
 import dataclasses
 import json
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from .._files import written_whole
+from .._shares import own_and_others
 from ..plotting import ResultPicture, ResultTable, results_page, save_figure, save_report
 from ._store import Row, RowStore
 from ._table import with_error, write_csv
@@ -39,9 +41,11 @@ class AbstractExperiment(abc.ABC):
     """A plan, measured row by row in ``folder``; subclasses define the four abstract methods.
 
     - ``name``: of the result files and of the section in ``pages.toml``.
+    - ``own``: the groups of this process, which is one of many under ``jax.distributed``.
     """
 
     name: str
+    own: Sequence[Sequence[Row]] = ()
 
     def __init__(self, plan: Any, folder: Path | str):
         self.plan, self.folder = plan, Path(folder)
@@ -54,6 +58,10 @@ class AbstractExperiment(abc.ABC):
     @abc.abstractmethod
     def groups(self, rows: Sequence[Row]) -> Iterable[Sequence[Row]]:
         """The rows by what is measured together, in the order in which they are measured."""
+
+    def piece(self, group: Sequence[Row]) -> Hashable:
+        """Groups of one piece are measured by one process, as long as it lives."""
+        return json.dumps(group[0])
 
     @abc.abstractmethod
     def measured(self, group: Sequence[Row], missing: Sequence[Row]) -> Iterator[Measured]:
@@ -75,14 +83,20 @@ class AbstractExperiment(abc.ABC):
     ) -> Results:
         """Measure the rows that are missing, each kept at once, and write the tables.
 
+        The processes of ``jax.distributed`` share the rows, as `own_and_others` has it, in a folder
+        that all see. The first one writes the tables.
+
         **Raises:** `ValueError` when no row is measured.
         """
         rows = self.rows()
-        done = sum(row in self.store for row in rows)
+        order = self._in_order(rows)
+        left = [sum(row not in self.store for row in group) for group in order]
+        done = len(rows) - sum(left)
         show = callback or (lambda done, total: None)
         show(done, len(rows))
-        for group in self.groups(rows) if measure else ():
+        for group, absent in zip(order, left, strict=True) if measure else ():
             missing = [row for row in group if row not in self.store]
+            done += absent - len(missing)  # which other processes have measured since
             for settings, figures, arrays in self.measured(group, missing) if missing else ():
                 self.store.put(settings, figures, arrays)
                 done += 1
@@ -94,8 +108,20 @@ class AbstractExperiment(abc.ABC):
         if len(found) < len(rows):
             note = PAGES["so_far"].format(found=len(found), total=len(rows))
             results = results._replace(notes=[note, *results.notes])
-        self._write(results, dict(about or {}))
+        if jax.process_index() == 0:
+            self._write(results, dict(about or {}))
         return results
+
+    def _in_order(self, rows: Sequence[Row]) -> list[Sequence[Row]]:
+        """The groups of this process, then those of the others."""
+        pieces: dict[Hashable, list[Sequence[Row]]] = {}
+        groups = list(self.groups(rows))
+        for group in groups:
+            pieces.setdefault(self.piece(group), []).append(group)
+        own, others = map(dict.fromkeys, own_and_others(list(pieces)))
+        self.own = [group for group in groups if self.piece(group) in own]
+        # From the end: two processes that measure the same piece meet halfway.
+        return [*self.own, *(group for piece in others for group in pieces[piece][::-1])]
 
     def _write(self, results: Results, about: dict[str, Any]) -> None:
         """The table, the means, the figures and the page, each whole or not at all."""

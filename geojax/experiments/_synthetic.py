@@ -237,8 +237,9 @@ class _Synthetic(AbstractExperiment):
             num_pairs, steps = 1 + max(row["pair"] for row in rows), rows[0]["training"] or 0
             networks = self.folder / "networks"
             scene = make_scene(case, num_pairs, self.plan.until, self.plan.seed, networks, steps)
-            for setting in dict.fromkeys(_setting(row) for row in rows if row not in self.store):
-                self.programs.prepare(scene, setting)
+            for group in self.own:
+                if group[0]["case"] == case and any(row not in self.store for row in group):
+                    self.programs.prepare(scene, _setting(group[0]))
             self._scene = case, scene
         return self._scene[1]
 

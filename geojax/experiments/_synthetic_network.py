@@ -72,10 +72,10 @@ def kept(
     path: Path, manifold: AbstractManifold, num_steps: int, *, key: Key[Array, ""]
 ) -> MlpScore:
     """The trained score of ``path``, trained and written there first if it is not there yet."""
-    if path.is_file():
-        like = eqx.filter_eval_shape(untrained, manifold.sample(1, key=key).shape[1], key=key)
-        return eqx.tree_deserialise_leaves(path, like)
-    score = train(manifold, num_steps, key=key)
-    with written_whole(path) as temporary:
-        eqx.tree_serialise_leaves(temporary, score)
-    return score
+    if not path.is_file():
+        score = train(manifold, num_steps, key=key)
+        if not path.is_file():  # nor has another process written it meanwhile
+            with written_whole(path) as temporary:
+                eqx.tree_serialise_leaves(temporary, score)
+    like = eqx.filter_eval_shape(untrained, manifold.sample(1, key=key).shape[1], key=key)
+    return eqx.tree_deserialise_leaves(path, like)

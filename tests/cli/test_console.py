@@ -43,7 +43,7 @@ def test_stages_and_their_shares():
 def test_one_line_of_eighty_columns_on_a_terminal(monkeypatch):
     written = io.StringIO()
     terminal = Console(file=written, width=80, force_terminal=True)
-    monkeypatch.setattr(_progress, "Console", lambda **_: terminal)
+    monkeypatch.setattr(_progress, "console", lambda **_: terminal)
     with Stages(STAGES) as bar:
         bar.begin("one")
         bar.detail(100 * "long ", 0.5)

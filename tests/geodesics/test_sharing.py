@@ -1,54 +1,26 @@
 """Work shared out over devices and processes gives what one device gives."""
 
-import os
-import socket
-import subprocess
-import sys
-
 import diffrax
 import jax.numpy as jnp
 import pytest
 
 import geojax
-from tests.source import ROOT
+from tests.processes import free_address, output, start
 
 from . import problems
 
-
-def start(*arguments):
-    """`sharing.py` in a process of its own: how many devices there are is settled at the start."""
-    command = [sys.executable, "-m", "tests.geodesics.sharing", *map(str, arguments)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
-    return subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=environment,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-
-
-def output(process):
-    try:
-        text = process.communicate(timeout=240)[0]
-    finally:
-        process.kill()
-    assert process.returncode == 0, text
-    return text
+PROGRAM = "tests.geodesics.sharing"
 
 
 @pytest.mark.slow
 def test_eight_devices():
-    assert "equal on 8 devices of 1 processes" in output(start(8))
+    assert "equal on 8 devices of 1 processes" in output(start(PROGRAM, 8))
 
 
 @pytest.mark.slow
 def test_two_processes():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    both = [start(1, address, 2, process) for process in range(2)]
+    address = free_address()
+    both = [start(PROGRAM, 1, address, 2, process) for process in range(2)]
     for process in both:
         assert "equal on 2 devices of 2 processes" in output(process)
 

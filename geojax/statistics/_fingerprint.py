@@ -9,13 +9,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
 
 def fingerprint(value: Any) -> str:
     """A digest that is the same for the same settings, in this process or another.
 
     Arrays enter by their content, modules by their fields, functions by their code, defaults and
-    closures. Global variables that a function reads do not enter.
+    closures. Global variables that a function reads do not enter, nor does a mesh, which only says
+    where to compute.
 
     >>> fingerprint((1.0, "a")) == fingerprint((1.0, "a")) != fingerprint((1, "a"))
     True
@@ -30,6 +32,8 @@ def _feed(update, value: Any, parents: list[int]) -> None:
     if id(value) in parents:  # a function that refers to itself
         update(b"<parent>")
         return
+    if isinstance(value, Mesh):
+        value = None
     parents = [*parents, id(value)]
     update(f"<{type(value).__module__}.{type(value).__qualname__}>".encode())
     for part in _parts(value):

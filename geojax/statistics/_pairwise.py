@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Int
 
 from .._arrays import Numbers, as_one_dtype
 from .._files import read_arrays, written_whole
+from .._shares import own_and_others, spans_processes
 from .._verdicts import AbstractSolution, Verdicts
 from ..geodesics import (
     DISCRETISATION_TOLERANCE,
@@ -104,6 +105,10 @@ def pairwise_distances(
     - `folder`: finished chunks are written there, whole or not at all, and never computed again. An
       interrupted call continues when it is called again, in this process or another. A folder with
       chunks of other points, another metric or other settings is refused. Only outside `jax.jit`.
+      The processes of `jax.distributed` share the chunks: each computes its own, then the chunks of
+      the others that are still missing, and returns the whole. All must see the folder. If one
+      process dies, the others do its work. Without a folder, a [`geojax.device_mesh`][] over all
+      processes as `devices` shares every chunk, and no process may die.
     - `progress_meter`: shows the fraction of finished chunks.
 
     **Returns:**
@@ -159,18 +164,25 @@ def pairwise_distances(
         }
         store = _Folder(Path(folder), settings)
     meter = diffrax.NoProgressMeter() if progress_meter is None else progress_meter
-    shown, found = meter.init(), []
-    for number, chunk in enumerate(chunks):
+    numbers = list(range(len(chunks)))
+    together = spans_processes(devices) or (rule is not None and spans_processes(rule.devices))
+    if store is not None and not together:
+        own, later = own_and_others(numbers)
+        numbers = own + later
+    shown, found = meter.init(), {}
+    for done, number in enumerate(numbers, 1):
+        chunk = chunks[number]
         pairs = None if store is None else store.read(number, len(chunk))
         if pairs is None:
             ends = points[rows[chunk]], targets[columns[chunk]]
             pairs = _solve(metric, *ends, solver, args, options)
             if store is not None:
                 pairs = store.write(number, pairs)
-        found.append(pairs)
-        shown = meter.step(shown, jnp.asarray((number + 1) / len(chunks)))
+        found[number] = pairs
+        shown = meter.step(shown, jnp.asarray(done / len(chunks)))
     meter.close(shown)
-    return _assemble(found, len(rows), (rows, columns), shape, others is None, points.dtype)
+    solved = [found[number] for number in range(len(chunks))]
+    return _assemble(solved, len(rows), (rows, columns), shape, others is None, points.dtype)
 
 
 def _chunks(num_pairs: int, chunk_size: int) -> list[np.ndarray]:
@@ -196,6 +208,7 @@ class _Folder:
     def __init__(self, path: Path, settings: dict[str, Any]):
         self.path = path
         stored = path / _SETTINGS
+        chunks = any(path.glob("chunk-*.npz"))  # before: another process may write both just now
         if stored.is_file():
             old = json.loads(stored.read_text())
             other = sorted(k for k in {*old, *settings} if old.get(k) != settings.get(k))
@@ -205,7 +218,7 @@ class _Folder:
                     "Choose another folder, or delete this one."
                 )
             return
-        if path.is_dir() and any(path.glob("chunk-*.npz")):
+        if chunks:
             raise ValueError(f"folder {path} holds chunks but no {_SETTINGS}. Choose another one.")
         with written_whole(stored) as temporary:
             temporary.write_text(json.dumps(settings, indent=1) + "\n")

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -19,7 +18,8 @@ from rich.progress import (
 
 from ..models.latent import LATENT_CONFIG
 from . import _defaults as defaults
-from ._console import input_checked, say, tell
+from ._console import console, input_checked, say, tell
+from ._distributed import Distributed, all_devices, join, writes
 from ._folders import removed_if_empty, reserve_folder
 from ._gpu_recipe import DIGITS, DIGITS_STEPS, with_recipe
 from ._interrupt import GOES_ON, resumable
@@ -111,6 +111,7 @@ def train(
         ),
     ] = False,
     save_every: Annotated[int, option("Steps between saves.")] = defaults.SAVE_EVERY,
+    distributed: Distributed = None,
 ) -> None:
     """Train a model for geodesics between your own pictures; or the score of Rotated MNIST.
 
@@ -131,6 +132,7 @@ def train(
             raise ValueError("give --images FOLDER or FILE.npz, or the data set rotated-mnist.")
         if save_every < 1:
             raise ValueError(f"--save-every must be at least 1, got {save_every}.")
+        join(distributed, together=True)
     if images is not None:
         from ._train_images import train_images
 
@@ -181,7 +183,10 @@ def train(
                 held_out=held_out,
                 save_every=save_every,
                 callback=show,
+                devices=all_devices(),
             )
+    if not writes():
+        return
     with input_checked():
         files = _pictures(folder, score, chosen, digits, labels)
     say(f"Written: {', '.join(str(path) for path in [folder / 'model.safetensors', *files])}")
@@ -222,7 +227,7 @@ def _bar() -> Progress:
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=console(stderr=True),
     )
 
 

@@ -15,6 +15,7 @@ from ..models.latent import LATENT_CONFIG, latent_losses, train_latent_model
 from ..plotting import loss_curve, sample_sheet, save_figure
 from ..scores import LEAST_CONTRAST, sample
 from ._console import input_checked, say, tell
+from ._distributed import all_devices, writes
 from ._folders import removed_if_empty, reserve_folder
 from ._gpu_recipe import PICTURES, with_recipe
 from ._interrupt import GOES_ON, resumable
@@ -69,7 +70,10 @@ def train_images(
                 groups=pictures.groups,
                 save_every=save_every,
                 callback=show,
+                devices=all_devices(),
             )
+        if not writes():
+            return
         bar.begin("figures")
         with input_checked():
             files = draw_training(folder, model, pictures.pixels)

@@ -12,11 +12,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.sharding import Mesh
 from jaxtyping import UInt8
 
 from .._files import written_whole
+from .._shares import writes_files
 from ..scores import AbstractScore, batch_loss
 from ._checkpoint import build_score, described, load_arrays, save_arrays, save_checkpoint
+from ._data_parallel import here, on_all, shared_out
 from ._rotated_mnist import rotated_batch
 from ._steps import TrainingState, check_dtype, first_state, in_dtype, run_steps, steps_per_call
 
@@ -58,6 +61,7 @@ def train(
     held_out: tuple[np.ndarray, np.ndarray] | None = None,
     save_every: int = 250,
     callback: Callable[[int, float], None] | None = None,
+    devices: Mesh | None = None,
 ) -> AbstractScore:
     """Train the score of ``config`` to ``num_steps`` steps in all; go on where ``folder`` stands.
 
@@ -75,6 +79,10 @@ def train(
     ``training.safetensors`` (everything needed to resume) and ``loss.csv`` every ``save_every``
     steps. ``callback(step, loss)`` runs after every step.
 
+    ``devices``, a `geojax.device_mesh`, share every batch; the result is the same up to rounding.
+    Under `jax.distributed` all processes make the same call and see the same folder, and the first
+    one writes. If a process dies, all are started again and go on from the last saved state.
+
     **Returns:** the moving average of the score. **Raises:** `ValueError` when ``num_steps`` is not
     positive, ``config`` describes no score, or ``folder`` holds a run of another config;
     `FloatingPointError` when the loss is no longer finite (the last saved state stays).
@@ -86,10 +94,9 @@ def train(
     check_dtype(settings)
     root = jax.random.key(settings["seed"])
     optimiser = _optimiser(settings, num_steps)
-    state = _start(config, optimiser, folder, key=root)
-    loss = jax.tree_util.Partial(
-        _loss, jnp.asarray(images), jnp.asarray(labels, dtype=jnp.int32), _hashable(config)
-    )
+    state = on_all(_start(config, optimiser, folder, key=root), devices)
+    data = on_all((jnp.asarray(images), jnp.asarray(labels, dtype=jnp.int32)), devices)
+    loss = jax.tree_util.Partial(_loss, *data, _hashable(config), devices)
     history = [row for row in loss_history(folder) if row[0] <= int(state.step)]
     recent: list[float] = []
     step, chunk = int(state.step), steps_per_call(convolves=True)
@@ -99,6 +106,7 @@ def train(
         rows = np.stack([_batch(settings, len(images), k) for k in range(step, step + count)])
         decay = settings["ema_decay"]
         state, losses = run_steps(state, loss, jnp.asarray(rows), optimiser, root, decay)
+        state = on_all(state, devices)
         for value in np.asarray(losses).tolist():
             step += 1
             recent.append(value)
@@ -113,8 +121,9 @@ def train(
             test = _held_out_loss(state.average, held_out, settings)
             history.append((step, float(np.mean(recent)), test))
             recent = []
-            _save(folder, state, config, history)
-    return state.average
+            if writes_files(devices):
+                _save(folder, here(state, devices), config, history)
+    return here(state.average, devices)
 
 
 def _optimiser(settings, num_steps):
@@ -172,8 +181,9 @@ def _hashable(config) -> tuple:
     return tuple((name, settings[name]) for name in names if name in settings)
 
 
-def _loss(images, labels, settings: tuple, score, row, key):
+def _loss(images, labels, settings: tuple, devices: Mesh | None, score, row, key):
     """The loss of a batch of turned digits."""
+    row = shared_out(row, devices)
     options = dict(settings)
     angle_key, drop_key = jax.random.split(key)
     angles = jax.random.uniform(angle_key, row.shape, maxval=2 * jnp.pi)

@@ -2,7 +2,6 @@
 
 import json
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -11,6 +10,7 @@ from geojax.cli._gpu_recipe import DIGITS, with_recipe
 from geojax.models import loss_history
 
 from .conftest import tiny_config
+from .process import load_mnist
 
 TRAIN = ["train", "rotated-mnist"]
 
@@ -18,12 +18,6 @@ TRAIN = ["train", "rotated-mnist"]
 @pytest.fixture
 def digits(monkeypatch):
     """Twenty 8 x 8 pictures of each class in place of MNIST."""
-
-    def load_mnist(split="train", *, data_dir=None):
-        labels = np.repeat(np.arange(10, dtype=np.uint8), 20)
-        images = np.zeros((len(labels), 8, 8), np.uint8)
-        images[np.arange(len(labels)), 4, labels % 8] = 255
-        return images, labels
 
     monkeypatch.setattr(geojax.models, "load_mnist", load_mnist)
 

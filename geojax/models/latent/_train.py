@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.sharding import Mesh
 from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
@@ -20,6 +21,7 @@ from ..._files import written_whole
 from ..._numbers import number
 from ...scores import batch_loss
 from .._checkpoint import load_arrays, save_arrays
+from .._data_parallel import here, on_all, shared_out
 from .._steps import check_dtype, first_state, run_steps
 from ._autoencoder import Autoencoder, from_bytes
 from ._components import principal_components
@@ -71,6 +73,7 @@ def train_latent_model(
     groups: Numbers | None = None,
     save_every: int = 500,
     callback: Callable[[str, int, float], None] | None = None,
+    devices: Mesh | None = None,
 ) -> LatentModel:
     """Train an autoencoder of the pictures and the score of its components; go on where ``folder``
     stands.
@@ -83,6 +86,7 @@ def train_latent_model(
     - ``images``: pixels in 0 ... 255, shape (pictures, side, side) or (pictures, side, side, 3).
     - ``labels``, ``period``, ``groups``: as for `label_distances`.
     - ``save_every``: steps between saves. ``callback(phase, step, loss)`` is called every 25 steps.
+    - ``devices``: as for `geojax.models.train`.
 
     With `config["training"]["dtype"]` "bfloat16" the autoencoder's convolutions are computed in 16
     bits. Weights, matrices to and from the latent, losses and the denoiser stay in float32.
@@ -101,24 +105,27 @@ def train_latent_model(
     check_dtype(settings)
     model = build_latent_model(config, seed=settings["seed"])
     pixels = _as_pictures(images, model.shape)
-    _begin(folder, config)
-    fit = functools.partial(_fit, folder, settings, save_every, callback or (lambda *_: None))
+    _begin(folder, config, devices)
+    show = callback or (lambda *_: None)
+    fit = functools.partial(_fit, folder, settings, save_every, show, devices)
     anchors, distances = _distances(settings, pixels, labels, period, groups)
+    options = (*_options(settings), ("devices", devices))
     data = jnp.asarray(pixels), jnp.asarray(anchors), jnp.asarray(distances, jnp.float32)
-    loss = Partial(_autoencoder_loss, *data, jnp.asarray(_nearest(distances)), _options(settings))
+    loss = Partial(_autoencoder_loss, *data, jnp.asarray(_nearest(distances)), options)
     autoencoder = fit("autoencoder", model.autoencoder, loss)
     latents = _encoded(autoencoder, data[0])
     components = principal_components(latents, config["components"])
     points = jax.vmap(components.project)(latents)
-    score = fit("denoiser", model.score, Partial(_denoiser_loss, points, _options(settings)))
+    score = fit("denoiser", model.score, Partial(_denoiser_loss, points, options))
     model = LatentModel(
         autoencoder=autoencoder, components=components, score=score, t=number("t", 0.4)
     )
     figures = latent_figures(model, pixels, points, seed=settings["seed"])
     model = eqx.tree_at(lambda m: m.t, model, jnp.asarray(figures["t"], jnp.float32))
-    save_arrays(folder / "model.safetensors", model)
-    save_examples(folder, pixels, np.asarray(points))
-    _write(folder, {**config, "shape": model.shape, "figures": figures})
+    if writes_files(devices):
+        save_arrays(folder / "model.safetensors", model)
+        save_examples(folder, pixels, np.asarray(points))
+        _write(folder, {**config, "shape": model.shape, "figures": figures})
     return model
 
 
@@ -141,7 +148,7 @@ def _as_pictures(images, shape) -> np.ndarray:
     return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
 
 
-def _begin(folder: Path, config: dict[str, Any]) -> None:
+def _begin(folder: Path, config: dict[str, Any], devices: Mesh | None) -> None:
     """Writes the config, or checks that the run in the folder is of the same one."""
     path = folder / "config.json"
     wanted = json.loads(json.dumps(config))
@@ -152,8 +159,8 @@ def _begin(folder: Path, config: dict[str, Any]) -> None:
                 f"{folder} holds a training run of another config. Choose another folder, or "
                 "delete it."
             )
-        return
-    _write(folder, config)
+    elif writes_files(devices):
+        _write(folder, config)
 
 
 def _write(folder: Path, config: dict[str, Any]) -> None:
@@ -190,7 +197,7 @@ def _autoencoder_loss(pixels, anchors, distances, nearest, options, autoencoder,
     # Every second pair is a near one: motions are to be even, not long ways right on average.
     near = nearest[a, jax.random.randint(third, (half,), 0, nearest.shape[1])]
     b = jnp.where(jnp.arange(half) % 2 == 0, near, b)
-    x = from_bytes(pixels[jnp.concatenate([anchors[a], b])])
+    x = from_bytes(pixels[shared_out(jnp.concatenate([anchors[a], b]), settings["devices"])])
     z = jax.vmap(lambda x: autoencoder.encoded(x, dtype))(x)
     error = jnp.mean((jax.vmap(lambda z: autoencoder.decoded(z, dtype))(z) - x) ** 2)
     if not settings["shaping"]:
@@ -214,6 +221,7 @@ def _denoiser_loss(points, options, score, row, key):
     """Denoising score matching. In float32 always: it is small, and its numbers are geometry."""
     first, second = jax.random.split(key)
     index = jax.random.randint(first, (dict(options)["denoiser_batch"],), 0, len(points))
+    index = shared_out(index, dict(options)["devices"])
     return batch_loss(score, points[index], None, key=second, time_min=0.0)
 
 
@@ -222,7 +230,7 @@ def _encoded(autoencoder: Autoencoder, pixels) -> Float[Array, "pictures latent"
     return jax.lax.map(lambda p: autoencoder.encode(from_bytes(p)), pixels, batch_size=256)
 
 
-def _fit(folder, settings, save_every, callback, phase: str, module, loss):
+def _fit(folder, settings, save_every, callback, devices, phase: str, module, loss):
     """Minimises a loss from where the folder stands to the end of the phase."""
     steps, root = settings[f"{phase}_steps"], jax.random.key(settings["seed"] + 1)
     optimiser = _optimiser(settings["learning_rate"], steps)
@@ -230,12 +238,14 @@ def _fit(folder, settings, save_every, callback, phase: str, module, loss):
     state = first_state(module, optimiser)
     if saved.is_file():
         state = load_arrays(saved, state)
+    state, loss = on_all((state, loss), devices)
     history = [row for row in _losses(folder) if row[0] != phase or row[1] <= int(state.step)]
     recent = []
     step = since = saved_at = int(state.step)
     while step < steps:
         count = min(_CHUNK, steps - step)
         state, values = run_steps(state, loss, jnp.arange(count), optimiser, root, _EMA)
+        state = on_all(state, devices)
         step += count
         recent.extend(np.asarray(values).tolist())
         if not np.isfinite(recent[-1]):
@@ -250,9 +260,10 @@ def _fit(folder, settings, save_every, callback, phase: str, module, loss):
             recent, since = [], step
         if saves:
             saved_at = step
-            save_arrays(saved, state)
-            _write_losses(folder, history)
-    return state.average
+            if writes_files(devices):
+                save_arrays(saved, here(state, devices))
+                _write_losses(folder, history)
+    return here(state.average, devices)
 
 
 # Cached, because a new optimiser object compiles the steps anew.

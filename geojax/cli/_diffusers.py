@@ -15,6 +15,7 @@ from ._folder_models import FolderModel, load_folder
 from ._folders import reserve_folder
 from ._images import check_different, read_images, short_names
 from ._known import acquaintance, check_known, typical_surprise
+from ._pairs import PairModel
 from ._run import as_points, make_rule, make_solver, route_options, run
 from ._settings import Attention, Noising, PromptSettings, Rule, Settings, Solver
 
@@ -89,6 +90,40 @@ def between_drawn(settings: Settings, prompts: PromptSettings, out: str, extent:
     _between("demo", drawn, settings, prompts, out, extent)
 
 
+def folder_pairs(settings: Settings, prompts: PromptSettings) -> PairModel:
+    """What the pairs of a list share. **Raises:** `ValueError` on options that do not fit."""
+    search = _search(settings, prompts, 0.0)
+    model = load_folder(settings.named_model, prompts, **route_options(settings))
+    for notice in model.notices:
+        tell("notice", notice)
+
+    def check_label(label: int | None, name: str) -> None:
+        if label is not None:
+            raise ValueError(f"{name} is for models of classes.")
+
+    # Pairs are shared by processes, a pair by the devices of its own.
+    devices = device_mesh(jax.local_devices())
+    asked = max(model.shape[1:]) <= defaults.SMALL_SIDE and not model.words
+    return PairModel(
+        model.shape,
+        lambda label: model.pipeline,
+        check_label,
+        lambda pipeline, names: _knower(model, settings, names) if asked else None,
+        _place(model, settings),
+        {**model.inputs, "chunk": search.chunk, "metric": search.metric},
+        make_rule(settings.rule, model.pipeline.score, batch_size=search.chunk, devices=devices),
+        search.solver,
+        search.methods,
+        search.metric,
+        search.diagnostics,
+    )
+
+
+def _place(model: FolderModel, settings: Settings) -> str:
+    where = "among the latents" if model.pipeline.encoder is not None else "in the geometry"
+    return f"{where} of {Path(settings.named_model).name}"
+
+
 def _between(
     command: str,
     find_ends: Callable[[FolderModel], _Ends],
@@ -113,7 +148,6 @@ def _between(
     asked = small and not model.words and not drawn
     inputs = {**ends.inputs, **model.inputs, "chunk": search.chunk, "metric": search.metric}
     inputs |= {"methods": ", ".join(search.methods), "devices": jax.device_count()}
-    where = "among the latents" if pipeline.encoder is not None else "in the geometry"
     run(
         command,
         settings,
@@ -123,7 +157,7 @@ def _between(
         folder=folder,
         extent=extent,
         inputs={**inputs, "extent": extent},
-        lead=f"{ends.lead} {where} of {Path(name).name} at noise level t = {float(pipeline.t):g}.",
+        lead=f"{ends.lead} {_place(model, settings)} at noise level t = {float(pipeline.t):g}.",
         known=_knower(model, settings, ends.names) if asked else None,
         notices=notices,
         methods=search.methods,

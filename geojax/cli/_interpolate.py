@@ -7,33 +7,46 @@ from typing import Annotated, Any
 import typer
 
 from . import _defaults as defaults
-from ._console import input_checked, tell
+from ._console import fail, input_checked, tell
+from ._distributed import Distributed, join
 from ._settings import FORCE, OUT, PICTURES, PromptSettings, Settings, option, with_settings
 
 ImageFile = Annotated[Path, typer.Argument(help="An image file; converted if need be.")]
 Label = Annotated[int | None, option("Class of both images. Default: none.")]
 LabelA = Annotated[int | None, option("Class of A, with --label-b: the class changes on the way.")]
 LabelB = Annotated[int | None, option("Class of B.")]
+_LABELS = "--label", "--label-a", "--label-b"
 Invert = Annotated[
     bool, option("Turn light into dark in both images.", "--invert/--no-invert", panel=PICTURES)
 ]
 Force = Annotated[bool, FORCE]
+OfPair = Annotated[Path | None, typer.Argument(help="An image file; converted if need be.")]
+Pairs = Annotated[
+    Path | None,
+    option(
+        "Many pairs instead of A and B: a CSV file with columns a and b (files, relative to it), "
+        "and label_a, label_b and name if wanted. --out gets a folder a pair and the table "
+        "pairs.csv; the same command goes on where it stopped.",
+    ),
+]
 
 
 @with_settings
 def interpolate(
-    a: ImageFile,
-    b: ImageFile,
     settings: Settings,
     prompts: PromptSettings,
+    a: OfPair = None,
+    b: OfPair = None,
+    pairs: Pairs = None,
     out: Annotated[str, OUT] = "geojax-interpolate",
     label: Label = None,
     label_a: LabelA = None,
     label_b: LabelB = None,
     invert: Invert = False,
     force: Force = False,
+    distributed: Distributed = None,
 ) -> None:
-    """The geodesic between two images, beside LERP and SLERP.
+    """The geodesic between two images, beside LERP and SLERP; or between those of many pairs.
 
     With a folder of diffusers as --model: between two photographs, under prompts with Stable
     Diffusion; between two pictures with DDPM or latent diffusion.
@@ -42,9 +55,15 @@ def interpolate(
 
     Example: geojax interpolate two.png seven.png --invert --out between
     """
-    _between_files(
-        "interpolate", a, b, settings, prompts, out, (label, label_a, label_b), invert, force, 0.0
-    )
+    labels = label, label_a, label_b
+    if pairs is not None:
+        _between_pairs(pairs, (a, b), settings, prompts, out, labels, invert, force, distributed)
+        return
+    if a is None or b is None:
+        fail("give two image files A and B, or many pairs as --pairs FILE.csv.")
+    if distributed is not None:
+        fail("--distributed is for --pairs: the path between two pictures is not shared.")
+    _between_files("interpolate", a, b, settings, prompts, out, labels, invert, force, 0.0)
 
 
 @with_settings
@@ -83,6 +102,69 @@ def extrapolate(
     )
 
 
+def _between_pairs(
+    pairs: Path,
+    two: tuple[Path | None, Path | None],
+    settings: Settings,
+    prompts: PromptSettings,
+    out: str,
+    labels: tuple[int | None, int | None, int | None],
+    invert: bool,
+    force: bool,
+    distributed: str | None,
+) -> None:
+    from ._diffusers import folder_pairs
+    from ._environment import configure_jax
+    from ._folder_models import is_folder_model
+    from ._labels import chosen_labels
+    from ._pairs import interpolate_pairs
+
+    with input_checked():
+        if two != (None, None):
+            raise ValueError("give two image files A and B, or --pairs, not both.")
+        settings.check()
+        settings = dataclasses.replace(settings, model=settings.named_model)
+        join(distributed, together=False)
+        configure_jax(x64=settings.x64)
+        label = chosen_labels(*labels)
+        if is_folder_model(settings.named_model):
+            model = folder_pairs(settings, prompts)
+        else:
+            model = _zoo_pairs(settings, prompts, force)
+        for value, name in zip(labels, _LABELS, strict=True):
+            model.check_label(value, name)
+        run = interpolate_pairs(pairs, model, settings, prompts, out, label, invert, force)
+    run()
+
+
+def _zoo_pairs(settings: Settings, prompts: PromptSettings, force: bool):
+    """What pairs share with a model of the zoo, or a folder that `geojax train` wrote."""
+    import jax.numpy as jnp
+
+    from ._pairs import PairModel
+    from ._run import check_label, load_model, make_pipeline, make_rule, make_solver
+
+    model, config = load_model(settings.named_model)
+    prompts.check(settings.named_model, folder=False, words=False)
+
+    def pipeline(label):
+        # An array, so that all classes share a program.
+        return make_pipeline(
+            settings, model, jnp.asarray(label) if isinstance(label, int) else label
+        )
+
+    return PairModel(
+        tuple(config["shape"]),
+        pipeline,
+        lambda label, name: check_label(label, config, name),
+        lambda pipeline, names: _knower(settings, model, config, pipeline, names, force),
+        f"in the geometry of the model {settings.model}",
+        {"force": force},
+        make_rule(settings.rule, make_pipeline(settings, model).score),
+        make_solver(settings.solver, settings.rtol),
+    )
+
+
 def _between_files(
     command: str,
     a: Path,
@@ -118,7 +200,7 @@ def _between_files(
     with input_checked():
         model, config = load_model(settings.named_model)
         prompts.check(settings.named_model, folder=False, words=False)
-        for value, name in zip(labels, ("--label", "--label-a", "--label-b"), strict=True):
+        for value, name in zip(labels, _LABELS, strict=True):
             check_label(value, config, name)
         label = chosen_labels(*labels)
         arrays, notices = read_images((a, b), tuple(config["shape"]), invert=invert)

@@ -5,6 +5,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array
 
 from ..scores import AbstractSchedule, AbstractScore
 
@@ -16,7 +17,7 @@ class BetweenLabels(AbstractScore):
     """
 
     score: AbstractScore
-    labels: tuple[int, int] = eqx.field(static=True)
+    labels: Array = eqx.field(converter=jnp.asarray)
 
     @property
     def schedule(self) -> AbstractSchedule:
@@ -28,7 +29,7 @@ class BetweenLabels(AbstractScore):
         return 2 * self.score.network_evaluations
 
     def evaluate(self, x, t, args: Any = None):
-        first, second = jax.vmap(lambda label: self.score(x, t, label))(jnp.asarray(self.labels))
+        first, second = jax.vmap(lambda label: self.score(x, t, label))(self.labels)
         share = jnp.asarray(args).astype(x.dtype)
         return (1 - share) * first + share * second
 

@@ -12,7 +12,6 @@ import optax
 import optimistix as optx
 import typer
 from jaxtyping import Array
-from rich.console import Console
 
 from ..geodesics import (
     AbstractRule,
@@ -31,7 +30,7 @@ from ..interpolation import Comparison, compare, has_start_metric
 from ..models import describe, load
 from ..scores import AbstractPipeline, AbstractScore, NoiseRoute
 from . import _defaults as defaults
-from ._console import INTERRUPTED, SOLVE_FAILED, input_checked, say, tell
+from ._console import INTERRUPTED, SOLVE_FAILED, console, input_checked, say, tell
 from ._figures import figure_rows, picture_rows, terminal_table, texts
 from ._labels import BetweenLabels
 from ._outputs import Told, write_outputs
@@ -96,7 +95,7 @@ def make_rule(name: Rule, score: AbstractScore, **options: Any) -> AbstractRule:
 def make_pipeline(
     settings: Settings,
     model: AbstractScore | AbstractPipeline,
-    label: int | tuple[int, int] | None = None,
+    label: int | Array | tuple[int, int] | None = None,
 ) -> AbstractPipeline:
     """The way to where the geometry is; ``label`` is a class, or those of A and B."""
     if isinstance(model, AbstractPipeline):
@@ -210,7 +209,7 @@ def report(result: Comparison, files: list[Path], seconds: float, this: Session)
 
     **Raises:** `typer.Exit` when a solve failed or was interrupted.
     """
-    Console().print(terminal_table(figure_rows(result), list(picture_rows(result))))
+    console().print(terminal_table(figure_rows(result), list(picture_rows(result))))
     say(f"\nmetric: {result.metric}\n{result.contrast}")
     for note in texts(result.notes):
         tell("note", note)

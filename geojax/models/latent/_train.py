@@ -19,6 +19,7 @@ from jaxtyping import Array, Float
 from ..._arrays import Numbers
 from ..._files import written_whole
 from ..._numbers import number
+from ..._shares import writes_files
 from ...scores import batch_loss
 from .._checkpoint import load_arrays, save_arrays
 from .._data_parallel import here, on_all, shared_out

@@ -20,7 +20,8 @@ Invert = Annotated[
     bool, option("Turn light into dark in both images.", "--invert/--no-invert", panel=PICTURES)
 ]
 Force = Annotated[bool, FORCE]
-OfPair = Annotated[Path | None, typer.Argument(help="An image file; converted if need be.")]
+OptionalA = Annotated[Path | None, typer.Argument(help="An image file.", metavar="A")]
+OptionalB = Annotated[Path | None, typer.Argument(help="Another one.", metavar="B")]
 Pairs = Annotated[
     Path | None,
     option(
@@ -35,8 +36,8 @@ Pairs = Annotated[
 def interpolate(
     settings: Settings,
     prompts: PromptSettings,
-    a: OfPair = None,
-    b: OfPair = None,
+    a: OptionalA = None,
+    b: OptionalB = None,
     pairs: Pairs = None,
     out: Annotated[str, OUT] = "geojax-interpolate",
     label: Label = None,

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from safetensors.numpy import load_file
 
 from geojax.cli._distributed import _read
-from geojax.models import loss_history
+from geojax.models import build_score, loss_history, save_checkpoint
+from tests.models.networks import random_weights
 from tests.processes import free_address, killed, output, start
 
-from .conftest import tiny_config
+from .conftest import QUICK, tiny_config
 
 
 def command(*arguments, at=("kill", "none", 0), process=None, address=""):
@@ -53,6 +55,29 @@ def test_reproduce_with_a_process_that_is_killed_and_started_again():
     assert "Written to shared" in said
     assert len(list(Path("shared/rows").glob("[!.]*.json"))) == 6
     assert table(Path("shared/synthetic.csv")) == table(Path("alone/synthetic.csv"))
+
+
+@pytest.mark.slow
+def test_pairs_with_a_process_that_is_killed_and_started_again(tmp_path):
+    """Process 1 dies as it would name the last file of its first pair, its row."""
+    model, pictures = tmp_path / "model", []
+    save_checkpoint(model, random_weights(build_score, tiny_config()), tiny_config())
+    for left in range(4):
+        pixels = np.zeros((8, 8), np.uint8)
+        pixels[2:6, left : left + 4] = 255
+        pictures.append(f"{left}.png")
+        Image.fromarray(pixels).save(tmp_path / pictures[-1])
+    lines = [f"{pictures[0]},{name}" for name in pictures[1:]]
+    (tmp_path / "list.csv").write_text("\n".join(["a,b", *lines, "1.png,2.png"]))
+    arguments = "interpolate", "--pairs", tmp_path / "list.csv", "--model", model, *QUICK
+    arguments = *arguments, "--force", "--out"
+    output(command(*arguments, "alone"))
+    said = kill_and_go_on(*arguments, "shared", folder="rows")
+    assert "4 pairs, 4 successful" in said
+    assert table(Path("shared/pairs.csv")) == table(Path("alone/pairs.csv"))
+    for name in ("0001", "0004"):
+        drawn = [Path(folder, name, "paths.png").read_bytes() for folder in ("alone", "shared")]
+        assert drawn[0] == drawn[1]
 
 
 @pytest.mark.slow

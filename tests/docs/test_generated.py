@@ -83,7 +83,7 @@ def test_commands_are_those_of_the_command_line(hook):
     asked = re.findall(r"^<!-- command: (\w+) -->$", text_of("command_line.md"), re.M)
     assert sorted(asked) == sorted(generated.commands())
     shown = generated.command("interpolate")
-    assert "geojax interpolate [OPTIONS] A B" in shown
+    assert "geojax interpolate [OPTIONS] [A] [B]" in shown
     assert "`--segments" in shown and "**Search for the geodesic**" in shown
 
 

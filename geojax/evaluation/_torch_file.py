@@ -3,6 +3,9 @@
 Such a file contains a program for a stack machine. Here the instructions are read, not run. Only
 the creation of a tensor and of a dictionary is supported; any other call is an error. Both layouts
 are read, the zip archive (since torch 1.6) and the older one.
+
+The published weights of LPIPS and of EfficientNet have this format, and evaluation must not need
+torch.
 """
 
 import io

@@ -1,4 +1,8 @@
-"""A digest of settings, to decide whether stored results belong to them."""
+"""A digest of settings, to decide whether stored results belong to them.
+
+Functions are part of it because a metric is often a score in a closure. With a name chosen by the
+user, distances of one metric could be continued under another without an error.
+"""
 
 import dataclasses
 import functools

@@ -137,6 +137,19 @@ def frechet_mean(
     return or_raise(mean) if throw else mean
 
 
+def mean_of(
+    mean: FrechetMean | None, metric, points, weights, args, *, solver, throw, options
+) -> FrechetMean:
+    """The given mean of these points, or the one that `frechet_mean` finds."""
+    if mean is None:
+        return frechet_mean(metric, points, weights, args, solver=solver, throw=throw, **options)
+    if len(mean.weights) != len(points):
+        raise ValueError(
+            f"mean must be of these {len(points)} points, got one of {len(mean.weights)}."
+        )
+    return mean
+
+
 @eqx.filter_jit
 def _fit(solves: Solves, points, weights, init, rtol, max_evaluations) -> FrechetMean:
     metric, args, shape = solves.metric, solves.args, init.shape

@@ -22,7 +22,7 @@ from ..geodesics import (
     log_map,
 )
 from ..metrics import AbstractMetric
-from ._frechet import FrechetMean, frechet_mean
+from ._frechet import FrechetMean, mean_of
 from ._results import FIT_RESULTS, FIT_VERDICTS
 from ._solves import as_points, exact_solver, failures
 
@@ -212,12 +212,7 @@ def principal_geodesics(
         "diagnostics": diagnostics,
         "devices": devices,
     }
-    if mean is None:
-        mean = frechet_mean(metric, points, weights, args, solver=solver, throw=throw, **options)
-    elif len(mean.weights) != len(points):
-        raise ValueError(
-            f"mean must be of these {len(points)} points, got one of {len(mean.weights)}."
-        )
+    mean = mean_of(mean, metric, points, weights, args, solver=solver, throw=throw, options=options)
     if max_corrections == 0:
         logs = mean.solutions.initial_velocity
     else:

@@ -23,7 +23,7 @@ from ..geodesics import (
 )
 from ..metrics import AbstractMetric
 from ._descent import Evaluation, descend
-from ._frechet import FrechetMean, frechet_mean
+from ._frechet import FrechetMean, mean_of
 from ._results import FIT_RESULTS, FIT_VERDICTS
 from ._solves import AbstractFit, Solves, as_points, default_rtol, verdict
 
@@ -159,12 +159,7 @@ def geodesic_regression(
         "diagnostics": diagnostics,
         "devices": devices,
     }
-    if mean is None:
-        mean = frechet_mean(metric, points, weights, args, solver=solver, throw=throw, **options)
-    elif len(mean.weights) != len(points):
-        raise ValueError(
-            f"mean must be of these {len(points)} points, got one of {len(mean.weights)}."
-        )
+    mean = mean_of(mean, metric, points, weights, args, solver=solver, throw=throw, options=options)
     constant = ~(jnp.ptp(times) > 0)
     times = eqx.error_if(times, constant, "times must be finite and not all equal.")
     rtol = default_rtol(points.dtype) if rtol is None else rtol

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..models import GLYPHS
 from ..models.latent import LATENT_CONFIG
+from ._checks import check_known, check_least
 
 SHAPINGS = ("neighbours", "labels", "none")
 
@@ -101,22 +102,11 @@ class CharactersPlan:
 
     def check(self) -> None:
         """**Raises:** `ValueError` on a plan that cannot be."""
-        for name, known in (
-            ("shapings", SHAPINGS),
-            ("methods", tuple(METHODS)),
-            ("extrapolations", tuple(BEYOND)),
-            ("fits", FITS),
-        ):
-            unknown = [value for value in getattr(self, name) if value not in known]
-            if unknown:
-                raise ValueError(
-                    f"{name} must be among {', '.join(known)}; unknown: {unknown[0]!r}."
-                )
-        for name in ("num_pairs", "autoencoder_steps", "denoiser_steps"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
-        if self.frames < 3:
-            raise ValueError(f"frames must be at least 3, got {self.frames}.")
+        check_known("shaping", self.shapings, SHAPINGS)
+        check_known("method", self.methods, METHODS)
+        check_known("method", self.extrapolations, BEYOND)
+        check_known("metric", self.fits, FITS)
+        check_least(self, num_pairs=1, autoencoder_steps=1, denoiser_steps=1, frames=3)
         steps = [
             turn * self.angles / 360 / (self.frames - 1) for turn in (*self.turns, self.beyond)
         ]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from ..interpolation import EXTRAPOLATORS, INTERPOLATORS
+from ._checks import check_known, check_least
 
 BETWEEN, BEYOND = "between", "beyond"
 SAME, ROTATION, ONE_CLASS, TWO_CLASSES = "A to A", "rotation", "one class", "two classes"
@@ -173,16 +174,15 @@ class RotatedMnistPlan:
 
         **Raises:** `ValueError` unless there is one at least.
         """
-        if num_pairs < 1:
-            raise ValueError(f"num_pairs must be at least 1, got {num_pairs}.")
-        protocols = [dataclasses.replace(p, num_pairs=None) for p in self.protocols]
-        return dataclasses.replace(
+        plan = dataclasses.replace(
             self,
-            protocols=protocols,
+            protocols=[dataclasses.replace(p, num_pairs=None) for p in self.protocols],
             num_pairs=num_pairs,
             num_controls=min(num_pairs, self.num_controls),
             num_costly_pairs=num_pairs,
         )
+        check_least(plan, num_pairs=1)
+        return plan
 
     def of_controls(self) -> "RotatedMnistPlan":
         """The controls alone, without the costly methods: a digit and itself, and two digits of
@@ -205,26 +205,13 @@ class RotatedMnistPlan:
         out of its range.
         """
         for protocol in self.protocols:
-            for names, known in (
-                (protocol.methods, INTERPOLATORS),
-                (protocol.extrapolations, EXTRAPOLATORS),
-            ):
-                unknown = [name for name in names if name not in known]
-                if unknown:
-                    raise ValueError(f"unknown method {unknown[0]!r}. Known: {', '.join(known)}.")
+            check_known("method", protocol.methods, INTERPOLATORS)
+            check_known("method", protocol.extrapolations, EXTRAPOLATORS)
         names = [protocol.name for protocol in self.protocols]
         if len(set(names)) < len(names):
             raise ValueError(f"protocols must have names of their own, got {names}.")
-        least = {
-            "num_pairs": 1,
-            "num_controls": 0,
-            "num_costly_pairs": 0,
-            "frames": 3,
-            "num_reference": 2,
-        }
-        for name, smallest in least.items():
-            if getattr(self, name) < smallest:
-                raise ValueError(f"{name} must be at least {smallest}, got {getattr(self, name)}.")
+        counts = {"num_pairs": 1, "num_controls": 0, "num_costly_pairs": 0}
+        check_least(self, **counts, frames=3, num_reference=2)
         if self.until <= 1:
             raise ValueError(f"until must be above 1, the time of the second image: {self.until}.")
         if self.condition not in ("none", "class"):

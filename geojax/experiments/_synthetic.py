@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..interpolation import EXTRAPOLATORS, INTERPOLATORS
+from ._checks import check_known, check_least
 from ._experiment import AbstractExperiment, Measured, Results, grouped
 from ._rotated_mnist_plan import LATER
 from ._store import Row
@@ -108,19 +109,17 @@ class SyntheticPlan:
 
         **Raises:** `ValueError` unless there is one at least.
         """
-        if num_pairs < 1:
-            raise ValueError(f"num_pairs must be at least 1, got {num_pairs}.")
         further = [plan.of_pairs(num_pairs) for plan in self.further]
-        return dataclasses.replace(self, num_pairs=num_pairs, further=further)
+        plan = dataclasses.replace(self, num_pairs=num_pairs, further=further)
+        check_least(plan, num_pairs=1)
+        return plan
 
     def check(self) -> None:
         """**Raises:** `ValueError` on an unknown case, and on further plans of another ``until``,
         ``seed`` or ``training_steps``.
         """
         for part in (self, *self.further):
-            unknown = [name for name in part.cases if name not in CASES]
-            if unknown:
-                raise ValueError(f"unknown case {unknown[0]!r}. Known: {', '.join(CASES)}.")
+            check_known("case", part.cases, CASES)
             for name in ("until", "seed", "training_steps"):
                 given, wanted = getattr(part, name), getattr(self, name)
                 if given != wanted:

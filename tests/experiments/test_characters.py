@@ -99,7 +99,7 @@ def test_what_matters_most_comes_first():
     plan = CharactersPlan()
     assert plan.config(models[6])["training"]["shaping"] == 0 and models[6]["shaping"] == "none"
     assert plan.config(models[0])["autoencoder"]["latent"] == 8
-    with pytest.raises(ValueError, match="unknown: 'cube'"):
+    with pytest.raises(ValueError, match="unknown method 'cube'"):
         run_characters(dataclasses.replace(TINY, methods=("cube",)), "never")
 
 

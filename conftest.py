@@ -88,7 +88,7 @@ _stdlib_from_module = doctest.DocTestFinder._from_module  # pyright: ignore
 doctest.DocTestFinder._from_module = _from_module  # pyright: ignore
 
 
-_AS_USERS_COMPILE = {"test_readme", "test_features", "test_notebooks"}
+_AS_USERS_COMPILE = {"test_readme", "test_notebooks"}
 
 
 @pytest.fixture(autouse=True)
@@ -142,7 +142,7 @@ statistics._regression.geodesic_regression
 """
 
 
-_LONGEST = ("test_features.py", "test_notebooks.py", "test_readme.py")
+_LONGEST = ("test_code_blocks.py", "test_notebooks.py", "test_readme.py")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -14,6 +14,7 @@ from mkdocs.structure.files import File, Files
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 SECTION = "Examples"  # of the navigation, which lists them in their order
+_BEHIND_PAGES = "---\nsearch:\n  boost: 0.5\n---\n\n"  # among the results of a search
 _TERMINAL_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _PICTURES = {"image/png": "png", "image/jpeg": "jpg"}
 
@@ -30,7 +31,7 @@ def as_markdown(notebook: dict[str, Any], stem: str) -> tuple[str, dict[str, byt
             parts.append(_fenced(source, "python"))
             for i, output in enumerate(cell.get("outputs", [])):
                 parts += _output(output, f"{stem}_{number}_{i}", pictures)
-    return "\n\n".join(parts) + "\n", pictures
+    return _BEHIND_PAGES + "\n\n".join(parts) + "\n", pictures
 
 
 def _output(output: dict[str, Any], name: str, pictures: dict[str, bytes]) -> list[str]:

@@ -9,13 +9,12 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urldefrag, urlsplit
 
 import pytest
 
 from tests.source import ROOT
-
-pytestmark = pytest.mark.slow
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 OPTIONS = (
@@ -39,11 +38,8 @@ QUESTIONS = {
 }
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory) -> Path:
-    """The folder of the built site."""
-    pytest.importorskip("material", reason="the extra docs is not installed")
-    folder = tmp_path_factory.mktemp("site")
+def built_in(folder: Path) -> Path:
+    """The site, built strictly."""
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "-d", str(folder)]
     done = subprocess.run(
         command,
@@ -55,6 +51,15 @@ def site(tmp_path_factory) -> Path:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
+
+
+class Report(NamedTuple):
+    """What the crawler found: of every page by its address, of searches, the two backgrounds."""
+
+    origin: str
+    pages: dict[str, dict[str, Any]]
+    searches: dict[str, list[str]]
+    schemes: tuple[str, str]
 
 
 class Server(http.server.SimpleHTTPRequestHandler):
@@ -91,11 +96,8 @@ def pages_of(site: Path) -> list[str]:
     ]
 
 
-@pytest.fixture(scope="module")
-def crawled(site, tmp_path_factory):
-    """What a browser found on every page, with the address of the server."""
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium to open the pages in")
+def crawled(site: Path, profile: Path) -> Report:
+    """What a browser finds on every page."""
     report, arrived = {}, threading.Event()
     handler = functools.partial(
         Server,
@@ -107,7 +109,6 @@ def crawled(site, tmp_path_factory):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         origin = f"http://127.0.0.1:{server.server_port}"
-        profile = tmp_path_factory.mktemp("profile")
         command = [CHROMIUM, *OPTIONS, f"--user-data-dir={profile}", "--remote-debugging-port=0"]
         browser = subprocess.Popen(
             [*command, f"{origin}/crawler.html"],
@@ -121,12 +122,13 @@ def crawled(site, tmp_path_factory):
             browser.wait(30)
             server.shutdown()
     assert "error" not in report, report["error"]
-    return origin, report
-
-
-def test_every_internal_link_and_anchor_is_there(site, crawled):
-    origin, report = crawled
     pages = {origin + url: found for url, found in report["pages"].items()}
+    return Report(origin, pages, report["searches"], report["schemes"])
+
+
+def check_links(site: Path, report: Report) -> None:
+    """Every internal link and anchor, and every picture, is there."""
+    origin, pages = report.origin, report.pages
     assert len(pages) > 30 and all(found["headings"] == 1 for found in pages.values())
     followed, broken = 0, []
     for page, found in pages.items():
@@ -137,7 +139,6 @@ def test_every_internal_link_and_anchor_is_there(site, crawled):
                 continue
             followed += 1
             if target in pages:
-                # The anchor of a tab or a code line is added by a script.
                 if anchor and unquote(anchor) not in pages[target]["anchors"]:
                     broken.append((page, link))
             elif not (site / unquote(urlsplit(target).path).lstrip("/")).is_file():
@@ -146,28 +147,37 @@ def test_every_internal_link_and_anchor_is_there(site, crawled):
     assert not [found["pictures"] for found in pages.values() if found["pictures"]]
 
 
-def test_a_page_asks_no_other_server_for_anything(crawled):
-    origin, report = crawled
-    resources = {name for found in report["pages"].values() for name in found["resources"]}
-    assert resources and all(name.startswith(origin) for name in resources)
+def check_resources(report: Report) -> None:
+    """A page asks no other server for anything."""
+    resources = {name for found in report.pages.values() for name in found["resources"]}
+    assert resources and all(name.startswith(report.origin) for name in resources)
 
 
-def test_pages_fit_a_phone(crawled):
-    wide = {url: found["overflow"] for url, found in crawled[1]["pages"].items()}
+def check_layout(report: Report) -> None:
+    """Pages fit a phone, formulas are MathML, and there is a dark scheme."""
+    wide = {url: found["overflow"] for url, found in report.pages.items()}
     assert not {url: overflow for url, overflow in wide.items() if overflow > 0}
-
-
-def test_formulas_are_mathml(crawled):
-    assert crawled[1]["pages"]["/theory/"]["formulas"] > 30
-
-
-def test_search_leads_to_the_page_that_answers(crawled):
-    origin, report = crawled
-    for words, page in QUESTIONS.items():
-        first = [urldefrag(link)[0].partition("?")[0] for link in report["searches"][words][:5]]
-        assert f"{origin}/{page}" in first, (words, first)
-
-
-def test_there_is_a_dark_scheme(crawled):
-    light, dark = crawled[1]["schemes"]
+    assert report.pages[f"{report.origin}/theory/"]["formulas"] > 30
+    light, dark = report.schemes
     assert light != dark
+
+
+def check_search(report: Report) -> None:
+    """A question leads to the page that answers it, among the first two pages of results."""
+    for words, page in QUESTIONS.items():
+        found = [urldefrag(link)[0].partition("?")[0] for link in report.searches[words]]
+        first = [*dict.fromkeys(found)][:2]
+        assert f"{report.origin}/{page}" in first, (words, first)
+
+
+@pytest.mark.slow
+def test_the_site_in_a_browser(tmp_path):
+    pytest.importorskip("material", reason="the extra docs is not installed")
+    site = built_in(tmp_path / "site")
+    if CHROMIUM is None:
+        pytest.skip("the site is built; there is no Chromium to open it in")
+    report = crawled(site, tmp_path / "profile")
+    check_links(site, report)
+    check_resources(report)
+    check_layout(report)
+    check_search(report)

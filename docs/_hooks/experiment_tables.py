@@ -27,6 +27,8 @@ _CHARACTERS = {
     "neighbour graph": "the path through the training pictures' neighbour graph",
 }
 
+_UNSOLVED = {"LERP", "SLERP", "NoiseDiffusion", "neighbour graph"}  # there is nothing to solve
+
 
 def characters(content: Content) -> str:
     """Paths between turned characters at unseen angles: means over the seeds of a model."""
@@ -41,7 +43,7 @@ def characters(content: Content) -> str:
         if method not in found:
             continue
         row = found[method]
-        solved = row["successful"]
+        solved = None if method in _UNSOLVED else row["successful"]
         rows.append(
             [
                 shown,
@@ -66,16 +68,15 @@ def rotated_mnist(content: Content) -> str:
         "confidence_mean": "confidence",
         "score_evaluations": "evaluations",
     }
-    rows = [
-        [
-            row["method"],
-            row["protocol"],
-            *(with_error(row[name], row.get(f"{name}_se")) for name in columns),
-        ]
-        for row in content["far"]
-        if row["part"] == "between"
-    ]
-    return markdown(["method", "protocol", *columns.values()], rows)
+    rows = []
+    for row in content["far"]:
+        if row["part"] != "between":
+            continue
+        method, figures = row["method"], [with_error(row[n], row.get(f"{n}_se")) for n in columns]
+        solved = round(row["successful"] * row["count"])
+        found = "–" if method in _UNSOLVED else f"{solved} of {row['count']}"
+        rows.append([method, row["protocol"], *figures, found])
+    return markdown(["method", "protocol", *columns.values(), "solved"], rows)
 
 
 def controls(content: Content) -> str:

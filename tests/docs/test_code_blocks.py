@@ -27,11 +27,11 @@ def blocks(page: Path, language: str) -> list[str]:
 WITH_PYTHON = [
     page for page in PAGES if blocks(page, "python") and page.name not in WITH_A_TEST_OF_ITS_OWN
 ]
-WITH_COMMANDS = [page for page in PAGES if blocks(page, "bash")]
+WITH_COMMANDS = [page for page in [*PAGES, ROOT / "CONTRIBUTING.md"] if blocks(page, "bash")]
 
 
 def name_of(page: Path) -> str:
-    return page.relative_to(DOCS).as_posix()
+    return page.relative_to(ROOT).as_posix()
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@
 - ``outside``: seconds of a step outside the score, in passes over N D numbers, by D.
 - ``network``: a solve with the bundled digits' network, predicted from the time of one
   linearisation of its score, and measured.
+- ``flops``: operations of one evaluation of a score, and of one with its VJP, as XLA counts them.
 - ``pairs``: geodesics a second on one core in the characters' latent space, by lanes a batch.
 """
 
@@ -24,12 +25,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
+import stable_diffusion as sd
 from gpu import batch_row, lanes_of
 from record import ROOT, add_row
 
 import geojax
+from geojax.models.stable_diffusion import UNet
 
 RESULTS = ROOT / "benchmarks" / "results" / "scale.json"
 SHARES = 8
@@ -171,6 +175,39 @@ def network(segments: int, toy: bool) -> dict[str, Any]:
     }
 
 
+def flops(model: str) -> dict[str, Any]:
+    """Of a bundled score, or of Stable Diffusion 1.5's U-Net, which is compiled without weights."""
+    if model == "Stable Diffusion 1.5":
+        network = eqx.filter_eval_shape(UNet, sd.config_of("1.5"))
+        point = jax.ShapeDtypeStruct((4, 64, 64), jnp.float32)
+        text = jax.ShapeDtypeStruct((77, network.text_width), jnp.float32)
+        arrays, static = eqx.partition(network, lambda a: isinstance(a, jax.ShapeDtypeStruct))
+    else:
+        metric, starts, _ = lanes_of(model, 1)
+        arrays, static = eqx.partition(metric.score, eqx.is_array)
+        point, text = jax.ShapeDtypeStruct(starts.shape[1:], jnp.float32), None
+
+    def evaluate(arrays, x, text):
+        score = eqx.combine(arrays, static)
+        return score(x, None) if text is None else score(x, 399, text)
+
+    def with_vjp(arrays, x, text):
+        s, pull = jax.vjp(lambda y: evaluate(arrays, y, text), x)
+        return s, pull(s)[0]
+
+    def count(function):
+        compiled = jax.jit(function).lower(arrays, point, text).compile()
+        return (compiled.cost_analysis() or {}).get("flops", float("nan"))
+
+    weights = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(arrays))
+    return {
+        "weights": weights,
+        "dimension": math.prod(point.shape),
+        "evaluation": count(evaluate),
+        "with_vjp": count(with_vjp),
+    }
+
+
 def measurements(toy: bool) -> Iterator[tuple[str, str, Callable[[], dict[str, Any]]]]:
     """Section, name and function."""
     for n in (8, 16) if toy else (8, 16, 32, 64, 128):
@@ -184,6 +221,8 @@ def measurements(toy: bool) -> Iterator[tuple[str, str, Callable[[], dict[str, A
         yield "outside", f"N = 16, D = {d}", lambda d=d: outside(d, 16)
     for n in (8,) if toy else (16, 32):
         yield "network", f"N = {n}", lambda n=n: network(n, toy)
+    for model in ("characters",) if toy else ("characters", "digits", "Stable Diffusion 1.5"):
+        yield "flops", model, lambda model=model: flops(model)
     for lanes in (2,) if toy else (1, 16, 128):
         yield "pairs", f"{lanes} lanes", lambda k=lanes: batch_row("characters", 2 * k, k)
 
@@ -192,6 +231,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Measure, row by row, in a process with one core that sees eight devices."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--toy", action="store_true", help="the smallest of each, in seconds")
+    parser.add_argument("--only", help="one section")
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args(arguments)
     if jax.device_count() != SHARES:
@@ -199,10 +239,13 @@ def main(arguments: list[str] | None = None) -> None:
         environment = os.environ | {"XLA_FLAGS": flags.strip(), "JAX_PLATFORMS": "cpu"}
         command = [sys.executable, __file__, "--out", str(options.out)]
         command += ["--toy"] if options.toy else []
+        command += ["--only", options.only] if options.only else []
         raise SystemExit(subprocess.run(command, env=environment, check=False).returncode)
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     for section, name, measure in measurements(options.toy):
+        if options.only not in (None, section):
+            continue
         row = {"section": section, "what": name} | measure()
         add_row(options.out, row, ("section", "what"))
         shown = ", ".join(f"{k} {v:.4g}" for k, v in row.items() if isinstance(v, float | int))

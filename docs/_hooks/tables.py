@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import experiment_tables
+import scale_tables
 from markdown_table import markdown
 
 RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results"
@@ -246,4 +247,5 @@ TABLES: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "parity 2.1": ("full_size_parity_2.1.json", parity),
     "stable diffusion toy": ("stable_diffusion_toy.json", stable_diffusion),
     **experiment_tables.TABLES,
+    **scale_tables.TABLES,
 }

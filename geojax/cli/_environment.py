@@ -39,6 +39,16 @@ def machine() -> dict[str, Any]:
     }
 
 
+def compile_quickly() -> None:
+    """Compile without most of XLA's optimisations, for programs that run for milliseconds.
+
+    Between two images in a latent space nearly all the time is compilation. This halves it.
+    """
+    import jax
+
+    jax.config.update("jax_disable_most_optimizations", True)
+
+
 def configure_jax(*, x64: bool = False) -> None:
     """Keep compiled programs in the user's cache folder, or where ``JAX_COMPILATION_CACHE_DIR``
     says; float64 if asked for.

@@ -28,9 +28,11 @@ from ..geodesics import (
 )
 from ..interpolation import Comparison, compare, has_start_metric
 from ..models import describe, load
+from ..models.latent import LatentModel
 from ..scores import AbstractPipeline, AbstractScore, NoiseRoute
 from . import _defaults as defaults
 from ._console import INTERRUPTED, SOLVE_FAILED, console, input_checked, say, tell
+from ._environment import compile_quickly
 from ._figures import figure_rows, picture_rows, terminal_table, texts
 from ._labels import BetweenLabels
 from ._outputs import Told, write_outputs
@@ -155,6 +157,8 @@ def run(
     know the pictures or the files cannot be written, with code 130 after ctrl-C.
     """
     began = time.perf_counter()
+    if isinstance(pipeline, LatentModel):
+        compile_quickly()
     key = jax.random.key(settings.seed)
     left_out = {"ends"} if known else {"check"}
     if not extent:

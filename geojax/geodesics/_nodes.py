@@ -45,7 +45,13 @@ class AbstractCurve(diffrax.AbstractPath):
         times = jnp.asarray(times, self.ts.dtype)
         if times.ndim > 1:
             raise ValueError(f"t must be a time or an array of shape (times,), got {times.shape}.")
-        return function(times) if times.ndim == 0 else jax.vmap(function)(times)
+        return _mapped(function, times)
+
+
+# Compiled as a whole, because called eagerly each of its operations compiles by itself.
+@eqx.filter_jit
+def _mapped(function, times):
+    return function(times) if times.ndim == 0 else jax.vmap(function)(times)
 
 
 class AbstractSmoothCurve(AbstractCurve):
@@ -58,6 +64,9 @@ class AbstractSmoothCurve(AbstractCurve):
     def _at(self, t):
         return self._position_and_velocity(t)[0]
 
+    def _velocity_at(self, t):
+        return self._position_and_velocity(t)[1]
+
     def velocity(self, t: ArrayLike):
         """The velocity at time `t`; for an array of times, shape `(times, *shape)`."""
-        return self._each(lambda t: self._position_and_velocity(t)[1], t)
+        return self._each(self._velocity_at, t)

@@ -13,7 +13,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Key, PyTree
 from safetensors import SafetensorError
-from safetensors.flax import load_file, save_file
+from safetensors.flax import save_file
+from safetensors.numpy import load_file
 
 from .._files import written_whole
 from ..scores import PREDICTIONS, SCHEDULES, AbstractScore
@@ -60,7 +61,9 @@ def load_arrays(path: Path | str, like: PyTree) -> PyTree:
             raise ValueError(
                 f"{path}: {name} has shape {arrays[name].shape}, config.json requires {leaf.shape}."
             )
-    filled = [arrays[n].astype(a.dtype) for n, (_, a) in zip(names, leaves, strict=True)]
+    # Cast by NumPy: JAX would compile a program for each shape.
+    cast = [arrays[n].astype(a.dtype) for n, (_, a) in zip(names, leaves, strict=True)]
+    filled = jax.device_put(cast)
     return eqx.combine(jax.tree_util.tree_unflatten(treedef, filled), static)
 
 

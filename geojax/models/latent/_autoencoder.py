@@ -152,7 +152,7 @@ class Autoencoder(eqx.Module):
         refuse_pixels("image", image)
         axes = " ".join(str(n) for n in self.shape)
         image = as_floating("image", image, axes)
-        return self.encoded(image, image.dtype)
+        return _encoded(self, image)
 
     def decode(self, z: Numbers) -> Float[Array, "channels side side"]:
         """The image of a latent, shape `(channels, side, side)`, in [-1, 1].
@@ -162,7 +162,7 @@ class Autoencoder(eqx.Module):
         - `ValueError`: on another shape.
         """
         z = as_floating("z", z, str(self.latent))
-        return self.decoded(z, z.dtype)
+        return _decoded(self, z)
 
     def encoded(self, image: Array, dtype: Any) -> Float[Array, " latent"]:
         """`encode` without its checks, and with the convolutions in `dtype`, for training."""
@@ -183,3 +183,14 @@ class Autoencoder(eqx.Module):
             if i < len(self.up) - 1:
                 x = jax.nn.silu(x)
         return jnp.tanh(x.astype(z.dtype)).transpose(2, 0, 1)
+
+
+# Compiled as wholes, because called eagerly each of their operations compiles by itself.
+@eqx.filter_jit
+def _encoded(autoencoder: Autoencoder, image: Array) -> Array:
+    return autoencoder.encoded(image, image.dtype)
+
+
+@eqx.filter_jit
+def _decoded(autoencoder: Autoencoder, z: Array) -> Array:
+    return autoencoder.decoded(z, z.dtype)

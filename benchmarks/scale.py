@@ -29,7 +29,8 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import stable_diffusion as sd
-from gpu import batch_row, lanes_of
+from gpu import batch_row
+from pairs import lanes_of
 from record import ROOT, add_row
 
 import geojax

@@ -126,25 +126,31 @@ def crawled(site: Path, profile: Path) -> Report:
     return Report(origin, pages, report["searches"], report["schemes"])
 
 
-def check_links(site: Path, report: Report) -> None:
-    """Every internal link and anchor, and every picture, is there."""
-    origin, pages = report.origin, report.pages
-    assert len(pages) > 30 and all(found["headings"] == 1 for found in pages.values())
+def broken_links(site: Path, report: Report) -> tuple[int, list[tuple[str, str]]]:
+    """How many internal links there are, and which of them lead nowhere."""
     followed, broken = 0, []
-    for page, found in pages.items():
+    for page, found in report.pages.items():
         for link in {*found["links"], *found["pictures"]}:
             target, anchor = urldefrag(link)
-            if not target.startswith(origin):
+            if not target.startswith(report.origin):
                 assert urlsplit(target).scheme in {"http", "https", "mailto"}, link
                 continue
             followed += 1
-            if target in pages:
-                if anchor and unquote(anchor) not in pages[target]["anchors"]:
+            if target in report.pages:
+                if anchor and unquote(anchor) not in report.pages[target]["anchors"]:
                     broken.append((page, link))
             elif not (site / unquote(urlsplit(target).path).lstrip("/")).is_file():
                 broken.append((page, link))
+    return followed, broken
+
+
+def check_links(site: Path, report: Report) -> None:
+    """Every internal link and anchor, and every picture, is there."""
+    assert len(report.pages) > 30
+    assert all(found["headings"] == 1 for found in report.pages.values())
+    followed, broken = broken_links(site, report)
     assert followed > 1000 and not broken
-    assert not [found["pictures"] for found in pages.values() if found["pictures"]]
+    assert not [found["pictures"] for found in report.pages.values() if found["pictures"]]
 
 
 def check_resources(report: Report) -> None:
@@ -168,6 +174,18 @@ def check_search(report: Report) -> None:
         found = [urldefrag(link)[0].partition("?")[0] for link in report.searches[words]]
         first = [*dict.fromkeys(found)][:2]
         assert f"{report.origin}/{page}" in first, (words, first)
+
+
+def test_a_link_to_nothing_is_found(tmp_path):
+    (tmp_path / "a.png").touch()
+    good = ["http://x/b/#here", "http://x/a.png", "https://elsewhere.org/"]
+    bad = ["http://x/b/#there", "http://x/c/", "http://x/b.png"]
+    pages = {
+        "http://x/": {"links": good + bad[:2], "pictures": bad[2:], "anchors": []},
+        "http://x/b/": {"links": [], "pictures": [], "anchors": ["here"]},
+    }
+    followed, broken = broken_links(tmp_path, Report("http://x", pages, {}, ("", "")))
+    assert followed == 5 and sorted(link for _, link in broken) == sorted(bad)
 
 
 @pytest.mark.slow

@@ -6,6 +6,8 @@ from pathlib import Path
 import jaxtyping
 import pytest
 
+from tests.processes import end_all
+
 
 @pytest.fixture
 def data_file():
@@ -29,3 +31,10 @@ def as_users_run():
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture(autouse=True)
+def _no_program_is_left():
+    """A test of several processes that fails leaves none of them running."""
+    yield
+    end_all()

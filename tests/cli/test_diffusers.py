@@ -64,6 +64,22 @@ def test_between_two_pictures_by_pixels_and_what_evaluate_says(geojax_command, c
 
 
 @pytest.mark.slow
+def test_between_the_pairs_of_a_list(geojax_command, colours, tmp_path):
+    folder, out = write_flat(tmp_path / "ddpm-cat-256", **SMALL), tmp_path / "out"
+    file = tmp_path / "list.csv"
+    file.write_text("a,b,name\na.png,b.png,there\nb.png,a.png,back\n")
+    command = ["interpolate", "--pairs", file, "--model", folder, *QUICK, "--out", out]
+    assert "2 pairs, 2 successful" in good(geojax_command(*command)).stdout
+    there, back = (metrics_of(out / name) for name in ("there", "back"))
+    assert there["settings"]["chunk"] == 4 and there["settings"]["name"] == "there"
+    energies = [each["methods"]["geodesic"]["energy"] for each in (there, back)]
+    assert energies[0] == pytest.approx(energies[1], rel=1e-2)  # rtol is 1e-3
+    file.write_text("a,b,label_a,label_b\na.png,b.png,1,1\n")
+    result = geojax_command(*command)
+    assert_refused(result, "line 2: label_a is for models of classes.")
+
+
+@pytest.mark.slow
 def test_another_size_and_on_beyond_by_the_default_rule(geojax_command, colours, tmp_path):
     folder, out = write_ddpm(tmp_path / "tiny", **SMALL), tmp_path / "out"
     options = ["--size", "4x6", "--extent", "0.5", "--chunk", "3", "--remat", "--frames", "2"]

@@ -9,7 +9,11 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file
 
-from geojax.cli._distributed import _read
+from geojax._shares import own_and_others
+from geojax.cli._console import say, tell
+from geojax.cli._distributed import _read, join
+from geojax.cli._folders import reserve_folder
+from geojax.cli._rows import is_run
 from geojax.models import build_score, loss_history, save_checkpoint
 from tests.models.networks import random_weights
 from tests.processes import free_address, killed, output, start
@@ -127,3 +131,44 @@ def test_addresses_that_cannot_be(text, message):
 def test_addresses():
     assert _read("Auto") == (None, None, None)
     assert _read("[::1]:1234,4,3") == ("[::1]:1234", 4, 3)
+
+
+def test_auto_where_there_is_no_job(monkeypatch):
+    def initialize(*arguments, **options):
+        raise ValueError("coordinator_address should be defined.")
+
+    monkeypatch.setattr("jax.distributed.initialize", initialize)
+    with pytest.raises(ValueError, match=r"finds no job of many processes here.*Give HOST:PORT"):
+        join("auto", together=True)
+
+
+def test_a_process_that_is_not_the_first_shows_only_errors(monkeypatch, capsys):
+    monkeypatch.setattr("geojax.cli._console._quiet_as", "process 3")
+    for kind in ("notice", "error"):
+        tell(kind, "something is wrong.")
+    say("done")
+    shown = capsys.readouterr()
+    assert shown.out == "" and shown.err == "error of process 3: something is wrong.\n"
+
+
+def test_processes_take_one_folder(monkeypatch):
+    monkeypatch.setattr("jax.process_count", lambda: 2)
+    for _ in range(2):
+        assert reserve_folder("out", lambda folder: False) == Path("out")
+        Path("out/.plan-x.json").touch()  # another process is about to write its plan
+    Path("out/plan.json").touch()
+    assert reserve_folder("out", is_run) == Path("out")
+    with pytest.raises(ValueError, match="--out out holds other files: with --distributed"):
+        reserve_folder("out", lambda folder: False)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_every_piece_is_some_process_own_and_all_do_what_is_left(monkeypatch, count):
+    monkeypatch.setattr("jax.process_count", lambda: count)
+    owned = []
+    for index in range(count):
+        monkeypatch.setattr("jax.process_index", lambda index=index: index)
+        own, others = own_and_others(range(10))
+        assert sorted(own + others) == list(range(10)) and own == sorted(own)
+        owned += own
+    assert sorted(owned) == list(range(10))

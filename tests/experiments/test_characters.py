@@ -9,7 +9,7 @@ import pytest
 
 from geojax.evaluation import gamma_rmse
 from geojax.experiments import CharactersPlan, RowStore, run_characters
-from geojax.experiments._characters import characters_means
+from geojax.experiments._characters import _Characters, characters_means
 from geojax.experiments._characters_measures import _apart, _at, _evenly
 from geojax.experiments._characters_plan import METHODS
 
@@ -126,3 +126,19 @@ def test_paths_are_cut_evenly_and_compared_at_equal_times():
     np.testing.assert_allclose(_at(jnp.asarray(corner), 5)[1], [1.5, 0])
     assert _apart(jnp.asarray(corner), jnp.asarray(corner) + 1) == pytest.approx(2**0.5)
     assert float(gamma_rmse(even, corner)) == pytest.approx(0, abs=1e-9)
+
+
+def test_the_rows_of_a_model_are_measured_by_one_process(tmp_path, monkeypatch):
+    plan = dataclasses.replace(TINY, seeds=(0, 1, 2))
+    monkeypatch.setattr("jax.process_count", lambda: 2)
+    owned = []
+    for index in range(2):
+        monkeypatch.setattr("jax.process_index", lambda index=index: index)
+        experiment = _Characters(plan, tmp_path)
+        order = experiment._in_order(experiment.rows())
+        assert sorted(map(json.dumps, order)) == sorted(
+            json.dumps([row]) for row in experiment.rows()
+        )
+        owned.append({group[0]["seed"] for group in experiment.own})
+        assert order[: len(experiment.own)] == experiment.own
+    assert owned == [{0, 2}, {1}]

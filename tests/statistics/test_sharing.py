@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import free_address, killed, output, start
+from tests.processes import killed, output, slurm_variables, start
 
 PROGRAM = "tests.statistics.sharing"
 
@@ -12,14 +12,14 @@ PROGRAM = "tests.statistics.sharing"
 @pytest.mark.slow
 def test_devices_and_processes_one_of_which_is_killed_and_started_again():
     """Chunks of the folder `shared`, three and the settings: the second process dies at its first,
-    while the first one waits at its last.
+    while the first one waits at its last. Who they are jax reads from the variables of Slurm.
     """
     alone = output(start(PROGRAM, "never", 0, "alone", devices=8)).splitlines()[-1]
     assert alone.startswith("8 devices found [[0.0, ")
-    address = free_address()
-    first = start(PROGRAM, "wait", 3, "shared", f"{address},2,0")
-    killed(start(PROGRAM, "kill", 1, "shared", f"{address},2,1"))
-    again = output(start(PROGRAM, "never", 0, "shared", f"{address},2,1")).splitlines()[-1]
+    zero, one = slurm_variables(2)
+    first = start(PROGRAM, "wait", 3, "shared", "auto", variables=zero)
+    killed(start(PROGRAM, "kill", 1, "shared", "auto", variables=one))
+    again = output(start(PROGRAM, "never", 0, "shared", "auto", variables=one)).splitlines()[-1]
     assert first.poll() is None
     Path("go").touch()
     found = output(first).splitlines()[-1]

@@ -25,6 +25,10 @@ class BetweenLabels(AbstractScore):
         return self.score.schedule
 
     @property
+    def needs_noise(self) -> str | None:
+        return self.score.needs_noise
+
+    @property
     def network_evaluations(self) -> int:
         return 2 * self.score.network_evaluations
 

@@ -21,6 +21,7 @@ from ..metrics import AbstractMetric
 from ..scores import AbstractPipeline, AbstractScore, NoiseRoute, ScoreContrast, score_contrast
 from ._default import Geometry, default_geometry, has_start_metric
 from ._geodesic import ExtendedGeodesic
+from ._level import Level
 
 
 class ImagePath(eqx.Module):
@@ -104,7 +105,8 @@ def interpolate(
       defines the space of the geometry and its own level.
     - `image_a`, `image_b`: arrays of one shape. Images have three axes, (channels, height, width),
       and values in [-1, 1].
-    - `args`: passed to the score (a label, or None).
+    - `args`: passed to the score (a label, or None). A pipeline has conditions of its own, which
+      may differ at A and B.
     - `t`: the noise level in (0, 1], default 0.2; step k of T is k / T.
     - `lam`: the weight of s s^T, in units of squared length. "auto" chooses it from the chord: 100
       to 1000 over |s|^2 at its middle (`ScoreContrast.lam`); `print(found)` shows the value. With a
@@ -154,8 +156,10 @@ def interpolate(
         image_a, image_b = as_alike("*shape", image_a=image_a, image_b=image_b)
     own = {"t": t, "noising": noising, "denoising": denoising, "num_steps": num_steps}
     pipeline = _pipeline(score, args, {n: value for n, value in own.items() if value is not None})
-    z0, z1 = (pipeline.to_level(image, key=key) for image in (image_a, image_b))
-    at_level = pipeline.score.at(pipeline.t)
+    ends = pipeline.ends(image_a, image_b, key=key)
+    z0, z1 = ends.points
+    level = Level.of(pipeline, ends)
+    at_level, args = level.score, level.args if args is None else args
     contrast = score_contrast(at_level, z0[None], z1[None], args)
     weight = suited_lam(contrast) if isinstance(lam, str) else lam
     geometry = Geometry(metric, None, type(metric).__name__) if metric is not None else None
@@ -174,7 +178,10 @@ def interpolate(
     path = geodesic.solve(z0, z1, until=until, throw=throw)
     times = jnp.asarray(path_times(until, frames - 1), z0.dtype)
     points = path.evaluate(times)
-    images = jax.vmap(pipeline.to_image)(points)
+    shares = jnp.clip(times, 0, 1)  # beyond B the condition is that of B
+    images = jax.vmap(lambda z, share: pipeline.decode(pipeline.denoised(z, share)[0]))(
+        points, shares
+    )
     return ImagePath(images, times, points, path, pipeline, contrast, geometry.description)
 
 

@@ -10,6 +10,7 @@ from jaxtyping import Array, Real
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
+from ._figure import NotebookFigure
 from ._style import ENDS, colour
 
 Nodes = Real[Array | np.ndarray, "_ 2"]
@@ -57,7 +58,7 @@ def plot_curves(
     low, high = np.min(every, axis=0), np.max(every, axis=0)
     pad = margin * max(float(np.max(high - low)), 1e-9)
     low, high = low - pad, high + pad
-    figure = Figure(figsize=(6.4, 5.2), layout="constrained")
+    figure = NotebookFigure(figsize=(6.4, 5.2), layout="constrained")
     axes = figure.add_subplot()
     if log_density is not None:
         x, y = np.linspace(low[0], high[0], grid), np.linspace(low[1], high[1], grid)

@@ -7,6 +7,7 @@ from jaxtyping import Array, Real
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ._figure import NotebookFigure
 from ._style import BEYOND, colour
 
 Curve = Real[Array | np.ndarray, " _"]
@@ -53,7 +54,7 @@ def energy_figure(
                 f"{len(times)} times need {len(times) - 1} energies and {len(times)} log-densities "
                 f"a method, got shapes {wrong}."
             )
-    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    figure = NotebookFigure(figsize=(11, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2)
     _energies(left, times, densities)
     _changes(right, times, changes)

@@ -7,6 +7,7 @@ from jaxtyping import Array, Real
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ._figure import NotebookFigure
 from ._style import BEYOND, colour, frame_indices, pixels
 
 Curve = Real[Array | np.ndarray, " _"]
@@ -60,7 +61,7 @@ def evaluation_figure(
     rows = {**paths, **({} if truth is None else {"truth": truth})}
     shown = frame_indices(times, max_columns)
     below = -(-len(curves) // 3)
-    figure = Figure(figsize=(11, 1.15 * len(rows) + 2.6 * below), layout="constrained")
+    figure = NotebookFigure(figsize=(11, 1.15 * len(rows) + 2.6 * below), layout="constrained")
     heights = [1.15 * len(rows), 2.6 * below] if below else [1.0]
     parts = np.ravel(figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False))
     tiles = parts[0].subplots(len(rows), len(shown), squeeze=False)

@@ -1,10 +1,20 @@
 """Saving of figures, which are drawn without pyplot: no global state and no screen."""
 
+import io
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from .._files import written_whole
+
+
+class NotebookFigure(Figure):
+    """A figure that a notebook shows by itself, without `%matplotlib inline`."""
+
+    def _repr_png_(self) -> bytes:
+        content = io.BytesIO()
+        self.savefig(content, format="png", dpi=80, bbox_inches="tight")
+        return content.getvalue()
 
 
 def save_figure(figure: Figure, path: Path | str, *, dpi: float = 150) -> None:

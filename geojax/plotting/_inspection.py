@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..evaluation import ASYMMETRIC, INDISTINGUISHABLE, Inspection
+from ._figure import NotebookFigure
 from ._style import pixels
 
 _CHOSEN, _LINES = "#1b7f3b", ("#c8324b", "#4c78a8", "#7b5ea7", "#b07d2b")
@@ -59,7 +60,7 @@ def inspection_figure(
     if pictures is not None and len(pictures) != len(found.ts):
         raise ValueError(f"{len(found.ts)} levels need as many pictures, got {len(pictures)}.")
     strip = [] if pictures is None else [0.62]
-    figure = Figure(figsize=(17, 8.6 + 1.7 * len(strip)), layout="constrained")
+    figure = NotebookFigure(figsize=(17, 8.6 + 1.7 * len(strip)), layout="constrained")
     grid = figure.add_gridspec(len(strip) + 2, 4, height_ratios=[*strip, 1, 1])
     if pictures is not None:
         _strip(figure.add_subfigure(grid[0, :]), found, pixels(np.asarray(pictures)))

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from ._figure import NotebookFigure
 from ._style import BEYOND, ENDS, colour, frame_indices, pixels
 
 Images = Real[Array | np.ndarray, "_ channels height width"]
@@ -69,7 +70,7 @@ def paths_figure(
     left = max(_LEFT, 0.4 + _LETTER * max(map(len, labels.values())))
     width = left + lefts[-1] + 1.2
     height = top + len(images) * (1 + 2 * _GAP) + 0.15
-    figure = Figure(figsize=(0.78 * width, 0.78 * height))
+    figure = NotebookFigure(figsize=(0.78 * width, 0.78 * height))
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     if beyond.any():

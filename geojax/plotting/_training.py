@@ -7,6 +7,7 @@ from jaxtyping import Array, Real
 from matplotlib.figure import Figure
 
 from .._arrays import refuse_pixels
+from ._figure import NotebookFigure
 
 Images = Real[Array | np.ndarray, "rows columns *image"]
 
@@ -37,7 +38,7 @@ def loss_curve(history: Sequence[tuple[int, float, float]]) -> Figure:
     steps, training, held_out = (np.asarray(column) for column in zip(*history, strict=True))
     rows = [("loss on training batches", training, "C0"), ("loss on held-out data", held_out, "C1")]
     rows = [row for row in rows if np.any(np.isfinite(row[1]))]
-    figure = Figure(figsize=(7, 1.2 + 2 * len(rows)), layout="constrained")
+    figure = NotebookFigure(figsize=(7, 1.2 + 2 * len(rows)), layout="constrained")
     panels = figure.subplots(len(rows), 1, sharex=True, squeeze=False)[:, 0]
     for axes, (name, values, colour) in zip(panels, rows, strict=True):
         marker = "o" if len(steps) < 3 else ""
@@ -103,7 +104,9 @@ def sample_sheet(
     widths = [tile.shape[1] for tile in tiles.values()]
     inch = 9.0 / max(sum(widths), 300)
     wide, high = inch * sum(widths) + 0.15 * len(tiles), inch * height + 0.4
-    figure = Figure(figsize=(wide + 0.3, high + (0.4 if title else 0.0)), layout="constrained")
+    figure = NotebookFigure(
+        figsize=(wide + 0.3, high + (0.4 if title else 0.0)), layout="constrained"
+    )
     gaps = {"wspace": 0.04}
     panels = figure.subplots(1, len(tiles), width_ratios=widths, squeeze=False, gridspec_kw=gaps)[0]
     for axes, (heading, tile) in zip(panels, tiles.items(), strict=True):

@@ -14,7 +14,7 @@ from geojax.interpolation._default import chosen_geometry, has_start_metric
 from geojax.interpolation._geodesic import _cheapest
 from geojax.interpolation._seconds import _covered
 from geojax.interpolation._verdict import verdict
-from geojax.scores import AbstractScore
+from geojax.scores import AbstractScore, DataPrediction
 
 
 class Wells(AbstractScore):
@@ -274,3 +274,21 @@ def test_a_metric_or_a_weight_that_is_none():
         run(metric="Fisher")
     with pytest.raises(ValueError, match="lam must be a number or 'auto', got 'big'"):
         run(lam="big")
+
+
+@pytest.mark.slow
+def test_interpolate_uses_the_conditions_of_a_pipeline():
+    """As `args`, or different ones at A and at B, which `compare` uses in the same way."""
+    score = DataPrediction(lambda x, t, args: 0.3 * jnp.tanh(x) + args, geojax.ScaledLinear())
+    a, b, options = jnp.array([0.5, 0.1]), jnp.array([-0.4, 0.6]), {"lam": 0.1, "num_segments": 4}
+    way = {"t": 0.3, "noising": "inversion", "num_steps": 2}
+    first, second = jnp.array([0.3, 0.0]), jnp.array([0.0, -0.3])
+    given = geojax.interpolate(score, a, b, first, frames=3, **way, **options)
+    route = geojax.NoiseRoute(score, args=first, **way)
+    own = geojax.interpolate(route, a, b, frames=3, **options)
+    np.testing.assert_allclose(own.images, given.images, atol=1e-9)
+    mixed = geojax.NoiseRoute(score, between=(first, second), **way)
+    path = geojax.interpolate(mixed, a, b, frames=3, **options)
+    wanted = geojax.compare(mixed, a, b, key=jax.random.key(0), frames=3, **options)
+    np.testing.assert_allclose(path.images, wanted.records["geodesic"].images, atol=1e-6)
+    assert np.max(np.abs(path.images[1] - given.images[1])) > 1e-3

@@ -78,3 +78,7 @@ def test_save_figure(tmp_path):
     with pytest.raises(ValueError, match="not supported"):
         save_figure(Figure(), tmp_path / "loss.xyz")
     assert not list(tmp_path.glob("*.xyz"))
+
+
+def test_notebooks_show_a_figure_by_itself():
+    assert loss_curve([(1, 1.0, float("nan"))])._repr_png_().startswith(b"\x89PNG")

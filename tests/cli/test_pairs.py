@@ -3,10 +3,11 @@
 import csv
 import json
 
-import jax
 import numpy as np
 import pytest
 from PIL import Image
+
+from tests.programs import compilations
 
 from .conftest import QUICK
 from .test_bad_input import assert_refused
@@ -43,12 +44,10 @@ def test_a_list_is_gone_through_once_by_one_program(geojax_command, checkpoint, 
     result = geojax_command(*command, squares(*lines[:1], header=header))
     assert result.exit_code == 0, result.output
     kept = (out / "rows").glob("*.json").__next__().stat().st_mtime_ns
-    with jax.log_compiles(), pytest.MonkeyPatch.context() as patch:
-        compiled = []
-        patch.setattr("logging.Logger.warning", lambda self, text, *_: compiled.append(text))
+    with compilations() as compiled:
         result = geojax_command(*command, squares(*lines, header=header))
     assert result.exit_code == 0, result.output
-    assert not [text for text in compiled if "Compiling" in text]
+    assert not compiled
     assert "3 pairs, 3 successful" in result.stdout
     assert min(p.stat().st_mtime_ns for p in (out / "rows").glob("*.json")) == kept
 

@@ -25,8 +25,8 @@ FIGURES += ("seconds", "score_evaluations", "successful")
 MODEL_FIGURES = ("t", "sigma", "contrast", "lam", "detour")
 _MODEL = ("components", "shaping", "seed")
 _BY = ("components", "shaping", "kind", "method")
-_ORDER = ("model", "path", "beyond"), ("mean", "principal")  # these cost most, and come last
-_DRAWN = 4  # pairs of the first seed whose pictures are kept
+_ORDER = ("model", "path", "beyond"), ("mean", "principal")  # the most expensive ones last
+_DRAWN = 4  # pairs of the first seed whose pictures are stored
 
 
 def run_characters(
@@ -37,29 +37,43 @@ def run_characters(
     callback: Callable[[int, int], None] | None = None,
     measure: bool = True,
 ) -> list[Row]:
-    """Train the models of a plan, measure the rows that ``folder`` does not hold yet, write tables.
+    """Train the models of a plan, measure its missing rows, and write the tables.
 
-    ``folder`` receives ``models/`` (a folder a model, from which a training goes on), ``rows/`` (a
-    file a row, as soon as it is measured), ``characters.csv`` (all rows), ``characters.json`` (the
-    plan, ``about``, means and standard errors), pictures and the page ``characters.html``. Figures
-    of a row, in the unit of the points where they are distances:
+    A row is written as soon as it is measured, so that an interrupted run can be resumed.
 
-    - ``gamma_rmse``, ``data_rmse``: of paths, as `geojax.evaluation` has them: from the true turn's
-      points at equal arc length, and from the points of training;
-    - ``rmse``: beyond B, from the true turn at the same times; of a mean, its distance from the
-      point of the middle angle; of a principal geodesic, of the points that it was fitted to;
-    - ``psnr``, ``lpips`` (alex): of the decoded pictures against the true ones at the same times;
-    - ``share``: of the variance, that the first principal geodesic has;
-    - ``seconds`` (compiled), ``score_evaluations``, ``successful`` (1 or 0) and ``result``. A solve
-      from the geodesic of another metric counts both.
+    **Arguments:**
 
-    Half a turn is as far either way: there the truth is the one that a path is nearer to.
-    ``callback(done, total)`` runs at the start and after every row; with ``measure=False`` the
-    tables are of what a run that was stopped has measured.
+    - `plan`: what to measure.
+    - `folder`: receives `models/` (a folder for each model, in which training can be resumed),
+      `rows/` (a file for each row), `characters.csv` (all rows), `characters.json` (the plan,
+      `about`, means and standard errors), pictures and the page `characters.html`.
+    - `about`: the command, versions and the machine, for the results.
+    - `callback`: called as `callback(done, total)` at the start and after every row.
+    - `measure`: False writes the tables of the rows that are already measured.
 
-    **Returns:** means over pairs, then over seeds, with standard errors over the seeds; ``gain`` is
-    by how often the mean ``gamma_rmse`` is smaller than LERP's on the same model. **Raises:**
-    `ValueError` on a plan that cannot be, or when there is nothing to tabulate.
+    **Returns:**
+
+    Means over pairs, then over seeds, with standard errors over the seeds. `gain` is the ratio of
+    LERP's mean `gamma_rmse` on the same model to that of the method.
+
+    **Raises:**
+
+    - `ValueError`: when the plan is not valid, or no row is measured.
+
+    A row has these figures; distances are in the unit of the points:
+
+    - `gamma_rmse`, `data_rmse`: of paths, from the points of the true turn at equal arc length, and
+      from the training points (see [`geojax.evaluation.gamma_rmse`][]);
+    - `rmse`: beyond B, from the true turn at the same times; of a mean, its distance from the point
+      of the middle angle; of a principal geodesic, its distance from the points that it was fitted
+      to;
+    - `psnr`, `lpips` (alex): of the decoded pictures against the true ones at the same times;
+    - `share`: of the variance that the first principal geodesic explains;
+    - `seconds` (compiled), `score_evaluations`, `successful` (1 or 0) and `result`. A solve that
+      started from the geodesic of another metric counts both.
+
+    Half a turn has the same length in both directions. Its truth is the direction that is nearer to
+    the path.
     """
     results = _Characters(plan, folder).run(about=about, callback=callback, measure=measure)
     return results.tables["means"]
@@ -100,7 +114,7 @@ class _Characters(AbstractExperiment):
         return self.folder / "models" / "_".join(str(model[name]) for name in _MODEL)
 
     def _trained(self, model: Row) -> Bench:
-        """The model, trained if it is not yet, with what was found on it."""
+        """The model, trained if necessary, with the paths that were found on it."""
         if self._bench is None or self._bench[0] != model:
             plan, config = self.plan, self.plan.config(model)
             side = config["autoencoder"]["side"]
@@ -121,7 +135,7 @@ class _Characters(AbstractExperiment):
         return Results(list(found), {"means": characters_means(found)}, self._pictures(found))
 
     def _pictures(self, found: Sequence[Row]) -> dict[str, ResultPicture]:
-        """For every turn the frames of one pair, by all methods, on the first model of the plan."""
+        """Of every turn the frames of one pair, by all methods, on the first model of the plan."""
         plan, model, pictures = self.plan, self.plan.models()[0], {}
         settings = [row for row in plan.rows(model) if row in self.store]
         for kind, text in PAGES[self.name]["pictures"].items():
@@ -145,7 +159,7 @@ class _Characters(AbstractExperiment):
 
 
 def characters_means(rows: Sequence[Row]) -> list[Row]:
-    """Means of rows over pairs, then over seeds; once over all turns and once by turn."""
+    """Means of rows over pairs, then over seeds; for all turns together and for each turn."""
     same = ("components", "shaping", "seed", "kind", "pair")
     lerp = {tuple(r[k] for k in same): r["gamma_rmse"] for r in rows if r["method"] == "LERP"}
     rows = [{**row, "straight": lerp.get(tuple(row[k] for k in same))} for row in rows]
@@ -154,7 +168,7 @@ def characters_means(rows: Sequence[Row]) -> list[Row]:
         of_kind = [row for row in rows if len(by) == len(_BY) or row["turn"] is not None]
         names = (*FIGURES, "straight", *MODEL_FIGURES)
         of_models = summarise(of_kind, (*by, "seed"), names)
-        for row in of_models:  # of the same pairs, also where a run was stopped
+        for row in of_models:  # only pairs that LERP has too, if a run was stopped
             known = row["straight"] is not None and row["gamma_rmse"]
             row["gain"] = row["straight"] / row["gamma_rmse"] if known else None
         figures = (*FIGURES, "gain", *MODEL_FIGURES)

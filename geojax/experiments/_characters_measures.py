@@ -1,4 +1,4 @@
-"""Every method between turned characters in the space of a latent model, against the true turn."""
+"""The figures of every method between turned characters in the space of a latent model."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -21,13 +21,13 @@ from ..scores import NoiseRoute, ddim, score_contrast
 from ..statistics import frechet_mean, principal_geodesics
 from ._characters_plan import BEYOND, METHODS, SEGMENTS, CharactersPlan
 
-_SEGMENTS = 32  # of what is published, and where |s|^2 is priced, which takes long
-_SPREAD = 40.0  # degrees to either side, of what a mean is taken of
-_FAN = np.linspace(-60.0, 60.0, 5)  # degrees, of what principal geodesics are fitted to
+_SEGMENTS = 32  # of published methods, and of expensive rules for |s|^2
+_SPREAD = 40.0  # degrees from the middle angle to the others of a mean
+_FAN = np.linspace(-60.0, 60.0, 5)  # degrees; angles for a principal geodesic
 
 
 class Found(NamedTuple):
-    """The nodes of a path at equal times, and what is known of how it was found."""
+    """The nodes of a path at equal times, with the figures of its solve."""
 
     nodes: Float[Array, "nodes components"]
     velocity: Array | None = None
@@ -45,7 +45,7 @@ class Truth(NamedTuple):
 
 
 class Bench:
-    """A model, what it was trained on as points, and the paths that were found on it."""
+    """A model, its training points, and the paths that were found on it."""
 
     def __init__(
         self,
@@ -58,18 +58,18 @@ class Bench:
         self.plan, self.model, self.data, self.lpips = plan, model, data, lpips
         self.score = model.score.at(model.t)
         self.variance = model.score.schedule.sigma(model.t) ** 2
-        self.warm = warm  # programs that are compiled: their second run is the one that is timed
+        self.warm = warm  # compiled programs, whose second run is timed
         self._found: dict[tuple[str, int], Found] = {}
         self._truths: dict[tuple[int, float], list[Truth]] = {}
 
     def measured(self, row: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """The figures of a row and, of paths, its pictures and the true ones."""
+        """The figures of a row; for paths also the pictures and the true ones."""
         measure = {"path": self._path, "beyond": self._beyond, "mean": self._mean}
         measure["principal"] = self._principal
         return measure[row["kind"]](row)
 
     def truths(self, number: int, first: float, last: float) -> list[Truth]:
-        """The turn of a pair between two angles after A's; half a turn is as far either way."""
+        """The turns of a pair between two angles after A's; of half a turn both directions."""
         if (known := self._truths.get((number, first))) is not None:
             return known
         glyph, angle = self.plan.pair(number)
@@ -96,7 +96,7 @@ class Bench:
         return a, b
 
     def _metric(self, name: str, x0s: Array, x1s: Array) -> AbstractMetric:
-        """A metric of the score; its lam by the chords, as ``lam="auto"`` has it."""
+        """A metric of the score, with lam from the chords as for `lam="auto"`."""
         contrast = score_contrast(self.score, x0s, x1s)
         lam = contrast.lam
         if name == "Stein":
@@ -112,7 +112,7 @@ class Bench:
         return ScoreNormMetric(self.score, lam) + jacobian
 
     def find(self, method: str, number: int) -> Found:
-        """The path of a method, found once."""
+        """The path of a method, computed once."""
         key = method, number
         if key not in self._found:
             self._found[key] = self._searched(method, *self._ends(number), number)
@@ -150,7 +150,7 @@ class Bench:
         return self._timed((method,), _run, closed[method], self.model.score, schedule, a, b)
 
     def _timed(self, name: tuple, program: Callable[..., tuple], *arguments) -> Found:
-        """What a program finds, and its seconds without those of compiling it."""
+        """The result of a program, and its seconds without compilation."""
         key = (*name, len(self.data[0]))
         if key not in self.warm:
             jax.block_until_ready(program(*arguments))
@@ -272,9 +272,7 @@ def _frechet(metric, points, init):
 
 
 def _fitted(metric, points):
-    """The points of the first principal geodesic at the coordinates of the given ones; its share of
-    the variance in the place of a velocity.
-    """
+    """The first principal geodesic at the points' coordinates, and its share of the variance."""
     fit = principal_geodesics(
         metric, points, 1, max_corrections=0, throw=False, batch_size=len(points)
     )
@@ -295,17 +293,17 @@ def _principal_line(points: Array) -> tuple[Array, float]:
 
 @eqx.filter_jit
 def _run(method, score, schedule, a, b):
-    """A path between two points; NAO's between their seeds, standard normal ones of level 1."""
+    """A path between two points; for NAO between their seeds, standard normal points of level 1."""
     times = jnp.linspace(0, 1, _SEGMENTS + 1, dtype=a.dtype)
     if schedule is None:
         path = method.run(a, b, times)
         return path.points, None, path.score_evaluations, path
-    # Points have unit variance, to which the noise of level 1 is added.
+    # Points have unit variance, and noise of level 1 is added.
     scale = jnp.sqrt(schedule.alpha(1.0) ** 2 + schedule.sigma(1.0) ** 2).astype(a.dtype)
     seeds = [ddim(score, x, 0.0, 1.0) / scale for x in (a, b)]
     path = method.run(*seeds, times)
     points = jax.vmap(lambda seed: ddim(score, scale * seed, 1.0, 0.0))(path.points)
-    return points, None, path.score_evaluations + 2 * 50, path  # to invert both ends
+    return points, None, path.score_evaluations + 2 * 50, path  # + those to invert both ends
 
 
 @eqx.filter_jit
@@ -328,7 +326,7 @@ def _pictures(model: LatentModel, lpips: LPIPS, points, truth):
 
 
 def _at(nodes: Array, count: int) -> Array:
-    """The points at so many equal times of a path through nodes at equal times."""
+    """The points of a path at `count` equal times, from nodes at equal times."""
     values = np.asarray(nodes, np.float64)
     times, wanted = np.linspace(0, 1, len(values)), np.linspace(0, 1, count)
     columns = [np.interp(wanted, times, column) for column in values.T]
@@ -342,7 +340,7 @@ def _apart(nodes: Array, truth: Array) -> float:
 
 
 def _evenly(nodes: np.ndarray, segments: int) -> Array:
-    """The polyline through some nodes, cut into pieces of equal length."""
+    """The polyline through the nodes, divided into pieces of equal length."""
     walked = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(nodes, axis=0), axis=1))])
     wanted = np.linspace(0, walked[-1], segments + 1)
     columns = [np.interp(wanted, walked, column) for column in nodes.T]

@@ -1,4 +1,4 @@
-"""What the experiment of turned characters measures, and in which order."""
+"""The plan of the experiment of turned characters: models, rows and their order."""
 
 import copy
 import dataclasses
@@ -13,7 +13,7 @@ from ._checks import check_known, check_least
 
 SHAPINGS = ("neighbours", "labels", "none")
 
-# By name: the metric and the path that the solver starts from; None where nothing is solved for.
+# By method: the metric, and the path that the solver starts from; None for methods without a solve.
 METHODS: dict[str, tuple[str, str] | None] = {
     "LERP": None,
     "SLERP": None,
@@ -37,7 +37,7 @@ METHODS: dict[str, tuple[str, str] | None] = {
     "string method": None,
     "Stein as published": None,
 }
-# By name: the method whose final velocity is followed, None where no geodesic is.
+# By extrapolation: the method whose final velocity it takes; None if it follows no geodesic.
 BEYOND: dict[str, str | None] = {
     "straight line": None,
     "tangent step": None,
@@ -45,23 +45,32 @@ BEYOND: dict[str, str | None] = {
     "exponential map, Stein": "Stein",
     "exponential map, Jacobian": "Jacobian, from Stein",
 }
-SEGMENTS = 64  # of a geodesic: half turns need them
+SEGMENTS = 64  # of a geodesic; half turns need so many
 FITS = ("Euclidean", "Stein", "Jacobian", "norm + Jacobian")
 
 
 @dataclasses.dataclass(frozen=True)
 class CharactersPlan:
-    """Every method on every model: components x shaping x seed, a training each.
+    """The plan of `run_characters`: every method on every model.
 
-    - ``components``: of the latent; ``shapings``: how it was shaped, by "neighbours" (the graph of
-      the pictures), "labels" (angles) or "none"; ``seeds``: of the trainings.
-    - ``angles``: how many the networks and the graph see, evenly over the turn. All end points and
-      truths are at angles halfway between.
-    - ``turns``: in degrees, of the pairs, in turn; ``num_pairs``: drawn by ``pair_seed``.
-    - ``methods``, ``extrapolations``: names; ``beyond``: how far these go past B, in degrees.
-    - ``num_fits``: how many Fréchet means and principal geodesics a model has, by each of ``fits``.
-    - ``frames``: from A to B and from B on, at equal steps of the angle.
-    - ``autoencoder_steps``, ``denoiser_steps``, ``shaping_weight``: of the trainings.
+    The models are all combinations of components, shaping and seed. Each is trained on its own.
+
+    **Arguments:**
+
+    - `components`: of the latent space.
+    - `shapings`: how the latent space is shaped: "neighbours" (by the graph of the pictures),
+      "labels" (by angles) or "none".
+    - `seeds`: of the trainings.
+    - `angles`: the number of training angles, which are equally spaced. All end points and truths
+      are at angles halfway between them.
+    - `turns`: in degrees, of the pairs, one after the other.
+    - `num_pairs`: drawn by `pair_seed`.
+    - `methods`, `extrapolations`: names.
+    - `beyond`: how far the extrapolations go past B, in degrees.
+    - `num_fits`: the number of Fréchet means and of principal geodesics for each model and each of
+      `fits`.
+    - `frames`: from A to B and from B on, at equal steps of the angle.
+    - `autoencoder_steps`, `denoiser_steps`, `shaping_weight`: of the trainings.
     """
 
     components: Sequence[int] = (8, 16, 32, 64)
@@ -83,7 +92,7 @@ class CharactersPlan:
 
     @classmethod
     def quick(cls) -> "CharactersPlan":
-        """Minutes on two cores: one model, trained briefly, and few pairs."""
+        """A plan of minutes on two cores: one model, trained briefly, and few pairs."""
         return cls(
             components=(8,),
             shapings=("neighbours",),
@@ -97,11 +106,11 @@ class CharactersPlan:
         )
 
     def of_pairs(self, num_pairs: int) -> "CharactersPlan":
-        """The same plan on so many pairs."""
+        """The same plan with this number of pairs."""
         return dataclasses.replace(self, num_pairs=num_pairs)
 
     def check(self) -> None:
-        """**Raises:** `ValueError` on a plan that cannot be."""
+        """Check the plan; `ValueError` when it is not valid."""
         check_known("shaping", self.shapings, SHAPINGS)
         check_known("method", self.methods, METHODS)
         check_known("method", self.extrapolations, BEYOND)
@@ -112,13 +121,13 @@ class CharactersPlan:
         ]
         if any(step != round(step) or step < 1 for step in steps):
             raise ValueError(
-                "a frame must be a whole number of training angles from the next, so that all lie "
-                f"halfway between two: {self.frames} frames of turns {tuple(self.turns)} and "
-                f"{self.beyond} do not fit {self.angles} angles."
+                "the step between frames must be a whole number of training angles, so that all "
+                f"frames lie halfway between two: {self.frames} frames of turns "
+                f"{tuple(self.turns)} and {self.beyond} do not fit {self.angles} angles."
             )
 
     def models(self) -> list[dict[str, Any]]:
-        """The settings of every model, in the order in which they are trained."""
+        """The settings of every model, in the order of training."""
         training = [self.angles, self.autoencoder_steps, self.denoiser_steps, self.shaping_weight]
         return [
             {"components": count, "shaping": shaping, "seed": seed, "training": training}
@@ -128,7 +137,7 @@ class CharactersPlan:
         ]
 
     def rows(self, model: dict[str, Any]) -> list[dict[str, Any]]:
-        """The settings of a model's rows: its own figures, paths, what lies beyond, the fits."""
+        """The settings of a model's rows: its own figures, paths, extrapolations, fits."""
         rows = [{"kind": "model", "method": None, "turn": None, "pair": None}]
         kinds = ("path", self.methods), ("beyond", self.extrapolations)
         for kind, methods in kinds:
@@ -144,7 +153,7 @@ class CharactersPlan:
         return [{**model, **drawn, "segments": SEGMENTS, **row} for row in rows]
 
     def config(self, model: dict[str, Any]) -> dict[str, Any]:
-        """Of its training."""
+        """The config for the training of a model."""
         config = copy.deepcopy(LATENT_CONFIG)
         config["components"] = config["autoencoder"]["latent"] = model["components"]
         config["training"] |= {
@@ -156,7 +165,7 @@ class CharactersPlan:
         return config
 
     def pair(self, number: int) -> tuple[str, float]:
-        """A glyph and the angle of A, halfway between two of training."""
+        """A glyph and the angle of A, halfway between two training angles."""
         rng = np.random.default_rng([self.pair_seed, number])
         glyph = GLYPHS[rng.integers(len(GLYPHS))]
         return glyph, 360 / self.angles * (rng.integers(self.angles) + 0.5)

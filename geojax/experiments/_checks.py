@@ -1,11 +1,11 @@
-"""What the plans of all experiments check."""
+"""Checks that the plans of all experiments share."""
 
 from collections.abc import Iterable
 from typing import Any
 
 
 def check_known(what: str, names: Iterable[str], known: Iterable[str]) -> None:
-    """**Raises:** `ValueError` on a name that is not among the known ones."""
+    """`ValueError` for a name that is not a known one."""
     known = tuple(known)
     for name in names:
         if name not in known:
@@ -13,7 +13,7 @@ def check_known(what: str, names: Iterable[str], known: Iterable[str]) -> None:
 
 
 def check_least(plan: Any, **least: int) -> None:
-    """**Raises:** `ValueError` on a number of the plan that is below its least value."""
+    """`ValueError` for a number of the plan below its least value."""
     for name, smallest in least.items():
         if getattr(plan, name) < smallest:
             raise ValueError(f"{name} must be at least {smallest}, got {getattr(plan, name)}.")

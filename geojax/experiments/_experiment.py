@@ -1,8 +1,8 @@
-"""What all experiments share: rows that outlive an interruption, tables, figures, the page.
+"""The common part of all experiments: stored rows, tables, figures, the page.
 
-An experiment says which rows there are, how some of them are measured together, and what the rows
-that were measured amount to. `AbstractExperiment.run` does the rest. What its page is called and
-which tables and columns it has stands in ``pages.toml``.
+An experiment defines its rows, which of them are measured together, and the results of the measured
+rows. `AbstractExperiment.run` does the rest. `pages.toml` has the title of the page, and its tables
+with their columns.
 """
 
 import abc
@@ -27,8 +27,12 @@ Measured = tuple[Row, Mapping[str, Any], Mapping[str, np.ndarray] | None]
 
 
 class Results(NamedTuple):
-    """What measured rows amount to: the rows of the CSV file, the tables of the JSON file by name,
-    the pictures by the names of their files, and notes that stand above the page's tables.
+    """The results of measured rows.
+
+    - the rows of the CSV file;
+    - the tables of the JSON file, by name;
+    - the pictures, by the name of their file;
+    - notes above the tables of the page.
     """
 
     rows: list[Row]
@@ -38,10 +42,10 @@ class Results(NamedTuple):
 
 
 class AbstractExperiment(abc.ABC):
-    """A plan, measured row by row in ``folder``; subclasses define the four abstract methods.
+    """A plan, measured row by row in `folder`; subclasses define the four abstract methods.
 
-    - ``name``: of the result files and of the section in ``pages.toml``.
-    - ``own``: the groups of this process, which is one of many under ``jax.distributed``.
+    - `name`: of the result files and of the section in `pages.toml`.
+    - `own`: the groups of this process, if there are several under `jax.distributed`.
     """
 
     name: str
@@ -57,22 +61,22 @@ class AbstractExperiment(abc.ABC):
 
     @abc.abstractmethod
     def groups(self, rows: Sequence[Row]) -> Iterable[Sequence[Row]]:
-        """The rows by what is measured together, in the order in which they are measured."""
+        """Groups of rows that are measured together, in the order of measurement."""
 
     def piece(self, group: Sequence[Row]) -> Hashable:
-        """Groups of one piece are measured by one process, as long as it lives."""
+        """Groups with the same piece are measured by one process, unless it dies."""
         return json.dumps(group[0])
 
     @abc.abstractmethod
     def measured(self, group: Sequence[Row], missing: Sequence[Row]) -> Iterator[Measured]:
-        """The settings, figures and arrays of the ``missing`` rows of a group, one at least.
+        """The settings, figures and arrays of the `missing` rows of a group, which are not empty.
 
-        They must not depend on which rows are missing, that is on where a run was stopped.
+        They must not depend on which rows are missing, that is, on where a run was stopped.
         """
 
     @abc.abstractmethod
     def results(self, found: Sequence[Row]) -> Results:
-        """What the rows that are measured amount to."""
+        """The results of the measured rows."""
 
     def run(
         self,
@@ -81,12 +85,14 @@ class AbstractExperiment(abc.ABC):
         callback: Callable[[int, int], None] | None,
         measure: bool,
     ) -> Results:
-        """Measure the rows that are missing, each kept at once, and write the tables.
+        """Measure the missing rows, write each at once, and write the tables.
 
-        The processes of ``jax.distributed`` share the rows, as `own_and_others` has it, in a folder
-        that all see. The first one writes the tables.
+        The processes of `jax.distributed` share the rows by `own_and_others`, in a folder that all
+        can read. The first process writes the tables.
 
-        **Raises:** `ValueError` when no row is measured.
+        **Raises:**
+
+        - `ValueError`: when no row is measured.
         """
         rows = self.rows()
         order = self._in_order(rows)
@@ -96,7 +102,7 @@ class AbstractExperiment(abc.ABC):
         show(done, len(rows))
         for group, absent in zip(order, left, strict=True) if measure else ():
             missing = [row for row in group if row not in self.store]
-            done += absent - len(missing)  # which other processes have measured since
+            done += absent - len(missing)  # measured by other processes since then
             for settings, figures, arrays in self.measured(group, missing) if missing else ():
                 self.store.put(settings, figures, arrays)
                 done += 1
@@ -120,7 +126,7 @@ class AbstractExperiment(abc.ABC):
             pieces.setdefault(self.piece(group), []).append(group)
         own, others = map(dict.fromkeys, own_and_others(list(pieces)))
         self.own = [group for group in groups if self.piece(group) in own]
-        # From the end: two processes that measure the same piece meet halfway.
+        # From the end, so that two processes that measure the same piece meet halfway.
         return [*self.own, *(group for piece in others for group in pieces[piece][::-1])]
 
     def _write(self, results: Results, about: dict[str, Any]) -> None:
@@ -147,7 +153,7 @@ class AbstractExperiment(abc.ABC):
 
 
 def grouped(rows: Iterable[Row], by: Sequence[str]) -> dict[tuple, list[Row]]:
-    """The rows by their values of some names, in the order in which these come."""
+    """The rows grouped by their values of some names, in order of appearance."""
     groups: dict[tuple, list[Row]] = {}
     for row in rows:
         groups.setdefault(tuple(row[name] for name in by), []).append(row)
@@ -157,11 +163,11 @@ def grouped(rows: Iterable[Row], by: Sequence[str]) -> dict[tuple, list[Row]]:
 def page_tables(
     texts: Mapping[str, Any], tables: Mapping[str, Sequence[Row]], detail: bool = False
 ) -> list[ResultTable]:
-    """The tables that a section of ``pages.toml`` describes and that have rows.
+    """The tables of a section of `pages.toml`, without those that have no rows.
 
-    - ``where``: which rows of table ``of`` are shown, by the text of a cell; "*" is any but none.
-    - ``names``: the columns before the figures, by default the section's.
-    - ``columns``: the figures, shown with their standard errors.
+    - `where`: selects rows of the table `of` by the text of a cell; "*" means any value.
+    - `names`: the columns before the figures, by default the section's.
+    - `columns`: the figures, shown with their standard errors.
 
     >>> from geojax.experiments._experiment import page_tables
     >>> table = {"title": "Errors", "meaning": "", "columns": ["rmse"], "where": {"kind": "path"}}
@@ -200,7 +206,7 @@ def _cell(value: Any) -> str:
 
 
 def flat_settings(content: Mapping[str, Any], before: str = "") -> dict[str, str]:
-    """Names and values of nested settings, a line each."""
+    """Names and values of nested settings, one line each."""
     lines: dict[str, str] = {}
     for name, value in content.items():
         label = f"{before}{name.replace('_', ' ')}"

@@ -1,4 +1,4 @@
-"""Drawings that several experiments have."""
+"""Drawings that several experiments share."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -13,8 +13,10 @@ from ._store import Row
 
 
 class Frames(NamedTuple):
-    """The pictures of one path: its method, what it is called beside that, pixels of shape
-    (frames, height, width), and the PSNR where there is a truth.
+    """The pictures of one path.
+
+    These are its method, a second part of its name, pixels of shape `(frames, height, width)`, and
+    the PSNR if there is a truth.
     """
 
     method: str
@@ -24,7 +26,7 @@ class Frames(NamedTuple):
 
 
 def frames_figure(paths: Sequence[Frames], times: np.ndarray, truth: np.ndarray | None) -> Figure:
-    """A row of pictures a path, below those of the truth, in pixels, where there is one."""
+    """One row of pictures for each path, below the row of the truth in pixels, if it is known."""
     paths = [*([] if truth is None else [Frames("truth", "", truth, None)]), *paths]
     names = [f"{path.method} {path.setting}" for path in paths]
     images = [path.pixels[:, None] / 127.5 - 1 for path in paths]
@@ -38,7 +40,7 @@ def frames_figure(paths: Sequence[Frames], times: np.ndarray, truth: np.ndarray 
 
 
 def distinct(rows: Sequence[Row], name: str) -> list[Any]:
-    """The values of a column, in the order in which they come."""
+    """The distinct values of a column, in order of appearance."""
     return list(dict.fromkeys(row[name] for row in rows))
 
 
@@ -52,7 +54,7 @@ def colours_of(rows: Sequence[Row]) -> dict[str, Any]:
 def line_with_errors(
     axes: Axes, rows: Sequence[Row], x: str, y: str, style: Mapping[str, Any]
 ) -> None:
-    """A figure and its standard errors against a setting, where it is known."""
+    """A figure with its standard errors against a setting, for the rows that have it."""
     line = sorted((row for row in rows if row[y] is not None), key=lambda row: row[x])
     errors = [row[f"{y}_se"] or 0.0 for row in line]
     places = [row[x] for row in line], [row[y] for row in line]

@@ -35,20 +35,22 @@ from ._store import Row
 from ._table import summarise
 
 _SHAPE = (1, 28, 28)
-_DRAWING = 2  # how pairs are drawn; rows of the first way, another digit an angle, are other rows
+_DRAWING = 2  # version of the drawing of pairs; version 1 took another digit for each angle
 _BY = ("part", "kind", "delta", "protocol", "method")
 _SET = ("part", "kind", "protocol", "method")
 _STRAIGHT = ("LERP", "straight line")
-_FAR = 60  # degrees from which on a straight line has left the data
+_FAR = 60  # degrees; at this and larger angles a straight line leaves the data
 
 
 class RotatedMnistTables(NamedTuple):
-    """What `run_rotated_mnist` returns.
+    """The tables that `run_rotated_mnist` returns.
 
-    - ``rows``: every row as measured.
-    - ``means``: by part, kind, delta, protocol and method, with standard errors.
-    - ``far``: the same for all deltas of at least 60 degrees together (``delta`` is None).
-    - ``distances``: by part, kind, protocol and method, of all frames from the turned test digits.
+    **Arguments:**
+
+    - `rows`: every row as measured.
+    - `means`: by part, kind, delta, protocol and method, with standard errors.
+    - `far`: the same for all deltas of at least 60 degrees together (`delta` is None).
+    - `distances`: by part, kind, protocol and method, of all frames from the turned test digits.
     """
 
     rows: list[Row]
@@ -68,23 +70,34 @@ def run_rotated_mnist(
     callback: Callable[[int, int], None] | None = None,
     measure: bool = True,
 ) -> RotatedMnistTables:
-    """Measure the rows of a plan that ``folder`` does not hold yet, and write the tables.
+    """Measure the missing rows of a plan, and write the tables.
 
-    ``folder`` receives ``rows/`` (two files a row, as soon as it is measured),
-    ``rotated_mnist.csv`` (every row), ``.json`` (the plan, ``about``, all means and distances),
-    pictures and the page ``rotated_mnist.html``.
+    A row is written as soon as it is measured, so that an interrupted run can be resumed.
 
-    - ``digits``: upright digits and labels; default MNIST's test set, read by `load_mnist`.
-    - ``score``: default the plan's model. Rows belong to its weights and to the digits: another
-      score or other digits, other rows.
-    - ``chunk``: pairs that one compiled program takes at once; default 1 on a CPU, where more gain
-      nothing and the slowest holds up the others, else 16.
-    - ``about``: the command, versions and the machine, for the results.
-    - ``callback(done, total)``: runs at the start and after every row.
-    - ``measure``: False for the tables of what a run that was stopped has measured.
+    **Arguments:**
 
-    **Raises:** `ValueError` on a plan that cannot be, and where there is nothing to tabulate; as
-    `load` and `load_mnist`.
+    - `plan`: what to measure.
+    - `folder`: receives `rows/` (two files for each row), `rotated_mnist.csv` (every row),
+      `rotated_mnist.json` (the plan, `about`, all means and distances), pictures and the page
+      `rotated_mnist.html`.
+    - `digits`: upright digits and labels; default MNIST's test set, read by
+      [`geojax.models.load_mnist`][].
+    - `score`: default the plan's model. Rows are stored with a digest of its weights and of the
+      digits, so that another score or other digits have their own rows.
+    - `chunk`: pairs that one compiled program computes at once. The default is 1 on a CPU, where
+      larger chunks are not faster and wait for their slowest pair, and 16 elsewhere.
+    - `about`: the command, versions and the machine, for the results.
+    - `callback`: called as `callback(done, total)` at the start and after every row.
+    - `measure`: False writes the tables of the rows that are already measured.
+
+    **Returns:**
+
+    A [`geojax.experiments.RotatedMnistTables`][].
+
+    **Raises:**
+
+    - `ValueError`: when the plan is not valid, or no row is measured.
+    - the errors of [`geojax.models.load`][] and `load_mnist`.
     """
     plan.check()
     if chunk is not None and chunk < 1:
@@ -98,7 +111,7 @@ def run_rotated_mnist(
 
 
 class _RotatedMnist(AbstractExperiment):
-    """What is made once and used for every row: methods, programs, pairs."""
+    """Methods, compiled programs and pairs, which are made once and used for every row."""
 
     name = "rotated_mnist"
 
@@ -119,7 +132,7 @@ class _RotatedMnist(AbstractExperiment):
         return [{**row, **common} for row in self.plan.rows()]
 
     def groups(self, rows: Sequence[Row]) -> list[list[Row]]:
-        """Rows that one program takes at once: they differ in the pair alone."""
+        """Rows for one call of a program: they differ only in the pair."""
         apart = [
             row | {"chunk": row["pair"] // self.chunk, "label": self._label(row)} for row in rows
         ]
@@ -128,8 +141,8 @@ class _RotatedMnist(AbstractExperiment):
         return [[{name: row[name] for name in rows[0]} for row in group] for group in groups]
 
     def measured(self, group: Sequence[Row], missing: Sequence[Row]) -> Iterator[Measured]:
-        # A row has its place in the program whether or not its neighbours are measured already:
-        # what it gives does not depend on where a run was stopped.
+        # A row always has the same place in the program, even if its neighbours are measured
+        # already. So its figures do not depend on where a run was stopped.
         wanted = [row if row in missing else missing[0] for row in group]
         pairs = [self._pair(row) for row in wanted]
         x0s, x1s = jnp.stack([p.x0 for p in pairs]), jnp.stack([p.x1 for p in pairs])
@@ -165,7 +178,7 @@ class _RotatedMnist(AbstractExperiment):
         return first if first == second else None
 
     def _times(self, part: str) -> Array:
-        """From the first to the second image; or as densely on from there."""
+        """Times from the first to the second image, or equally dense times beyond it."""
         steps = self.plan.frames - 1
         if part != BEYOND:
             return jnp.linspace(0, 1, steps + 1)
@@ -173,7 +186,7 @@ class _RotatedMnist(AbstractExperiment):
         return jnp.linspace(1, self.plan.until, beyond + 1)
 
     def _program(self, row: Row, like) -> Callable[..., Any]:
-        """The compiled ``(x0s, x1s, keys) -> InterpolatedPath`` of a method, made once."""
+        """The compiled `(x0s, x1s, keys) -> InterpolatedPath` of a method, made once."""
         label = self._label(row)
         key = (row["protocol"], row["part"], row["method"], label, len(like[0]))
         if key not in self._programs:
@@ -219,7 +232,7 @@ class _RotatedMnist(AbstractExperiment):
         return Results(rows, tables, self._pictures(tables, settings), notes)
 
     def _distances(self, settings: Sequence[Row]) -> list[Row]:
-        """Of the frames of all pairs; those between a digit and itself are copies."""
+        """The set distances of the frames of all pairs, without those of a digit and itself."""
         turned = self.digits.turned(self.plan.num_reference, self.plan.seed)
         reference = classifier_features(self.classifier, turned)
         found = []
@@ -238,7 +251,7 @@ class _RotatedMnist(AbstractExperiment):
         far = [row for row in tables["far"] if row["part"] == BETWEEN]
         if far:
             figures["compute"] = compute_figure(far)
-        # The first pair of the widest delta below half a turn, and of the other kinds.
+        # The first pair of the largest delta below half a turn, and of the other kinds.
         below = [delta for delta in self.plan.deltas if delta < 180] or list(self.plan.deltas)
         wide = min(below, key=lambda delta: abs(delta - 90), default=None)
         between = (ONE_CLASS, None, BETWEEN), (TWO_CLASSES, None, BETWEEN)
@@ -280,7 +293,7 @@ def _lpips() -> LPIPS | None:
 
 
 def _digest(tree: AbstractScore | Digits) -> str:
-    """Of the arrays in it: rows of other weights or digits are other rows."""
+    """A digest of the arrays, which distinguishes rows of other weights or digits."""
     digest = hashlib.sha256()
     for leaf in jax.tree.leaves(eqx.filter(tree, eqx.is_array)):
         digest.update(np.asarray(leaf).tobytes())
@@ -288,16 +301,17 @@ def _digest(tree: AbstractScore | Digits) -> str:
 
 
 def _without_flag(row: Row) -> Row:
-    """A row's setting ``lpips`` says whether there were weights; where there was no truth, no
-    figure of that name has taken its place.
+    """The row without its setting `lpips`, if no figure has replaced it.
+
+    The setting records whether there were weights. Without a truth there is no figure of that name.
     """
     return {**row, "lpips": None} if isinstance(row["lpips"], bool) else row
 
 
 def _with_gains(rows: list[Row]) -> list[Row]:
-    """``gain``: PSNR above that of the straight line between the same two points, noised alike.
+    """Rows with `gain`, the PSNR above that of the straight line of the same pair and protocol.
 
-    Pairs differ more than methods do; the mean of differences does not see that.
+    Pairs differ more than methods do. The mean of the differences does not have this variation.
     """
     names = ("part", "kind", "delta", "pair", "t", "noising", "denoising", "denoise_steps")
 

@@ -13,8 +13,10 @@ _BESIDE = {"fontsize": 7.5, "loc": "center left", "bbox_to_anchor": (1.0, 0.5)}
 
 
 def delta_figure(means: Sequence[Row]) -> Figure:
-    """PSNR, SSIM and LPIPS by delta, a panel a protocol and measure, a line a method, with
-    standard errors. ``means``: of one part, as in `RotatedMnistTables`.
+    """PSNR, SSIM and LPIPS by delta, with standard errors.
+
+    A row is a protocol, a column a measure, a line a method. `means` are those of one part of
+    `RotatedMnistTables`.
     """
     protocols, colours = distinct(means, "protocol"), colours_of(means)
     shown = [m for m in _MEASURES if any(row[m] is not None for row in means)]
@@ -37,15 +39,16 @@ def delta_figure(means: Sequence[Row]) -> Figure:
 
 
 def compute_figure(means: Sequence[Row]) -> Figure:
-    """PSNR against the score evaluations that the paths took: a colour a method, a marker a
-    protocol, with standard errors.
+    """PSNR against the score evaluations of the paths, with standard errors.
+
+    A colour is a method, a marker a protocol.
     """
     colours, protocols = colours_of(means), distinct(means, "protocol")
     marker = {name: _MARKERS[i % len(_MARKERS)] for i, name in enumerate(protocols)}
     drawing = Figure(figsize=(7.6, 4.6), layout="constrained")
     axes = drawing.add_subplot()
     rows = [row for row in means if row["psnr"] is not None]
-    free = 0  # closed forms stand side by side, or they would hide each other
+    free = 0  # closed forms are drawn side by side, so that they do not cover each other
     for row in rows:
         free += not row["score_evaluations"]
         place = {"place": row["score_evaluations"] or free}

@@ -1,4 +1,4 @@
-"""The figures of one path of digits, and of the frames of many."""
+"""The figures of one path of digits, and of sets of frames."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -22,9 +22,9 @@ from ..evaluation import (
 from ..models import DigitClassifier
 from ._rotated_mnist_pairs import Pair, turned_by
 
-_ORBIT = 181  # points of the true orbit among which the nearest is taken: a degree apart or less
-_ROUNDING = 1e-4  # per pixel; below it decibels say nothing
-# Digits are left out in turn for a standard error, in so many groups; with fewer there is none.
+_ORBIT = 181  # points of the true orbit for the nearest one: at most a degree apart
+_ROUNDING = 1e-4  # per pixel; below it decibels only measure rounding
+# Groups of digits that are left out in turn for a standard error; with fewer there is none.
 _GROUPS, _LEAST_GROUPS = 10, 5
 
 # The figures of a row.
@@ -42,14 +42,14 @@ def path_measures(
     *,
     has_truth: bool,
 ) -> tuple[dict[str, float], Float[np.ndarray, "inner features"]]:
-    """The figures of a row, and the classifier's features of the frames that they are means over:
-    all but those at the times 0 and 1.
+    """The figures of a row, and the classifier's features of its frames.
 
-    ``ts``: from 0 to 1, or from 1 on for an extrapolation, which has no ``end_error``. Between a
-    digit and itself there is no ``deviation``, and no PSNR where only rounding is left.
+    Means are over all frames except those at the times 0 and 1. `ts` go from 0 to 1, or from 1 on
+    for an extrapolation, which has no `end_error`. Between a digit and itself there is no
+    `deviation`, and no PSNR if only rounding is left.
     """
     numbers = jnp.asarray([pair.angle, pair.turn], frames.dtype)
-    # Half a turn is the same there and back: the way that a path is nearer to counts.
+    # Half a turn is the same in both directions: the direction nearer to the path counts.
     alternative = -pair.turn if abs(pair.turn - np.pi) < 1e-6 else pair.turn
     numbers = jnp.append(numbers, jnp.asarray(alternative, frames.dtype))
     given = pair.upright.astype(frames.dtype), numbers, jnp.asarray(pair.labels)
@@ -69,7 +69,7 @@ def path_measures(
 def _measured(
     classifier, lpips, x0, x1, upright, numbers, labels, frames, ts, beyond: bool, has_truth: bool
 ) -> tuple[dict[str, Array], Array]:
-    frames = jnp.clip(frames, -1, 1)  # as a picture shows them
+    frames = jnp.clip(frames, -1, 1)  # as in a picture
     inside = slice(1, None) if beyond else slice(1, -1)
     inner, times = frames[inside], ts[inside]
     astray = jax.vmap(lambda x, t: norm(x - (1 - t) * x0 - t * x1))(inner, times)
@@ -105,14 +105,14 @@ def _against(lpips: LPIPS | None, images, truth, before: str) -> dict[str, Array
 
 
 def _grey(lpips: LPIPS):
-    """LPIPS of images of one channel."""
+    """LPIPS for images of one channel."""
     return lambda x, y: lpips(jnp.repeat(x, 3, axis=0), jnp.repeat(y, 3, axis=0))
 
 
 def classifier_features(
     classifier: DigitClassifier, images: Float[Array, "n 1 28 28"]
 ) -> Float[Array, "n features"]:
-    """The features of images, some hundred at a time."""
+    """The features of images, computed in batches."""
     return jax.lax.map(classifier.features, images, batch_size=256)
 
 
@@ -121,16 +121,16 @@ def set_distances(
     digits: Sequence[int],
     reference: Float[Array, "n features"],
 ) -> dict[str, Any]:
-    """Fréchet and kernel distance of the frames of several rows, by the classifier's features,
-    from reference images, with standard errors.
+    """Fréchet and kernel distance of the frames of several rows from reference images.
 
-    ``digits`` says of which digit a row is. The frames of one are alike, at all angles: so the
-    standard errors are a jackknife's that leaves out digits, all of their rows at once (None with
-    fewer than five digits). The kernel distance is that of `unbiased_discrepancy`. Frames that are
-    not finite are left out.
+    They use the features of the classifier and have standard errors. `digits` has the digit of each
+    row. The frames of one digit are alike at all angles, so the standard errors are from a
+    jackknife that leaves out all rows of a digit at once (None with fewer than five digits). The
+    kernel distance is that of `unbiased_discrepancy`. Frames that are not finite are left out.
 
-    **Returns:** ``images``, ``frechet``, ``frechet_se``, ``kernel``, ``kernel_se``; None for what
-    too few frames do not give.
+    **Returns:**
+
+    `images`, `frechet`, `frechet_se`, `kernel`, `kernel_se`; None if there are too few frames.
     """
     rows = [row[np.all(np.isfinite(row), axis=1)].astype(np.float64) for row in features]
     count, width = sum(map(len, rows)), reference.shape[1]
@@ -155,7 +155,7 @@ def set_distances(
 
 
 def _jackknife(value: Callable[[np.ndarray], float], count: int) -> tuple[float, float | None]:
-    """A value of so many groups, and its standard error from those without each of them."""
+    """A value of `count` groups, and its standard error from the values without each of them."""
     everything = np.arange(count)
     whole = value(everything)
     if count < _LEAST_GROUPS:
@@ -165,7 +165,7 @@ def _jackknife(value: Callable[[np.ndarray], float], count: int) -> tuple[float,
 
 
 def _frechet(groups: Sequence[np.ndarray], known: np.ndarray) -> Callable[[np.ndarray], float]:
-    """`gaussian_frechet_distance` of some of the groups together."""
+    """`gaussian_frechet_distance` of a selection of the groups."""
 
     def moments(x):
         numbers = x.mean(axis=0), np.cov(x, rowvar=False)
@@ -181,8 +181,9 @@ def _frechet(groups: Sequence[np.ndarray], known: np.ndarray) -> Callable[[np.nd
 
 
 def _kernel(groups: Sequence[np.ndarray], known: np.ndarray) -> Callable[[np.ndarray], float]:
-    """`unbiased_discrepancy` of some of the groups together, by sums over blocks of the kernel's
-    matrix, which is computed once.
+    """`unbiased_discrepancy` of a selection of the groups.
+
+    It sums over blocks of the kernel's matrix, which is computed once.
     """
 
     def kernel(x, y):

@@ -11,18 +11,18 @@ from jaxtyping import Array, Float, UInt8
 from ..models import from_pixels, rotate, rotated_batch
 from ._rotated_mnist_plan import ONE_CLASS, ROTATION, SAME
 
-_LEFT_OUT = (6, 9)  # turned, one is the other
-_NUMBERS = {SAME: 0, ROTATION: 0, ONE_CLASS: 1001}  # of the kinds, for their random numbers
+_LEFT_OUT = (6, 9)  # a turned 6 is a 9
+_NUMBERS = {SAME: 0, ROTATION: 0, ONE_CLASS: 1001}  # seeds of the kinds
 
 
 class Pair(NamedTuple):
-    """Two turned digits, and what is known of the way from one to the other.
+    """Two turned digits, with the true path where it is known.
 
-    - ``x0``, ``x1``: shape (1, 28, 28), in [-1, 1].
-    - ``upright``: the digit that was turned, shape (28, 28); with ``angle``, that of x0, and
-      ``turn``, the angle from x0 to x1, in radians: only where both are of one digit. It is 0
-      where both are one picture.
-    - ``labels``: their classes.
+    - `x0`, `x1`: shape `(1, 28, 28)`, in [-1, 1].
+    - `upright`: the digit that was turned, shape `(28, 28)`, if both are of one digit. Then `angle`
+      is the angle of x0, and `turn` that from x0 to x1, in radians. The turn is 0 if both are one
+      picture.
+    - `labels`: their classes.
     """
 
     x0: Float[Array, "1 28 28"]
@@ -34,18 +34,23 @@ class Pair(NamedTuple):
 
 
 class Digits(NamedTuple):
-    """Upright digits as in MNIST's files, and their labels; `load_mnist` gives them."""
+    """Upright digits in the form of MNIST's files, with labels, as of
+    [`geojax.models.load_mnist`][].
+    """
 
     images: UInt8[np.ndarray, "n 28 28"]
     labels: UInt8[np.ndarray, " n"]
 
     def pair(self, kind: str, delta: int | None, number: int, seed: int) -> Pair:
-        """The pair of that number; the same whatever else is asked for.
+        """The pair of this number, which does not depend on other numbers.
 
-        Number n of the rotations is one digit, from one angle on, at every ``delta``: figures at
-        several angles are compared pair by pair. "A to A" is the same digit at that angle, twice.
+        Number n of the rotations is one digit, from one start angle, at every `delta`, so that
+        figures at several angles can be compared pair by pair. "A to A" is the same digit at that
+        angle, twice.
 
-        **Raises:** `ValueError` when there are no more different ones.
+        **Raises:**
+
+        - `ValueError`: when there are no more different ones.
         """
         kept = np.flatnonzero(~np.isin(self.labels, _LEFT_OUT))
         order = np.random.default_rng([seed, _NUMBERS.get(kind, 1002)]).permutation(kept)
@@ -70,7 +75,7 @@ class Digits(NamedTuple):
         return Pair(x0, x1, from_pixels(self.images[first]), ends[0], turn, labels)
 
     def turned(self, number: int, seed: int) -> Float[Array, "n 1 28 28"]:
-        """At most ``number`` digits without 6 and 9, each turned by a random angle."""
+        """At most `number` digits without 6 and 9, each turned by a random angle."""
         rng = np.random.default_rng([seed, 1003])
         kept = rng.permutation(np.flatnonzero(~np.isin(self.labels, _LEFT_OUT)))[:number]
         angles = jnp.asarray(rng.uniform(0, 2 * math.pi, len(kept)), jnp.result_type(float))

@@ -1,4 +1,4 @@
-"""What the Rotated MNIST experiment measures: protocols, pairs, rows."""
+"""The plan of the Rotated MNIST experiment: protocols, pairs, rows."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ from ._checks import check_known, check_least
 BETWEEN, BEYOND = "between", "beyond"
 SAME, ROTATION, ONE_CLASS, TWO_CLASSES = "A to A", "rotation", "one class", "two classes"
 
-# Methods by what a path takes on two cores, which decides their turn: those that are not named
-# here a second or two; then some ten seconds; then up to several minutes.
+# Methods by the time of a path on two cores, in the order of measurement: methods that are not
+# listed take a second or two, the first list about ten seconds, the next up to several minutes.
 _SLOW = ("Stein", "exponential map")
 COSTLY = (
     "density flow",
@@ -22,22 +22,24 @@ COSTLY = (
     "norm + Stein",
     "exponential map, combined",
 )
-# Methods that came after the committed results: no part of a plan unless it names them.
+# Methods that are newer than the committed results; they are measured only if a plan names them.
 LATER = ("string method", "spacetime")
 
 
 @dataclasses.dataclass(frozen=True)
 class Protocol:
-    """How images come to where the geometry is taken, and which methods are measured there.
+    """How images come to the noise level, and which methods are measured there.
 
-    - ``name``: in tables.
-    - ``t``, ``noising``, ``denoising``, ``denoise_steps``: as `NoiseRoute`; "none" and "none" for
-      clean points, seen by the score of level t.
-    - ``lam``: of geojax's own metrics, as in `MethodSettings`; ``segments``, ``max_steps``: of
-      their solves. Other methods have settings of their own, as published.
-    - ``methods``, ``extrapolations``: names in `INTERPOLATORS` and `EXTRAPOLATORS`; default all
-      that the committed results have.
-    - ``num_pairs``: of each kind; None for the plan's.
+    **Arguments:**
+
+    - `name`: in tables.
+    - `t`, `noising`, `denoising`, `denoise_steps`: as [`geojax.NoiseRoute`][]; "none" and "none"
+      for clean points with the score of level t.
+    - `lam`: of geojax's own metrics, as in [`geojax.interpolation.MethodSettings`][].
+    - `segments`, `max_steps`: of their solves. Other methods have their published settings.
+    - `methods`, `extrapolations`: names in `INTERPOLATORS` and `EXTRAPOLATORS`; default all methods
+      of the committed results.
+    - `num_pairs`: of each kind; None for the plan's.
     """
 
     name: str
@@ -54,7 +56,7 @@ class Protocol:
 
 
 PROTOCOLS = (
-    # arXiv 2505.11128: one noise for both, step 400 of 1000.
+    # arXiv 2505.11128: one noise for both images, step 400 of 1000.
     Protocol("noised"),
     Protocol(
         "noised, lambda 1000",
@@ -63,13 +65,13 @@ PROTOCOLS = (
         extrapolations=("exponential map",),
         num_pairs=8,
     ),
-    # The same at other levels of noise.
+    # The same at other noise levels.
     *(
         Protocol(f"noised, t {t}", t=t, methods=("LERP", "Stein"), extrapolations=(), num_pairs=8)
         for t in (0.1, 0.2, 0.6)
     ),
-    # geojax's default: noise that belongs to each image, and little of it. Inversion loses less
-    # than one noise for both destroys.
+    # geojax's default: a low level by inversion, which keeps more of the images than one noise
+    # for both.
     Protocol(
         "inverted, t 0.2",
         t=0.2,
@@ -116,20 +118,23 @@ PROTOCOLS = (
 
 @dataclasses.dataclass(frozen=True)
 class RotatedMnistPlan:
-    """What is measured: every protocol x method x kind of pair x pair.
+    """The plan of `run_rotated_mnist`: every protocol x method x kind of pair x pair.
 
-    - ``deltas``: degrees between the two angles at which one digit is turned. 6 and 9 are left
-      out everywhere, which turned are each other.
-    - ``num_pairs``: for each delta, and of two digits of one class and of two classes.
-    - ``num_controls``: pairs of a digit and itself, not turned at all, as many at most. The truth
-      is the digit: what is missing there the protocol has lost, and no path can gain.
-    - ``num_costly_pairs``: as many at most for the methods in ``COSTLY``.
-    - ``frames``: of a path, equally spaced in time, both ends included.
-    - ``until``: how far extrapolations go, for turned digits; 1 is the second image.
-    - ``condition``: "none", the unconditional score, which is what a user without labels has; or
-      "class", the score of the digit's class (of pairs of two classes: unconditional).
-    - ``num_reference``: turned test digits with which sets of frames are compared.
-    - ``model``: a name in the zoo, or a checkpoint folder.
+    **Arguments:**
+
+    - `protocols`: see [`geojax.experiments.Protocol`][].
+    - `deltas`: degrees between the two angles of a turned digit. 6 and 9 are left out everywhere,
+      because a turned 6 is a 9.
+    - `num_pairs`: for each delta, and for two digits of one class and of two classes.
+    - `num_controls`: the largest number of pairs of a digit and itself, not turned at all. The
+      truth is the digit. The protocol loses what is missing there, and no path can restore it.
+    - `num_costly_pairs`: the largest number of pairs for the methods in `COSTLY`.
+    - `frames`: of a path, equally spaced in time, both ends included.
+    - `until`: the last time of extrapolations of turned digits; 1 is the second image.
+    - `condition`: "none", the unconditional score, because a user without labels has no other; or
+      "class", the score of the digit's class (unconditional for pairs of two classes).
+    - `num_reference`: turned test digits with which sets of frames are compared.
+    - `model`: a name in the zoo, or a checkpoint folder.
     """
 
     protocols: Sequence[Protocol] = PROTOCOLS
@@ -146,8 +151,10 @@ class RotatedMnistPlan:
 
     @classmethod
     def quick(cls) -> "RotatedMnistPlan":
-        """Some minutes on two cores: few pairs, and no method that takes 500 steps of Adam (about
-        a minute a pair each) or products with the Jacobian.
+        """A plan of some minutes on two cores.
+
+        It has few pairs, and no method with 500 steps of Adam (about a minute for a pair) or
+        products with the Jacobian.
         """
         return cls(
             protocols=(
@@ -170,9 +177,11 @@ class RotatedMnistPlan:
         )
 
     def of_pairs(self, num_pairs: int) -> "RotatedMnistPlan":
-        """The same plan on so many pairs of each kind, all methods on all of them.
+        """The same plan with this number of pairs of each kind, and all methods on all of them.
 
-        **Raises:** `ValueError` unless there is one at least.
+        **Raises:**
+
+        - `ValueError`: for a number below 1.
         """
         plan = dataclasses.replace(
             self,
@@ -185,8 +194,10 @@ class RotatedMnistPlan:
         return plan
 
     def of_controls(self) -> "RotatedMnistPlan":
-        """The controls alone, without the costly methods: a digit and itself, and two digits of
-        one class and of two, ``num_controls`` pairs of each.
+        """The controls alone, without the expensive methods.
+
+        They are a digit and itself, and two digits of one class and of two, `num_controls` pairs of
+        each.
         """
         protocols = [
             dataclasses.replace(
@@ -201,8 +212,12 @@ class RotatedMnistPlan:
         )
 
     def check(self) -> None:
-        """**Raises:** `ValueError` on an unknown method, two protocols of one name, or a number
-        out of its range.
+        """Check the plan.
+
+        **Raises:**
+
+        - `ValueError`: for an unknown method, two protocols of one name, or a number out of its
+          range.
         """
         for protocol in self.protocols:
             check_known("method", protocol.methods, INTERPOLATORS)
@@ -227,9 +242,10 @@ class RotatedMnistPlan:
         ]
 
     def rows(self) -> list[dict[str, Any]]:
-        """The settings of every row: cheap methods first, protocols of fewer pairs last, and of
-        methods of like cost a pair with all after the other, so that whatever a run that is stopped
-        has is balanced.
+        """The settings of every row, in the order of measurement.
+
+        Cheap methods come first, and protocols of fewer pairs last. Methods of similar cost are
+        measured pair by pair, so that the rows of a stopped run are balanced.
         """
         common = {
             name: getattr(self, name) for name in ("frames", "until", "condition", "model", "seed")
@@ -252,7 +268,7 @@ class RotatedMnistPlan:
         return sorted(rows, key=turn)
 
     def _methods(self) -> list[tuple[dict[str, Any], int]]:
-        """With the number of pairs that each is measured on."""
+        """The methods with their numbers of pairs."""
         found = []
         for protocol in self.protocols:
             fields = dataclasses.asdict(protocol)

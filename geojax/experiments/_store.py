@@ -1,4 +1,4 @@
-"""Rows of a table on disk, one file each, so that nothing measured is lost or measured twice."""
+"""Rows of a table on disk, one file each, so that no row is lost or measured twice."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ Row = dict[str, Any]
 
 
 class RowStore:
-    """Rows by their settings, in ``folder``, each written whole or not at all.
+    """Rows by their settings, in `folder`, each written whole or not at all.
 
     >>> from geojax.experiments import RowStore
     >>> store = RowStore("rows")
@@ -33,14 +33,14 @@ class RowStore:
         return self._path(settings).is_file()
 
     def get(self, settings: Mapping[str, Any]) -> Row | None:
-        """The row of these settings with its figures, or None when it is not measured yet."""
+        """The row of these settings with its figures, or None if it is not measured yet."""
         path = self._path(settings)
         if not path.is_file():
             return None
         return json.loads(path.read_text(encoding="utf-8"))
 
     def arrays(self, settings: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        """The arrays kept with a row. **Raises:** `FileNotFoundError` when there are none."""
+        """The arrays stored with a row; `FileNotFoundError` when there are none."""
         return read_arrays(self._path(settings).with_suffix(".npz"))
 
     def put(
@@ -49,13 +49,13 @@ class RowStore:
         figures: Mapping[str, Any],
         arrays: Mapping[str, np.ndarray] | None = None,
     ) -> None:
-        """Keep a row, and arrays beside it. Figures that are not finite become null."""
+        """Store a row and its arrays. Figures that are not finite become null."""
         finite = {
             name: None if isinstance(value, float) and not math.isfinite(value) else value
             for name, value in figures.items()
         }
         path = self._path(settings)
-        if arrays is not None:  # first: a row that is there has its arrays
+        if arrays is not None:  # arrays first, so that every stored row has them
             with written_whole(path.with_suffix(".npz")) as temporary:
                 np.savez_compressed(temporary, allow_pickle=False, **arrays)
         with written_whole(path) as temporary:

@@ -1,4 +1,4 @@
-"""Every method on manifolds of known geometry: how far from the manifold, from the geodesic."""
+"""Every method on manifolds of known geometry: distances from manifold and geodesic."""
 
 import dataclasses
 import json
@@ -21,21 +21,23 @@ _BY = ("case", "kind", "method", "sigma", "lam", "segments")
 
 @dataclasses.dataclass(frozen=True)
 class SyntheticPlan:
-    """What is measured: every case x method x level x lam x segments x pair.
+    """The plan of `run_synthetic`: every case x method x level x lam x segments x pair.
 
     The default has every method on every case at three noise levels; `full` adds the sweeps.
 
-    - ``methods`` between the two points of a pair, ``extrapolations`` beyond the second one;
-      default all that the committed results have. NAO, whose paths are between standard normal
-      seeds, has no place here.
-    - ``sigmas``: noise levels, in the units of the manifolds, whose extent is about 1.
-    - ``lams``: of geojax's own metrics, in units of sigma^2: lam s s^T is then of order lam at one
-      sigma from the data. Methods without one are measured once.
-    - ``segments``: of geojax's own solves.
-    - ``until``: how far extrapolations go.
-    - ``descents``: metrics in which an objective is descended, whose minimum is off the manifold.
-    - ``training_steps``: of the networks.
-    - ``further``: plans whose rows are measured too, say of a sweep on a few cases.
+    **Arguments:**
+
+    - `methods`: between the two points of a pair; default all methods of the committed results. NAO
+      is not possible, because its paths are between standard normal seeds.
+    - `extrapolations`: beyond the second point, with the same default.
+    - `sigmas`: noise levels, in the units of the manifolds, whose extent is about 1.
+    - `lams`: of geojax's own metrics, in units of sigma^2. Then lam s s^T is of order lam at a
+      distance of one sigma from the data. Methods without a lam are measured once.
+    - `segments`: of geojax's own solves.
+    - `until`: the last time of extrapolations.
+    - `descents`: metrics for the descent of an objective whose minimum is off the manifold.
+    - `training_steps`: of the networks.
+    - `further`: plans whose rows are measured too, for example a sweep on a few cases.
     """
 
     cases: Sequence[str] = tuple(CASES)
@@ -66,9 +68,11 @@ class SyntheticPlan:
 
     @classmethod
     def quick(cls) -> "SyntheticPlan":
-        """Some minutes on two cores: one level and one lam on three manifolds, of codimension 8, 2
-        and 1, the last two by programs that they share; sweeps on the first and the last; some
-        methods with a network and in the plane.
+        """A plan of some minutes on two cores.
+
+        It has one level and one lam on three manifolds of codimension 8, 2 and 1; the last two
+        share compiled programs. It sweeps on the first and the last, and has some methods with a
+        network and in the plane.
         """
         whole = cls(
             cases=("S^2 in R^10", "wiggly curve in R^3", "torus in R^3"),
@@ -105,9 +109,11 @@ class SyntheticPlan:
         return dataclasses.replace(whole, further=(codimension_8, codimension_1, network, planar))
 
     def of_pairs(self, num_pairs: int) -> "SyntheticPlan":
-        """The same plan, further ones included, on so many pairs.
+        """The same plan, and its further plans, with this number of pairs.
 
-        **Raises:** `ValueError` unless there is one at least.
+        **Raises:**
+
+        - `ValueError`: for a number below 1.
         """
         further = [plan.of_pairs(num_pairs) for plan in self.further]
         plan = dataclasses.replace(self, num_pairs=num_pairs, further=further)
@@ -115,8 +121,12 @@ class SyntheticPlan:
         return plan
 
     def check(self) -> None:
-        """**Raises:** `ValueError` on an unknown case, and on further plans of another ``until``,
-        ``seed`` or ``training_steps``.
+        """Check the plan.
+
+        **Raises:**
+
+        - `ValueError`: for an unknown case, or further plans with another `until`, `seed` or
+          `training_steps`.
         """
         for part in (self, *self.further):
             check_known("case", part.cases, CASES)
@@ -129,7 +139,7 @@ class SyntheticPlan:
                     )
 
     def rows(self) -> list[Row]:
-        """The settings of every row, in the order in which they are measured, case by case."""
+        """The settings of every row, in the order of measurement, case by case."""
         rows = [row for plan in (self, *self.further) for row in plan._own_rows()]
         distinct = {json.dumps(row): row for row in rows}.values()
         return [row for of_case in grouped(distinct, ["case"]).values() for row in of_case]
@@ -139,7 +149,7 @@ class SyntheticPlan:
         settings = [
             (case, kind, name, sigma, lam, segments)
             for case in self.cases
-            # "Beyond" is undefined where no geodesic leads to the second point.
+            # "Beyond" is undefined if no geodesic leads to the second point.
             for kind, names in (parts[:1] if CASES[case].across else parts)
             for name in names
             for sigma in self.sigmas
@@ -157,7 +167,7 @@ class SyntheticPlan:
                 }
 
 
-# Those whose metric has the plan's lam, by kind.
+# The methods whose metric has the plan's lam, by kind.
 _OWN = {
     "path": {"Stein", "combined", "smoothed", "norm + Stein"},
     "beyond": {name for name in EXTRAPOLATORS if name.startswith("exponential map")},
@@ -177,29 +187,42 @@ def run_synthetic(
     callback: Callable[[int, int], None] | None = None,
     measure: bool = True,
 ) -> list[Row]:
-    """Measure the rows of a plan that ``folder`` does not hold yet, and write the tables.
+    """Measure the missing rows of a plan, and write the tables.
 
-    ``folder`` receives ``rows/`` (a file a row, as soon as it is measured), ``networks/`` (scores
-    trained on the way), ``synthetic.csv`` (all rows), ``synthetic.json`` (the plan, ``about``,
-    means and standard errors), the pictures of `synthetic_figures` and the page
-    ``synthetic.html``. All pairs of a method run in one compiled program. Figures of a row:
+    A row is written as soon as it is measured, so that an interrupted run can be resumed. All pairs
+    of a method run in one compiled program.
 
-    - ``distance_mean``, ``distance_max``: of the points of the path, extrapolation or descent from
-      the manifold;
-    - ``rmse``: from the true geodesic at the same times (for extrapolations: beyond b only);
-    - ``length_error``: of the path's length in R^D, relative to the true distance;
-    - ``energy_ratio``: of the path's energy in R^D to that of the true geodesic;
-    - ``missed``: for descents, the distance from the point of the manifold where the objective is
-      least, when it has become as low;
-    - ``score_evaluations``, ``seconds`` (compiled, the mean over the pairs), ``successful`` (1 or
-      0) and ``result``, the verdict in words.
+    **Arguments:**
 
-    Two points on different components have no geodesic: only their distances are figures.
-    ``callback(done, total)`` runs at the start and after every row. With ``measure=False`` the
-    tables are of what a run that was stopped has measured.
+    - `plan`: what to measure.
+    - `folder`: receives `rows/` (a file for each row), `networks/` (the trained scores),
+      `synthetic.csv` (all rows), `synthetic.json` (the plan, `about`, means and standard errors),
+      the pictures of [`geojax.experiments.synthetic_figures`][] and the page `synthetic.html`.
+    - `about`: the command, versions and the machine, for the results.
+    - `callback`: called as `callback(done, total)` at the start and after every row.
+    - `measure`: False writes the tables of the rows that are already measured.
 
-    **Returns:** the means. **Raises:** `ValueError` as `SyntheticPlan.check`, and where there is
-    nothing to tabulate.
+    **Returns:**
+
+    The means over pairs, with standard errors.
+
+    **Raises:**
+
+    - `ValueError`: when the plan is not valid, or no row is measured.
+
+    A row has these figures:
+
+    - `distance_mean`, `distance_max`: of the points of the path, extrapolation or descent from the
+      manifold;
+    - `rmse`: from the true geodesic at the same times (of extrapolations only beyond b);
+    - `length_error`: of the path's length in R^D, relative to the true distance;
+    - `energy_ratio`: of the path's energy in R^D to that of the true geodesic;
+    - `missed`: of descents, the distance from the point of the manifold where the objective is
+      least, when the descent has reached that value;
+    - `score_evaluations`, `seconds` (compiled, the mean over the pairs), `successful` (1 or 0) and
+      `result`, the verdict in words.
+
+    Two points on different components have no geodesic, and only the distances from the manifold.
     """
     plan.check()
     with Programs() as programs:
@@ -230,7 +253,7 @@ class _Synthetic(AbstractExperiment):
             yield row, figures[row["pair"]], None
 
     def _scene_of(self, case: str) -> Scene:
-        """The scene of a case, whose programs begin to be compiled once it is there."""
+        """The scene of a case; the compilation of its programs then begins."""
         if self._scene is None or self._scene[0] != case:
             rows = [row for row in self.rows() if row["case"] == case]
             num_pairs, steps = 1 + max(row["pair"] for row in rows), rows[0]["training"] or 0

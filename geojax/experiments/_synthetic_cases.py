@@ -25,22 +25,25 @@ from ..evaluation import (
 from ..scores import AbstractSchedule, AbstractScore
 from ._synthetic_network import kept
 
-TIMES = 33  # at which a path is measured
-_NETWORK = ", network"  # ends the names of cases whose score is trained
-_POINTS = 100  # of a sample, among which the second point of a pair is chosen
+TIMES = 33  # times at which a path is measured
+_NETWORK = ", network"  # suffix of the names of cases with a trained score
+_POINTS = 100  # of the sample from which the second point of a pair is chosen
 
 
 @dataclasses.dataclass(frozen=True)
 class SyntheticCase:
-    """A manifold and the share of its extent that lies between two points.
+    """A manifold, and the distance between the two points of a pair.
 
-    - ``make``: ``key -> manifold``.
-    - ``codimension``: of the manifold in R^D.
-    - ``reach``: the distance of the two points, relative to the largest one in a sample.
-    - ``num``: points of the data set whose noised score is taken, where there is no closed form.
-    - ``across``: the two points lie on different components: no geodesic joins them, and only the
-      distance from the manifold is a figure.
-    - ``trained``: the score is a network's, trained on the manifold by denoising score matching.
+    **Arguments:**
+
+    - `make`: `key -> manifold`.
+    - `codimension`: of the manifold in R^D.
+    - `reach`: the distance of the two points, relative to the largest distance in a sample.
+    - `num`: points of the data set whose noised score is used, if there is no closed form.
+    - `across`: the two points are on different components. No geodesic joins them, and only the
+      distance from the manifold is measured.
+    - `trained`: the score is that of a network, trained on the manifold by denoising score
+      matching.
     """
 
     make: Callable[[Array], AbstractManifold]
@@ -52,7 +55,7 @@ class SyntheticCase:
 
 
 def _wiggly(dim: int, waves: int) -> AbstractManifold:
-    """A circle with waves of falling size in all coordinates."""
+    """A circle with waves of decreasing size in all coordinates."""
     rng = np.random.default_rng(0)
     amplitudes = rng.standard_normal((waves, dim)) / np.arange(1, waves + 1)[:, None] ** 1.5 / 3
     amplitudes[0, :2] += 1
@@ -76,7 +79,7 @@ CASES: dict[str, SyntheticCase] = {
         lambda key: _wiggly(6, 4).embedded(100, key=key), 99, 0.4, 500
     ),
 }
-# The same manifolds and pairs, the score by a network.
+# The same manifolds and pairs, with the score of a network.
 CASES |= {
     name + _NETWORK: dataclasses.replace(CASES[name], trained=True)
     for name in ("S^2 in R^10", "wiggly curve in R^3")
@@ -84,7 +87,7 @@ CASES |= {
 
 
 class Level(AbstractSchedule):
-    """One noise level at all times: a number that a compiled program takes as its argument."""
+    """The same noise level at all times, as an argument of compiled programs."""
 
     value: Float[Array, ""]
 
@@ -96,15 +99,17 @@ class Level(AbstractSchedule):
 
 
 class Scene(eqx.Module):
-    """A manifold, its pairs of points, what is true of them and the noised law.
+    """A manifold, its pairs of points, the true geodesics and the noised score.
 
-    - ``score``: its schedule is a `Level`.
-    - ``ends``: shape (pairs, 2, D); ``lengths``: of the geodesics between them, shape (pairs,).
-    - ``truths``: by kind of row, the geodesics at that kind's times, shape (pairs, times, D); NaN
-      where there is none.
-    - ``aims``: points off the manifold, to be descended to from the first ends; ``floors``: the
-      nearest points to them on the manifold, both of shape (pairs, D).
-    - ``cloud``: points of the manifold, for pictures.
+    - `score`: its schedule is a `Level`.
+    - `ends`: shape `(pairs, 2, D)`.
+    - `lengths`: of the geodesics between them, shape `(pairs,)`.
+    - `truths`: by kind of row, the geodesics at the times of that kind, shape `(pairs, times, D)`;
+      NaN where there is none.
+    - `aims`: points off the manifold, the minima of the descents, which start from the first ends;
+      shape `(pairs, D)`.
+    - `floors`: the nearest points to them on the manifold, shape `(pairs, D)`.
+    - `cloud`: points of the manifold, for pictures.
     """
 
     manifold: AbstractManifold
@@ -118,14 +123,14 @@ class Scene(eqx.Module):
     key: Array
 
     def view(self, points: Float[Array, "points dim"]) -> np.ndarray:
-        """The first three coordinates at most of points in the subspace of the manifold."""
+        """At most three coordinates of points in the subspace of the manifold."""
         rows = self.manifold.embedding
         inside = points if rows is None else matmul(points, rows.T)
         return np.asarray(inside[:, :3])
 
 
 def times(kind: str, until: float | None) -> tuple[float, ...]:
-    """The times at which a path, or what lies beyond its end, is measured."""
+    """The times at which a path or an extrapolation is measured."""
     start, end = (0.0, 1.0) if until is None or kind != "beyond" else (1.0, until)
     return tuple(np.linspace(start, end, TIMES).tolist())
 
@@ -133,7 +138,7 @@ def times(kind: str, until: float | None) -> tuple[float, ...]:
 def make_scene(
     name: str, num_pairs: int, until: float, seed: int, networks: Path, num_steps: int
 ) -> Scene:
-    """The scene of a case; a network is trained for ``num_steps`` and kept in ``networks``."""
+    """The scene of a case; a network is trained for `num_steps` and stored in `networks`."""
     case, base = CASES[name], name.removesuffix(_NETWORK)
     root = jax.random.fold_in(jax.random.key(seed), list(CASES).index(base))
     keys = jax.random.split(root, 6)
@@ -158,7 +163,7 @@ def make_scene(
         return jax.lax.map(of_pair, ends)
 
     lengths, at = truths(ends)
-    # Where a manifold has an edge before that, there is no geodesic to go on along.
+    # If the manifold has an edge before that, the geodesic ends there.
     walked = jnp.sum(jnp.linalg.norm(jnp.diff(at["beyond"], axis=1), axis=2), axis=1)
     ended = walked < 0.99 * (until - 1) * lengths
     at["beyond"] = jnp.where(ended[:, None, None], jnp.nan, at["beyond"])
@@ -171,9 +176,9 @@ def make_scene(
 
 
 def _pairs(manifold: AbstractManifold, case: SyntheticCase, num: int, key) -> Array:
-    """Starts, and of a sample the point whose distance is nearest to the one wanted."""
+    """Pairs of a start and that point of a sample whose distance is nearest to the wanted one."""
     points = manifold.sample(_POINTS, key=key)
-    # A pair is determined by its number: more of them go on in samples of the same size.
+    # A pair is determined by its number: further pairs use new samples of the same size.
     more = [
         manifold.sample(_POINTS, key=jax.random.fold_in(key, k))
         for k in range(1, -(-num // _POINTS))

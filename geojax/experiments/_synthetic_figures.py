@@ -21,8 +21,10 @@ _SETTING = ("sigma", "lam", "segments")
 def synthetic_figures(means: Rows, rows: Rows = ()) -> dict[str, ResultPicture]:
     """The pictures of a table, by the name of their file; those without data are left out.
 
-    - ``means``: as `run_synthetic` returns them.
-    - ``rows``: single measurements, whose points are drawn.
+    **Arguments:**
+
+    - `means`: the result of [`geojax.experiments.run_synthetic`][].
+    - `rows`: single measurements, whose points are drawn.
     """
     chosen = best_settings(means)
     of = {kind: [row for row in chosen if row["kind"] == kind] for kind in _FIRST}
@@ -46,9 +48,11 @@ def synthetic_figures(means: Rows, rows: Rows = ()) -> dict[str, ResultPicture]:
 
 
 def best_settings(means: Rows) -> list[Row]:
-    """The rows of each method at one setting of sigma, lam and segments, the same for all
-    manifolds: of those measured on all its manifolds, and found successful at least half of the
-    time where one is, the one of the least error in the geometric mean.
+    """The rows of each method at its best setting of sigma, lam and segments.
+
+    The setting is the same for all manifolds. It is chosen among those measured on all manifolds of
+    the method, and successful at least half of the time if any is. The best one has the least error
+    in the geometric mean.
     """
 
     def error(group):
@@ -73,7 +77,7 @@ def _by_names(rows: Rows) -> tuple[list[str], list[str], dict[tuple[str, str], R
 
 
 def _overview(between: Rows, beyond: Rows) -> Figure:
-    """Shares of the straight line's error, a panel a kind, numbers in coloured cells."""
+    """Shares of the straight line's error, one panel for each kind, numbers in coloured cells."""
     panels = [
         (_by_names(rows), kind) for rows, kind in ((between, "path"), (beyond, "beyond")) if rows
     ]
@@ -107,7 +111,7 @@ def _broken(case: str) -> str:
 
 
 def _bars(rows: Rows, figure: str, label: str) -> Figure:
-    """A group of bars a manifold, with standard errors."""
+    """A group of bars for each manifold, with standard errors."""
     cases, methods, by = _by_names(rows)
     drawing = Figure(figsize=(2.5 + 1.5 * len(cases), 4.4), layout="constrained")
     axes, width = drawing.add_subplot(), 0.8 / len(methods)
@@ -116,7 +120,7 @@ def _bars(rows: Rows, figure: str, label: str) -> Figure:
         heights = [row[figure] if row and row[figure] is not None else np.nan for row in found]
         errors = [float(row[f"{figure}_se"] or 0.0) if row else 0.0 for row in found]
         places = np.arange(len(cases)) + (i - (len(methods) - 1) / 2) * width
-        # An error bar that reached down to zero would leave a logarithmic axis.
+        # On a logarithmic axis an error bar cannot reach zero.
         below = np.minimum(errors, 0.9 * np.asarray(heights))
         style = {"color": _COLOURS[i % len(_COLOURS)], "capsize": 2, "error_kw": {"lw": 1}}
         axes.bar(places, heights, 0.9 * width, yerr=[below, errors], label=method, **style)
@@ -132,7 +136,7 @@ _SHOWN = ("LERP", "density flow", "Stein as published", "Stein", "combined", "no
 
 
 def _paths(chosen: Rows, drawn: Rows) -> Figure:
-    """A panel a manifold, one pair."""
+    """One pair of each manifold, one panel each."""
     setting = ("case", "method", *_SETTING)
     wanted = grouped(chosen, setting)
     shown = [row for row in drawn if row["method"] in _SHOWN]
@@ -168,7 +172,7 @@ def _paths(chosen: Rows, drawn: Rows) -> Figure:
 
 
 def _sweeps(rows: Rows, lerp: Rows) -> Figure:
-    """RMSE by lam: a panel a manifold and method."""
+    """RMSE by lam, one panel for each manifold and method."""
     groups = grouped(rows, ["case", "method"])
     groups = {key: group for key, group in groups.items() if len(distinct(group, "lam")) > 1}
     cases, methods = (list(dict.fromkeys(key[i] for key in groups)) for i in (0, 1))

@@ -31,7 +31,7 @@ _RATE, _STEPS = 0.05, 200  # of a descent
 
 
 class Setting(NamedTuple):
-    """What the pairs of one measurement share: ``kind`` is path, beyond or descent."""
+    """The common settings of the pairs of one measurement; `kind` is path, beyond or descent."""
 
     kind: str
     method: str
@@ -42,11 +42,11 @@ class Setting(NamedTuple):
 
 
 class Programs:
-    """Compiled once for each method, number of segments and kind of score; kept for later cases of
-    the same shapes. Noise level, lambda, points and the numbers in a score are arguments.
+    """Compiled programs by method, number of segments and kind of score.
 
-    Compiling takes longer than running: those asked for by `prepare` are compiled in the
-    background, two at a time. A context, at whose end nothing more is compiled.
+    They are kept for later cases with the same shapes. Noise level, lambda, points and the numbers
+    in a score are arguments. Compiling takes longer than running, so `prepare` compiles in the
+    background, two programs at a time. This is a context; at its end nothing more is compiled.
     """
 
     def __init__(self):
@@ -60,7 +60,7 @@ class Programs:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def prepare(self, scene: Scene, setting: Setting) -> tuple[Future, Any]:
-        """The program to come, and its arguments."""
+        """The future program, and its arguments."""
         kind = setting.kind
         keys = jax.vmap(lambda i: jax.random.fold_in(scene.key, i))(jnp.arange(len(scene.ends)))
         numbers = jnp.asarray(setting.sigma), jnp.asarray(setting.lam or 0.0), scene.key
@@ -71,7 +71,7 @@ class Programs:
             function = _paths
             static = (setting.method, setting.segments or 32, times(kind, setting.until))
             arrays = (scene.score, numbers, scene.ends, keys)
-        # What is no array, a radius say, is a constant of the program.
+        # All else than arrays, for example a radius, is a constant of the program.
         shapes = tuple(
             (leaf.shape, str(leaf.dtype)) if eqx.is_array(leaf) else leaf
             for leaf in jax.tree.leaves(arrays)
@@ -83,7 +83,7 @@ class Programs:
         return self._made[name], (static, *arrays)
 
     def __call__(self, scene: Scene, setting: Setting) -> tuple[Any, float]:
-        """What the program gives for all pairs, and the seconds that it took, compiled."""
+        """The results of the program for all pairs, and its seconds without compilation."""
         program, arguments = self.prepare(scene, setting)
         compiled = program.result()
         began = time.perf_counter()
@@ -95,15 +95,15 @@ def _at_level(score, sigma):
     return eqx.tree_at(lambda s: s.schedule.value, score, sigma)
 
 
-# One pair after the other, not side by side: a slow lane then holds up no other, and a branch that
-# is not taken costs nothing.
+# One pair after the other, not vectorised: a slow pair then delays no other, and a branch that is
+# not taken costs nothing.
 
 
 @eqx.filter_jit
 def _paths(static, score, numbers, ends, keys):
     name, segments, ts = static
     sigma, lam, key = numbers
-    # Points without noise, seen by the score of the level: alpha is 1, and t does not matter.
+    # Points without noise, with the score of the level: alpha is 1, and t has no effect.
     route = NoiseRoute(_at_level(score, sigma), t=0.5, noising="none", denoising="none")
     shape = ends.shape[2:]
     settings = MethodSettings(route, shape, key, lam=lam * sigma**2, num_segments=segments)
@@ -162,7 +162,7 @@ def measured_pairs(programs: Programs, scene: Scene, setting: Setting) -> list[d
         row["result"] = "successful" if good else RESULTS[result]
         if i == 0 and setting.kind == "path":
             row["points"] = _rounded(scene.view(points[i]))
-            if setting.method == "LERP":  # which every plan has: once for the case
+            if setting.method == "LERP":  # in every plan, so once for each case
                 truth = scene.truths["path"][i]
                 row["truth"] = _rounded(scene.view(truth)) if jnp.all(jnp.isfinite(truth)) else None
                 row["manifold"] = _rounded(scene.view(scene.cloud))
@@ -202,8 +202,9 @@ def _share(truth, length):
 
 @eqx.filter_jit
 def _descent_figures(scene: Scene, kind: str, found) -> dict[str, Array]:
-    """Until the objective is as low as it can be on the manifold; ``missed`` is how far the
-    descent then is from the point of the manifold where it is so low.
+    """The figures of descents until the objective has its least value on the manifold.
+
+    `missed` is the distance of the descent then from the point of the manifold with that value.
     """
 
     def one(pair):

@@ -1,4 +1,4 @@
-"""A small trained score for points in R^D: what a network makes of a manifold."""
+"""A small trained score for points in R^D, to measure the effect of a network."""
 
 import math
 from pathlib import Path
@@ -15,14 +15,14 @@ from ..scores import VE, AbstractSchedule, AbstractScore, training_step
 
 _SCHEDULE = VE(0.02, 2.0)  # the levels of training
 _BATCH, _DATA = 256, 20_000
-_SPREAD = 0.7  # of the data, about, in every coordinate
+_SPREAD = 0.7  # approximate spread of the data in every coordinate
 
 
 class MlpScore(AbstractScore):
     """A multilayer perceptron of a point and its noise level, trained as a denoiser.
 
-    Inputs and outputs are scaled so that the perceptron sees and gives numbers of order one at all
-    levels (Karras et al. 2022): ``D(x) = c x + d F(x / e, log sigma)``, ``s = (D - x) / sigma^2``.
+    Inputs and outputs are scaled so that the perceptron has inputs and outputs of order one at all
+    levels (Karras et al. 2022): `D(x) = c x + d F(x / e, log sigma)`, `s = (D - x) / sigma^2`.
     """
 
     network: eqx.nn.MLP
@@ -33,18 +33,21 @@ class MlpScore(AbstractScore):
         total = jnp.sqrt(sigma**2 + _SPREAD**2)
         inputs = jnp.append(x / total, jnp.log(sigma) / 2)
         given = self.network(inputs.astype(self.network.layers[0].weight.dtype))
-        # (D - x) / sigma^2 with the leading terms put together, so that nothing cancels.
+        # (D - x) / sigma^2 with the leading terms combined, so that nothing cancels.
         return (_SPREAD / (sigma * total)) * given.astype(x.dtype) - x / total**2
 
 
 def untrained(dim: int, *, key: Key[Array, ""]) -> MlpScore:
-    """Before training, in the default floating type."""
+    """The network before training, in the default floating type."""
     network = eqx.nn.MLP(dim + 1, dim, 128, 3, jax.nn.silu, key=key)
     return MlpScore(network=network, schedule=_SCHEDULE)
 
 
 def train(manifold: AbstractManifold, num_steps: int, *, key: Key[Array, ""]) -> MlpScore:
-    """Denoising score matching on the uniform law of a manifold; the same key, the same score."""
+    """A score trained by denoising score matching on the uniform law of a manifold.
+
+    The same key gives the same score.
+    """
     keys = jax.random.split(key, 3)
     data = manifold.sample(_DATA, key=keys[0])
     score = untrained(data.shape[1], key=keys[1])
@@ -71,10 +74,10 @@ def train(manifold: AbstractManifold, num_steps: int, *, key: Key[Array, ""]) ->
 def kept(
     path: Path, manifold: AbstractManifold, num_steps: int, *, key: Key[Array, ""]
 ) -> MlpScore:
-    """The trained score of ``path``, trained and written there first if it is not there yet."""
+    """The trained score of `path`; if there is none, it is trained and written there."""
     if not path.is_file():
         score = train(manifold, num_steps, key=key)
-        if not path.is_file():  # nor has another process written it meanwhile
+        if not path.is_file():  # another process may have written it meanwhile
             with written_whole(path) as temporary:
                 eqx.tree_serialise_leaves(temporary, score)
     like = eqx.filter_eval_shape(untrained, manifold.sample(1, key=key).shape[1], key=key)

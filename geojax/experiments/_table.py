@@ -14,10 +14,19 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def summarise(rows: Rows, by: Sequence[str], figures: Sequence[str]) -> list[dict[str, Any]]:
-    """One row for each combination of ``by``: ``count``, and of every figure its mean and standard
-    error (as ``figure`` and ``figure_se``) over the rows that have it.
+    """Means and standard errors of rows.
 
-    A figure that no row has, or whose rows are one, has None for what is not known.
+    **Arguments:**
+
+    - `rows`: the rows.
+    - `by`: names; there is one result for each combination of their values.
+    - `figures`: names of the figures.
+
+    **Returns:**
+
+    Rows with `count`, and of every figure the mean and the standard error (`figure` and
+    `figure_se`) over the rows that have it. Unknown values are None: the mean without any row, and
+    the error with only one.
 
     >>> from geojax.experiments import summarise
     >>> rows = [{"method": "LERP", "error": 1.0}, {"method": "LERP", "error": 3.0}]
@@ -40,7 +49,7 @@ def summarise(rows: Rows, by: Sequence[str], figures: Sequence[str]) -> list[dic
 
 
 def write_csv(path: Path | str, rows: Rows) -> None:
-    """Rows as CSV, whole or not at all; columns are those of any row, in the order they appear."""
+    """Rows as CSV, whole or not at all; columns are those of any row, in order of appearance."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     with written_whole(path) as temporary, temporary.open("w", newline="") as file:
         writer = csv.DictWriter(file, columns)
@@ -49,7 +58,7 @@ def write_csv(path: Path | str, rows: Rows) -> None:
 
 
 def with_error(value: float | None, error: float | None) -> str:
-    """A mean with its standard error, which has two digits; a dash for what is not known.
+    """A mean with its standard error, which has two digits; a dash if it is unknown.
 
     >>> from geojax.experiments import with_error
     >>> with_error(13.4567, 0.234), with_error(1234.5, None), with_error(None, None)

@@ -1,4 +1,4 @@
-"""Steps of training: many in one compiled program, with a moving average, in 16 bits if wanted."""
+"""Training steps: many in one compiled program, with a moving average and optional 16 bits."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
@@ -10,14 +10,14 @@ import optax
 from jaxtyping import Array, Float, Key, PyTree
 
 _Module = TypeVar("_Module", bound=PyTree)
-# In a loop XLA's convolutions are many times slower on a CPU. Elsewhere a call must be long enough
-# to hide the host's part of it.
+# Steps in one call. On a CPU XLA's convolutions are many times slower within a loop. Elsewhere a
+# call must be long enough to hide the work of the host.
 _CPU, _ACCELERATOR = 1, 50
-_DTYPES = ("float32", "bfloat16")  # float16 would need its loss scaled
+_DTYPES = ("float32", "bfloat16")  # float16 would need a scaled loss
 
 
 class TrainingState(NamedTuple):
-    """All that training goes on from."""
+    """The state that training resumes from."""
 
     score: PyTree
     average: PyTree
@@ -26,12 +26,12 @@ class TrainingState(NamedTuple):
 
 
 def steps_per_call(convolves: bool) -> int:
-    """How many steps to take in one call of `run_steps`, on JAX's default device."""
+    """The number of steps in one call of `run_steps`, on JAX's default device."""
     return _CPU if convolves and jax.default_backend() == "cpu" else _ACCELERATOR
 
 
 def check_dtype(settings: dict[str, Any]) -> None:
-    """**Raises:** `ValueError` when the settings of a training ask for an unknown dtype."""
+    """`ValueError` when the training settings have an unknown dtype."""
     dtype = settings.get("dtype", "float32")
     if dtype not in _DTYPES:
         known = " or ".join(map(repr, _DTYPES))
@@ -39,7 +39,7 @@ def check_dtype(settings: dict[str, Any]) -> None:
 
 
 def first_state(module: PyTree, optimiser: optax.GradientTransformation) -> TrainingState:
-    """Where training begins."""
+    """The state before the first step."""
     floats = eqx.filter(module, eqx.is_inexact_array)
     return TrainingState(module, module, optimiser.init(floats), jnp.asarray(0))
 
@@ -47,7 +47,7 @@ def first_state(module: PyTree, optimiser: optax.GradientTransformation) -> Trai
 def in_dtype(module: _Module, dtype: Any) -> _Module:
     """The module with its floating-point arrays in another dtype, for a forward pass.
 
-    Differentiated, it gives gradients in the dtype of the module itself.
+    Its derivatives have the dtype of the module itself.
     """
 
     def cast(leaf):
@@ -65,10 +65,10 @@ def run_steps(
     root: Key[Array, ""],
     ema_decay: float,
 ) -> tuple[TrainingState, Float[Array, " steps"]]:
-    """One step of training for each of the `rows`, and the losses.
+    """Take one training step for each of the `rows`; the new state, and the losses.
 
-    Step k minimises `loss(module, row, fold_in(root, k))`. What `loss` holds may be arrays, as in a
-    `jax.tree_util.Partial`. The moving average forgets faster in the first steps.
+    Step k minimises `loss(module, row, fold_in(root, k))`. The loss may contain arrays, as in a
+    `jax.tree_util.Partial`. The moving average has a shorter memory in the first steps.
     """
     dynamic, static = eqx.partition(state, eqx.is_array)
 

@@ -1,4 +1,4 @@
-"""Training a score on Rotated MNIST: resumable, with an exponential moving average."""
+"""Training of a score on Rotated MNIST: resumable, with an exponential moving average."""
 
 import csv
 import functools
@@ -63,29 +63,42 @@ def train(
     callback: Callable[[int, float], None] | None = None,
     devices: Mesh | None = None,
 ) -> AbstractScore:
-    """Train the score of ``config`` to ``num_steps`` steps in all; go on where ``folder`` stands.
+    """Train a score to `num_steps` steps in all, or resume the run in `folder`.
 
-    Every digit of a batch is turned by a fresh uniform angle; its label is dropped with
-    probability ``label_drop`` so that the null class is learned too. The learning rate warms up,
-    stays, and falls linearly over the last ``decay_fraction`` of ``num_steps``: a later call with a
-    larger ``num_steps`` goes on from the saved state. Step k draws from ``fold_in(seed, k)``, so an
-    interrupted run repeats what an uninterrupted one would have done.
+    Every digit of a batch is turned by a new uniform angle. Its label is dropped with probability
+    `label_drop`, so that the null class is learned too. The learning rate warms up, stays constant,
+    and falls linearly over the last `decay_fraction` of `num_steps`. A later call with a larger
+    `num_steps` resumes from the saved state. Step k draws from `fold_in(seed, k)`, so an
+    interrupted run gives the result of an uninterrupted one.
 
     With `config["training"]["dtype"]` "bfloat16" the network computes in 16 bits. Its weights, the
-    sums of its norms, the loss and the optimiser stay in float32. On an accelerator 50 steps are
-    one call of a compiled program, on a CPU each is one.
+    sums of its norms, the loss and the optimiser stay in float32. On an accelerator one call of a
+    compiled program takes 50 steps, on a CPU one step.
 
-    ``folder`` receives ``config.json``, ``model.safetensors`` (the moving average),
-    ``training.safetensors`` (everything needed to resume) and ``loss.csv`` every ``save_every``
-    steps. ``callback(step, loss)`` runs after every step.
+    **Arguments:**
 
-    ``devices``, a `geojax.device_mesh`, share every batch; the result is the same up to rounding.
-    Under `jax.distributed` all processes make the same call and see the same folder, and the first
-    one writes. If a process dies, all are started again and go on from the last saved state.
+    - `config`: as `ROTATED_MNIST_CONFIG`.
+    - `images`, `labels`: upright digits in 0 ... 255 and their classes.
+    - `folder`: receives `config.json`, `model.safetensors` (the moving average),
+      `training.safetensors` (the state to resume from) and `loss.csv` every `save_every` steps.
+    - `num_steps`: steps in all, including those of earlier calls.
+    - `held_out`: images and labels for a second loss, at the same steps.
+    - `save_every`: steps between saves.
+    - `callback`: called as `callback(step, loss)` after every step.
+    - `devices`: a [`geojax.device_mesh`][], which shares every batch. The result is the same up to
+      rounding. Under `jax.distributed` all processes make the same call and see the same folder,
+      and the first one writes. If a process dies, start all of them again; they resume from the
+      last saved state.
 
-    **Returns:** the moving average of the score. **Raises:** `ValueError` when ``num_steps`` is not
-    positive, ``config`` describes no score, or ``folder`` holds a run of another config;
-    `FloatingPointError` when the loss is no longer finite (the last saved state stays).
+    **Returns:**
+
+    The moving average of the score.
+
+    **Raises:**
+
+    - `ValueError`: when `num_steps` is not positive, `config` describes no score, or `folder` has a
+      run of another config.
+    - `FloatingPointError`: when the loss is no longer finite. The last saved state stays.
     """
     if num_steps < 1:
         raise ValueError(f"num_steps must be at least 1, got {num_steps}.")
@@ -101,7 +114,7 @@ def train(
     recent: list[float] = []
     step, chunk = int(state.step), steps_per_call(convolves=True)
     while step < num_steps:
-        # Saves stand at multiples of `save_every`, whatever a call takes.
+        # Saves are at multiples of `save_every`, for any number of steps in a call.
         count = min(chunk, num_steps - step, save_every - step % save_every)
         rows = np.stack([_batch(settings, len(images), k) for k in range(step, step + count)])
         decay = settings["ema_decay"]
@@ -162,7 +175,7 @@ def _start(config, optimiser, folder, *, key) -> TrainingState:
 
 
 def _batch(settings, total: int, step: int) -> np.ndarray:
-    """Which images a step takes: an epoch is a permutation of all, epochs follow each other."""
+    """The image numbers of a step: each epoch is a permutation of all images."""
     size = settings["batch_size"]
     epoch, offset = divmod(step * size, total)
     order = _permutation(settings["seed"], epoch, total)
@@ -175,7 +188,7 @@ def _permutation(seed: int, epoch: int, total: int) -> np.ndarray:
 
 
 def _hashable(config) -> tuple:
-    """What a step reads of the config, as a constant of its program."""
+    """The part of the config that a step uses, as a constant of its program."""
     settings = config["training"] | {"classes": config["network"]["num_classes"]}
     names = ("label_drop", "weighting", "time_power", "dtype", "classes")
     return tuple((name, settings[name]) for name in names if name in settings)
@@ -188,7 +201,7 @@ def _loss(images, labels, settings: tuple, devices: Mesh | None, score, row, key
     angle_key, drop_key = jax.random.split(key)
     angles = jax.random.uniform(angle_key, row.shape, maxval=2 * jnp.pi)
     dropped = jax.random.bernoulli(drop_key, options["label_drop"], row.shape)
-    # The network alone: levels and the loss stay in float32.
+    # Only the network: levels and the loss stay in float32.
     network = in_dtype(score.network, options.get("dtype", "float32"))
     return batch_loss(
         eqx.tree_at(lambda s: s.network, score, network),
@@ -218,10 +231,11 @@ def _held_out_loss(score, held_out, settings) -> float:
 
 
 def loss_history(folder: Path | str) -> list[tuple[int, float, float]]:
-    """The rows of a training folder's ``loss.csv``, none where it has no such file.
+    """The rows of `loss.csv` in a training folder; none without such a file.
 
-    A row is the step, the mean training loss since the row before, and the loss of the moving
-    average on held-out digits (NaN without them). The two are weighted differently (see `train`).
+    A row is the step, the mean training loss since the previous row, and the loss of the moving
+    average on held-out digits (NaN without them). The training loss draws its times by the config's
+    `time_power`; the second loss has uniform times.
     """
     path = Path(folder) / "loss.csv"
     if not path.is_file():

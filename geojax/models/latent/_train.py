@@ -1,4 +1,4 @@
-"""Training a latent model from anybody's pictures: an autoencoder, then the score; resumable."""
+"""Training of a latent model from a user's pictures: an autoencoder, then the score; resumable."""
 
 import csv
 import functools
@@ -56,12 +56,12 @@ LATENT_CONFIG: dict[str, Any] = {
     },
 }
 PHASES = ("autoencoder", "denoiser")
-_CHUNK = 25  # steps in one call of a compiled program; its convolutions are matrix products
-_ROW = 100  # steps whose mean loss is a row of ``loss.csv``, at most
+_CHUNK = 25  # steps in one call of a compiled program, whose convolutions are matrix products
+_ROW = 100  # the most steps in the mean of a row of `loss.csv`
 _EMA = 0.999
 _NEAREST = 24  # pictures that count as near
-_UNJOINED = 0.75  # how far apart pictures are that no path joins, as a share of `REACH`
-_SMALL = 0.3  # distances above this are held relatively, those below absolutely
+_UNJOINED = 0.75  # distance of pictures that no path joins, as a share of `REACH`
+_SMALL = 0.3  # errors are relative for distances above this, absolute for those below
 
 
 def train_latent_model(
@@ -76,31 +76,40 @@ def train_latent_model(
     callback: Callable[[str, int, float], None] | None = None,
     devices: Mesh | None = None,
 ) -> LatentModel:
-    """Train an autoencoder of the pictures and the score of its components; go on where ``folder``
-    stands.
+    """Train an autoencoder of pictures and a score in its latent space, or resume a run.
 
-    The latent is shaped while the autoencoder learns: pairs are held as far apart as the neighbour
-    graph of the pictures says (`picture_distances`), or their ``labels`` (`label_distances`), which
-    unfolds motions. ``config["training"]["shaping"]`` is the weight of that, 0 for none.
-
-    - ``config``: as `LATENT_CONFIG`.
-    - ``images``: pixels in 0 ... 255, shape (pictures, side, side) or (pictures, side, side, 3).
-    - ``labels``, ``period``, ``groups``: as for `label_distances`.
-    - ``save_every``: steps between saves. ``callback(phase, step, loss)`` is called every 25 steps.
-    - ``devices``: as for `geojax.models.train`.
+    The latent space is shaped during the training of the autoencoder. The distances between pairs
+    are fitted to those along the neighbour graph of the pictures (`picture_distances`), or to those
+    of their `labels` (`label_distances`). This unfolds motions. `config["training"]["shaping"]` is
+    the weight of this loss, 0 for none.
 
     With `config["training"]["dtype"]` "bfloat16" the autoencoder's convolutions are computed in 16
-    bits. Weights, matrices to and from the latent, losses and the denoiser stay in float32.
+    bits. Weights, matrices to and from the latent space, losses and the denoiser stay in float32.
+    Step k draws from `fold_in(seed, k)`, so an interrupted run gives the result of an uninterrupted
+    one.
 
-    ``folder`` receives ``config.json`` (with the level, the contrast and the detour that were
-    found), ``model.safetensors``, ``loss.csv``, and what training goes on from. Step k draws from
-    ``fold_in(seed, k)``: an interrupted run becomes what an uninterrupted one would have been.
+    **Arguments:**
 
-    **Returns:** the model, of moving averages. **Raises:** `ValueError` when ``config`` describes
-    no model, the pictures do not fit it, or ``folder`` holds a run of another config;
-    `FloatingPointError` when a loss is no longer finite (the last saved state stays).
+    - `config`: as `LATENT_CONFIG`.
+    - `images`: pixels in 0 ... 255, shape `(pictures, side, side)` or (pictures, side, side, 3).
+    - `folder`: receives `config.json` (with the measured level, contrast and detour),
+      `model.safetensors`, `loss.csv`, and the state to resume from.
+    - `labels`, `period`, `groups`: as for [`geojax.models.latent.label_distances`][].
+    - `save_every`: steps between saves.
+    - `callback`: called as `callback(phase, step, loss)` every 25 steps.
+    - `devices`: as for [`geojax.models.train`][].
 
-    Source: arXiv 2505.18230 shapes the latent by labels; Karras et al. 2022 for the denoiser.
+    **Returns:**
+
+    The model, with moving averages as weights.
+
+    **Raises:**
+
+    - `ValueError`: when `config` describes no model, the pictures do not fit it, or `folder` has a
+      run of another config.
+    - `FloatingPointError`: when a loss is no longer finite. The last saved state stays.
+
+    Source: arXiv 2505.18230 shapes the latent space by labels; Karras et al. 2022 for the denoiser.
     """
     folder, settings = Path(folder), config["training"]
     check_dtype(settings)
@@ -131,7 +140,7 @@ def train_latent_model(
 
 
 def _as_pictures(images, shape) -> np.ndarray:
-    """Pixels of shape (pictures, channels, side, side)."""
+    """Pixels of shape `(pictures, channels, side, side)`."""
     channels, side, _ = shape
     images = np.asarray(images)
     if images.dtype != np.uint8:
@@ -144,13 +153,13 @@ def _as_pictures(images, shape) -> np.ndarray:
     if images.ndim != 4 or images.shape[1:] != (side, side, channels) or len(images) < 8:
         raise ValueError(
             f"images must be at least 8 pictures of shape ({side}, {side}, {channels}), got shape "
-            f"{images.shape}. The config's autoencoder says side and channels."
+            f"{images.shape}. The config's autoencoder defines side and channels."
         )
     return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
 
 
 def _begin(folder: Path, config: dict[str, Any], devices: Mesh | None) -> None:
-    """Writes the config, or checks that the run in the folder is of the same one."""
+    """Write the config, or check that the run in the folder has the same one."""
     path = folder / "config.json"
     wanted = json.loads(json.dumps(config))
     if path.is_file():
@@ -170,7 +179,7 @@ def _write(folder: Path, config: dict[str, Any]) -> None:
 
 
 def _distances(settings, pixels, labels, period, groups) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures to measure from, and the distances of all others to them."""
+    """Anchor pictures, and the distances of all pictures from them."""
     count = min(settings["anchors"], len(pixels))
     anchors = np.random.default_rng(settings["seed"]).permutation(len(pixels))[:count]
     if not settings["shaping"]:
@@ -182,7 +191,7 @@ def _distances(settings, pixels, labels, period, groups) -> tuple[np.ndarray, np
 
 
 def _options(settings) -> tuple:
-    """What the losses read of the settings, as a constant of their programs."""
+    """The part of the settings that the losses use, as a constant of their programs."""
     names = ("autoencoder_batch", "denoiser_batch", "shaping", "dtype")
     return tuple((name, settings[name]) for name in names if name in settings)
 
@@ -195,7 +204,7 @@ def _autoencoder_loss(pixels, anchors, distances, nearest, options, autoencoder,
     first, second, third = jax.random.split(key, 3)
     a = jax.random.randint(first, (half,), 0, len(anchors))
     b = jax.random.randint(second, (half,), 0, len(pixels))
-    # Every second pair is a near one: motions are to be even, not long ways right on average.
+    # Every second pair is a near one, so that motions are even at short distances too.
     near = nearest[a, jax.random.randint(third, (half,), 0, nearest.shape[1])]
     b = jnp.where(jnp.arange(half) % 2 == 0, near, b)
     x = from_bytes(pixels[shared_out(jnp.concatenate([anchors[a], b]), settings["devices"])])
@@ -205,21 +214,21 @@ def _autoencoder_loss(pixels, anchors, distances, nearest, options, autoencoder,
         return error
     wanted = distances[a, b]
     apart = jnp.sqrt(jnp.sum((z[:half] - z[half:]) ** 2, axis=1) + 1e-12)
-    # Pictures that no path joins are all held equally far apart: so different motions lie side by
-    # side, and none shrinks beside the others.
+    # All pictures that no path joins get the same distance, so that different motions lie side
+    # by side, and none of them shrinks.
     wanted = jnp.where(jnp.isfinite(wanted), wanted, _UNJOINED * REACH)
     strain = (apart - wanted) ** 2 / (wanted**2 + _SMALL**2)
     return error + settings["shaping"] * jnp.mean(strain)
 
 
 def _nearest(distances: np.ndarray) -> np.ndarray:
-    """The pictures next to each anchor, shape (anchors, some)."""
+    """The pictures nearest to each anchor, shape (anchors, `_NEAREST` or fewer)."""
     count = max(2, min(_NEAREST, distances.shape[1] // 8))
     return np.argsort(distances, axis=1)[:, 1 : count + 1]
 
 
 def _denoiser_loss(points, options, score, row, key):
-    """Denoising score matching. In float32 always: it is small, and its numbers are geometry."""
+    """Denoising score matching, always in float32, because the network defines the geometry."""
     first, second = jax.random.split(key)
     index = jax.random.randint(first, (dict(options)["denoiser_batch"],), 0, len(points))
     index = shared_out(index, dict(options)["devices"])
@@ -232,7 +241,7 @@ def _encoded(autoencoder: Autoencoder, pixels) -> Float[Array, "pictures latent"
 
 
 def _fit(folder, settings, save_every, callback, devices, phase: str, module, loss):
-    """Minimises a loss from where the folder stands to the end of the phase."""
+    """Minimise a loss from the state of the folder to the end of the phase."""
     steps, root = settings[f"{phase}_steps"], jax.random.key(settings["seed"] + 1)
     optimiser = _optimiser(settings["learning_rate"], steps)
     saved = folder / f"training-{phase}.safetensors"
@@ -267,7 +276,7 @@ def _fit(folder, settings, save_every, callback, devices, phase: str, module, lo
     return here(state.average, devices)
 
 
-# Cached, because a new optimiser object compiles the steps anew.
+# Cached, because steps are compiled again for a new optimiser object.
 @functools.lru_cache
 def _optimiser(peak: float, steps: int) -> optax.GradientTransformation:
     rate = optax.warmup_cosine_decay_schedule(0.0, peak, min(100, steps // 2), steps, 0.02 * peak)
@@ -275,7 +284,7 @@ def _optimiser(peak: float, steps: int) -> optax.GradientTransformation:
 
 
 def latent_losses(folder: Path | str) -> dict[str, list[tuple[int, float, float]]]:
-    """By phase the rows (step, mean loss since the row before, NaN) that a training wrote.
+    """By phase, the rows (step, mean loss since the previous row, NaN) of a training run.
 
     >>> from geojax.models.latent import latent_losses
     >>> latent_losses("no-such-folder")

@@ -1,4 +1,4 @@
-"""The commands."""
+"""The typer application with its commands."""
 
 import functools
 from collections.abc import Callable
@@ -18,8 +18,8 @@ from ._train import train
 
 app = typer.Typer(
     name="geojax",
-    help="Riemannian geometry of diffusion models. Exit codes: 0 good, 1 a solve did not succeed "
-    "(what there is was written), 2 bad input, 130 interrupted.",
+    help="Riemannian geometry of diffusion models. Exit codes: 0 success, 1 a solve failed (its "
+    "files are written all the same), 2 bad input, 130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -44,7 +44,7 @@ def _common(
 
 
 def _interruptible(command: Callable[..., None]) -> Callable[..., None]:
-    """The command, with a line and exit code 130 for an interruption that it does not handle."""
+    """The command; an interruption that it does not handle gives one line and exit code 130."""
 
     @functools.wraps(command)
     def run(*arguments, **options) -> None:
@@ -62,5 +62,5 @@ for _command in (demo, interpolate, extrapolate, evaluate, inspect, train, model
 
 
 def main() -> None:
-    """The entry point ``geojax``."""
+    """The entry point `geojax`."""
     app()

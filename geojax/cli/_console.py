@@ -1,4 +1,4 @@
-"""What the commands say: results on stdout, everything else on stderr; and how they fail."""
+"""Output of the commands: results on stdout, all else on stderr; errors as exit codes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,27 +8,27 @@ import typer
 from rich.console import Console
 
 SOLVE_FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130  # exit codes
-_quiet_as = ""  # what this process is called, where it shows only errors
+_quiet_as = ""  # the name of this process, if it shows only errors
 
 
 def show_only_errors(name: str) -> None:
-    """From now on this process, one of many, shows nothing but errors, under its name."""
+    """From now on show only errors, under this name; for all but one of many processes."""
     global _quiet_as
     _quiet_as = name
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Where a command writes, stdout or stderr."""
+    """The console for stdout or stderr."""
     return Console(stderr=stderr, quiet=bool(_quiet_as))
 
 
 def say(text: str) -> None:
-    """A line on stdout."""
+    """Print a line on stdout."""
     console().print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def tell(kind: str, text: str) -> None:
-    """A line on stderr, as ``kind: text``."""
+    """Print a line on stderr, as `kind: text`."""
     style = {"error": "bold red", "failed": "bold red", "notice": "yellow"}.get(kind, "cyan")
     out, name = console(stderr=True), kind
     if kind == "error" and _quiet_as:
@@ -38,14 +38,14 @@ def tell(kind: str, text: str) -> None:
 
 
 def fail(text: str) -> NoReturn:
-    """End with one line on stderr: the input is at fault."""
+    """End with exit code 2 and one line on stderr, because the input is wrong."""
     tell("error", text)
     raise typer.Exit(BAD_INPUT)
 
 
 @contextmanager
 def input_checked() -> Iterator[None]:
-    """The library's complaints about what it was given become one line and exit code 2."""
+    """Turn the library's errors about its input into one line and exit code 2."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""``geojax demo``: a geodesic between two pictures that need no file."""
+"""`geojax demo`: a geodesic between two pictures, without any file."""
 
 import dataclasses
 import math
@@ -13,7 +13,7 @@ _GLYPHS, _DIGITS = "Model characters", "Models of digits"
 
 
 class _Scene(NamedTuple):
-    """Two pictures, in words and as a function that makes them; the truth between, if known."""
+    """Two pictures: a text, a function that makes them, and the true path where it is known."""
 
     lead: str
     ends: Callable[[], Any]
@@ -41,13 +41,13 @@ def demo(
         float, option("How far beyond B, as a share of the way from A to B; 0: not at all.")
     ] = defaults.EXTENT,
 ) -> None:
-    """A character and itself turned: the geodesic between them and on beyond the second one,
-    beside what a straight line makes of it and the truth.
+    """The geodesic between a character and itself turned, and on beyond the
+    second one, beside a straight line and the truth.
 
-    Other models: `--model cartoon_faces` turns a face that also looks the other way;
-    `--model rotated_mnist` draws two digits; a folder that `geojax train --images`
-    wrote takes two of its pictures; a folder of diffusers (DDPM, latent diffusion, Stable
-    Diffusion with --prompt) draws two.
+    Other models: `--model cartoon_faces` turns a face that also looks the other
+    way; `--model rotated_mnist` draws two digits; a folder that `geojax train
+    --images` wrote takes two of its pictures; a folder of diffusers (DDPM,
+    latent diffusion, Stable Diffusion with --prompt) draws two.
 
     ctrl-C keeps the path found so far.
 
@@ -118,8 +118,8 @@ def _turned(settings: Settings, config, glyph: str, angle: float, turn: float) -
 
     lead = (
         f"The character {glyph} and itself turned by {turn:g} degrees, pictures that the model "
-        f"{settings.model} was not trained on. It has seen the character at other angles and knows "
-        "nothing of turning. The last pictures are the truth: the character turned, drawn."
+        f"{settings.model} was not trained on. Its training data had the character at other "
+        "angles, but no motion. The last row shows the truth: drawings of the turned character."
     )
     inputs = {"glyph": glyph, "angle": angle, "turn": turn}
     return _Scene(lead, lambda: (at(0.0), at(1.0)), inputs, at)
@@ -143,8 +143,8 @@ def _drawn(settings: Settings, config, extent: float) -> _Scene:
 
     lead = (
         "A cartoon face and itself turned and looking the other way, drawings that the model "
-        f"{settings.model} was not trained on. It has seen the face at other angles and looks and "
-        "knows nothing of either. The last pictures are the truth, drawn."
+        f"{settings.model} was not trained on. Its training data had the face at other angles and "
+        "looks, but no motion. The last row shows the truth: drawings."
     )
     return _Scene(lead, lambda: (at(0.0), at(1.0)), {}, at)
 

@@ -1,4 +1,4 @@
-"""Between two pictures with a folder of diffusers: given ones, or drawn by the model itself."""
+"""Paths with a folder of diffusers, between two image files or two pictures of the model."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +24,7 @@ _CHUNK = 4
 
 
 class _Search(NamedTuple):
-    """How the paths are found: the metric, the other methods, the points at once, the solver."""
+    """How the paths are found: metric, other methods, points at once, solver."""
 
     metric: str
     methods: list[str]
@@ -34,7 +34,7 @@ class _Search(NamedTuple):
 
 
 class _Ends(NamedTuple):
-    """The two pictures, as a function that makes them, their names and what there is to say."""
+    """A function that makes the two pictures, their names, and notices about them."""
 
     make: Callable[[], tuple[Array, Array]]
     names: list[str]
@@ -54,7 +54,7 @@ def between_files(
     invert: bool,
     extent: float,
 ) -> None:
-    """Between two image files. **Raises:** as `run`."""
+    """Find the paths between two image files; raises the errors of `run`."""
 
     def given(model: FolderModel) -> _Ends:
         if label is not None:
@@ -72,7 +72,7 @@ def between_files(
 
 
 def between_drawn(settings: Settings, prompts: PromptSettings, out: str, extent: float) -> None:
-    """Between two pictures that the model draws itself. **Raises:** as `run`."""
+    """Find the paths between two pictures that the model draws; raises the errors of `run`."""
 
     def drawn(model: FolderModel) -> _Ends:
         def make():
@@ -91,7 +91,7 @@ def between_drawn(settings: Settings, prompts: PromptSettings, out: str, extent:
 
 
 def folder_pairs(settings: Settings, prompts: PromptSettings) -> PairModel:
-    """What the pairs of a list share. **Raises:** `ValueError` on options that do not fit."""
+    """What all pairs of a list share; `ValueError` when the options do not fit the model."""
     search = _search(settings, prompts, 0.0)
     model = load_folder(settings.named_model, prompts, **route_options(settings))
     for notice in model.notices:
@@ -101,14 +101,14 @@ def folder_pairs(settings: Settings, prompts: PromptSettings) -> PairModel:
         if label is not None:
             raise ValueError(f"{name} is for models of classes.")
 
-    # Pairs are shared by processes, a pair by the devices of its own.
+    # Processes share the pairs. The devices of a process share a pair.
     devices = device_mesh(jax.local_devices())
-    asked = max(model.shape[1:]) <= defaults.SMALL_SIDE and not model.words
+    checked = max(model.shape[1:]) <= defaults.SMALL_SIDE and not model.words
     return PairModel(
         model.shape,
         lambda label: model.pipeline,
         check_label,
-        lambda pipeline, names: _knower(model, settings, names) if asked else None,
+        lambda pipeline, names: _knower(model, settings, names) if checked else None,
         _place(model, settings),
         {**model.inputs, "chunk": search.chunk, "metric": search.metric},
         make_rule(settings.rule, model.pipeline.score, batch_size=search.chunk, devices=devices),
@@ -145,7 +145,7 @@ def _between(
     for notice in notices:
         tell("notice", notice)
     drawn, small = command == "demo", max(model.shape[1:]) <= defaults.SMALL_SIDE
-    asked = small and not model.words and not drawn
+    checked = small and not model.words and not drawn
     inputs = {**ends.inputs, **model.inputs, "chunk": search.chunk, "metric": search.metric}
     inputs |= {"methods": ", ".join(search.methods), "devices": jax.device_count()}
     run(
@@ -158,18 +158,18 @@ def _between(
         extent=extent,
         inputs={**inputs, "extent": extent},
         lead=f"{ends.lead} {_place(model, settings)} at noise level t = {float(pipeline.t):g}.",
-        known=_knower(model, settings, ends.names) if asked else None,
+        known=_knower(model, settings, ends.names) if checked else None,
         notices=notices,
         methods=search.methods,
         metric=search.metric,
         solver=search.solver,
         diagnostics=search.diagnostics,
-        stages=_stages(settings, search.methods, extent, drawn=drawn, asked=asked),
+        stages=_stages(settings, search.methods, extent, drawn=drawn, checked=checked),
     )
 
 
 def _search(settings: Settings, prompts: PromptSettings, extent: float) -> _Search:
-    """**Raises:** `ValueError` on options that are not to be had together."""
+    """The metric, methods and solver; `ValueError` when the options cannot be combined."""
     methods = _methods(prompts.methods, extent)
     metric = "Stein" if prompts.metric is None else prompts.metric.value
     forward_only = settings.rule is Rule.QUADRATURE
@@ -193,17 +193,17 @@ def _search(settings: Settings, prompts: PromptSettings, extent: float) -> _Sear
     if not forward_only or settings.solver is not Solver.GAUSS_NEWTON:
         solver = make_solver(settings.solver, settings.rtol)
         return _Search(metric, methods, chunk, solver, "full")
-    # Forward evaluations alone: no VJP or JVP of the U-Net, hence no certificate either. Who
-    # counts evaluations wants no digits that no eye sees.
+    # Forward evaluations only: no VJP or JVP of the U-Net, and hence no saddle check. The looser
+    # tolerance saves evaluations and changes no picture visibly.
     rtol = _FORWARD_ONLY_RTOL if settings.rtol is None else settings.rtol
     return _Search(metric, methods, chunk, GaussNewton(rtol=rtol, curvature_steps=0), "price")
 
 
 def _knower(model: FolderModel, settings: Settings, names: list[str]):
-    """The function that asks the model whether it knows two pictures, and returns notices.
+    """A function that checks whether the model knows two pictures, and returns notices.
 
-    It takes 72 derivatives of the network: of large pictures as long as a path. It refuses none,
-    since the thresholds were measured on the models of the zoo.
+    The check takes 72 derivatives of the network. For large pictures this costs as much as a path.
+    It refuses no picture, because the thresholds were measured on the models of the zoo.
     """
     score, t = model.pipeline.score, float(model.pipeline.t)
 
@@ -219,15 +219,17 @@ def _knower(model: FolderModel, settings: Settings, names: list[str]):
 
 
 def _methods(text: str | None, extent: float) -> list[str]:
-    """The names of methods in a list with commas; those that only go on beyond B where there is an
-    extent. **Raises:** `ValueError` on others.
+    """The names of methods in a list with commas.
+
+    Without an extent, methods that only go on beyond B are an error, as are unknown names:
+    `ValueError`.
     """
     known = {n.casefold(): n for n in (INTERPOLATORS | EXTRAPOLATORS if extent else INTERPOLATORS)}
     later = {name.casefold() for name in EXTRAPOLATORS} - set(known)
     parts = [part.strip() for part in ("SLERP" if text is None else text).split(",")]
     names = []
     while parts:
-        # A name may hold a comma itself: the longest one that is known is meant.
+        # A name may contain a comma: the longest known name is taken.
         sizes = range(len(parts), 1, -1)
         size = next((k for k in sizes if ", ".join(parts[:k]).casefold() in {*known, *later}), 1)
         names.append(", ".join(parts[:size]))
@@ -244,16 +246,16 @@ def _methods(text: str | None, extent: float) -> list[str]:
 
 
 def _stages(
-    settings: Settings, methods: list[str], extent: float, *, drawn: bool, asked: bool
+    settings: Settings, methods: list[str], extent: float, *, drawn: bool, checked: bool
 ) -> list[tuple[str, str, float]]:
-    """What the progress bar says, and about how many points the network sees in each stage."""
+    """The stages of the progress bar, each with the approximate number of points in the network."""
     segments, paths = settings.segments, len({"LERP", *methods}) + 1
     solved = [name for name in methods if name not in ("LERP", "SLERP", "NAO", "NoiseDiffusion")]
     length, sampled = 1 + extent, settings.denoise_steps
     inverted = settings.noising is Noising.INVERSION
     stages = [
         ("ends", "drawing the end-points", 2.0 * defaults.DRAW_STEPS * drawn),
-        ("check", "asking the model whether it knows these pictures", 150.0 * asked),
+        ("check", "checking whether the model knows these pictures", 150.0 * checked),
         ("noise", "taking both pictures to the noise level", 4.0 * sampled if inverted else 5.0),
         ("geodesic", "compiling the solver and finding the geodesic", 20.0 * segments),
         ("extension", "extrapolating beyond B", 20.0 * segments * extent),

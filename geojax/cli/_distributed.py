@@ -1,4 +1,4 @@
-"""``--distributed``: one command in many processes, as `jax.distributed` has them."""
+"""`--distributed`: one command in many processes, by `jax.distributed`."""
 
 from typing import Annotated
 
@@ -20,17 +20,19 @@ Distributed = Annotated[
     ),
 ]
 _FORM = "must be auto or HOST:PORT,COUNT,INDEX, as in 10.0.0.1:1234,4,0"
-_HEARTBEAT = 30  # seconds without a sign of life after which a process counts as dead
+_HEARTBEAT = 30  # seconds without a heartbeat after which a process counts as dead
 
 
 def join(distributed: str | None, *, together: bool) -> None:
-    """Make this process one of many. To be called before jax is asked for its devices.
+    """Make this process one of many. Call it before anything uses the devices of jax.
 
-    ``together``: whether the processes compute together. If one dies all end then, by jax. If each
-    works alone, all but process 0 leave `jax.distributed` as soon as they know their index: no
-    process then depends on another, and one that was killed may be started again alone.
+    If the processes compute `together`, jax ends all of them when one dies. Otherwise each works
+    alone. All but process 0 then leave `jax.distributed` as soon as they know their index, so that
+    a process that was killed can be started again alone.
 
-    **Raises:** `ValueError` on a text of another form, and where auto finds no such job.
+    **Raises:**
+
+    - `ValueError`: when the text has another form, or auto finds no such job.
     """
     if distributed is None:
         return
@@ -50,17 +52,17 @@ def join(distributed: str | None, *, together: bool) -> None:
 
 
 def all_devices() -> Mesh | None:
-    """A mesh over the devices of all processes; None where there is one device."""
+    """A mesh over the devices of all processes; None if there is one device."""
     return device_mesh() if jax.device_count() > 1 else None
 
 
 def writes() -> bool:
-    """Whether this process writes what all of them have found."""
+    """Whether this process writes the common result."""
     return jax.process_index() == 0
 
 
 def _read(text: str) -> tuple[str | None, int | None, int | None]:
-    """Address, count and index; none of them for "auto"."""
+    """Address, count and index; all None for "auto"."""
     if text.casefold() == "auto":
         return None, None, None
     parts = text.split(",")

@@ -1,4 +1,4 @@
-"""Images that a model draws itself."""
+"""Images that a model draws."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from . import _defaults as defaults
 
 
 def draw(score, shape, labels: Sequence[int | None], guidance: float, seed: int):
-    """An image of each class, in the order of ``labels``; None is a model without classes."""
+    """Draw an image of each class, in the order of `labels`; None for a model without classes."""
     guided = ClassifierFreeGuidance(score, guidance)  # pyright: ignore[reportCallIssue]
     root = jax.random.key(seed)
     keys = jnp.stack([jax.random.fold_in(root, i + 1) for i in range(len(labels))])

@@ -1,4 +1,4 @@
-"""Drawings that a model keeps beside it: the truth of a demo that nothing here can draw."""
+"""Drawings that are stored with a model: the truth of a demo that cannot be drawn here."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,15 +15,18 @@ _FILE = "demo.npz"
 def read_drawings(
     folder: Path, config: Mapping[str, Any]
 ) -> tuple[Float[np.ndarray, " times"], UInt8[np.ndarray, "times channels side side"]]:
-    """Times, A at 0 and B at 1, and the drawings there, as a model keeps them in ``demo.npz``.
+    """The times and the drawings in `demo.npz`, with A at 0 and B at 1.
 
-    **Raises:** `FileNotFoundError` without that file, `ValueError` when it is not such a one.
+    **Raises:**
+
+    - `FileNotFoundError`: without that file.
+    - `ValueError`: when the file has another content.
     """
     arrays = stored_pictures(folder, _FILE, config)
     times, pictures = arrays.get("times"), arrays["pictures"]
     if times is None or times.shape != (len(pictures),) or not {0.0, 1.0} <= set(times.tolist()):
         raise ValueError(
-            f"{folder / _FILE} must hold as many times as pictures, A at 0 and B at 1 among them."
+            f"{folder / _FILE} must have as many times as pictures, including 0 (A) and 1 (B)."
         )
     return times, pictures
 
@@ -33,5 +36,5 @@ def nearest(
     pictures: UInt8[np.ndarray, "times channels side side"],
     time: float,
 ) -> UInt8[np.ndarray, "channels side side"]:
-    """The drawing whose time is nearest: they lie far closer than the pictures of a path."""
+    """The drawing of the nearest time; drawings are far closer in time than pictures of a path."""
     return pictures[np.argmin(np.abs(times - time))]

@@ -1,4 +1,4 @@
-"""Versions, the machine, and where compiled programs are kept."""
+"""Versions, the machine, and the cache of compiled programs."""
 
 import os
 import platform
@@ -9,7 +9,7 @@ PACKAGES = ("jax", "jaxlib", "equinox", "diffrax", "numpy")
 
 
 def version() -> str:
-    """The installed version of geojax, or what stands for it in a bare copy of the sources."""
+    """The installed version of geojax, or "not installed" in a bare copy of the sources."""
     try:
         return metadata.version("geojax-diffusion")
     except metadata.PackageNotFoundError:
@@ -17,7 +17,7 @@ def version() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Of Python, geojax and the packages that figures may depend on."""
+    """The versions of Python, geojax and the packages that can change the figures."""
     return {
         "python": platform.python_version(),
         "geojax": version(),
@@ -26,7 +26,7 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> dict[str, Any]:
-    """What the figures of time depend on."""
+    """The properties of the machine that change times."""
     import jax
 
     return {
@@ -50,8 +50,9 @@ def compile_quickly() -> None:
 
 
 def configure_jax(*, x64: bool = False) -> None:
-    """Keep compiled programs in the user's cache folder, or where ``JAX_COMPILATION_CACHE_DIR``
-    says; float64 if asked for.
+    """Set the cache folder of compiled programs, and float64 if wanted.
+
+    The folder is the user's cache folder, or `JAX_COMPILATION_CACHE_DIR`.
     """
     import jax
     import pooch

@@ -1,4 +1,4 @@
-"""``geojax evaluate``: the measures of a path of images, from files."""
+"""`geojax evaluate`: the measures of a path of images, from files."""
 
 import time
 from enum import StrEnum
@@ -74,10 +74,12 @@ def evaluate(
         typer.Option(help="Draws the subsets of the kernel distance.", rich_help_panel=_OF_SETS),
     ] = 0,
 ) -> None:
-    """How good a path of images is: against the truth, from frame to frame, against a set.
+    """How good a path of images is: against the truth, from frame to frame,
+    against a set.
 
-    Of a result of interpolate every method is measured, side by side; frames/geodesic in it is one
-    method. Figures beyond B have lines of their own.
+    Of a result of interpolate every method is measured, side by side;
+    frames/geodesic in it is one method. Figures beyond B have lines of their
+    own.
 
     Example: geojax evaluate geojax-interpolate --truth turned-digits/
     """
@@ -91,7 +93,7 @@ def evaluate(
             if file is not None and reference is None:
                 raise ValueError(f"{option} is for --reference: give a folder of images too.")
         if inception is not None and efficientnet is not None:
-            raise ValueError("--inception and --efficientnet are two features: give one of them.")
+            raise ValueError("--inception and --efficientnet exclude each other: give one of them.")
         configure_jax(x64=True)
         paths = read_paths(frames)
         path = next(iter(paths.values()))
@@ -144,7 +146,7 @@ def evaluate(
 
 
 def _true(images, path, folder: Path):
-    """**Raises:** `ValueError` when the truth is of another number of frames."""
+    """The true images; `ValueError` when they are not as many as the frames."""
     if len(images) != len(path.images):
         raise ValueError(
             f"--truth {folder} holds {len(images)} images, and there are {len(path.images)} "
@@ -189,7 +191,7 @@ _CURVES = {
 
 
 def _print(paths: dict[str, dict[str, Any]]) -> None:
-    """A column a path."""
+    """Print the table, with a column for each path."""
     from rich.console import Console
     from rich.table import Table
 

@@ -1,4 +1,4 @@
-"""The table of figures and the words around it, for the terminal and the report alike."""
+"""The table of figures and the sentences around it, for the terminal and the report."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from ..plotting import FigureRow
 
 
 def number(value: float | int | None) -> str:
-    """Four digits; thousands are set apart; a dash for what is not known."""
+    """Four digits, thousands separated; a dash for an unknown value."""
     if value is None or not math.isfinite(value):
         return "–"
     if isinstance(value, int) or abs(value) >= 1000:
@@ -34,44 +34,44 @@ _ROWS: list[tuple[str, str, Callable[[Any], str], str]] = [
         "energy",
         "Energy",
         number,
-        "Half the squared speed in the metric, averaged over the way from A to B, as priced by the "
-        "rule of the solve. The geodesic is the path of least energy; length² / 2 at constant "
-        "speed.",
+        "Half the squared speed in the metric, averaged over the way from A to B by the rule of "
+        "the solve. The geodesic is the path of least energy. At constant speed the energy is "
+        "length² / 2.",
     ),
     (
         "energy_fine",
-        "Energy, priced finely",
+        "Fine energy",
         number,
-        "The same path with several points a segment: what its energy really is.",
+        "The energy of the same curve, computed again at more points.",
     ),
     (
         "discretisation_error",
         "Discretisation error",
         _percent,
-        "The relative difference of these two. Where it is large, motion hides between the nodes, "
-        "and more segments are needed.",
+        "The relative difference of these two energies. If it is large, the solver has not "
+        "resolved the path between its nodes, and more segments are needed.",
     ),
     (
         "length",
         "Length",
         number,
-        "The length in the metric. In that of the score, I + λ s sᵀ, it is the Euclidean way, made "
-        "longer by every change of log-density; in that of its Jacobian, by every change of the "
-        "score.",
+        "The length in the metric. In the metric of the score, I + λ s sᵀ, it is the Euclidean "
+        "length, increased by every change of log-density; in the metric of its Jacobian, by every "
+        "change of the score.",
     ),
     (
         "excess",
         "Length / lower bound",
         number,
-        "No path from A to B can be shorter than the bound (if the score is a gradient): 1 would "
-        "be proof that none is better.",
+        "No path from A to B can be shorter than the bound (if the score is a gradient). The value "
+        "1 would prove that no path is better.",
     ),
     (
         "psnr",
         "PSNR to the truth",
         lambda value: f"{value:.1f} dB",
-        "Of the pictures between A and B, against the true ones: the mean of their peak "
-        "signal-to-noise ratios. Higher is better; 3 dB are half the squared error.",
+        "The mean peak signal-to-noise ratio of the pictures between A and B, against the true "
+        "ones. Higher is better; 3 dB more are half the squared error.",
     ),
     (
         "psnr_beyond",
@@ -110,29 +110,31 @@ _ROWS: list[tuple[str, str, Callable[[Any], str], str]] = [
         "score_evaluations",
         "Score evaluations",
         number,
-        "Evaluations of the network to find and check the path, and the one that its solve started "
-        "from.",
+        "Evaluations of the network to find and check the path, and the path that its solve "
+        "started from.",
     ),
     (
         "score_products",
         "Derivative products",
         number,
-        "With the network's Jacobian, from either side, each beside one of these evaluations.",
+        "Products with the Jacobian of the network (JVP and VJP); each comes with one of these "
+        "evaluations.",
     ),
     (
         "network_evaluations",
         "Network evaluations",
         number,
-        "All of the network: for the path and for its pictures, twice as many under guidance.",
+        "All evaluations of the network, for the path and its pictures; guidance doubles them.",
     ),
     (
         "pricing_evaluations",
         "… and for this table",
         number,
-        "Of the network besides, to price the path: a program that only wants it needs none.",
+        "Further evaluations of the network, for the fine energy and the other figures. The path "
+        "itself does not need them.",
     ),
-    ("seconds", "Seconds", _seconds, "To find the path, and the one that its solve started from."),
-    ("compile_seconds", "of these compiling", _seconds, "Saved when compiled before."),
+    ("seconds", "Seconds", _seconds, "To find the path, and the path that its solve started from."),
+    ("compile_seconds", "of these compiling", _seconds, "A later run saves them."),
 ]
 _OF_SOLVING = {"iterations", "score_evaluations", "score_products", "seconds", "compile_seconds"}
 _EXTENSION: list[tuple[str, str, Callable[[Any], str], str]] = [
@@ -151,8 +153,9 @@ CROSS_FADE, TRUTH = "cross-fade", "truth"
 
 
 def picture_rows(result: Comparison) -> dict[str, np.ndarray]:
-    """The pictures by row. Where the truth is known it is the last row, and the first one fades
-    the two given pictures into each other.
+    """The pictures by row; where the truth is known it is the last row.
+
+    The first row then fades the two given pictures into each other.
     """
     images = {name: record.images for name, record in result.records.items()}
     if result.truth is None:
@@ -163,7 +166,7 @@ def picture_rows(result: Comparison) -> dict[str, np.ndarray]:
 
 
 def figure_rows(result: Comparison) -> list[FigureRow]:
-    """A row a figure, a text for each of `picture_rows`."""
+    """One row for each figure, with one text for each of `picture_rows`."""
     images = picture_rows(result)
     faded = {}
     if CROSS_FADE in images:
@@ -191,7 +194,7 @@ def figure_rows(result: Comparison) -> list[FigureRow]:
 
 
 def terminal_table(rows: list[FigureRow], methods: list[str]) -> Table:
-    """The rows without their meanings."""
+    """The rows without their explanations."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("")
     for method in methods:
@@ -202,12 +205,15 @@ def terminal_table(rows: list[FigureRow], methods: list[str]) -> Table:
 
 
 def texts(notices: Sequence[Notice]) -> list[str]:
-    """Notices of the library in the words of the command line."""
+    """Notices of the library, with the names of options instead of arguments."""
     return [notice.text("command line") for notice in notices]
 
 
 def summary(result: Comparison, t: float, *, noised: bool) -> list[str]:
-    """What one sees, in a few sentences; ``noised``: whether images were taken to level ``t``."""
+    """What the pictures show, in a few sentences.
+
+    `noised`: whether images were taken to the level `t`.
+    """
     energies = {name: record.figures["energy_fine"] for name, record in result.records.items()}
     geodesic, lerp = energies["geodesic"], energies["LERP"]
     beyond = float(result.frame_times[-1]) - 1
@@ -234,7 +240,7 @@ def summary(result: Comparison, t: float, *, noised: bool) -> list[str]:
     if result.truth is not None:
         texts.append(
             "Here the truth is known: its pictures are the last ones, and the figures in decibels "
-            "say how near the others come to it. The first ones fade A into B pixel by pixel."
+            "measure how near the others come to it. The first ones fade A into B pixel by pixel."
         )
     if all(map(math.isfinite, energies.values())) and geodesic > 0:
         others = "".join(
@@ -244,21 +250,20 @@ def summary(result: Comparison, t: float, *, noised: bool) -> list[str]:
         )
         texts.append(
             f"The energy of LERP is {lerp / geodesic:.2g} times the geodesic's{others}. In the "
-            "left picture of energies the geodesic is the flat line, for its speed in the metric "
-            "is constant; the others pay in peaks, where log-density changes fast. Energy is what "
-            "the solver minimises, not a measure of the pictures; the command geojax evaluate "
-            "measures these, for every method."
+            "left picture of energies the geodesic is the flat line, because its speed in the "
+            "metric is constant. The others have peaks where log-density changes fast. The solver "
+            "minimises the energy, which does not measure the pictures. The command geojax "
+            "evaluate measures these, for every method."
         )
     if result.problems:
         texts.append(
-            "The path called geodesic is what the solver had when it ended without success, as "
-            "said at the top: its figures are those of that path, not of a geodesic."
+            "The solver ended without success, as reported at the top. The path called geodesic is "
+            "its last path, and the figures are those of that path, not of a geodesic."
         )
     if beyond > 0:
         texts.append(
             f"Beyond B, in orange, the paths go on by {beyond:.0%} of the way: the straight line "
             f"{'and the arc as they were' if arc else 'as it was'}, the geodesic by the "
-            "exponential map, that is with the velocity with which it arrives at B and no further "
-            "aim."
+            "exponential map: it keeps the velocity that it has at B, and has no further target."
         )
     return texts

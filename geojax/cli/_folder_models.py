@@ -1,4 +1,4 @@
-"""A folder of diffusers as the commands take it: Stable Diffusion's, or one without text."""
+"""A folder of diffusers as the commands use it: Stable Diffusion, or a model without text."""
 
 import math
 import re
@@ -20,14 +20,14 @@ from ._settings import Attention, Precision, PromptSettings
 
 
 class FolderModel(NamedTuple):
-    """A model of a folder of diffusers, and what the commands ask of it.
+    """A model of a folder of diffusers, with what the commands need of it.
 
-    - ``pipeline``: from pictures to a noise level and back.
-    - ``shape``: of a picture.
-    - ``words``: whether its score takes a text.
-    - ``draw``: called as ``draw(count, seed)``: points that the model draws itself, without noise.
-    - ``inputs``: what it was loaded with, for the files.
-    - ``notices``: what was seen in the words.
+    - `pipeline`: from pictures to a noise level and back.
+    - `shape`: of a picture.
+    - `words`: whether its score takes a text.
+    - `draw`: called as `draw(count, seed)`; noiseless points that the model draws.
+    - `inputs`: what it was loaded with, for the files.
+    - `notices`: about the texts.
     """
 
     pipeline: NoiseRoute
@@ -38,22 +38,24 @@ class FolderModel(NamedTuple):
     notices: list[str]
 
     def pictures(self, count: int, seed: int, *, x64: bool) -> list[Array]:
-        """Pictures that the model draws itself."""
+        """Pictures that the model draws."""
         drawn = [self.pipeline.decode(point) for point in self.draw(count, seed)]
         dtype = jnp.float64 if x64 else jnp.float32
         return [jnp.clip(picture, -1, 1).astype(dtype) for picture in drawn]
 
 
 def is_folder_model(model: str) -> bool:
-    """Whether that is a folder in the layout of diffusers, and no name of the zoo."""
+    """Whether this is a folder in the layout of diffusers, and not a name of the zoo."""
     folder = model not in available() and Path(model).is_dir()
     return folder and diffusers.pipeline_class(model) is not None
 
 
 def load_folder(name: str, prompts: PromptSettings, **route: Any) -> FolderModel:
-    """The model; ``route``: options of a `NoiseRoute`.
+    """Load the model; `route` has the options of a `NoiseRoute`.
 
-    **Raises:** `ValueError` or `OSError` where it cannot be read, or an option does not fit it.
+    **Raises:**
+
+    - `ValueError` or `OSError`: when it cannot be read, or an option does not fit it.
     """
     words = str(diffusers.pipeline_class(name)).startswith("StableDiffusion")
     prompts.check(name, folder=True, words=words)
@@ -63,9 +65,9 @@ def load_folder(name: str, prompts: PromptSettings, **route: Any) -> FolderModel
 def _without_words(name: str, prompts: PromptSettings, route: dict[str, Any]) -> FolderModel:
     options = _loaded_as(prompts)
     model = diffusers.load(name, **options)
-    told = describe(name)
-    channels, *sides = told["shape"]
-    shape = (channels, *_size(prompts.size, sides, told["unit"]))
+    described = describe(name)
+    channels, *sides = described["shape"]
+    shape = (channels, *_size(prompts.size, sides, described["unit"]))
     pipeline = NoiseRoute(
         model.score if isinstance(model, NoiseRoute) else model,
         encoder=getattr(model, "encoder", None),
@@ -77,7 +79,7 @@ def _without_words(name: str, prompts: PromptSettings, route: dict[str, Any]) ->
     def draw(count, seed):
         return _drawn(pipeline.score, point.shape, [None] * count, seed)
 
-    return FolderModel(pipeline, shape, False, draw, _told(options, shape), [])
+    return FolderModel(pipeline, shape, False, draw, _recorded(options, shape), [])
 
 
 def _with_words(name: str, prompts: PromptSettings, route: dict[str, Any]) -> FolderModel:
@@ -88,9 +90,7 @@ def _with_words(name: str, prompts: PromptSettings, route: dict[str, Any]) -> Fo
     if not math.isfinite(guidance):
         raise ValueError(f"--guidance must be a finite number, got {guidance}.")
     if prompts.negative_prompt and guidance == 1:
-        raise ValueError(
-            "--negative-prompt is what guidance leads away from: give --guidance, say 5, too."
-        )
+        raise ValueError("--negative-prompt needs guidance: give --guidance too, for example 5.")
     notices: list[str] = []
     with _warnings_noted(notices):  # of texts that are too long
         pipeline = model.route(
@@ -110,7 +110,7 @@ def _with_words(name: str, prompts: PromptSettings, route: dict[str, Any]) -> Fo
         return _drawn(strong, latent, given, seed)
 
     inputs = {part: getattr(prompts, part) for part in ("prompt", "prompt_b", "negative_prompt")}
-    inputs |= {"guidance": guidance, "attention": attention, **_told(options, shape)}
+    inputs |= {"guidance": guidance, "attention": attention, **_recorded(options, shape)}
     return FolderModel(pipeline, shape, True, draw, inputs, notices)
 
 
@@ -119,12 +119,12 @@ def _loaded_as(prompts: PromptSettings) -> dict[str, Any]:
     return {"dtype": dtype, "remat": bool(prompts.remat)}
 
 
-def _told(options: dict[str, Any], shape: tuple[int, int, int]) -> dict[str, Any]:
+def _recorded(options: dict[str, Any], shape: tuple[int, int, int]) -> dict[str, Any]:
     return {**options, "dtype": str(options["dtype"]), "size": f"{shape[1]}x{shape[2]}"}
 
 
 def _drawn(score: AbstractScore, shape: tuple[int, ...], given: list[Any], seed: int):
-    """A point under each condition, one after the other: for several there may be no memory."""
+    """A point under each condition, one after the other to save memory."""
     root = jax.random.key(seed)
 
     @eqx.filter_jit
@@ -136,7 +136,7 @@ def _drawn(score: AbstractScore, shape: tuple[int, ...], given: list[Any], seed:
 
 @contextmanager
 def _warnings_noted(notices: list[str]) -> Iterator[None]:
-    """What Python would warn of becomes a notice."""
+    """Turn Python's warnings into notices."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield
@@ -145,9 +145,7 @@ def _warnings_noted(notices: list[str]) -> Iterator[None]:
 
 
 def _size(text: str | None, sides: list[int], unit: int) -> tuple[int, int]:
-    """Height and width, by default ``sides``. **Raises:** `ValueError` when the model takes none
-    such.
-    """
+    """Height and width, by default `sides`; `ValueError` when the model cannot take them."""
     if text is None:
         return sides[0], sides[1]
     match = re.fullmatch(r"(\d+)(?:x(\d+))?", text)

@@ -1,8 +1,8 @@
-"""Where results go: a folder of their own, so that no earlier result and no other file is replaced.
+"""Folders for results, so that no earlier result and no other file is replaced.
 
-A folder that does not exist, or is empty, is taken. One that holds anything is left as it is, and
-the next number is tried: ``geojax-demo``, ``geojax-demo-2``, ``geojax-demo-3``. Commands that go on
-where they stopped also take a folder that holds a run of theirs.
+A folder that does not exist, or is empty, is used. One with any content is left as it is, and the
+next number is tried: `geojax-demo`, `geojax-demo-2`, `geojax-demo-3`. Commands that can resume also
+use a folder that contains a run of theirs.
 """
 
 import json
@@ -23,7 +23,7 @@ _MOST = 10_000
 
 @contextmanager
 def removed_if_empty(folder: Path) -> Iterator[Path]:
-    """A folder for what the block writes; if it wrote nothing, the folder is removed again."""
+    """A folder for what the block writes; if the block wrote nothing, the folder is removed."""
     try:
         yield folder
     finally:
@@ -32,12 +32,14 @@ def removed_if_empty(folder: Path) -> Iterator[Path]:
 
 
 def reserve_folder(out: str, is_own_run: Callable[[Path], bool] = lambda folder: False) -> Path:
-    """Make the folder ``out``, or the next number where it holds other files.
+    """Make the folder `out`, or the next number if it has other files.
 
-    - ``is_own_run``: whether a folder holds a run that this command goes on with.
+    `is_own_run` tests whether a folder has a run that this command can resume.
 
-    **Raises:** `ValueError` on an empty name, or on one that cannot be numbered; `OSError` when
-    nothing can be written there.
+    **Raises:**
+
+    - `ValueError`: for an empty name, or one that cannot be numbered.
+    - `OSError`: when nothing can be written there.
     """
     if not out.strip():
         raise ValueError("--out must be the name of a folder, got an empty text.")
@@ -59,7 +61,7 @@ def reserve_folder(out: str, is_own_run: Callable[[Path], bool] = lambda folder:
 
 
 def _shared(folder: Path, is_own_run: Callable[[Path], bool]) -> Path:
-    """The folder itself: processes that look at different times would find different numbers."""
+    """The folder itself, because processes could find different numbers at different times."""
     folder.mkdir(parents=True, exist_ok=True)
     if any(not path.name.startswith(".") for path in folder.iterdir()) and not is_own_run(folder):
         raise ValueError(
@@ -70,7 +72,7 @@ def _shared(folder: Path, is_own_run: Callable[[Path], bool]) -> Path:
 
 
 def _taken(folder: Path) -> bool:
-    """Whether the folder could be made, or is there and empty."""
+    """Whether the folder could be made, or exists and is empty."""
     try:
         folder.mkdir(parents=True)
     except FileExistsError:
@@ -79,7 +81,7 @@ def _taken(folder: Path) -> bool:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON file whole or not at all. Figures that are not finite are null."""
+    """Write a JSON file whole or not at all; figures that are not finite become null."""
     text = json.dumps(_finite(content), indent=2, allow_nan=False)
     with written_whole(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Folders of image files in order, and results of `geojax interpolate`, as frames of paths."""
+"""Frames of paths, from folders of ordered image files or results of `geojax interpolate`."""
 
 import json
 import re
@@ -18,8 +18,10 @@ GIVEN = "given"  # the folder of the two given pictures, a.png and b.png
 
 
 class Frames(NamedTuple):
-    """A path of images in [-1, 1], shape (frames, channels, height, width), the times, the files,
-    and the two images that it was to join, where they are known.
+    """A path of images, with its times and files.
+
+    The images have shape `(frames, channels, height, width)` and values in [-1, 1]. The two images
+    that the path joins are included if they are known.
     """
 
     images: np.ndarray
@@ -29,9 +31,9 @@ class Frames(NamedTuple):
 
 
 def image_files(folder: Path) -> list[Path]:
-    """The image files of a folder; numbers in their names count as numbers.
+    """The image files of a folder; numbers in their names are sorted as numbers.
 
-    **Raises:** `ValueError` when it is no folder or holds no image files.
+    `ValueError` when it is not a folder, or has no image files.
     """
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"
@@ -48,11 +50,14 @@ def _natural(path: Path) -> list[tuple[int, int | str]]:
 
 
 def read_paths(folder: Path) -> dict[str, Frames]:
-    """The paths in a folder, by name: the one whose frames it holds; or those of the folders in it,
-    such as every method's of a result of `geojax interpolate`.
+    """The paths in a folder, by name.
 
-    **Raises:** `ValueError` on no frames, frames of two sizes, or paths of different numbers of
-    frames.
+    A folder with frames is one path. Otherwise each of its folders is one, such as the methods in a
+    result of `geojax interpolate`.
+
+    **Raises:**
+
+    - `ValueError`: without frames, or when sizes or numbers of frames differ.
     """
     inside = folder / "frames"
     if inside.is_dir():
@@ -74,10 +79,13 @@ def read_paths(folder: Path) -> dict[str, Frames]:
 
 
 def read_frames(folder: Path) -> Frames:
-    """The frames of a folder, at the times in their names (``frame_0.2500.png``) or at equal steps;
-    and the given pictures, where a folder of them stands beside.
+    """The frames of a folder, and the given pictures if their folder is beside it.
 
-    **Raises:** `ValueError` on fewer than two frames, or frames of two sizes.
+    Times are those in the names (`frame_0.2500.png`), or at equal steps.
+
+    **Raises:**
+
+    - `ValueError`: for fewer than two frames, or frames of two sizes.
     """
     files = image_files(folder)
     if len(files) < 2:
@@ -107,7 +115,7 @@ def _folders_of_images(folder: Path) -> dict[str, Path]:
 
 
 def _methods(path: Path) -> list[str]:
-    """The methods of a result in their order, where its figures can be read."""
+    """The methods of a result in their order, if its figures can be read."""
     try:
         return list(json.loads(path.read_text(encoding="utf-8"))["methods"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -115,10 +123,10 @@ def _methods(path: Path) -> list[str]:
 
 
 def read_alike(files: list[Path], shape: tuple[int, ...] | None = None) -> np.ndarray:
-    """Image files of one size, shape (files, channels, height, width): grey where all are.
+    """Image files of one size, shape `(files, channels, height, width)`.
 
-    ``shape``: that they must have; by default the first one's size. **Raises:** `ValueError` that
-    names the first file of another size.
+    The images are grey if all files are. `shape` is the required one, by default that of the first
+    file. `ValueError` names the first file of another size.
     """
     sizes = []
     grey = True

@@ -1,4 +1,4 @@
-"""``geojax train --gpu``: what ten minutes of a GPU are enough for."""
+"""`geojax train --gpu`: the settings for ten minutes on a GPU."""
 
 import copy
 from typing import Any
@@ -23,7 +23,7 @@ PICTURES: dict[str, Any] = {
 
 
 def with_recipe(config: dict[str, Any], recipe: dict[str, Any]) -> dict[str, Any]:
-    """The config with the recipe's entries in the place of its own."""
+    """The config with entries replaced by those of the recipe."""
     merged = copy.deepcopy(config)
     for part, entries in recipe.items():
         merged[part] |= copy.deepcopy(entries)

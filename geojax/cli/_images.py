@@ -1,4 +1,4 @@
-"""Reading image files for a model, with a notice of every conversion."""
+"""Image files as arrays for a model, with a notice about every conversion."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 MODES = {1: "L", 3: "RGB"}
-_PALE = 191  # what is brighter than this cannot be seen on white
+_PALE = 191  # brighter pixels cannot be seen on white
 
 
 def read_image(
@@ -18,16 +18,27 @@ def read_image(
     name: str = "",
     for_model: bool = True,
 ) -> tuple[np.ndarray, list[str]]:
-    """An image file as an array of ``shape`` = (channels, height, width) in [-1, 1].
+    """An image file as an array with values in [-1, 1].
 
-    Colour becomes grey (or grey colour), transparency white (black, where what is drawn is too
-    pale for white), another size is fitted inside and padded with the colour of the border; of an
-    animation the first picture is taken. ``invert`` turns light into dark. ``name``: what the file
-    is called in the sentences, by default its name without folders. ``for_model``: whether to say
-    what a model will make of it.
+    Colour becomes grey (or grey colour). Transparency becomes white, or black if the drawing is too
+    pale for white. An image of another size is fitted inside and padded with the colour of its
+    border. Of an animation the first picture is taken.
 
-    **Returns:** the array, and a sentence for every conversion. **Raises:** `ValueError` when the
-    file is not a readable image or the model's points are not images.
+    **Arguments:**
+
+    - `path`: the file.
+    - `shape`: (channels, height, width) of the array.
+    - `invert`: exchange light and dark.
+    - `name`: of the file in sentences, by default without folders.
+    - `for_model`: whether to warn about pictures that do not suit a model.
+
+    **Returns:**
+
+    The array, and a sentence for every conversion.
+
+    **Raises:**
+
+    - `ValueError`: when the file is not a readable image, or the model's points are not images.
     """
     if len(shape) != 3 or shape[0] not in MODES:
         raise ValueError(f"the model's points have shape {shape}: it takes no image files.")
@@ -62,7 +73,7 @@ def read_image(
     if not for_model:
         return pixels.transpose(2, 0, 1) / 127.5 - 1, said
     if np.min(pixels) == np.max(pixels):
-        said.append(f"{name} has the same value in every pixel: there is nothing to be seen in it.")
+        said.append(f"{name} has the same value in every pixel: it shows nothing.")
     elif channels == 1 and not invert and _border(pixels) > 127:
         said.append(
             f"{name} is dark on a light ground; the digits that models are trained on are "
@@ -74,7 +85,7 @@ def read_image(
 def read_images(
     paths: Sequence[Path], shape: tuple[int, ...], *, invert: bool
 ) -> tuple[list[np.ndarray], list[str]]:
-    """Each as `read_image` has it. **Returns:** the arrays, and what was changed in them."""
+    """Read several files by `read_image`; the arrays, and all sentences."""
     arrays, said = [], []
     for path, name in zip(paths, short_names(paths), strict=True):
         array, notices = read_image(path, shape, invert=invert, name=name)
@@ -84,7 +95,7 @@ def read_images(
 
 
 def check_different(arrays: Sequence[np.ndarray], names: Sequence[str]) -> None:
-    """**Raises:** `ValueError` when both pictures are the same."""
+    """`ValueError` when both pictures are the same."""
     if np.array_equal(arrays[0], arrays[1]):
         raise ValueError(
             f"{names[0]} and {names[1]} are the same picture as the model sees them: their "
@@ -93,7 +104,7 @@ def check_different(arrays: Sequence[np.ndarray], names: Sequence[str]) -> None:
 
 
 def short_names(paths: Sequence[Path]) -> list[str]:
-    """The names of files, with as many of their folders as tell them apart.
+    """The names of files, with the folders that are needed to distinguish them.
 
     >>> short_names([Path("x/one/a.png"), Path("x/two/a.png")])
     ['one/a.png', 'two/a.png']
@@ -108,7 +119,7 @@ def short_names(paths: Sequence[Path]) -> list[str]:
 
 
 def _open(path: Path) -> tuple[Image.Image, int]:
-    """The picture upright, and how many there are in the file."""
+    """The upright picture, and the number of pictures in the file."""
     if not path.exists():
         raise ValueError(f"no image file {path}.")
     if path.is_dir():
@@ -117,8 +128,8 @@ def _open(path: Path) -> tuple[Image.Image, int]:
         with Image.open(path) as file:
             if file.mode == "I" and file.format == "TIFF":
                 raise ValueError(
-                    f"{path} holds integers of 32 bits, of which nobody knows what white is: save "
-                    "it with 8 or 16 bits a pixel."
+                    f"{path} has integers of 32 bits, whose value for white is unknown: save it "
+                    "with 8 or 16 bits a pixel."
                 )
             frames = getattr(file, "n_frames", 1)
             return ImageOps.exif_transpose(file), frames
@@ -129,7 +140,8 @@ def _open(path: Path) -> tuple[Image.Image, int]:
 def _eight_bit(image: Image.Image) -> Image.Image:
     """Deep grey pixels in 8 bits: integers of 16 bits in 0 ... 65535, floating numbers in [0, 1].
 
-    By the kind of the file, never by its own brightest pixel, so that images stay comparable.
+    The scale depends on the kind of the file, not on its brightest pixel, so that images stay
+    comparable.
     """
     values = np.asarray(image, dtype=np.float64)
     top = 1.0 if image.mode.startswith("F") else 65535.0
@@ -146,7 +158,7 @@ def _eight_bit(image: Image.Image) -> Image.Image:
 
 
 def _laid_on(image: Image.Image) -> tuple[Image.Image, str]:
-    """The picture without its transparency, and what it was laid on; "" where it had none."""
+    """The picture without transparency, and its new background; "" if it had none."""
     alpha = np.asarray(image.getchannel("A"), dtype=np.float64)
     if alpha.min() == 255:
         return image.convert("RGB"), ""
@@ -163,7 +175,7 @@ def _is_grey(image: Image.Image) -> bool:
 
 
 def fit(image: Image.Image, width: int, height: int) -> Image.Image:
-    """Inside width x height with its proportions, on the colour of its border."""
+    """The picture scaled into width x height, on the colour of its border."""
     ground = np.asarray(image).reshape(image.height, image.width, -1)
     edge = np.concatenate([ground[0], ground[-1], ground[:, 0], ground[:, -1]])
     colour = [int(c) for c in np.median(edge, axis=0)]
@@ -175,7 +187,7 @@ def fit(image: Image.Image, width: int, height: int) -> Image.Image:
 
 
 def _inside(image: Image.Image, width: int, height: int) -> tuple[int, int]:
-    """The largest size within width x height in the image's proportions."""
+    """The largest size within width x height in the proportions of the image."""
     scale = min(width / image.width, height / image.height)
     return max(1, round(scale * image.width)), max(1, round(scale * image.height))
 

@@ -1,4 +1,4 @@
-"""``geojax inspect``: which noise level and lambda to take for a model and some images."""
+"""`geojax inspect`: the noise level and lambda that suit a model and some images."""
 
 import itertools
 import time
@@ -61,11 +61,12 @@ def inspect(
     seed: Annotated[int, option("Seed of everything random.", panel=MACHINE)] = defaults.SEED,
     x64: Annotated[bool, option("Compute in float64.", "--x64/--no-x64", panel=MACHINE)] = False,
 ) -> None:
-    """How the geometry changes with the noise level, and which level and lambda to take.
+    """How the geometry changes with the noise level, and which level and lambda
+    to take.
 
-    With a latent model, or a folder of diffusers of latents or of more than 64 pixels a side:
-    whether its score knows that the straight lines between these pictures leave the data, by level,
-    before anybody spends an hour.
+    With a latent model, or a folder of diffusers of latents or of more than 64
+    pixels a side: whether its score detects that the straight lines between
+    these pictures leave the data, by level, before an expensive solve.
 
     Example: geojax inspect digits/ --t 0.1 --t 0.2
     """
@@ -81,9 +82,9 @@ def inspect(
         configure_jax(x64=x64)
         given_options = {"label": label, "lam": lam, "noising": noising, "prompt": prompt}
         given_options |= {"count": count, "invert": invert, "seed": seed, "x64": x64}
-        asked = measured_by_chords(model, given_options)
-        if asked is not None:
-            inspect_pipeline(model, asked, images or [], levels, out, given_options)
+        source = measured_by_chords(model, given_options)
+        if source is not None:
+            inspect_pipeline(model, source, images or [], levels, out, given_options)
             return
         score, config = load_model(model)
         check_label(label, config)
@@ -118,7 +119,7 @@ def inspect(
 
 
 def _check(levels, lams, count, pairs, segments, seed) -> None:
-    """**Raises:** `ValueError` on a number out of its range, with the option's name."""
+    """`ValueError` for a number out of its range, with the name of the option."""
     rules: list[tuple[bool, str, str, Any]] = [
         *((0 < t <= 1, "--t", "in (0, 1]; step k of T is t = k / T", t) for t in levels),
         *((0 < lam < float("inf"), "--lam", "finite and above 0", lam) for lam in lams or []),
@@ -135,7 +136,7 @@ def _check(levels, lams, count, pairs, segments, seed) -> None:
 def read_given(
     paths: list[Path], shape: tuple[int, ...], count: int, invert: bool
 ) -> tuple[list[Any], list[str]]:
-    """The images of the files and folders, at most ``count``; what was changed in them."""
+    """At most `count` images of the files and folders, and notices about their conversion."""
     from ._frames import image_files
     from ._images import check_different, read_images, short_names
 
@@ -156,7 +157,7 @@ def read_given(
 
 
 def _measured(score, config, given, settings):
-    """The inspection, the points that it is of, and how many of these were drawn."""
+    """The inspection, its points, and how many of these were drawn."""
     import jax
     import jax.numpy as jnp
 
@@ -225,7 +226,7 @@ def _write(out, found, chords, points, drawn, settings, seconds) -> None:
 
 
 def _figures(found) -> dict[str, Any]:
-    """Every figure as nested lists: by level, then lambda, image or pair."""
+    """All figures as nested lists: by level, then lambda, image or pair."""
     import numpy as np
 
     content: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""``geojax inspect`` of latents and of Stable Diffusion: does the score know the chords?"""
+"""`geojax inspect` of latents and large pictures: the contrast of the score along chords."""
 
 import time
 from collections.abc import Callable
@@ -21,9 +21,10 @@ from ._progress import Stages
 from ._settings import PromptSettings
 
 
-class Asked(NamedTuple):
-    """A pipeline whose chords are inspected, the shape of its pictures, its config, and a function
-    that gives as many pictures of its own.
+class ChordModel(NamedTuple):
+    """A pipeline whose chords are inspected, with what the command needs of it.
+
+    These are the shape of its pictures, its config, and a function that draws pictures.
     """
 
     pipeline: AbstractPipeline
@@ -32,11 +33,14 @@ class Asked(NamedTuple):
     own: Callable[[int], list[Any]]
 
 
-def measured_by_chords(name: str, options: dict[str, Any]) -> Asked | None:
-    """The model, where it is one of latents or of large pictures; None where its score is of small
-    pictures, of which more can be measured.
+def measured_by_chords(name: str, options: dict[str, Any]) -> ChordModel | None:
+    """The model if it is one of latents or large pictures; None if it is one of small pictures.
 
-    **Raises:** `ValueError` or `OSError` where it cannot be read, or an option does not fit it.
+    Of small pictures more can be measured.
+
+    **Raises:**
+
+    - `ValueError` or `OSError`: when it cannot be read, or an option does not fit it.
     """
     prompts, config = PromptSettings(prompt=options["prompt"]), describe(name)
     in_folder = is_folder_model(name)
@@ -49,13 +53,13 @@ def measured_by_chords(name: str, options: dict[str, Any]) -> Asked | None:
         folder = load_folder(name, prompts, **route)
         seed, x64 = options["seed"], options["x64"]
         remedy = ": give --prompt" if folder.words else ""
-        asked = Asked(
+        source = ChordModel(
             folder.pipeline, folder.shape, config, lambda n: folder.pictures(n, seed, x64=x64)
         )
     else:
         prompts.check(name, folder=False, words=False)
         place, remedy = model_folder(name, ("latent",)), ""
-        asked = Asked(
+        source = ChordModel(
             load(name),
             tuple(config["shape"]),
             config,
@@ -68,12 +72,12 @@ def measured_by_chords(name: str, options: dict[str, Any]) -> Asked | None:
             f"--lam is for models of images of at most {defaults.SMALL_SIDE} pixels a side: here "
             "each level's own is measured."
         )
-    return asked
+    return source
 
 
 def inspect_pipeline(
     name: str,
-    asked: Asked,
+    source: ChordModel,
     images: list[Path],
     levels: list[float],
     out: str,
@@ -81,13 +85,16 @@ def inspect_pipeline(
 ) -> None:
     """Measure, print and write.
 
-    **Raises:** `ValueError` on input at fault; `typer.Exit` as the command.
+    **Raises:**
+
+    - `ValueError`: when the input is wrong.
+    - `typer.Exit`: as the command.
     """
     from ._inspect import read_given
     from ._run import as_points
 
     began = time.perf_counter()
-    arrays, notices = read_given(images, asked.shape, options["count"], options["invert"])
+    arrays, notices = read_given(images, source.shape, options["count"], options["invert"])
     missing = 0 if len(arrays) > 1 else 2 - len(arrays)
     folder = reserve_folder(out)
     for notice in notices:
@@ -98,21 +105,21 @@ def inspect_pipeline(
     with removed_if_empty(folder), Stages(stages) as bar, input_checked():
         if missing:
             bar.begin("own")
-            arrays += asked.own(missing)[:missing]
+            arrays += source.own(missing)[:missing]
         points = jnp.stack([as_points(array, x64=options["x64"]) for array in arrays])
         found = inspect_chords(
-            asked.pipeline,
+            source.pipeline,
             points,
             levels,
             key=jax.random.key(options["seed"]),
             on_level=lambda i: bar.begin(str(i)),
         )
         settings = {**options, "model": name, "images": [str(path) for path in images]}
-        content = {"pictures_of_the_model": missing, **_content(found, settings, asked.config)}
+        content = {"pictures_of_the_model": missing, **_content(found, settings, source.config)}
         write_json(folder / "inspect.json", content)
     say(str(found))
-    if "figures" in asked.config:
-        detour = asked.config["figures"]["detour"]
+    if "figures" in source.config:
+        detour = source.config["figures"]["detour"]
         say(f"Detour of the model's pictures: {detour:.3g} (path over chord).")
     say(f"\nWritten to {folder} in {time.perf_counter() - began:.0f} s: inspect.json")
 

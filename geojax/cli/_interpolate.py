@@ -1,4 +1,4 @@
-"""``geojax interpolate`` and ``geojax extrapolate``: between two image files, and beyond."""
+"""`geojax interpolate` and `geojax extrapolate`: between two image files, and beyond."""
 
 import dataclasses
 from pathlib import Path
@@ -47,10 +47,11 @@ def interpolate(
     force: Force = False,
     distributed: Distributed = None,
 ) -> None:
-    """The geodesic between two images, beside LERP and SLERP; or between those of many pairs.
+    """The geodesic between two images, beside LERP and SLERP; or between those
+    of many pairs.
 
-    With a folder of diffusers as --model: between two photographs, under prompts with Stable
-    Diffusion; between two pictures with DDPM or latent diffusion.
+    With a folder of diffusers as --model: between two photographs, under prompts
+    with Stable Diffusion; between two pictures with DDPM or latent diffusion.
 
     ctrl-C keeps the path found so far.
 
@@ -83,7 +84,8 @@ def extrapolate(
         float, option("How far beyond B, as a share of the way from A to B.")
     ] = defaults.EXTENT,
 ) -> None:
-    """The geodesic from one image to another and on beyond it, beside LERP and SLERP.
+    """The geodesic from one image to another and on beyond it, beside LERP and
+    SLERP.
 
     As `geojax interpolate`, and beyond B by the exponential map.
 
@@ -139,7 +141,7 @@ def _between_pairs(
 
 
 def _zoo_pairs(settings: Settings, prompts: PromptSettings, force: bool):
-    """What pairs share with a model of the zoo, or a folder that `geojax train` wrote."""
+    """What all pairs share, for a model of the zoo or a folder that `geojax train` wrote."""
     import jax.numpy as jnp
 
     from ._pairs import PairModel
@@ -149,7 +151,7 @@ def _zoo_pairs(settings: Settings, prompts: PromptSettings, force: bool):
     prompts.check(settings.named_model, folder=False, words=False)
 
     def pipeline(label):
-        # An array, so that all classes share a program.
+        # An array, so that all classes share a compiled program.
         return make_pipeline(
             settings, model, jnp.asarray(label) if isinstance(label, int) else label
         )
@@ -238,7 +240,7 @@ def _between_files(
 
 
 def _knower(settings: Settings, model, config, pipeline, names, force: bool):
-    """The function that asks the model whether it knows two pictures, and returns notices."""
+    """A function that checks whether the model knows two pictures, and returns notices."""
     from ..scores import AbstractPipeline
     from ._draw import draw
     from ._known import acquaintance, check_known, typical_surprise

@@ -1,4 +1,4 @@
-"""ctrl-C: the first one asks to stop at the next good place, the second one leaves."""
+"""ctrl-C: the first one asks to stop at the next suitable point, the second one exits."""
 
 import os
 import signal
@@ -11,16 +11,17 @@ import typer
 
 from ._console import INTERRUPTED, fail, input_checked, tell
 
-# Said of training.
+# The text for training.
 GOES_ON = "the same command goes on from the last save in {}, or begins again if there is none."
-_PATIENCE = 3.0  # seconds that compiled code has to end after the second ctrl-C
+_PATIENCE = 3.0  # seconds that compiled code may run on after the second ctrl-C
 
 
 @contextmanager
-def resumable(stop_display: Callable[[], None], told: str) -> Iterator[None]:
-    """For work that saves as it goes. ctrl-C ends the command with ``told``: what is kept, and how
-    to go on. Input at fault and training that diverges end it with their own line. Before any line
-    the display of progress is stopped.
+def resumable(stop_display: Callable[[], None], text: str) -> Iterator[None]:
+    """For a command that saves while it works: end it with one line on an error.
+
+    ctrl-C ends it with `text`: what is kept, and how to resume. Wrong input and training that
+    diverges end it with their own line. The display of progress is stopped before any line.
     """
     with input_checked():
         try:
@@ -28,7 +29,7 @@ def resumable(stop_display: Callable[[], None], told: str) -> Iterator[None]:
         except BaseException as error:
             stop_display()
             if isinstance(error, KeyboardInterrupt):
-                tell("interrupted", told)
+                tell("interrupted", text)
                 raise typer.Exit(INTERRUPTED) from None
             if isinstance(error, FloatingPointError):
                 fail(str(error))
@@ -36,17 +37,17 @@ def resumable(stop_display: Callable[[], None], told: str) -> Iterator[None]:
 
 
 class Interruption:
-    """Within the block the first ctrl-C is a request: ``asked`` becomes true. A second one raises
-    `KeyboardInterrupt`, and where compiled code keeps Python from that, the process ends.
+    """A block whose first ctrl-C sets `requested`; the second one raises `KeyboardInterrupt`.
 
-    - ``on_request``: called at the first ctrl-C, from another thread, also while compiled code
-      runs; ``on_exit``: before the process ends.
+    If compiled code keeps Python from raising it, the process ends. Outside the main thread, where
+    Python handles no signals, the block changes nothing.
 
-    Outside the main thread, where Python handles no signals, the block changes nothing.
+    - `on_request`: called at the first ctrl-C, from another thread, also while compiled code runs.
+    - `on_exit`: called before the process ends.
     """
 
     def __init__(self, on_request: Callable[[], None], on_exit: Callable[[], None]):
-        self.asked = False
+        self.requested = False
         self._on_request, self._on_exit = on_request, on_exit
         self._pressed = 0
         self._timer: threading.Timer | None = None
@@ -54,7 +55,7 @@ class Interruption:
 
     def __enter__(self) -> "Interruption":
         if self._main:
-            # The interpreter writes a byte here when the signal comes, whatever Python is doing.
+            # The interpreter writes a byte here at the signal, even while compiled code runs.
             self._inside, self._outside = socket.socketpair()
             self._inside.setblocking(False)
             self._wakeup = signal.set_wakeup_fd(self._inside.fileno(), warn_on_full_buffer=False)
@@ -67,7 +68,7 @@ class Interruption:
         if self._main:
             signal.signal(signal.SIGINT, self._before)
             signal.set_wakeup_fd(self._wakeup)
-            self._inside.close()  # which ends the thread
+            self._inside.close()  # this ends the thread
             self._thread.join()
             self._outside.close()
             if self._timer is not None:
@@ -75,9 +76,9 @@ class Interruption:
 
     def _handle(self, number, frame) -> None:
         del number, frame
-        if self.asked or self._pressed > 1:
+        if self.requested or self._pressed > 1:
             raise KeyboardInterrupt
-        self.asked = True
+        self.requested = True
 
     def _listen(self) -> None:
         while numbers := self._outside.recv(1):

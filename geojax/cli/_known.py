@@ -1,13 +1,13 @@
-"""Whether a model knows two pictures, asked before a solve of minutes.
+"""A check whether a model knows two pictures, before a solve of minutes.
 
-A picture x is noised to ``alpha x + sigma e`` and denoised to D. The denoiser also says how far it
-expects to be off: the trace of its posterior covariance, ``sigma^2 / alpha tr dD/dx`` (Tweedie's
-formula, second order). For pictures like those that the model was trained on ``|D - x|^2`` is about
-that trace; for others it is a multiple. Nothing but the model is needed as a reference.
+A picture x is noised to `alpha x + sigma e` and denoised to D. The denoiser also predicts its
+expected error: the trace of its posterior covariance, `sigma^2 / alpha tr dD/dx` (Tweedie's
+formula, second order). For pictures like the training data `|D - x|^2` is about that trace; for
+others it is a multiple. The check needs no reference but the model.
 
-By the bundled model, the largest ratio over the levels: 500 test digits, upright and turned, 0.8
-to 2.2 (99 % below 1.8); 80 digits drawn from it 0.8 to 1.5; 85 photographs and their negatives 2.2
-to 43; digits in black on white 5.5 to 6.3.
+With the bundled model, the largest ratio over the levels is: for 500 test digits, upright and
+turned, 0.8 to 2.2 (99 % below 1.8); for 80 digits drawn from it 0.8 to 1.5; for 85 photographs and
+their negatives 2.2 to 43; for digits in black on white 5.5 to 6.3.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -25,15 +25,15 @@ from ..scores import AbstractScore
 LEVELS = (0.1, 0.2, 0.4)
 UNKNOWN, UNUSUAL = 2.25, 1.8  # ratios of squared errors
 _NOISES = 4  # antithetic pairs
-_DRAWN = 3  # pictures that a model draws itself, where the ratio is large; as many as are asked
+_DRAWN = 3  # pictures that a model draws for comparison, if the ratio is large
 
 
 class Acquaintance(NamedTuple):
-    """What a model says to two pictures.
+    """How well a model knows two pictures.
 
-    - ``surprises``: of each, the largest ratio over `LEVELS`.
-    - ``contrast``: how much further the denoiser moves the mean of both, relative to themselves, at
-      the level asked for. Below 1 it takes a cross-fade for as good a picture.
+    - `surprises`: of each picture, the largest ratio over `LEVELS`.
+    - `contrast`: how much further the denoiser moves the mean of both, relative to themselves, at
+      the level of the geometry. Below 1 the denoiser moves a cross-fade less than the pictures.
     """
 
     surprises: tuple[float, ...]
@@ -41,11 +41,11 @@ class Acquaintance(NamedTuple):
 
 
 def acquaintance(score: AbstractScore, pictures: Sequence[Array], t: float, label: Any):
-    """Ask the model about two pictures. **Returns:** an `Acquaintance`."""
+    """The ratios and the contrast of two pictures, as an `Acquaintance`."""
     a, b = pictures
-    asked = [(x, level) for x in (a, b) for level in LEVELS]
-    asked += [(x, t) for x in (a, b, (a + b) / 2)]
-    misses, expected, moved = _asked(score, asked, label)
+    pairs = [(x, level) for x in (a, b) for level in LEVELS]
+    pairs += [(x, t) for x in (a, b, (a + b) / 2)]
+    misses, expected, moved = _evaluated(score, pairs, label)
     surprises = _ratios(misses[:-3], expected[:-3])
     ends = moved[-3] + moved[-2]
     return Acquaintance(surprises, float(2 * moved[-1] / ends) if ends > 0 else 1.0)
@@ -54,9 +54,9 @@ def acquaintance(score: AbstractScore, pictures: Sequence[Array], t: float, labe
 def typical_surprise(
     score: AbstractScore, draw: Callable[[int], Iterable[Array]], label: Any
 ) -> float:
-    """The median of the same ratio over pictures that the model draws itself."""
+    """The median of the same ratio over pictures that the model draws."""
     drawn = list(draw(_DRAWN))
-    misses, expected, _ = _asked(score, [(x, level) for x in drawn for level in LEVELS], label)
+    misses, expected, _ = _evaluated(score, [(x, level) for x in drawn for level in LEVELS], label)
     return float(np.median(_ratios(misses, expected)))
 
 
@@ -71,10 +71,12 @@ def check_known(
 ) -> list[str]:
     """Notices about pictures that are unusual for the model.
 
-    ``typical`` gives the ratio of the model's own pictures; it is asked for only where a ratio is
-    large, for a model that misjudges itself does so everywhere.
+    `typical` computes the ratio of the model's own pictures. It is called only if a ratio is large,
+    because the ratio of an inaccurate model is large for all pictures.
 
-    **Raises:** `ValueError` on a picture that the model does not know, unless ``force``.
+    **Raises:**
+
+    - `ValueError`: for a picture that the model does not know, unless `force`.
     """
     notices = []
     unit = max(1.0, typical()) if max(found.surprises) > UNUSUAL else 1.0
@@ -82,44 +84,44 @@ def check_known(
         ratio = surprise / unit
         if ratio <= UNUSUAL:
             continue
-        told = (
-            f"its denoiser misses {name} by {ratio:.1f} times what it expects (squared; pictures "
-            "of its own kind: about 1)"
+        reason = (
+            f"the squared error of its denoiser at {name} is {ratio:.1f} times what it expects "
+            "(about 1 for pictures of its kind)"
         )
         if ratio > UNKNOWN and not force:
             raise ValueError(
-                f"the model {model} does not know such pictures: {told}. Give pictures of the kind "
-                "that it was trained on, as --model one that knows these (for photographs a Stable "
-                "Diffusion folder), or --force to compute all the same."
+                f"the model {model} does not know such pictures: {reason}. Give pictures of the "
+                "kind that it was trained on, a --model that knows these (for photographs a Stable "
+                "Diffusion folder), or --force to compute the path all the same."
             )
         worth = "means nothing" if ratio > UNKNOWN else "may mean little"
-        notices.append(f"{name} is unusual for the model {model}: {told}. Its geometry {worth}.")
+        notices.append(f"{name} is unusual for the model {model}: {reason}. Its geometry {worth}.")
     if found.contrast < 1:
         notices.append(
             f"At t = {t:g} the model prefers the cross-fade of A and B to A and B themselves "
-            f"(contrast {found.contrast:.2f}, above 1 is wanted): expect a geodesic near LERP. A "
-            "lower --t may help; `geojax inspect` measures it by level."
+            f"(contrast {found.contrast:.2f}; it should be above 1): expect a geodesic near LERP. "
+            "A lower --t may help; `geojax inspect` measures the contrast by level."
         )
     return notices
 
 
 def _ratios(misses: np.ndarray, expected: np.ndarray) -> tuple[float, ...]:
-    """By picture, the largest ratio over the levels at which the expectation is positive."""
+    """Of each picture, the largest ratio over the levels with a positive expected error."""
     ratios = np.where(expected > 0, misses / np.where(expected > 0, expected, 1.0), -np.inf)
     largest = np.max(ratios.reshape(-1, len(LEVELS)), axis=1)
     return tuple(float(ratio) if ratio > 0 else float("inf") for ratio in largest)
 
 
-def _asked(score, asked: Sequence[tuple[Array, float]], label) -> tuple[np.ndarray, ...]:
-    points = jnp.stack([x for x, _ in asked])
-    levels = jnp.asarray([level for _, level in asked], points.dtype)
+def _evaluated(score, pairs: Sequence[tuple[Array, float]], label) -> tuple[np.ndarray, ...]:
+    points = jnp.stack([x for x, _ in pairs])
+    levels = jnp.asarray([level for _, level in pairs], points.dtype)
     found = _denoised(score, points, levels, jax.random.key(0), label)
     return tuple(np.asarray(part, np.float64) for part in found)
 
 
 @eqx.filter_jit
 def _denoised(score, points, levels, key, label):
-    """By point: the mean of |D - x|^2, what the model expects of it, and |mean of D - x|."""
+    """By point: the mean of |D - x|^2, the value that the model expects, and |mean of D - x|."""
     shape = (_NOISES, *points.shape[1:])
     noises = jax.random.normal(key, shape, points.dtype)
     noises = jnp.concatenate([noises, -noises])

@@ -1,4 +1,4 @@
-"""Whether a latent model knows two pictures: by what is left of them when they are decoded."""
+"""A check whether a latent model knows two pictures, by the error of their decoded versions."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,8 +21,9 @@ def check_decoded(
 ) -> list[str]:
     """Notices about pictures that the model decodes badly.
 
-    **Raises:** `ValueError` on a picture that is decoded far worse than the model's own, unless
-    ``force``.
+    **Raises:**
+
+    - `ValueError`: for a picture that is decoded far worse than the model's own, unless `force`.
     """
     decoded = eqx.filter_jit(lambda model, x: model.to_image(model.to_level(x)))
     usual = config.get("figures", {}).get("psnr", 0.0)
@@ -32,15 +33,15 @@ def check_decoded(
         psnr = float(10 * np.log10(4 / max(error, 1e-12)))
         if psnr >= usual - _LOST:
             continue
-        told = (
-            f"encoded and decoded it is {psnr:.1f} dB from itself, the model's own pictures are "
-            f"{usual:.1f} dB from themselves"
+        reason = (
+            f"its PSNR after encoding and decoding is {psnr:.1f} dB, that of the model's own "
+            f"pictures {usual:.1f} dB"
         )
         if not force:
             raise ValueError(
-                f"the model {name} does not know {called}: {told}. Give pictures of the kind that "
-                "it was trained on, train a model of yours (`geojax train --images`), or give "
-                "--force to compute all the same."
+                f"the model {name} does not know {called}: {reason}. Give pictures of the kind "
+                "that it was trained on, train a model of your own (`geojax train --images`), or "
+                "give --force to compute the path all the same."
             )
-        notices.append(f"{called} is unusual for the model {name}: {told}.")
+        notices.append(f"{called} is unusual for the model {name}: {reason}.")
     return notices

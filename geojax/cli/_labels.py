@@ -1,4 +1,4 @@
-"""From an image of one class to an image of another: the score changes its class on the way."""
+"""Paths from one class to another: the class of the score changes on the way."""
 
 from typing import Any
 
@@ -11,9 +11,9 @@ from ..scores import AbstractSchedule, AbstractScore
 
 
 class BetweenLabels(AbstractScore):
-    """The mean of the scores of two classes, by the share of the second one, which is ``args``.
+    """The mean of the scores of two classes, weighted by the share `args` of the second one.
 
-    A class is a number that cannot be mixed, as a prompt's vectors can; its scores can.
+    Classes are numbers and cannot be mixed as the vectors of prompts can. Their scores can.
     """
 
     score: AbstractScore
@@ -41,7 +41,7 @@ class BetweenLabels(AbstractScore):
 def chosen_labels(
     label: int | None, label_a: int | None, label_b: int | None
 ) -> int | tuple[int, int] | None:
-    """One class for both images, or one for each. **Raises:** `ValueError` on half of that."""
+    """One class for both images, or one for each; `ValueError` when only one of two is given."""
     pair = label_a, label_b
     if pair == (None, None):
         return label

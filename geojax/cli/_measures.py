@@ -1,4 +1,4 @@
-"""What ``geojax evaluate`` measures of the paths that it has read."""
+"""The measures of `geojax evaluate`."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,9 +8,9 @@ _DIGIT = (1, 28, 28)
 
 
 def load_lpips(network: str, folder: Path | None, shape, truth: bool) -> tuple[Any, list[str]]:
-    """LPIPS to the truth, and a note where the frames are too small for it.
+    """LPIPS to the truth, and a note if the frames are too small for it.
 
-    **Raises:** as `LPIPS.load`.
+    Raises the errors of `LPIPS.load`.
     """
     from ..evaluation import LPIPS
 
@@ -57,7 +57,7 @@ def measured(path, true, lpips) -> tuple[dict[str, Any], dict[str, Any]]:
     if found.end_error is not None:
         figures["end_error"] = float(found.end_error)
     if not np.all(inside):
-        # B, from where it goes on, is part of the way beyond.
+        # The way beyond starts at B and includes it.
         beyond = ~inside | np.append(~inside[1:], False)
         figures["frames_beyond"] = int(np.sum(~inside))
         figures |= {f"{k}_beyond": v for k, v in _summary(images, curves, beyond, ~inside).items()}
@@ -65,8 +65,9 @@ def measured(path, true, lpips) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _summary(images, curves, along, against=None) -> dict[str, Any]:
-    """Figures of the frames where ``along`` is true, which follow each other; against the truth of
-    those where ``against`` is, by default the same.
+    """Figures of the frames where `along` is true, which follow each other.
+
+    Figures against the truth are of those where `against` is true, by default the same.
     """
     import numpy as np
 
@@ -77,7 +78,7 @@ def _summary(images, curves, along, against=None) -> dict[str, Any]:
     for name in ("psnr", "ssim", "lpips"):
         if name in curves:
             values = curves[name][against]
-            finite = values[np.isfinite(values)]  # the PSNR of equal images is not
+            finite = values[np.isfinite(values)]  # the PSNR of equal images is infinite
             figures[name] = float(np.mean(finite)) if len(finite) else float("inf")
             figures[f"{name}_worst"] = float((np.max if name == "lpips" else np.min)(values))
     if np.sum(along) < 2:
@@ -89,9 +90,7 @@ def _summary(images, curves, along, against=None) -> dict[str, Any]:
 
 
 class Features(NamedTuple):
-    """What sets of images are compared by: images -> features, and what the two distances are
-    called.
-    """
+    """A function images -> features, and the names of the two distances of sets."""
 
     of: Callable[[Any], Any]
     frechet: str
@@ -99,10 +98,11 @@ class Features(NamedTuple):
 
 
 def load_features(shape, inception: Path | None, efficientnet: Path | None) -> Features:
-    """Inception's or EfficientNet-Lite0's where a file of theirs is given; else those of the digit
-    classifier for digits, and EfficientNet-Lite0's from the installed package for other images.
+    """The features for the comparison of sets.
 
-    **Raises:** as `check_inception` and `EfficientNetLite0.load`.
+    They are Inception's or EfficientNet-Lite0's if a weight file is given. Otherwise they are those
+    of the digit classifier for digits, and for other images EfficientNet-Lite0's from the installed
+    package. Raises the errors of `check_inception` and `EfficientNetLite0.load`.
     """
     import jax
     import jax.numpy as jnp
@@ -143,7 +143,7 @@ def load_features(shape, inception: Path | None, efficientnet: Path | None) -> F
 def compared_sets(
     paths: dict[str, Any], others, features: Features, seed: int, notes: list[str]
 ) -> dict[str, dict[str, Any]]:
-    """By path, the Fréchet and kernel distance of its frames from the reference images."""
+    """Of each path, the Fréchet and kernel distance of its frames from the reference images."""
     import jax
 
     from ..evaluation import frechet_distance, kernel_distance
@@ -154,11 +154,11 @@ def compared_sets(
     if count < 10 * b.shape[1]:
         notes.append(
             f"The Fréchet distance of {len(next(iter(paths.values())))} frames and {len(b)} "
-            "reference images is biased upwards: it wants ten times as many as there are features, "
-            f"{b.shape[1]}."
+            "reference images is biased upwards: it needs ten times as many images as features "
+            f"({b.shape[1]})."
         )
     if count < 4:
-        notes.append("The kernel distance wants four images on either side: it is left out.")
+        notes.append("The kernel distance needs four images on either side: it is left out.")
     for name, images in paths.items():
         a = features.of(images)
         found[name] = {"reference": len(b), features.frechet: float(frechet_distance(a, b))}

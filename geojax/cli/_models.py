@@ -1,4 +1,4 @@
-"""``geojax models``: what the zoo holds."""
+"""`geojax models`: the models of the zoo."""
 
 from rich.console import Console
 from rich.table import Table

@@ -32,9 +32,10 @@ from ._settings import Settings
 PATH_FILE = "path.npz"
 
 
-class Told(NamedTuple):
-    """What the page says of a run: its command, a first sentence, the level ``t``, and whether
-    images are noised to it.
+class PageHead(NamedTuple):
+    """The head of the page: the command, a first sentence, and the level `t`.
+
+    `noised`: whether images are noised to that level.
     """
 
     command: str
@@ -44,18 +45,18 @@ class Told(NamedTuple):
 
 
 class StartRefused(ValueError):
-    """There is no path at --init, or not one between these pictures."""
+    """There is no path at --init, or its end-points are not these pictures."""
 
 
 def write_path(folder: Path, solution: GeodesicSolution) -> None:
-    """The nodes of the geodesic at the noise level and their parameters, for --init."""
+    """Write the nodes of the geodesic at the noise level and their parameters, for --init."""
     nodes = {"xs": np.asarray(solution.curve.xs), "ts": np.asarray(solution.curve.ts)}
     with written_whole(folder / PATH_FILE) as temporary:
         np.savez(temporary, allow_pickle=False, **nodes)
 
 
 def read_path(folder: Path) -> np.ndarray:
-    """The nodes that `write_path` wrote. **Raises:** `StartRefused` when there are none."""
+    """The nodes that `write_path` wrote; `StartRefused` when there are none."""
     file = folder / PATH_FILE if folder.is_dir() else folder
     if not file.is_file():
         raise StartRefused(f"--init {folder}: there is no {PATH_FILE}. Give a folder of results.")
@@ -67,20 +68,20 @@ def read_path(folder: Path) -> np.ndarray:
 
 def write_outputs(
     out: Path,
-    told: Told,
+    head: PageHead,
     settings: Settings,
     inputs: Mapping[str, Any],
     result: Comparison,
     seconds: Mapping[str, float],
     notices: Sequence[str],
 ) -> list[Path]:
-    """Write everything about a run into ``out``. **Returns:** the files, pictures first.
+    """Write all files of a run into `out`; returns them, pictures first.
 
-    ``notices``: what was seen in the pictures, and changed in them.
+    `notices` are about the pictures and their conversion.
     """
     images = picture_rows(result)
     captions = _captions(result, images)
-    inputs = {**inputs, "t": told.t, "lam": result.lam}
+    inputs = {**inputs, "t": head.t, "lam": result.lam}
     paths = paths_figure(images, result.frame_times, given=result.given, captions=captions)
     energy = energy_figure(
         result.node_times,
@@ -94,17 +95,17 @@ def write_outputs(
         save_video(frames, out / "path.mp4")
     save_figure(energy, out / "energy.png")
     page = html_report(
-        title=f"geojax {told.command}",
-        lead=told.lead,
-        summary=summary(result, told.t, noised=told.noised),
+        title=f"geojax {head.command}",
+        lead=head.lead,
+        summary=summary(result, head.t, noised=head.noised),
         images=images,
         times=result.frame_times,
         given=result.given,
         rows=figure_rows(result),
         settings=_setting_texts(settings, inputs),
         pictures={
-            "Frames of the paths": ReportPicture(paths, _told_paths(result)),
-            "Energy and log-density": ReportPicture(energy, _told_energies(result)),
+            "Frames of the paths": ReportPicture(paths, _paths_alt(result)),
+            "Energy and log-density": ReportPicture(energy, _energies_alt(result)),
         },
         problems=texts(result.problems),
         notes=[*notices, *texts(result.notes)],
@@ -114,7 +115,7 @@ def write_outputs(
     )
     save_report(page, out / "report.html")
     write_json(
-        out / "metrics.json", metrics(told.command, settings, inputs, result, seconds, notices)
+        out / "metrics.json", metrics(head.command, settings, inputs, result, seconds, notices)
     )
     _write_frames(out / "frames", result)
     names = [
@@ -131,7 +132,7 @@ def write_outputs(
 
 
 def _captions(result: Comparison, images: Mapping[str, Any]) -> dict[str, list[str]]:
-    """What stands under the names of the rows: decibels to the truth, else energies."""
+    """The text under the name of each row: decibels to the truth, otherwise energies."""
     if result.truth is None:
         return {
             name: [f"energy {number(record.figures['energy'])}"]
@@ -147,7 +148,7 @@ def _captions(result: Comparison, images: Mapping[str, Any]) -> dict[str, list[s
     return captions
 
 
-def _told_paths(result: Comparison) -> str:
+def _paths_alt(result: Comparison) -> str:
     last = float(result.frame_times[-1])
     beyond = f" and on to time {last:.4g}" if last > 1 + 1e-6 else ""
     return (
@@ -156,7 +157,7 @@ def _told_paths(result: Comparison) -> str:
     )
 
 
-def _told_energies(result: Comparison) -> str:
+def _energies_alt(result: Comparison) -> str:
     energies = ", ".join(
         f"{name} {number(record.figures['energy_fine'])}" for name, record in result.records.items()
     )
@@ -178,7 +179,7 @@ def metrics(
     seconds: Mapping[str, float],
     notices: Sequence[str],
 ) -> dict[str, Any]:
-    """What ``metrics.json`` holds."""
+    """The content of `metrics.json`."""
     methods: dict[str, Any] = {
         name: {**record.figures, "result": record.message}
         for name, record in result.records.items()
@@ -229,15 +230,15 @@ def _setting_values(settings: Settings) -> dict[str, Any]:
 
 def _setting_texts(settings: Settings, inputs: Mapping[str, Any]) -> dict[str, str]:
     values = {**_setting_values(settings), **inputs}
-    texts = {
+    rows = {
         name.replace("_", " "): "default" if value is None else str(value)
         for name, value in values.items()
     }
-    return texts | {f"version of {name}": value for name, value in versions().items()}
+    return rows | {f"version of {name}": value for name, value in versions().items()}
 
 
 def _write_frames(folder: Path, result: Comparison) -> None:
-    """The pictures of every row as PNG files named by their times, and the given ones."""
+    """Write the pictures of every row as PNG files named by their times, and the given ones."""
     frames = {f"{GIVEN}/a.png": result.given[0], f"{GIVEN}/b.png": result.given[1]}
     for method, images in picture_rows(result).items():
         for time, image in zip(result.frame_times, images, strict=True):

@@ -1,4 +1,4 @@
-"""``geojax interpolate --pairs``: one model, many pairs of pictures, a row of a table each."""
+"""`geojax interpolate --pairs`: many pairs of pictures with one model, one row of a table each."""
 
 import csv
 import dataclasses
@@ -22,24 +22,27 @@ from ._figures import texts
 from ._folders import removed_if_empty, reserve_folder
 from ._images import check_different, read_images, short_names
 from ._labels import chosen_labels
-from ._outputs import Told, write_outputs, write_path
+from ._outputs import PageHead, write_outputs, write_path
 from ._rows import check_plan, is_run, rows_bar
 from ._run import as_points
 from ._settings import PromptSettings, Settings
 
 TABLE = "pairs.csv"
 COLUMNS = "name", "a", "b", "label_a", "label_b"
-_SHOWN = 10  # faults, or failures, that are named
+_SHOWN = 10  # errors of the list, or failed pairs, that are named
 
 
 class PairModel(NamedTuple):
-    """What the pairs of a list share.
+    """What all pairs of the list share.
 
-    - ``shape``: of a picture. ``pipeline``: for a class, those of A and B, or None.
-    - ``check_label``: called as ``check_label(label, name)``; **raises** `ValueError` on a class
-      that the model does not have.
-    - ``knower``: for a pipeline and two names, the function that asks the model about pictures.
-    - ``place``: where the geodesic is, in words. ``inputs``: what the files are to say of a run.
+    - `shape`: of a picture.
+    - `pipeline`: called with a class, those of A and B, or None.
+    - `check_label`: called as `check_label(label, name)`; raises `ValueError` for a class that the
+      model does not have.
+    - `knower`: called with a pipeline and two names; returns the function that checks whether the
+      model knows the pictures.
+    - `place`: where the geodesic is computed, in words.
+    - `inputs`: the entries of a run for its files.
     - the others: as for `compare`.
     """
 
@@ -57,12 +60,12 @@ class PairModel(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """A line of the list: its files, its class or classes, and what it says."""
+    """A line of the list: its files, its class or classes, and its fields."""
 
     a: Path
     b: Path
     label: int | tuple[int, int] | None
-    told: dict[str, str]
+    fields: dict[str, str]
 
 
 def interpolate_pairs(
@@ -75,9 +78,15 @@ def interpolate_pairs(
     invert: bool,
     force: bool,
 ) -> Callable[[], None]:
-    """Read and check the list. **Returns:** what goes through it, and raises `typer.Exit`.
+    """Read and check the list.
 
-    **Raises:** `ValueError` on a list with faults, which are named by line, and as `check_plan`.
+    **Returns:**
+
+    A function that computes the pairs, and raises `typer.Exit`.
+
+    **Raises:**
+
+    - `ValueError`: when the list has errors, which are named by line; and as `check_plan`.
     """
     if settings.init is not None:
         raise ValueError("--init is for two pictures: leave it out with --pairs.")
@@ -96,8 +105,8 @@ def interpolate_pairs(
             own, others = own_and_others(pairs)
             for done, pair in enumerate(own + others, 1):
                 if _key(pair) not in store:
-                    figures = _measured(pair, model, settings, folder / pair.told["name"], invert)
-                    store.put(_key(pair), {"given": _given(pair), **pair.told, **figures})
+                    figures = _measured(pair, model, settings, folder / pair.fields["name"], invert)
+                    store.put(_key(pair), {"given": _given(pair), **pair.fields, **figures})
                 show(done, len(pairs))
         _report(store, pairs, folder)
 
@@ -107,12 +116,15 @@ def interpolate_pairs(
 def read_pairs(
     file: Path, model: PairModel, label: int | tuple[int, int] | None, invert: bool
 ) -> list[Pair]:
-    """The pairs of a CSV file with columns a and b, and label_a, label_b and name if wanted.
+    """The pairs of a CSV file with columns a and b, and optionally label_a, label_b and name.
 
-    Paths are relative to the file; ``label`` is for pairs without classes of their own; pairs
-    without a name have their number. Every picture is read.
+    Paths are relative to the file. `label` is for pairs without classes of their own. The name of a
+    pair is by default its number. Every picture is read.
 
-    **Raises:** `ValueError` that names the faults by line; `OSError` without such a file.
+    **Raises:**
+
+    - `ValueError`: when the list has errors, which are named by line.
+    - `OSError`: without such a file.
     """
     with file.open(newline="", encoding="utf-8-sig") as opened:
         reader = csv.DictReader(opened, restkey="")
@@ -131,9 +143,9 @@ def read_pairs(
         try:
             pair = _pair(row, file.parent, label, number)
             for column in ("label_a", "label_b"):
-                own = pair.told[column]
+                own = pair.fields[column]
                 model.check_label(int(own) if own else None, column)
-            name = pair.told["name"]
+            name = pair.fields["name"]
             if name.casefold() in names or name == "rows":
                 raise ValueError(f"the name {name!r} is taken.")
             names.add(name.casefold())
@@ -151,32 +163,32 @@ def read_pairs(
 
 
 def _pair(row: dict[str, str], folder: Path, label: Any, number: int) -> Pair:
-    """**Raises:** `ValueError` on a line that is none of a pair."""
+    """The pair of a line; `ValueError` when the line is wrong."""
     if "" in row or None in row.values():
         raise ValueError("it has more or fewer fields than the first line.")
-    told = {column: row.get(column, "").strip() for column in COLUMNS}
-    told["name"] = told["name"] or f"{number:04d}"
-    if not told["a"] or not told["b"]:
+    fields = {column: row.get(column, "").strip() for column in COLUMNS}
+    fields["name"] = fields["name"] or f"{number:04d}"
+    if not fields["a"] or not fields["b"]:
         raise ValueError("a and b must be image files.")
-    if told["name"].startswith(".") or {*told["name"]} & {*'/\\:*?"<>|'}:
-        raise ValueError(f"name must be the name of a folder, got {told['name']!r}.")
+    if fields["name"].startswith(".") or {*fields["name"]} & {*'/\\:*?"<>|'}:
+        raise ValueError(f"name must be the name of a folder, got {fields['name']!r}.")
     for column in ("label_a", "label_b"):
-        if told[column] and not told[column].isdecimal():
-            raise ValueError(f"{column} must be the number of a class, got {told[column]!r}.")
-    first, second = told["label_a"], told["label_b"]
+        if fields[column] and not fields[column].isdecimal():
+            raise ValueError(f"{column} must be the number of a class, got {fields[column]!r}.")
+    first, second = fields["label_a"], fields["label_b"]
     if bool(first) != bool(second):
         raise ValueError("give label_a and label_b, or none of them.")
     if first:
         label = chosen_labels(None, int(first), int(second))
-    return Pair(folder / told["a"], folder / told["b"], label, told)
+    return Pair(folder / fields["a"], folder / fields["b"], label, fields)
 
 
 def _key(pair: Pair) -> dict[str, str]:
-    return {"name": pair.told["name"]}
+    return {"name": pair.fields["name"]}
 
 
 def _given(pair: Pair) -> str:
-    """What a row belongs to: the pictures as they are, and their classes."""
+    """A digest of the input of a row: the pictures and their classes."""
     digest = hashlib.sha256(repr(pair.label).encode())
     for path in (pair.a, pair.b):
         digest.update(hashlib.sha256(path.read_bytes()).digest())
@@ -184,7 +196,7 @@ def _given(pair: Pair) -> str:
 
 
 def _check_kept(store: RowStore, pairs: list[Pair], folder: Path) -> None:
-    """**Raises:** `ValueError` where a result is kept under the name of another pair."""
+    """`ValueError` when a result of another pair is stored under the name of a pair."""
     for pair in pairs:
         row = store.get(_key(pair))
         if row is not None and row["given"] != _given(pair):
@@ -197,7 +209,7 @@ def _check_kept(store: RowStore, pairs: list[Pair], folder: Path) -> None:
 def _measured(
     pair: Pair, model: PairModel, settings: Settings, folder: Path, invert: bool
 ) -> dict[str, Any]:
-    """Finds the path and writes its files. **Returns:** the figures of its row."""
+    """Find the path and write its files; returns the figures of the row."""
     began = time.perf_counter()
     arrays, notices = read_images((pair.a, pair.b), model.shape, invert=invert)
     names = short_names((pair.a, pair.b))
@@ -221,15 +233,15 @@ def _measured(
             methods=model.methods,
             frames=settings.frames,
         )
-    except ValueError as error:  # of these pictures: the others are not to wait for them
+    except ValueError as error:  # about these pictures only: the other pairs go on
         return {"verdict": "refused", "problem": str(error)}
     t = float(pipeline.t)
     lead = f"From {names[0]} to {names[1]}: a geodesic {model.place} at noise level t = {t:g}."
     write_path(folder, result.solution)
-    told = Told("interpolate", lead, t, noised=isinstance(pipeline, NoiseRoute))
+    head = PageHead("interpolate", lead, t, noised=isinstance(pipeline, NoiseRoute))
     seconds = {"paths": time.perf_counter() - began}
-    inputs = {**model.inputs, **pair.told, "invert": invert}
-    write_outputs(folder, told, settings, inputs, result, seconds, notices)
+    inputs = {**model.inputs, **pair.fields, "invert": invert}
+    write_outputs(folder, head, settings, inputs, result, seconds, notices)
     record = result.records["geodesic"]
     figures, problems = record.figures, texts(result.problems)
     return {
@@ -246,10 +258,7 @@ def _measured(
 
 
 def _report(store: RowStore, pairs: list[Pair], folder: Path) -> None:
-    """Writes the table; says how the pairs ended.
-
-    **Raises:** `typer.Exit` where one was not successful.
-    """
+    """Write the table and print a summary; `typer.Exit` when a pair failed."""
     rows = [row for pair in pairs if (row := store.get(_key(pair))) is not None]
     for row in rows:
         del row["given"]

@@ -1,4 +1,4 @@
-"""Pictures to train on: a folder of image files, or an array in a file."""
+"""Training pictures, from a folder of image files or an array in a file."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ _LEAST, _SIDES = 32, (28, 128)
 
 
 class Pictures(NamedTuple):
-    """Pixels in 0 ... 255, shape (pictures, side, side, channels); labels and groups, or None."""
+    """Pixels in 0 ... 255, shape `(pictures, side, side, channels)`; labels and groups, or None."""
 
     pixels: np.ndarray
     labels: np.ndarray | None
@@ -22,14 +22,21 @@ class Pictures(NamedTuple):
 
 
 def read_pictures(path: Path, side: int | None, colour: bool | None) -> Pictures:
-    """The pictures at ``path``, all of one side and one number of channels.
+    """The pictures at `path`, all with the same side and number of channels.
 
-    A folder: its image files. An ``.npz`` file: ``images``, shape (pictures, height, width) or
-    (pictures, height, width, 3), of 8 bits or in [-1, 1] or [0, 1]; and, if there, ``labels`` and
-    ``groups``. ``side``: default, of the first picture, within 28 ... 128. ``colour``: default,
-    whether the pictures have any.
+    A folder must have image files. An `.npz` file must have `images`, shape
+    `(pictures, height, width)` or (pictures, height, width, 3), of 8 bits or in [-1, 1] or [0, 1];
+    `labels` and `groups` are optional.
 
-    **Raises:** `ValueError` on too few pictures, or what cannot be read.
+    **Arguments:**
+
+    - `path`: a folder or an `.npz` file.
+    - `side`: in pixels; by default that of the first picture, within 28 ... 128.
+    - `colour`: by default whether any picture has colour.
+
+    **Raises:**
+
+    - `ValueError`: for too few pictures, or content that cannot be read.
     """
     if not path.exists():
         raise ValueError(f"--images {path} does not exist.")

@@ -10,14 +10,14 @@ from rich.text import Text
 
 from ._console import console, tell
 
-LINE_EVERY = 10.0  # seconds between lines where there is no terminal
+LINE_EVERY = 10.0  # seconds between lines, without a terminal
 
 
 class Stages:
-    """The progress over stages of known names and roughly known shares of the time.
+    """The progress over stages with names and approximate shares of the time.
 
-    On a terminal it is a bar of one line, with the time, the time left and what is done. Elsewhere
-    stderr gets a line when a stage begins, and one every ten seconds.
+    On a terminal it is a bar of one line, with the time, the time left and the current work.
+    Otherwise stderr gets a line when a stage begins, and one every ten seconds.
     """
 
     def __init__(self, stages: Sequence[tuple[str, str, float]]):
@@ -50,13 +50,13 @@ class Stages:
         self.stop()
 
     def stop(self) -> None:
-        """Show no more."""
+        """Remove the display."""
         self._progress.stop()
         if self._lines is not None:
             self._lines.stop()
 
     def begin(self, name: str) -> None:
-        """The stage before is over, this one begins. One that was not announced is passed over."""
+        """Begin a stage and end the one before; a name that was not announced is ignored."""
         if name not in self._shares:
             return
         self._done += self._shares.get(self._running, 0)
@@ -66,26 +66,26 @@ class Stages:
             self._lines.now(self._texts[name])
 
     def share(self, done: float) -> None:
-        """This share of the stage is done."""
+        """Set the completed share of the stage."""
         within = self._done + done * self._shares.get(self._running, 0)
         self._progress.update(self._task, completed=within)
 
     def detail(self, text: str, done: float) -> None:
-        """How far the stage is, in words and as a share."""
+        """Set the state of the stage, as a text and as a share."""
         self.share(done)
         self._progress.update(self._task, description=text)
         if self._lines is not None:
             self._lines.text = text
 
     def note(self, text: str) -> None:
-        """A notice above the bar."""
+        """Show a notice above the bar."""
         if self._lines is None:
             self._progress.console.print(f"notice: {text}", style="yellow", markup=False)
         else:
             tell("notice", text)
 
     def announce(self, text: str) -> None:
-        """Say something at once, until the next detail."""
+        """Show a text at once, until the next detail."""
         self._progress.update(self._task, description=text)
         self._progress.refresh()
         if self._lines is not None:
@@ -93,7 +93,7 @@ class Stages:
 
 
 class _Lines:
-    """Lines on stderr: at once when a stage begins, and every few seconds what is being done."""
+    """Lines on stderr: at once when a stage begins, and the current work every few seconds."""
 
     def __init__(self):
         self.text = ""
@@ -122,7 +122,7 @@ class _Lines:
 
 
 class _Clock(ProgressColumn):
-    """The time so far, and what the rest takes at this pace: at every step, less the time since."""
+    """The time so far, and the time left at this pace: updated at every step, then counted down."""
 
     def __init__(self):
         super().__init__()
@@ -141,7 +141,7 @@ class _Clock(ProgressColumn):
 
 
 def clock(seconds: float) -> str:
-    """Minutes and seconds, with hours where there are any.
+    """Minutes and seconds, with hours if there are any.
 
     >>> clock(75), clock(3700)
     ('1:15', '1:01:40')

@@ -1,4 +1,4 @@
-"""``geojax reproduce``: the experiments, resumable."""
+"""`geojax reproduce`: the experiments, resumable."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from ._settings import option
 
 
 class Experiment(StrEnum):
-    """The experiments by name."""
+    """The names of the experiments."""
 
     SYNTHETIC = "synthetic"
     ROTATED_MNIST = "rotated-mnist"
@@ -53,7 +53,8 @@ def reproduce(
     ] = False,
     distributed: Distributed = None,
 ) -> None:
-    """Reproduce the tables of an experiment. Interrupt it at will: what is measured is kept.
+    """Reproduce the tables of an experiment. You can interrupt it: measured rows
+    are kept.
 
     Example: geojax reproduce synthetic --quick
     """

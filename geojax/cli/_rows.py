@@ -1,4 +1,4 @@
-"""A folder of rows that a command measures, one after the other, and goes on with."""
+"""A folder of rows that a command measures one after the other, and can resume."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -10,16 +10,19 @@ from ._console import console
 from ._folders import write_json
 from ._interrupt import resumable
 
-_PLAN = "plan.json"  # in a folder: the plan whose rows it holds
+_PLAN = "plan.json"  # the file with the plan of a folder
 
 
 def is_run(folder: Path) -> bool:
-    """Whether a folder holds rows of such a command."""
+    """Whether a folder has rows of such a command."""
     return (folder / _PLAN).is_file()
 
 
 def check_plan(folder: Path, plan: Mapping[str, Any], command: str, *, keep: bool = True) -> None:
-    """``keep`` the plan. **Raises:** `ValueError` where the folder holds another one's run."""
+    """Compare the plan with that of the folder, and write it if `keep`.
+
+    `ValueError` when the folder has a run of another plan.
+    """
     content = json.loads(json.dumps({"command": command, "plan": plan}))
     file = folder / _PLAN
     if not file.is_file():
@@ -41,13 +44,13 @@ def check_plan(folder: Path, plan: Mapping[str, Any], command: str, *, keep: boo
 
 @contextmanager
 def rows_bar(folder: Path) -> Iterator[Callable[[int, int], None]]:
-    """A bar over rows, with the time left. What ends the block is handled as by `resumable`."""
+    """A bar over rows, with the time left; errors of the block are handled as by `resumable`."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
     from rich.progress import TimeRemainingColumn as Left
 
     columns = (TextColumn("rows"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     words = (TextColumn("left"), Left())
-    # Rows cost very different times: the time left is judged by all of them so far.
+    # Rows take very different times: the time left is estimated from all rows so far.
     period = 7 * 24 * 3600.0
     progress = Progress(
         *columns,
@@ -59,10 +62,10 @@ def rows_bar(folder: Path) -> Iterator[Callable[[int, int], None]]:
     tasks = []
 
     def show(done: int, total: int) -> None:
-        if not tasks:  # rows of an earlier run took no time of this one
+        if not tasks:  # rows of an earlier run take no time in this one
             tasks.append(progress.add_task("", total=total, completed=done))
         progress.update(tasks[0], completed=done)
 
-    told = f"what is measured is kept; the same command goes on in {folder}."
-    with progress, resumable(progress.stop, told):
+    text = f"the measured rows are kept; the same command goes on in {folder}."
+    with progress, resumable(progress.stop, text):
         yield show

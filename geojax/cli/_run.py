@@ -35,14 +35,14 @@ from ._console import INTERRUPTED, SOLVE_FAILED, console, input_checked, say, te
 from ._environment import compile_quickly
 from ._figures import figure_rows, picture_rows, terminal_table, texts
 from ._labels import BetweenLabels
-from ._outputs import Told, write_outputs
+from ._outputs import PageHead, write_outputs
 from ._session import Session, session
 from ._settings import Rule, Settings, Solver
 
-# By stage: what the progress says, and the share of the time that it roughly takes.
+# The stages: key, text of the progress bar, and approximate share of the time.
 STAGES = [
     ("ends", "drawing the end-points", 15.0),
-    ("check", "asking the model whether it knows these pictures", 8.0),
+    ("check", "checking whether the model knows these pictures", 8.0),
     ("noise", "taking both images to the noise level", 3.0),
     ("start", "compiling the solver of the path to start from", 20.0),
     ("geodesic", "compiling the solver", 35.0),
@@ -55,12 +55,12 @@ STAGES = [
 
 
 def load_model(name: str) -> tuple[AbstractScore | AbstractPipeline, dict[str, Any]]:
-    """The model and its config. **Raises:** `ValueError` or `OSError`, as `geojax.models.load`."""
+    """The model and its config; `ValueError` or `OSError`, as `geojax.models.load`."""
     return load(name), describe(name)
 
 
 def check_label(label: int | None, config: Mapping[str, Any], option: str = "--label") -> None:
-    """**Raises:** `ValueError` when the model has no such class."""
+    """`ValueError` when the model has no such class."""
     classes = config.get("network", {}).get("num_classes", 0)
     if label is not None and not 0 <= label < classes:
         wanted = f"0 ... {classes - 1}" if classes else "left out: the model has no classes"
@@ -80,7 +80,7 @@ def make_solver(name: Solver, rtol: float | None) -> AbstractSolver:
 
 
 def make_rule(name: Rule, score: AbstractScore, **options: Any) -> AbstractRule:
-    """The rule of that name. **Raises:** `ValueError` when the score has no log-density for it."""
+    """The rule of that name; `ValueError` when it needs a log-density and the score has none."""
     if name is Rule.LOG_DENSITY_CHORD and not hasattr(score, "log_density"):
         raise ValueError(
             "--rule log-density-chord needs a model whose log-density is known; a network's is "
@@ -99,7 +99,7 @@ def make_pipeline(
     model: AbstractScore | AbstractPipeline,
     label: int | Array | tuple[int, int] | None = None,
 ) -> AbstractPipeline:
-    """The way to where the geometry is; ``label`` is a class, or those of A and B."""
+    """The pipeline to the noise level and back; `label` is a class, or those of A and B."""
     if isinstance(model, AbstractPipeline):
         if settings.t is None:
             return model
@@ -118,7 +118,7 @@ def make_pipeline(
 
 
 def route_options(settings: Settings) -> dict[str, Any]:
-    """What the settings say of a `NoiseRoute`."""
+    """The options of a `NoiseRoute` from the settings."""
     return {
         "t": defaults.T if settings.t is None else settings.t,
         "noising": settings.noising.value,
@@ -148,13 +148,19 @@ def run(
     diagnostics: Diagnostics = "full",
     stages: Sequence[tuple[str, str, float]] | None = None,
 ) -> None:
-    """Find and price the paths, write the files, print the table, give the verdict.
+    """Find the paths, compute their figures, write the files, print the table and the verdict.
 
-    ``ends`` makes the two images; ``known`` asks whether the model knows them, and returns notices.
-    ``solver``: default, that of the settings; ``stages``: of the progress, default those of a small
-    model.
-    **Raises:** `typer.Exit` with code 1 when a solve failed, with code 2 when the model does not
-    know the pictures or the files cannot be written, with code 130 after ctrl-C.
+    **Arguments:**
+
+    - `ends`: makes the two images.
+    - `known`: checks whether the model knows the images, and returns notices.
+    - `solver`: by default that of the settings.
+    - `stages`: of the progress, by default those of a small model.
+
+    **Raises:**
+
+    - `typer.Exit`: code 1 when a solve failed; 2 when the model does not know the pictures, or the
+      files cannot be written; 130 after ctrl-C.
     """
     began = time.perf_counter()
     if isinstance(pipeline, LatentModel):
@@ -165,7 +171,7 @@ def run(
         left_out.add("extension")
     led = metric is None and has_start_metric(pipeline, settings.weight, rule)
     if settings.init is not None or not led:
-        left_out.add("start")  # no other metric leads
+        left_out.add("start")  # there is no start from another metric
     shown = [stage for stage in STAGES if stage[0] not in left_out]
     notices = list(notices)
     with session(folder, shown if stages is None else stages, settings.init) as this:
@@ -201,18 +207,15 @@ def run(
         )
         this.begin("files")
         found = time.perf_counter()
-        told = Told(command, lead, float(pipeline.t), noised=isinstance(pipeline, NoiseRoute))
+        head = PageHead(command, lead, float(pipeline.t), noised=isinstance(pipeline, NoiseRoute))
         with input_checked():
             seconds = {"end_points": drawn - began, "paths": found - drawn}
-            files = write_outputs(folder, told, settings, inputs, result, seconds, notices)
+            files = write_outputs(folder, head, settings, inputs, result, seconds, notices)
     report(result, files, time.perf_counter() - began, this)
 
 
 def report(result: Comparison, files: list[Path], seconds: float, this: Session) -> None:
-    """Print the table and the verdict.
-
-    **Raises:** `typer.Exit` when a solve failed or was interrupted.
-    """
+    """Print the table and the verdict; `typer.Exit` when a solve failed or was interrupted."""
     console().print(terminal_table(figure_rows(result), list(picture_rows(result))))
     say(f"\nmetric: {result.metric}\n{result.contrast}")
     for note in texts(result.notes):

@@ -1,4 +1,4 @@
-"""One run that finds a geodesic: its progress, its search, and what ctrl-C leaves of it."""
+"""One run that finds a geodesic: its progress, its search, and what it keeps after ctrl-C."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -20,11 +20,11 @@ from ._interrupt import Interruption
 from ._outputs import PATH_FILE, StartRefused, read_path, write_path
 from ._progress import Stages
 
-_SAME_ENDS = 0.02  # how far the ends of a path to start from may be off, relative to |B - A|
+_SAME_ENDS = 0.02  # largest error of the ends of a start path, relative to |B - A|
 
 
 class KeptPath(AbstractInterpolator):
-    """The path of an earlier run, to start from."""
+    """The path of an earlier run, as a start path."""
 
     nodes: np.ndarray
     name: str = eqx.field(static=True)
@@ -47,29 +47,31 @@ class KeptPath(AbstractInterpolator):
 
 
 class Session:
-    """Progress and search of one run, whose results go to ``folder``.
+    """Progress and search of one run, whose results go to `folder`.
 
-    The first ctrl-C during the search ends the search, and the run goes on with the path so far;
-    at any other time it ends the run at the next stage. The second one leaves at once. A path that
+    The first ctrl-C during the search ends the search, and the run goes on with the path so far. At
+    any other time it ends the run at the next stage. The second ctrl-C exits at once. A path that
     was found is in the folder by then.
     """
 
     def __init__(self, folder: Path, bar: Stages, init: Path | None):
         self.folder, self.bar = folder, bar
-        self.kept = False  # whether the path is in the folder
-        self.interrupted = False  # whether the search was
+        self.kept = False  # whether the path has been written to the folder
+        self.interrupted = False  # whether ctrl-C ended the search
         self.start = None if init is None else KeptPath(read_path(init), str(init))
         self._last = SolverProgress(0, math.inf, math.inf, 0.0)
         self.stop = Interruption(self._requested, self.tell_left)
 
     def begin(self, stage: str) -> None:
-        """A stage begins. **Raises:** `KeyboardInterrupt` where ctrl-C asked for an end."""
-        if self.stop.asked and not self.interrupted:
+        """Begin a stage; `KeyboardInterrupt` if ctrl-C was pressed before."""
+        if self.stop.requested and not self.interrupted:
             raise KeyboardInterrupt
         self.bar.begin(stage)
 
     def search(self, metric, x0, x1, args: Any = None, **options: Any) -> GeodesicSolution:
-        """`geodesic`, watched; the path is written to the folder at the end, whatever the end."""
+        """`geodesic` with progress; the path is written to the folder at the end, also after an
+        error.
+        """
         solution = watched_geodesic(metric, x0, x1, args, on_step=self._on_step, **options)
         write_path(self.folder, solution)
         self.kept = True
@@ -80,21 +82,21 @@ class Session:
         text = f"geodesic: step {progress.num_steps}, energy {number(progress.energy)}"
         text += "; checking it" if progress.share > 1 - 1e-5 else ""
         self.bar.detail(text, progress.share)
-        self.interrupted = self.stop.asked
+        self.interrupted = self.stop.requested
         return self.interrupted
 
     def _requested(self) -> None:
         self.bar.announce("stopping after this step; ctrl-C again leaves")
 
     def tell_left(self) -> None:
-        """Say what there is of a run that was left."""
+        """Print what is kept of a run that was ended."""
         if self.kept:
             tell("interrupted", f"{_kept(self.folder)}; further files are not written.")
         else:
             tell("interrupted", "no path was found yet, and nothing was written.")
 
     def tell_interrupted(self) -> None:
-        """Say what there is of a run whose search was interrupted."""
+        """Print what is kept of a run whose search was interrupted."""
         tell("interrupted", f"after step {self._last.num_steps}. {_kept(self.folder)}.")
 
 
@@ -109,7 +111,7 @@ def _kept(folder: Path) -> str:
 def session(
     folder: Path, stages: Sequence[tuple[str, str, float]], init: Path | None
 ) -> Iterator[Session]:
-    """A run whose results go to ``folder``. **Raises:** `typer.Exit` where it was left."""
+    """A run whose results go to `folder`; `typer.Exit` when it was ended by ctrl-C."""
     try:
         with removed_if_empty(folder), Stages(stages) as bar:
             run = Session(folder, bar, init)

@@ -26,7 +26,7 @@ class Solver(StrEnum):
 
 
 class Rule(StrEnum):
-    """The rules that price a segment."""
+    """The rules for the energy of a segment."""
 
     SPLINE_GAUSS = "spline-gauss"
     MIDPOINT = "midpoint"
@@ -53,9 +53,9 @@ MACHINE, FOLDERS, DIFFUSION = "Machine", "Folders of diffusers", "Stable Diffusi
 
 
 def option(text: str, *names: str, panel: str | None = None) -> Any:
-    """An option of a command, under a heading of its help. Upper and lower case are the same.
+    """An option of a command, under a heading of its help; case does not matter.
 
-    Two names, as in ``--invert/--no-invert``, are those of a flag.
+    Two names, as in `--invert/--no-invert`, make a flag.
     """
     metavar = "" if any("/" in name for name in names) else None
     return typer.Option(
@@ -68,7 +68,7 @@ OUT = typer.Option(
     help="For the results; if it holds other files, the next number: FOLDER-2, FOLDER-3.",
 )
 FORCE = option(
-    "Compute also where the model does not know such pictures.",
+    "Compute also if the model does not know the pictures.",
     "--force/--no-force",
     panel=GEOMETRY,
 )
@@ -80,7 +80,7 @@ INIT = option(
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What a run of the three commands depends on, besides its two images."""
+    """The settings of a run of the three commands, without its two images."""
 
     model: Annotated[
         str | None,
@@ -156,7 +156,7 @@ class Settings:
     x64: Annotated[bool, option("Compute in float64.", "--x64/--no-x64", panel=MACHINE)] = False
 
     def check(self) -> None:
-        """**Raises:** `ValueError` on a number out of its range, with the option's name."""
+        """`ValueError` for a number out of its range, with the name of the option."""
         rules: list[tuple[bool, str, str]] = [
             (self.t is None or 0 < self.t <= 1, "--t", "in (0, 1]; step k of T is t = k / T"),
             (_is_weight(self.lam), "--lam", "a finite number >= 0, or auto"),
@@ -178,17 +178,17 @@ class Settings:
 
     @property
     def named_model(self) -> str:
-        """``model``, or the default's name."""
+        """`model`, or the default's name."""
         return defaults.MODEL if self.model is None else self.model
 
     @property
     def weight(self) -> float | str:
-        """``lam`` as a number, or "auto"."""
+        """`lam` as a number, or "auto"."""
         return "auto" if self.lam.casefold() == "auto" else float(self.lam)
 
     @property
     def steps(self) -> int:
-        """``max_steps``, or the solver's default."""
+        """`max_steps`, or the solver's default."""
         return defaults.MAX_STEPS[self.solver] if self.max_steps is None else self.max_steps
 
 
@@ -199,19 +199,19 @@ def _is_weight(text: str) -> bool:
         return False
 
 
-# The metrics of a score by name.
+# The metrics that need only a score, by name.
 Metric = StrEnum("Metric", {name.upper(): name for name in NAMED_METRICS})
 
 
 class Attention(StrEnum):
-    """What computes the attention of a network."""
+    """The implementation of the network's attention."""
 
     XLA = "xla"
     CUDNN = "cudnn"
 
 
 class Precision(StrEnum):
-    """What a network is computed in."""
+    """The floating type of a network."""
 
     FLOAT32 = "float32"
     BFLOAT16 = "bfloat16"
@@ -223,7 +223,7 @@ _WORDS = ("prompt", "prompt_b", "negative_prompt", "guidance", "attention")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PromptSettings:
-    """What a run with a folder of diffusers depends on besides."""
+    """Further settings of a run with a folder of diffusers."""
 
     prompt: Annotated[
         str | None, option("What A (and B) shows. Default: no words.", panel=DIFFUSION)
@@ -249,7 +249,7 @@ class PromptSettings:
     ] = None
     metric: Annotated[
         Metric | None,  # pyright: ignore[reportInvalidTypeForm]
-        option("In which the geodesic is one. Default: Stein, I + lam s s^T.", panel=FOLDERS),
+        option("Metric of the geodesic. Default: Stein, I + lam s s^T.", panel=FOLDERS),
     ] = None
     methods: Annotated[
         str | None,
@@ -285,8 +285,10 @@ class PromptSettings:
     ] = None
 
     def check(self, model: str, *, folder: bool, words: bool) -> None:
-        """**Raises:** `ValueError` on an option that is not for such a model: whether it is a
-        folder of diffusers, and whether its score takes words.
+        """`ValueError` for an option that does not suit the model.
+
+        It depends on whether the model is a folder of diffusers, and whether its score takes a
+        text.
         """
         for field in dataclasses.fields(self):
             if getattr(self, field.name) is None or (words if field.name in _WORDS else folder):
@@ -299,8 +301,9 @@ class PromptSettings:
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command one option for every field of `Settings` and `PromptSettings`, instead of
-    parameters of these types.
+    """Give a command one option for every field of `Settings` and `PromptSettings`.
+
+    They replace the parameters of these types.
     """
     signature = inspect.signature(command, eval_str=True)
     parameters = list(signature.parameters.values())

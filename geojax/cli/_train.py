@@ -1,4 +1,4 @@
-"""``geojax train``: a score of Rotated MNIST, or a latent model of any pictures; resumable."""
+"""`geojax train`: a score of Rotated MNIST, or a latent model of any pictures; resumable."""
 
 import copy
 import json
@@ -25,19 +25,19 @@ from ._gpu_recipe import DIGITS, DIGITS_STEPS, with_recipe
 from ._interrupt import GOES_ON, resumable
 from ._settings import option
 
-_SAMPLES = 8  # images a class in the sheet
+_SAMPLES = 8  # images of each class in the sheet
 _CHANGES, _PICTURES = "Instead of the config's", "Your own pictures"
 _LATENT = LATENT_CONFIG["training"]
 
 
 class Data(StrEnum):
-    """What is known by name."""
+    """The data sets that have a name."""
 
     ROTATED_MNIST = "rotated-mnist"
 
 
 class Dtype(StrEnum):
-    """In which the network computes while it is trained."""
+    """The floating type of the network during training."""
 
     FLOAT32 = "float32"
     BFLOAT16 = "bfloat16"
@@ -113,14 +113,17 @@ def train(
     save_every: Annotated[int, option("Steps between saves.")] = defaults.SAVE_EVERY,
     distributed: Distributed = None,
 ) -> None:
-    """Train a model for geodesics between your own pictures; or the score of Rotated MNIST.
+    """Train a model for geodesics between your own pictures; or the score of
+    Rotated MNIST.
 
-    With --images: an autoencoder, and the score of what it makes of the pictures. `geojax
-    interpolate` and `geojax demo` take the folder as --model. With rotated-mnist: a diffusion
-    model of digits, from GEOJAX_DATA_DIR/mnist or downloaded.
+    With --images: an autoencoder, and a score in its latent space. `geojax
+    interpolate` and `geojax demo` take the folder as --model. With
+    rotated-mnist: a diffusion model of digits, from GEOJAX_DATA_DIR/mnist or
+    downloaded.
 
-    Interrupt it at will: the same command goes on from the last save. At the end pictures of the
-    loss and of samples show how it went, and README.md says what the model is worth.
+    You can interrupt it: the same command goes on from the last save. At the end
+    pictures of the loss and of samples are written, and README.md reports how
+    good the model is.
 
     Example: geojax train --images my-pictures/ --out my-model
     """
@@ -147,7 +150,7 @@ def train(
         return
     with input_checked():
         if gpu and config is not None:
-            raise ValueError("--gpu is a config of its own: leave --config out, or --gpu.")
+            raise ValueError("--gpu replaces the config: leave --config out, or --gpu.")
         if steps is None:
             steps = DIGITS_STEPS if gpu else defaults.TRAIN_STEPS
         if steps < 1:
@@ -194,7 +197,7 @@ def train(
 
 
 def _is_run(folder: Path) -> bool:
-    """Whether a run of training was saved there."""
+    """Whether the folder has a saved training run."""
     return (folder / "training.safetensors").is_file()
 
 

@@ -1,4 +1,4 @@
-"""``geojax train --images``: a latent model of anybody's pictures, resumable."""
+"""`geojax train --images`: a latent model of a user's pictures, resumable."""
 
 import json
 import time
@@ -35,7 +35,7 @@ def train_images(
     *,
     gpu: bool = False,
 ) -> None:
-    """Train, draw loss and sheets, write the card. **Raises:** `typer.Exit` as the command."""
+    """Train, draw loss and sheets, write the card; `typer.Exit` as the command."""
     with input_checked():
         tell("data", f"reading {images}")
         pictures = read_pictures(images, side, colour)
@@ -92,7 +92,7 @@ def train_images(
 def latent_config(
     pictures: Pictures, name: str, changes: dict[str, Any], *, gpu: bool = False
 ) -> dict[str, Any]:
-    """The default config, fitted to the pictures, with what the options change."""
+    """The default config, adapted to the pictures and changed by the options."""
     config = with_recipe(LATENT_CONFIG, PICTURES if gpu else {})
     count, side, _, channels = pictures.pixels.shape
     config["autoencoder"] |= {"channels": channels, "side": side}
@@ -111,14 +111,14 @@ def latent_config(
 
 
 def _is_run(folder: Path) -> bool:
-    """Whether a run of training is there, be it that it was ended before its first save."""
+    """Whether the folder has a training run, even one that ended before its first save."""
     if (folder / "training-autoencoder.safetensors").is_file():
         return True
     return {path.name for path in folder.iterdir()} == {"config.json"}
 
 
 def draw_training(folder: Path, model, pixels: np.ndarray) -> list[Path]:
-    """``loss.png`` and ``samples.png``: pictures, the same decoded, and pictures drawn anew."""
+    """Write `loss.png` and `samples.png`: pictures, their decoded versions, and drawn pictures."""
     files = []
     for phase, rows in latent_losses(folder).items():
         files.append(folder / f"loss-{phase}.png")
@@ -152,11 +152,11 @@ def card_text(folder: Path) -> str:
     figures, channels = config["figures"], config["shape"][0]
     knows = figures["contrast"] >= LEAST_CONTRAST
     verdict = (
-        "the score knows that chords leave the data: geodesics can follow it."
+        "the score detects that chords leave the data: geodesics can follow it."
         if knows
         else "below 10 a geodesic cannot follow the data. Either chords stay among the pictures, "
-        "and a straight line is as good; or the score knows too little: take more pictures, more "
-        "steps or fewer components."
+        "and a straight line is as good; or the score is not accurate enough: take more pictures, "
+        "more steps or fewer components."
     )
     start = (
         "a straight line is a good start."
@@ -172,9 +172,9 @@ def card_text(folder: Path) -> str:
 - Contrast: {figures["contrast"]:.3g}, |s|^2 at the middles of chords over |s|^2 on data, at the \
 level t = {figures["t"]:g} (noise {figures["sigma"]:.3g}); {verdict}
 - Detour: {figures["detour"]:.3g}, path over chord along the neighbour graph; {start}
-- lambda that suits: {figures["lam"]:.3g}.
+- Suitable lambda: {figures["lam"]:.3g}.
 
-`loss.csv` and its pictures show the training, `samples.png` what is decoded and drawn.
+`loss.csv` and its pictures show the training, `samples.png` decoded and drawn pictures.
 
 ```bash
 geojax interpolate A.png B.png --model {folder.name}

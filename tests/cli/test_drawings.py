@@ -32,7 +32,10 @@ def test_the_nearest_drawing():
         ({"times": np.array([0.0, 1.0])}, "lacks pictures"),
         ({"pictures": np.zeros((2, 1, 4, 4), np.uint8)}, "as many times as pictures"),
         ({"times": np.array([0.0, 1.0]), "pictures": np.zeros((2, 1, 4, 4))}, "got .*float64"),
-        ({"times": np.array([0.0, 0.9]), "pictures": np.zeros((2, 1, 4, 4), np.uint8)}, "A at 0"),
+        (
+            {"times": np.array([0.0, 0.9]), "pictures": np.zeros((2, 1, 4, 4), np.uint8)},
+            "including 0",
+        ),
         ({"times": np.array([None, 1.0]), "pictures": np.zeros((2, 1, 4, 4))}, "cannot be read"),
     ],
 )

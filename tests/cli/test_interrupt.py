@@ -28,9 +28,9 @@ def test_the_first_one_asks_and_the_second_one_leaves():
     before = signal.getsignal(signal.SIGINT)
     interruption = Interruption(lambda: said.append("asked"), lambda: said.append("ended"))
     with pytest.raises(KeyboardInterrupt), interruption as stop:
-        assert not stop.asked
+        assert not stop.requested
         interrupt()
-        assert stop.asked and said == ["asked"]
+        assert stop.requested and said == ["asked"]
         interrupt()
         pytest.fail("the second one changed nothing")
     assert signal.getsignal(signal.SIGINT) is before

@@ -42,7 +42,7 @@ def judge(surprises, *, contrast=1.5, typical=1.0, force=False):
 
 def test_what_is_refused_and_what_is_said():
     assert judge((1.0, 1.7)) == []
-    with pytest.raises(ValueError, match=r"does not know such pictures: .* b\.png by 3\.1 times"):
+    with pytest.raises(ValueError, match=r"does not know such pictures: .* b\.png is 3\.1 times"):
         judge((1.0, 3.1))
     (notice,) = judge((1.0, 3.1), force=True)
     assert "b.png is unusual for the model digits" in notice and "means nothing" in notice

@@ -174,7 +174,7 @@ def altered(part, **fields):
         (None, ["--metric", "norm", "--rule", "quadrature"], "needs --metric Stein or smoothed"),
         (None, ["--attention", "cudnn"], "--attention cudnn has no forward derivative"),
         (None, [*FORWARD_ONLY, "--attention", "cudnn"], "--attention cudnn needs an NVIDIA GPU"),
-        (None, ["--negative-prompt", "a dog"], "--negative-prompt is what guidance leads away"),
+        (None, ["--negative-prompt", "a dog"], "--negative-prompt needs guidance"),
         (None, ["--guidance", "nan"], "--guidance must be a finite number, got nan."),
         (None, ["--model", "/no/such/folder"], "unknown model '/no/such/folder'"),
         (None, ["--rule", "log-density-chord"], "needs a model whose log-density is known"),

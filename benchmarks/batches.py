@@ -3,20 +3,21 @@
     python benchmarks/batches.py              # everything; minutes on two cores
     python benchmarks/batches.py --dims 2     # only the plane
 
-The ring density (radius 2, width 0.25, lam = 1) in D dimensions, N = 32, float64, Gauss-Newton
-with at most 100 steps. The ends of a lane lie near the ring, up to 2 radians apart. In the mix
-"hard" one lane in fifty is stiff (nearly opposite ends on a ring of a tenth of the width) and one
-in a hundred fails by using up its steps. Each strategy does the same work:
+The metric is that of a ring density (radius 2, width 0.25, lam = 1) in D dimensions, with N = 32,
+float64, and Gauss-Newton with at most 100 steps. The ends of a lane lie near the ring, up to 2
+radians apart. In the mix "hard" one lane in fifty is stiff (nearly opposite ends on a ring of a
+tenth of the width), and one in a hundred fails because it uses up its steps. Each strategy does the
+same work:
 
-- ``vmap``: one `jax.vmap` of `geodesic` over all lanes: as long as its slowest lane;
-- ``chunks of 64``: `jax.lax.map` with ``batch_size=64``: each chunk as long as its slowest lane;
-- ``loop``: one lane after the other in `jax.lax.map`: no lane waits, none is stepped with another;
-- ``queue, b``: `geodesic_batch` with ``batch_size=b``.
+- `vmap`: one `jax.vmap` of `geodesic` over all lanes, which takes as long as the slowest lane;
+- `chunks of 64`: `jax.lax.map` with `batch_size=64`; each chunk takes as long as its slowest lane;
+- `loop`: one lane after the other in `jax.lax.map`; no lane waits, and none shares a step;
+- `queue, b`: `geodesic_batch` with `batch_size=b`.
 
-Score evaluations are counted in a run of its own, by a score that reports each call: ``executed``
-are those that ran, ``needed`` what the lanes' own counts add up to. Times are medians without
-compilation, in wall-clock and in processor seconds, on a machine that may be shared: read the
-processor seconds as ratios within one run.
+Score evaluations are counted in a separate run, by a score that reports each call. `executed` are
+those that ran, `needed` the sum of the lanes' own counts. Times are medians without compilation, in
+wall-clock and in processor seconds. The machine may be shared, so only ratios of processor seconds
+within one run can be compared.
 """
 
 import argparse
@@ -42,7 +43,7 @@ CALLS = {"score": 0}
 
 
 class Ring(eqx.Module):
-    """A ring whose width is divided by the lane's ``args``; reports its calls if asked to."""
+    """A ring whose width is divided by the lane's `args`; it can report its calls."""
 
     embedding: jax.Array
     counted: bool = eqx.field(static=True, default=False)
@@ -56,7 +57,7 @@ class Ring(eqx.Module):
 
 @jax.custom_jvp
 def _report(x):
-    """Zero; the host is told of one evaluation."""
+    """Zero, after it has reported one evaluation to the host."""
     return _tally(x[0])
 
 
@@ -69,8 +70,8 @@ def _report_jvp(primals, tangents):
 
 @jax.custom_batching.custom_vmap
 def _tally(x):
-    """One call to the host for all that `jax.vmap` evaluates at once."""
-    # No operand: the host would wait for it on the thread that has to deliver it.
+    """One call to the host for all points that `jax.vmap` evaluates at once."""
+    # No operand, because the host would wait for it on the thread that delivers it.
     jax.debug.callback(functools.partial(_count, x.size))
     return jnp.zeros_like(x)
 
@@ -86,7 +87,7 @@ def _count(number: int):
 
 
 def problem(d: int, lanes: int, mix: str) -> tuple[jax.Array, tuple[jax.Array, ...]]:
-    """The embedding of the ring, and what the lanes differ in: both ends and ``args``."""
+    """The embedding of the ring, and the inputs of the lanes: both ends and `args`."""
     rng = np.random.default_rng(d)
     embedding = geojax.scores.random_embedding(2, d, key=jax.random.key(d))
     start = rng.uniform(0, 2 * np.pi, lanes)
@@ -136,7 +137,7 @@ STRATEGIES: dict[str, Callable[..., Any]] = {
 
 
 def figures(batch) -> dict[str, jax.Array]:
-    """What of a batch is looked at."""
+    """The measured figures of a batch."""
     (verdict,) = jax.tree.leaves(batch.result)
     names = ("num_steps", "score_evaluations")
     return {"energy": batch.energy, "verdict": verdict, **{n: batch.stats[n] for n in names}}

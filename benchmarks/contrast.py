@@ -1,19 +1,18 @@
-"""Does a score know the chords between pictures? Where geodesics can follow the data.
+"""The contrast of scores along chords between pictures: can geodesics follow the data?
 
     python benchmarks/contrast.py              # some minutes on two cores; needs MNIST
 
-Pairs of pictures, by kind:
+Pairs of pictures are of these kinds:
 
-- ``A and nearly A``: a picture and itself turned by 2 degrees, the control: a chord that stays on
-  the data has a contrast of about 1, whatever the score.
-- ``turned by 90``: a picture and itself turned by 90 degrees.
-- ``one class``, ``two classes``: of two digits, or of one character at two angles and of two
-  characters.
+- `A and nearly A`: a picture and itself turned by 2 degrees. This is the control: a chord that
+  stays on the data has a contrast of about 1 for any score.
+- `turned by 90`: a picture and itself turned by 90 degrees.
+- `one class`, `two classes`: two digits, or one character at two angles and two characters.
 
-For each the contrast (|s|^2 at the middles of chords over |s|^2 on data) by noise level, the median
-of the pairs; of the latent model `characters`, and of the pixels of `rotated_mnist` for points
-without noise, with one noise for both pictures, and with inversion. And the detour, arc over chord
-of the true turn before any noise, in steps of one degree.
+For each kind the result has the median contrast (|s|^2 at the middles of chords over |s|^2 on data)
+by noise level. Scores are those of the latent model `characters`, and of the pixels of
+`rotated_mnist`: for points without noise, with one noise for both pictures, and with inversion. The
+result also has the detour, arc over chord of the true turn without noise, in steps of one degree.
 """
 
 import argparse
@@ -36,7 +35,9 @@ OTHERS = ("one class", "two classes")
 
 
 def characters(kind: str) -> Callable[[np.random.Generator], np.ndarray]:
-    """A character from a random angle on, a picture a degree; other kinds: two pictures."""
+    """A character turned from a random angle, with one picture per degree; other kinds: two
+    pictures.
+    """
 
     def draw(rng: np.random.Generator) -> np.ndarray:
         first, second = rng.choice(len(GLYPHS), 2, replace=False)
@@ -53,7 +54,7 @@ def characters(kind: str) -> Callable[[np.random.Generator], np.ndarray]:
 
 
 def digits(kind: str) -> Callable[[np.random.Generator], np.ndarray]:
-    """The same of test digits without 6 and 9, which turned are each other."""
+    """The same for test digits without 6 and 9, because a turned 6 is a 9."""
     images, labels = load_mnist("test")
     kept = np.flatnonzero(~np.isin(labels, (6, 9)))
 
@@ -72,7 +73,7 @@ def digits(kind: str) -> Callable[[np.random.Generator], np.ndarray]:
 
 
 def measured(pipeline, draw, count: int) -> dict[str, Any]:
-    """Contrast by level over pairs, each asked for on its own; and the median detour of ways."""
+    """The contrast by level, each pair on its own, and the median detour."""
     rng = np.random.default_rng(0)
     contrasts, detours = [], []
     for i in range(count):

@@ -1,18 +1,18 @@
-"""What the same nodes are worth as a polyline and as a spline, and what a solver makes of each.
+"""Energies of the same nodes as a polyline and as a spline, and of the minima of both.
 
     python benchmarks/curves.py              # all; some minutes on two cores
     python benchmarks/curves.py ring stiff   # only these problems
 
-For each number of segments, relative errors of the energy against the exact one:
+For each number of segments, these are relative errors of the energy against the exact one:
 
-- ``midpoint``: what the midpoint rule says of the polyline that it minimises;
-- ``polyline``: that polyline, priced by five Gauss-Legendre points a segment;
-- ``spline``: the cubic spline through the same nodes (``energy_fine`` of that solution);
-- ``galerkin``: the energy that `SplineGauss`, the default, minimises; ``galerkin_fine`` its
-  ``energy_fine``; ``length`` the relative error of its length.
+- `midpoint`: of the midpoint rule on the polyline that it minimises;
+- `polyline`: of that polyline, by five Gauss-Legendre points a segment;
+- `spline`: of the cubic spline through the same nodes (`energy_fine` of that solution);
+- `galerkin`: of the energy that `SplineGauss`, the default, minimises; `galerkin_fine` is its
+  `energy_fine`, and `length` the relative error of its length.
 
-On the bundled network (float32) the truth is not known: the energies themselves. The result is
-``results/curves.json``, with the order that each error falls with between the last two meshes.
+On the bundled network (float32) the exact energy is unknown, and the rows have the energies. The
+result is `results/curves.json`, with the order of each error between the last two meshes.
 """
 
 import argparse
@@ -34,7 +34,7 @@ RESULTS = ROOT / "benchmarks" / "results" / "curves.json"
 
 
 class Case(NamedTuple):
-    """A problem, its exact energy where that is known, and the numbers of segments."""
+    """A problem, its exact energy if it is known, and the numbers of segments."""
 
     metric: Any
     x0: jax.Array
@@ -63,7 +63,7 @@ def cases(names: list[str]) -> dict[str, Case]:
 
 
 def _shell_energy(problem) -> float:
-    """By a solve far finer than those measured; it agrees with Clairaut's relation to 1e-6."""
+    """The energy of a far finer solve, which agrees with Clairaut's relation to 1e-6."""
     metric = geojax.SteinScoreMetric(problem.score, problem.lam)
     rule, solver = geojax.SplineGauss(order=3), geojax.GaussNewton(rtol=1e-13)
     options = {"num_segments": 400, "rule": rule, "solver": solver}

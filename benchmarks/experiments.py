@@ -2,11 +2,11 @@
 
     python benchmarks/experiments.py rotated-mnist --quick --rows FOLDER
 
-runs what `geojax reproduce rotated-mnist --quick` runs, keeps its rows in FOLDER (where it takes
-them up again, those of the command too) and copies everything else to
-results/rotated_mnist_quick/. The documentation site makes its tables from these
-(docs/_hooks/experiment_tables.py). With --so-far nothing is measured: the tables are of what FOLDER
-has.
+This runs the same as `geojax reproduce rotated-mnist --quick`, and stores its rows in FOLDER. It
+resumes from rows there, also from those of the command. Everything else is copied to
+results/rotated_mnist_quick/, from which the documentation site makes its tables
+(docs/_hooks/experiment_tables.py). With --so-far nothing is measured, and the tables are of the
+rows in FOLDER.
 """
 
 import argparse

@@ -1,21 +1,20 @@
-"""How often is a wrong answer reported as good? Several hundred problems that solvers fail on.
+"""How often is a wrong answer reported as successful? Several hundred hard problems.
 
     python benchmarks/fails_safely.py            # all; some minutes on two cores
     python benchmarks/fails_safely.py --count 2  # two problems a class
 
-A solution that calls itself successful is *wrong* where
+A solution whose `successful` is true counts as *wrong* in one of these cases.
 
-- a number in it is not finite, or an end is not where it was asked to be (that of shooting to
-  its tolerance, 1e-8 of the distance, 1e-4 in float32);
-- its energy, priced by 64 Gauss-Legendre points a segment, is further from what it reports than the
-  tolerance it was given (5 %); or
-- it is no local minimum: from the path, moved by a thousandth of its length, scipy's L-BFGS lowers
-  the energy (five points a segment) by more than that tolerance; for the saddles, whose other way
-  gains less, by more than a thousandth of it.
+- A number in it is not finite, or an end is not the given point (for shooting to its tolerance,
+  1e-8 of the distance, 1e-4 in float32).
+- Its energy by 64 Gauss-Legendre points a segment differs from the reported one by more than the
+  given tolerance (5 %).
+- It is no local minimum. The test moves the path by a thousandth of its length, and minimises the
+  energy (five points a segment) by scipy's L-BFGS. The answer is wrong if that lowers the energy by
+  more than the tolerance. For saddles, whose other way gains less, the bound is a thousandth.
 
-The curve through a solution's nodes is scipy's spline. Nothing of the verdict's own machinery is
-used to judge it. Every class also says which verdicts it got. The result is
-``results/fails_safely.json``.
+The curve through the nodes of a solution is scipy's spline. The test uses no code of the verdicts.
+The result is `results/fails_safely.json`; it has the verdicts of every class.
 """
 
 import argparse
@@ -49,19 +48,21 @@ SOLVERS = {
 
 IN_MANY_DIMENSIONS = ("default", "L-BFGS")  # the others make D x D matrices or are slow there
 
-# Shooting ends at its last shot: at the other point to its documented tolerance.
+# Shooting ends at its last shot, which meets the other point to its documented tolerance.
 MISS = {("shooting", "float64"): 1e-8, ("shooting", "float32"): 1e-4}
 
 
 @eqx.filter_jit
 def solve(metric, x0, x1, solver, num_segments):
-    """The door under test, with its default settings."""
+    """The function under test, with its default settings."""
     return geojax.geodesic(metric, x0, x1, solver=solver, num_segments=num_segments, throw=False)
 
 
 def spline(num_segments, order):
-    """scipy's cubic spline through equally spaced nodes: the matrices to its points and velocities
-    at ``order`` Gauss-Legendre points a segment, and their weights.
+    """The matrices of scipy's cubic spline through equally spaced nodes.
+
+    They give its points and velocities at `order` Gauss-Legendre points a segment; also their
+    weights.
     """
     places, weights = np.polynomial.legendre.leggauss(order)
     ts = np.linspace(0, 1, num_segments + 1)
@@ -72,12 +73,12 @@ def spline(num_segments, order):
 
 @eqx.filter_jit
 def priced(metric, xs, mesh):
-    """The energy of the spline through the nodes ``xs``, and its gradient by the inner ones."""
+    """The energy of the spline through the nodes `xs`, and its gradient by the inner ones."""
     points, velocities, weights = map(jnp.asarray, mesh)
 
     def energy(inner):
         nodes = jnp.concatenate([xs[:1], inner, xs[-1:]])
-        # Differences of nodes first: of one point twice the velocity is zero, to the last digit.
+        # Differences of nodes first, so that the velocity between equal points is exactly zero.
         velocity = velocities @ (nodes - xs[0])
         squares = jax.vmap(lambda x, v: metric.inner(x, v, v))(points @ nodes, velocity)
         return jnp.sum(weights * squares) / 2
@@ -86,13 +87,14 @@ def priced(metric, xs, mesh):
 
 
 def in_double(tree):
-    """The judge computes in float64."""
+    """The tree in float64, in which the test computes."""
     return jax.tree.map(lambda a: a.astype(jnp.float64) if eqx.is_inexact_array(a) else a, tree)
 
 
 def fault(problem: Problem, solution, miss: float = 0.0) -> str | None:
-    """What is wrong with a solution that calls itself successful. ``miss`` is by how much of the
-    distance its ends may be off.
+    """The error of a solution that reports success, or None.
+
+    `miss` is the allowed error of its ends, relative to the distance.
     """
     numbers = [solution.energy, solution.length, solution.curve.xs, solution.initial_velocity]
     if not all(bool(jnp.all(jnp.isfinite(a))) for a in numbers):

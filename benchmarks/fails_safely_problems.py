@@ -1,4 +1,4 @@
-"""The problems of `fails_safely.py`: kinds of trouble, each drawn at random."""
+"""The problems of `fails_safely.py`: classes of hard problems, each drawn at random."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -25,7 +25,7 @@ class Modes(eqx.Module):
 
 
 class Broken(eqx.Module):
-    """The score of a Gaussian, not defined right of ``edge``."""
+    """The score of a Gaussian, undefined right of `edge`."""
 
     edge: Float[Array, ""]
 
@@ -43,7 +43,7 @@ class Jagged(eqx.Module):
 
 
 class Whirl(eqx.Module):
-    """Not the gradient of anything."""
+    """A field that is not a gradient."""
 
     rate: Float[Array, ""]
 
@@ -70,8 +70,9 @@ class Wall(eqx.Module):
 
 
 class Problem(NamedTuple):
-    """A metric, two points, a number of segments; the relative energy that a better path has to
-    gain to prove the answer wrong.
+    """A metric, two points, and a number of segments.
+
+    It also has the relative energy that a better path must gain to prove the answer wrong.
     """
 
     metric: Any
@@ -93,7 +94,7 @@ def on_circle(radius, angle, dtype=jnp.float64):
 
 
 def classes() -> dict[str, Callable[[np.random.Generator], Problem]]:
-    """The kinds of trouble; each draws a problem."""
+    """The classes of problems; each draws a problem."""
     unit = geojax.SteinScoreMetric
 
     def modes(dimension, lam, segments):

@@ -1,12 +1,12 @@
-"""Converted torch modules: how near to torch they are, how long they take to convert and to call.
+"""Converted torch modules: their difference from torch, and seconds to convert and to call.
 
     python benchmarks/from_torch.py             # tiny networks, by family; needs torch, diffusers
     python benchmarks/from_torch.py --full      # Stable Diffusion 1.5's U-Net; about 16 GiB
 
 Weights are random. Errors are in the Euclidean norm, relative to torch, in float32: of the value,
-of the product with the derivative (JVP) and of that with its transpose (VJP). Seconds are the
-median of calls after the first, to be read as ratios within a row. Of the full-size network the
-converted one is compared with geojax's own Equinox port as well, which holds the same tensors.
+of a JVP and of a VJP. Seconds are the median of the calls after the first; only ratios within a row
+can be compared. The converted full-size network is compared also with geojax's own Equinox port
+with the same tensors.
 """
 
 import argparse
@@ -35,7 +35,7 @@ RESULTS = ROOT / "benchmarks" / "results" / "from_torch.json"
 
 
 def seconds(call, count: int) -> float:
-    """The median of ``count`` calls after one."""
+    """The median of `count` calls after one."""
     call()
     taken = []
     for _ in range(count):
@@ -46,7 +46,7 @@ def seconds(call, count: int) -> float:
 
 
 def timed(network, module, inputs, keywords, count: int) -> dict[str, float]:
-    """Seconds a forward and a forward with a reverse product, here and by torch."""
+    """Seconds of a forward pass and of one with a VJP, in JAX and in torch."""
     x, *rest = in_jax(inputs)
     given = in_jax(keywords)
 

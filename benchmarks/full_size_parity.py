@@ -3,9 +3,9 @@
     python benchmarks/full_size_parity.py 1.5      # needs torch and diffusers; about 10 GiB
     python benchmarks/full_size_parity.py 2.1
 
-Both networks hold the same tensors, in float32, and see the same latents (of a picture of 512 x 512
-pixels), timestep and text condition. The result says how far they differ, in the Euclidean norm and
-in the largest entry, relatively.
+Both networks have the same tensors, in float32, and the same inputs: latents (of a picture of 512 x
+512 pixels), timestep and text condition. The result is their relative difference, in the Euclidean
+norm and in the largest entry.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def of_torch(config: dict, given: dict[str, np.ndarray]):
     torch.manual_seed(0)
     network = UNet2DConditionModel(**config).eval().requires_grad_(False)
     for tensor in network.state_dict().values():
-        if tensor.ndim == 1:  # which torch starts from zeros and ones
+        if tensor.ndim == 1:  # torch initialises these with zeros and ones
             tensor.add_(0.1 * torch.randn_like(tensor))
     x, text = (torch.from_numpy(given[name])[None] for name in ("latents", "text"))
     out = network(x, TIMESTEP, text).sample[0].numpy()

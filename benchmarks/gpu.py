@@ -1,29 +1,29 @@
-"""Everything worth knowing on one GPU, in ten minutes at most, the most important first.
+"""The most important measurements on one GPU, in ten minutes at most.
 
     python benchmarks/gpu.py            # on a machine with an NVIDIA GPU
     python benchmarks/gpu.py --toy      # the same at toy size; under two minutes on a CPU
 
-Every measurement is a row of ``results/gpu.json`` as soon as it is there, so a run that is cut
-short keeps what it has; one that fails is a row with the error. What matters most in each section
-comes first, then the rest of each: a network of full size takes about a minute to compile for each
-batch size. After ``--limit`` seconds no further measurement begins.
+Every measurement is written as a row of `results/gpu.json` at once, so that an interrupted run
+keeps its rows. A measurement that fails is a row with the error. The most important ones of each
+section come first, then the others. A network of full size takes about a minute to compile for each
+batch size. After `--limit` seconds no further measurement begins.
 
-- ``correctness``: exact lengths and energies in float32 and float64; whether the programs of a
-  solve ask for the highest precision in every product; what a product is worth by geojax, and by
-  the device's default (TF32 where it has that).
-- ``unet``: Stable Diffusion 1.5's U-Net, random weights, bfloat16: evaluations a second by batch
-  size, as a share of the matrix peak that is measured in the same run, with XLA's and with cuDNN's
-  attention; a VJP and a JVP in evaluations; seconds to compile; memory; torch's compiled U-Net.
-- ``geodesic``: 16 segments between latents of 4 x 64 x 64, by forward passes alone and by
-  Gauss-Newton; the share of the time that is not the network's, as evaluations and products are
-  counted and each is timed by itself.
-- ``batch``: 4,096 geodesics of the characters' latent model and of the digits' pixels, a second,
-  and on one core of the host.
-- ``dimensions``: the rings of ``work_precision.py`` in D = 16,384.
+- `correctness`: exact lengths and energies in float32 and float64; whether every product in the
+  programs of a solve has the highest precision; the error of a product by geojax, and by the
+  device's default (TF32 if it has that).
+- `unet`: Stable Diffusion 1.5's U-Net, random weights, bfloat16. Evaluations a second by batch
+  size, as a share of the matrix peak of the same run, with the attention of XLA and of cuDNN; the
+  cost of a VJP and a JVP in evaluations; seconds to compile; memory; torch's compiled U-Net.
+- `geodesic`: 16 segments between latents of 4 x 64 x 64, by forward passes alone and by
+  Gauss-Newton. The share of the time outside the network is computed from the counts of evaluations
+  and products, and the time of each.
+- `batch`: 4,096 geodesics of the characters' latent model and of the digits' pixels; geodesics a
+  second here, and on one core of the host.
+- `dimensions`: the rings of `work_precision.py` in D = 16,384.
 
 It needs jax, equinox, diffrax, optimistix, lineax, optax, jaxtyping, safetensors, scipy, pillow,
 matplotlib, typer and rich, geojax's other dependency pooch (with platformdirs), and for the rows of
-torch torch and diffusers (with importlib_metadata); no network.
+torch torch and diffusers (with importlib_metadata). It needs no network connection.
 """
 
 import argparse
@@ -37,7 +37,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-# JAX would take most of the device's memory, and torch is measured beside it.
+# JAX would reserve most of the device's memory, which torch needs too.
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 import jax
@@ -55,7 +55,7 @@ sys.path.insert(0, str(ROOT))
 from tests.programs import imprecise_products
 
 RESULTS = ROOT / "benchmarks" / "results"
-# Name, function, and whether it can wait until each section has its first rows.
+# Name, function, and whether it comes after the first rows of each section.
 Measurements = Iterator[tuple[str, Callable[[], dict[str, Any]], bool]]
 
 
@@ -68,7 +68,7 @@ def half_plane(x, args):
 
 
 def oracles() -> dict[str, Callable[[int], tuple[float, float]]]:
-    """What is computed and what is exact, by number of segments, at JAX's default precision."""
+    """The computed and the exact value, by number of segments, at JAX's default precision."""
 
     def hyperbolic(segments):
         a, b = jnp.array([0.0, 1.0]), jnp.array([2.0, 1.0])
@@ -90,7 +90,7 @@ def judged(name: str, dtype: str, segments: int) -> dict[str, Any]:
     with jax.enable_x64(dtype == "float64"):
         found, exact = oracles()[name](segments)
     error = abs(found / exact - 1)
-    # By fourth order the meshes give five digits; float32 keeps them.
+    # With fourth order the meshes give five digits, which float32 keeps.
     limit = 1e-4 if segments >= 64 else 1e-2
     return {"found": found, "exact": exact, "relative_error": error, "right": error < limit}
 
@@ -107,7 +107,7 @@ def product_errors(size: int) -> dict[str, Any]:
 
 
 def unsafe_products() -> dict[str, Any]:
-    """How many products of a solve's program do not ask for the highest precision."""
+    """The number of products in the program of a solve without the highest precision."""
     metric = geojax.SteinScoreMetric(geojax.Shell(2.0, 0.25), 1.0)
     a, b = jnp.array([2.0, 0.0]), jnp.array([0.0, 2.0])
 
@@ -119,7 +119,7 @@ def unsafe_products() -> dict[str, Any]:
 
 
 def correctness(toy: bool) -> Measurements:
-    """Whether this device gives the right numbers."""
+    """The correctness of the figures on this device."""
     yield "products of a solve", unsafe_products, False
     yield "inner product", lambda: product_errors(10_000 if toy else 1_000_000), False
     for name in oracles():
@@ -190,7 +190,7 @@ def geodesic_row(toy: bool, name: str) -> dict[str, Any]:
     given = setting(toy, "xla")
     row = sd.geodesic_rows(given, chunk, [name])["rows"][0]
     each = 1 / forward_row(toy, "xla", chunk)["evaluations_per_second"]
-    # A product is a VJP, which evaluates as well.
+    # A product is a VJP, which includes an evaluation.
     cost = max(derivatives(toy, "xla")["vjp"] - 1, 0.0)
     network = each * (row["unet_evaluations"] + cost * row["unet_products"])
     return row | {"network_seconds": network, "share_outside": 1 - network / row["seconds"]}
@@ -318,7 +318,7 @@ def main(arguments: list[str] | None = None) -> None:
         else:
             try:
                 row |= measure()
-            except Exception as error:  # one measurement may fail, the others count
+            except Exception as error:  # if one measurement fails, the others still run
                 first = str(error).strip().splitlines() or [""]
                 row |= {"error": f"{type(error).__name__}: {first[0][:300]}"}
             row |= {"measured_in": time.perf_counter() - begun}
@@ -327,7 +327,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _in_words(row: dict[str, Any]) -> str:
-    """The row for people."""
+    """The row as text."""
     left = {"section", "what", "device"}
     parts = [f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()]
     return "; ".join(p for p in parts if p.split()[0] not in left)

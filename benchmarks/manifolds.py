@@ -3,18 +3,21 @@
     taskset -c 0 python benchmarks/manifolds.py              # everything that is not there yet
     taskset -c 0 python benchmarks/manifolds.py sphere torus --dims 2 10  # only these, again
 
-Metrics as matrices, in a chart and in float64: spheres and ellipsoids (stereographic), paraboloids,
-the upper half-space, the Poincare ball, each in 2 to 100 dimensions; positive matrices under the
-affine-invariant metric; normal laws under Fisher's; a torus. From the straight line. Energies are
-those of the solution's curve, the spline through the nodes for both solvers, at six Gauss points a
-segment. Times are the best of several runs of the compiled call without diagnostics, both solvers
-in turns. On one core: where a machine is shared, calls that wait for a second core are all that
-would be measured; ratios within a row then hold.
+Metrics are matrices in a chart, in float64: spheres and ellipsoids (stereographic), paraboloids,
+the upper half-space and the Poincare ball, each in 2 to 100 dimensions; positive matrices with the
+affine-invariant metric; normal laws with Fisher's metric; a torus. Both solvers start from the
+straight line. Energies are those of the solution's curve, which is the spline through the nodes for
+both, at six Gauss points a segment. Times are the best of several runs of the compiled call without
+diagnostics, with the solvers in turn. Run it on one core: on a shared machine the times of calls on
+two cores are mostly waiting. Ratios within a row then hold.
 
-Each row has, for every number of segments, both solvers' energy, steps and seconds; ``at_equal_N``
-the ratios for equal N; ``at_equal_energy`` the fewest segments of `Newton` whose energy is no worse
-than that of `Georce` with the most, and the ratio of the times; ``at_equal_length`` the same for
-the error of the length that each returns, where the distance is known.
+Each row has these entries.
+
+- For every number of segments, energy, steps and seconds of both solvers.
+- `at_equal_N`: the ratios for equal N.
+- `at_equal_energy`: the fewest segments of `Newton` whose energy is not above that of `Georce` with
+  the most segments, and the ratio of the times.
+- `at_equal_length`: the same for the error of the returned length, if the distance is known.
 """
 
 import argparse
@@ -37,7 +40,7 @@ SOLVERS = {"Newton": geojax.Newton(), "Georce": geojax.Georce()}
 
 
 class Problem(NamedTuple):
-    """A metric as a matrix, two points, and the distance where it has a closed form."""
+    """A metric as a matrix, two points, and the distance if it has a closed form."""
 
     matrix: Callable[[Any, Any], Any]
     x0: np.ndarray
@@ -102,7 +105,9 @@ def ball(dim: int) -> Problem:
 
 
 def positive_matrices(size: int) -> Problem:
-    """By the entries on and above the diagonal, affine-invariant, at distance 2."""
+    """Positive matrices by their entries on and above the diagonal, affine-invariant, at distance
+    2.
+    """
     rows, columns = np.triu_indices(size)
     basis = np.zeros((len(rows), size, size))
     basis[range(len(rows)), rows, columns] = basis[range(len(rows)), columns, rows] = 1
@@ -121,7 +126,7 @@ def positive_matrices(size: int) -> Problem:
 
 
 def normal_laws(dim: int) -> Problem:
-    """By mean and deviation, under Fisher's metric."""
+    """Normal laws by mean and deviation, with Fisher's metric."""
     x, y = np.array([-1.0, 0.5]), np.array([1.0, 1.0])
     moved = 1 + ((x[0] - y[0]) ** 2 / 2 + (x[1] - y[1]) ** 2) / (2 * x[1] * y[1])
     metric = lambda x, args: jnp.diag(jnp.array([1.0, 2.0])) / x[1] ** 2  # noqa: E731
@@ -129,7 +134,7 @@ def normal_laws(dim: int) -> Problem:
 
 
 def torus(dim: int) -> Problem:
-    """By the angle around the tube and that around the axis, radii 1 and 3."""
+    """A torus by its two angles, around the tube and around the axis, with radii 1 and 3."""
     metric = lambda x, args: jnp.diag(jnp.stack([1.0 + 0 * x[0], (3 + jnp.cos(x[0])) ** 2]))  # noqa: E731
     return Problem(metric, np.array([0.0, 0.0]), np.array([5 * np.pi / 4, 5 * np.pi / 4]))
 
@@ -187,7 +192,7 @@ def race(problem: Problem, repeats: int) -> dict[str, Any]:
 
 
 def _energy(matrix, curve):
-    """By six Gauss points a segment."""
+    """The energy by six Gauss points a segment."""
     places, weights = np.polynomial.legendre.leggauss(6)
     n = len(curve.ts) - 1
     times = (np.arange(n)[:, None] + (places + 1) / 2).reshape(-1) / n

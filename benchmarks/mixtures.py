@@ -1,23 +1,23 @@
-"""The hard cases of the method: between modes far apart, where Gauss-Newton steps alone fail.
+"""Hard cases: geodesics between distant modes, where Gauss-Newton steps alone fail.
 
     python benchmarks/mixtures.py                 # all; an hour on two cores
     python benchmarks/mixtures.py --dimensions 2 --seeds 1
 
-Five Gaussians of width 0.4 around means drawn from a unit Gaussian, in D = 2 and D = 50, with
-lam = 1 and 100; the geodesic joins the first two means. Between the modes the density falls by many
-orders of magnitude and the score jumps from one mode's to the other's.
+The density has five Gaussians of width 0.4 around means drawn from a unit Gaussian, in D = 2 and D
+= 50, with lam = 1 and 100. The geodesic joins the first two means. Between the modes the density
+falls by many orders of magnitude, and the score jumps from one mode's to the other's.
 
-A row compares, by the energy of the path itself (priced with several points a segment):
+A row compares the energies of paths, computed with several points a segment:
 
-- the solver without exact curvature, and with it (the default), from the straight line, with as
-  many segments as the design asks for;
+- the solver without exact curvature, and with it (the default), from the straight line, with the
+  intended number of segments;
 - `robust_geodesic`, from the straight line, from the shortest path through samples and from the
   broken lines through each other mode, with as many segments as it needs: the best of many starts;
-- all of them with the chord bound: no path is shorter than ``|(x1 - x0, sqrt(lam) (log p(x1) -
-  log p(x0)))|``.
+- all of them with the chord bound: no path is shorter than
+  `|(x1 - x0, sqrt(lam) (log p(x1) - log p(x0)))|`.
 
-Two modes of equal height have the bound |x1 - x0|, far below what a path through the valley
-can reach: the bound says that an energy is possible, not that it is the least.
+Two modes of equal height have the bound |x1 - x0|, which is far below the energy of any path
+through the valley. The bound is not the least energy there.
 """
 
 import argparse
@@ -58,14 +58,14 @@ class Modes(eqx.Module):
 
 @eqx.filter_jit
 def plain(metric, a, b, solver, num_segments):
-    """From the straight line."""
+    """A solve from the straight line."""
     return geojax.geodesic(
         metric, a, b, solver=solver, num_segments=num_segments, max_steps=STEPS, throw=False
     )
 
 
 def figures(solution) -> dict[str, Any]:
-    """What a row says of a solve."""
+    """The figures of a solve for a row."""
     stats = solution.stats
     return {
         "verdict": solution.message.split(".")[0].split(":")[0],
@@ -113,7 +113,7 @@ def run(dimension: int, lam: float, seed: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run what the command line names; rows of the same case in the file are replaced."""
+    """Run the mixtures of the command line; rows of the same case in the file are replaced."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dimensions", type=int, nargs="*", choices=SEGMENTS, default=[*SEGMENTS])
     parser.add_argument("--lams", type=float, nargs="*", default=[1.0, 100.0])

@@ -8,9 +8,9 @@ import geojax
 
 
 def lanes_of(model: str, lanes: int):
-    """A metric and as many pairs of points, in float32."""
+    """A metric and pairs of points, in float32."""
     draw = np.random.default_rng(0)
-    if model == "characters":  # a glyph, and the same turned by up to a right angle
+    if model == "characters":  # a glyph, and itself turned by at most a right angle
         pipeline = geojax.models.load("characters")
         glyphs, angles = geojax.models.GLYPHS, np.arange(0, 360, 5.0)
         pictures = geojax.models.turned_characters(glyphs, angles)

@@ -1,4 +1,4 @@
-"""What every result file says of its origin: machine, versions, commit."""
+"""The origin of every result file: machine, versions, commit."""
 
 import datetime
 import json
@@ -35,9 +35,10 @@ def save(path: Path, result: dict[str, Any]) -> None:
 def with_row(
     rows: list[dict[str, Any]], row: dict[str, Any], same: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Origin and rows, with ``row`` in the place of the one that agrees with it in ``same``.
+    """Origin and rows; `row` replaces the one that agrees with it in the keys `same`.
 
-    Each row tells its own commit, as they may be of different runs; the origin is the last one's.
+    Each row has its own commit, because rows can be of different runs. The origin is that of the
+    last.
     """
     here = origin()
     kept = [old for old in rows if any(old[name] != row[name] for name in same)]

@@ -1,16 +1,16 @@
-"""The terms of the cost model in `docs/scale.md`, each against what is measured on this machine.
+"""The terms of the cost model in `docs/scale.md`, each compared with a measurement.
 
     python benchmarks/scale.py            # a few minutes on one core
 
-- ``evaluations``: of a Gauss-Newton solve by number of segments N, counted and by the formula.
-- ``memory``: what a solve holds beside its ends and the network, in arrays of N D numbers, as XLA
-  plans it, by N and D; on one device, and with the points of the path shared out over eight.
-- ``messages``: what eight devices send each other in one linearisation of a path.
-- ``outside``: seconds of a step outside the score, in passes over N D numbers, by D.
-- ``network``: a solve with the bundled digits' network, predicted from the time of one
+- `evaluations`: of a Gauss-Newton solve by number of segments N, counted and by the formula.
+- `memory`: of a solve without its ends and the network, in arrays of N D numbers, as planned by
+  XLA, by N and D; on one device, and with the points of the path distributed over eight.
+- `messages`: between eight devices, in one linearisation of a path.
+- `outside`: seconds of a step outside the score, in passes over N D numbers, by D.
+- `network`: a solve with the bundled network of digits, predicted from the time of one
   linearisation of its score, and measured.
-- ``flops``: operations of one evaluation of a score, and of one with its VJP, as XLA counts them.
-- ``pairs``: geodesics a second on one core in the characters' latent space, by lanes a batch.
+- `flops`: operations of one evaluation of a score, and of one with its VJP, as counted by XLA.
+- `pairs`: geodesics a second on one core in the characters' latent space, by lanes in a batch.
 """
 
 import argparse
@@ -43,7 +43,7 @@ OPTIONS: dict[str, Any] = {"throw": False, "diagnostics": "none"}
 
 
 def ring() -> geojax.SteinScoreMetric:
-    """A metric whose score costs next to nothing."""
+    """A metric whose score costs almost nothing."""
     radius, width, lam = (jnp.asarray(value, jnp.float32) for value in (2.0, 0.5, 1.0))
     return geojax.SteinScoreMetric(geojax.Shell(radius, width), lam)
 
@@ -55,7 +55,10 @@ def ends(dimension: int):
 
 
 def evaluations(segments: int) -> dict[str, Any]:
-    """Counted, and ``2 N (S + 1)``: two Gauss points a segment, S steps and the start."""
+    """The count of a solve, and the formula `2 N (S + 1)`.
+
+    There are two Gauss points a segment, S steps and the start.
+    """
     found = geojax.geodesic(ring(), *ends(50), solver=PLAIN, num_segments=segments, **OPTIONS)
     steps = int(found.stats["num_steps"])
     return {
@@ -90,7 +93,7 @@ def memory(segments: int, dimension: int, shared: bool) -> dict[str, Any]:
 
 
 def messages(segments: int, dimension: int) -> dict[str, Any]:
-    """Collective operations in the loop of a solve, and how many numbers they bring together."""
+    """Collective operations in the loop of a solve, and the numbers that they gather."""
     rule = geojax.SplineGauss(devices=geojax.device_mesh())
     text = program(segments, dimension, rule).as_text()
     pattern = r"= (\w+)\[([\d,]*)\]\S* (all-gather|all-reduce|all-to-all|collective-permute)\("
@@ -107,7 +110,7 @@ def messages(segments: int, dimension: int) -> dict[str, Any]:
 
 
 def seconds(function: Callable[[], Any], repeats: int = 5) -> float:
-    """The median of some runs after one that is not counted."""
+    """The median time of some runs, after one that is not counted."""
     jax.block_until_ready(function())
     times = []
     for _ in range(repeats):
@@ -118,8 +121,9 @@ def seconds(function: Callable[[], Any], repeats: int = 5) -> float:
 
 
 def outside(dimension: int, segments: int) -> dict[str, Any]:
-    """Seconds of a step with a score that costs nothing, over those of one pass over N D numbers,
-    which reads and writes each once.
+    """Seconds of a step with a score that costs nothing, in passes over N D numbers.
+
+    A pass reads and writes each number once.
     """
     a, b = ends(dimension)
 
@@ -142,7 +146,9 @@ def outside(dimension: int, segments: int) -> dict[str, Any]:
 
 
 def network(segments: int, toy: bool) -> dict[str, Any]:
-    """Predicted: S + 1 times what a score and a VJP take at the 2 N points of a path."""
+    """The measured time, and the prediction: S + 1 times a score and a VJP at the 2 N points of a
+    path.
+    """
     metric, starts, stops = lanes_of("characters" if toy else "digits", 1)
     score, a, b = metric.score, starts[0], stops[0]
     points = a + jnp.linspace(0, 1, 2 * segments, dtype=a.dtype).reshape(-1, *[1] * a.ndim) * (
@@ -177,7 +183,7 @@ def network(segments: int, toy: bool) -> dict[str, Any]:
 
 
 def flops(model: str) -> dict[str, Any]:
-    """Of a bundled score, or of Stable Diffusion 1.5's U-Net, which is compiled without weights."""
+    """Operations of a bundled score, or of Stable Diffusion 1.5's U-Net without weights."""
     if model == "Stable Diffusion 1.5":
         network = eqx.filter_eval_shape(UNet, sd.config_of("1.5"))
         point = jax.ShapeDtypeStruct((4, 64, 64), jnp.float32)
@@ -229,7 +235,7 @@ def measurements(toy: bool) -> Iterator[tuple[str, str, Callable[[], dict[str, A
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Measure, row by row, in a process with one core that sees eight devices."""
+    """Measure, row by row, in a process with one core that has eight devices."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--toy", action="store_true", help="the smallest of each, in seconds")
     parser.add_argument("--only", help="one section")

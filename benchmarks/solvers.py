@@ -6,17 +6,17 @@
 
 Sections:
 
-- ``exact``: Gaussian and rings, whose geodesics are known, in D = 2 and 50, N = 100, float64;
-- ``empirical``: the exact score of 3,000 MNIST digits (D = 784), N = 16 and 64, float64;
-- ``network``: the bundled network at t = 0.4, lam = 1000, N = 16 and 32, with end-points drawn from
+- `exact`: Gaussian and rings, whose geodesics are known, in D = 2 and 50, N = 100, float64;
+- `empirical`: the exact score of 3,000 MNIST digits (D = 784), N = 16 and 64, float64;
+- `network`: the bundled network at t = 0.4, lam = 1000, N = 16 and 32, with end-points drawn from
   the model by class; float32, and for Gauss-Newton float64 too;
-- ``scaling``: Gauss-Newton outside the score: milliseconds and memory an iteration for D up to
+- `scaling`: Gauss-Newton outside the score: milliseconds and memory of an iteration for D up to
   16,384 and N up to 256, float32.
 
-Every section adds to ``results/solvers.json`` as soon as a row is measured; a section run again
-replaces its rows, or with ``--resume`` measures only those that are missing. Counts are exact;
-times are medians on a machine that may be shared, to be read as ratios within one run. Energies
-are re-priced by five Gauss-Legendre points a segment.
+Every row is added to `results/solvers.json` as soon as it is measured. A section that is run again
+replaces its rows, or with `--resume` measures only the missing ones. Counts are exact. Times are
+medians on a machine that may be shared: only ratios within one run can be compared. Fine energies
+are those by five Gauss-Legendre points a segment.
 """
 
 import argparse
@@ -46,7 +46,7 @@ T, LAM = 0.4, 1000.0
 
 
 class Problem(NamedTuple):
-    """Two points, a score ``(x, args) -> s`` at one noise level, and what is known of the truth."""
+    """Two points, a score `(x, args) -> s` at one noise level, and the exact energy if known."""
 
     name: str
     score: Callable[..., Any]
@@ -58,7 +58,7 @@ class Problem(NamedTuple):
 
 
 class Contender(NamedTuple):
-    """A solver with the number of steps it is given."""
+    """A solver with its number of steps."""
 
     name: str
     solver: Any
@@ -67,7 +67,7 @@ class Contender(NamedTuple):
 
 
 def contenders() -> dict[str, Contender]:
-    """The default solver and the field's recipes, which move polylines."""
+    """The default solver, and published procedures, which move polylines."""
     polyline = geojax.Midpoint()
     cosine = optax.cosine_decay_schedule(1e-3, 500)
     return {
@@ -90,14 +90,14 @@ def contenders() -> dict[str, Contender]:
 def _solve(score, lam, x0, x1, solver, num_segments, max_steps, rule):
     metric = geojax.SteinScoreMetric(score, lam)
     options = {"num_segments": num_segments, "max_steps": max_steps, "throw": False, "rule": rule}
-    # All checks are in the counts of Gauss-Newton; the recipes have none.
+    # The counts of Gauss-Newton include all checks; the other procedures have none.
     diagnostics = "full" if isinstance(solver, geojax.GaussNewton) else "price"
     return geojax.geodesic(metric, x0, x1, solver=solver, diagnostics=diagnostics, **options)
 
 
 @eqx.filter_jit
 def _newton_decrement(score, lam, xs):
-    """The same measure of convergence for every solver's path."""
+    """The Newton decrement, as the same measure of convergence for all solvers."""
     metric = geojax.SteinScoreMetric(score, lam)
     options = {"init": xs, "num_segments": len(xs) - 1, "max_steps": 0, "throw": False}
     judge = geojax.GaussNewton(damping=0.0, curvature_steps=0)
@@ -108,7 +108,7 @@ _programs: dict[Any, tuple[Any, float]] = {}
 
 
 def _compiled(arguments):
-    """The program and the seconds its compilation took; one for all pairs of the network."""
+    """The program, and the seconds of its compilation; one for all pairs of the network."""
     arrays, static = eqx.partition(arguments, eqx.is_array)
     leaves, structure = jax.tree.flatten(static)
     shapes = tuple((a.shape, a.dtype) for a in jax.tree.leaves(arrays))
@@ -162,7 +162,7 @@ def _is_of(row, problem: Problem, contender: Contender) -> bool:
 
 
 def exact_problems() -> list[Problem]:
-    """`design` truth: surfaces of revolution, exact by Clairaut's relation."""
+    """Problems on surfaces of revolution, exact by Clairaut's relation."""
     problems = []
     for d in (2, 50):
         embedding = geojax.scores.random_embedding(2, d, key=jax.random.key(d))
@@ -203,7 +203,7 @@ def empirical_problems() -> list[Problem]:
 
 
 def network_problems(num_pairs: int) -> list[Problem]:
-    """The bundled network; ends drawn from it by class, noised with one noise a pair."""
+    """Problems of the bundled network; ends drawn by class, noised with one noise a pair."""
     score = load("rotated_mnist")
     keys = [jax.random.split(jax.random.fold_in(jax.random.key(0), i), 3) for i in range(num_pairs)]
     classes = np.random.default_rng(0).integers(0, 10, (num_pairs, 2))
@@ -232,7 +232,7 @@ def network_problems(num_pairs: int) -> list[Problem]:
 
 
 def scaling_rows(repeats: int = 7) -> list[dict[str, Any]]:
-    """What an iteration of Gauss-Newton costs outside the score."""
+    """The cost of an iteration of Gauss-Newton outside the score."""
     rows = []
     for d in (784, 4096, 16384):
         embedding = jnp.eye(2, d, dtype=jnp.float32)

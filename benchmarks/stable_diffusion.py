@@ -3,18 +3,16 @@
     python benchmarks/stable_diffusion.py                # toy size; a few minutes on two cores
     python benchmarks/stable_diffusion.py --model 1.5 --side 8192 --batches 1 2 4 8 16 32 64
 
-The second, of full size, is for a GPU. For each batch size: evaluations a second and TFLOP/s by the
-compiler's own count of operations, and their fraction of the largest matrix product's speed
-measured in the same run. Then the cost of a VJP and a JVP in evaluations, the seconds to compile
-with an empty and with a filled persistent cache, the seconds and evaluations of a geodesic by each
-rule and solver, all asked for a relative energy within 1e-3 of the least (what each reached is
-told, beside the straight line's), peak memory, and where torch and diffusers are installed the
-evaluations a second of theirs, in the same dtype on the same kind of device. Times are medians of
-repeated runs without compilation. lam is such that the score doubles the straight line's energy.
-The quadrature rule takes the score for a gradient, which that of random weights is not: the others
-find paths along which its integral is another, and end below it. Controls: each solver also goes
-from A to A, where the path must stay, and the contrast (`geojax.score_contrast`) from A to A, to a
-point a hundredth of the way to B, and to B; by random weights it says nothing of photographs.
+The second command has full size and is for a GPU. For each batch size it measures evaluations a
+second, and TFLOP/s as a fraction of the largest matrix product's in the same run. It measures a VJP
+and a JVP in evaluations, seconds to compile with an empty and with a filled persistent cache, and
+peak memory. A geodesic is solved by each rule and solver to a relative energy of 1e-3; rows have
+the reached energy. If torch and diffusers are installed, their U-Net is measured in the same dtype.
+Times are medians of repeated runs without compilation. lam doubles the straight line's energy. The
+quadrature rule assumes that the score is a gradient, which a score of random weights is not. The
+other rules find paths on which its integral differs, and end below it. Controls: each solver also
+goes from A to A, where the path must stay. The contrast (`geojax.score_contrast`) is measured from
+A to A, to a point a hundredth of the way to B, and to B; it does not apply to photographs here.
 """
 
 import argparse
@@ -78,7 +76,7 @@ def random_unet(config: dict[str, Any], dtype: Any, attention: Any) -> UNet:
     leaves, tree = jax.tree.flatten(unet)
     keys = jax.random.split(jax.random.key(0), len(leaves))
 
-    @functools.partial(jax.jit, static_argnums=0)  # a program a shape
+    @functools.partial(jax.jit, static_argnums=0)  # one program for each shape
     def draw(shape, key):
         if len(shape) == 1:
             return jnp.full(shape, 0.1, dtype)
@@ -162,7 +160,7 @@ def forward_rows(setting: Setting, batches: list[int], peak: float) -> list[dict
 
 
 def compile_seconds(setting: Setting) -> dict[str, float]:
-    """With an empty persistent cache, and with a filled one."""
+    """Seconds of compilation, with an empty persistent cache, and with a filled one."""
     names = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
     before = {name: getattr(jax.config, name) for name in names}
     found = {}
@@ -182,7 +180,7 @@ def compile_seconds(setting: Setting) -> dict[str, float]:
 
 
 def derivative_cost(setting: Setting) -> dict[str, float]:
-    """The time of a VJP and, where there is one, of a JVP, in evaluations."""
+    """The time of a VJP and, if there is one, of a JVP, in evaluations."""
     x, v = setting.ends
 
     @eqx.filter_jit
@@ -196,7 +194,7 @@ def derivative_cost(setting: Setting) -> dict[str, float]:
     forward, given, _ = setting.batch(1)
     plain = seconds(lambda: forward(*given), setting.repeats)
     products = {"vjp": vjp, "jvp": jvp}
-    if setting.attention == "cudnn":  # which has no forward derivative
+    if setting.attention == "cudnn":  # it has no forward derivative
         del products["jvp"]
     return {
         name: seconds(lambda f=f: f(setting.unet, x, v), setting.repeats) / plain
@@ -205,7 +203,7 @@ def derivative_cost(setting: Setting) -> dict[str, float]:
 
 
 def solvers() -> dict[str, tuple[type[AbstractRule], AbstractSolver]]:
-    """Each rule and solver, to the same relative energy still to be gained."""
+    """Each rule and solver, with the same tolerance of the relative energy."""
     minimiser = optx.LBFGS(rtol=ENERGY_RTOL, atol=ENERGY_RTOL)
     return {
         "quadrature, Gauss-Newton, forward only": (
@@ -221,16 +219,16 @@ def solvers() -> dict[str, tuple[type[AbstractRule], AbstractSolver]]:
 
 
 def doubling_lam(score: Callable[..., Any], a: jax.Array, b: jax.Array) -> float:
-    """At which the score's part of the straight line's energy is as large as the Euclidean part:
-    a geodesic then has something to gain, whatever the network's size.
-    """
+    """The lambda for which the score doubles the straight line's energy, so paths can differ."""
     ts = (jnp.arange(4 * SEGMENTS, dtype=a.dtype) + 0.5) / (4 * SEGMENTS)
     slopes = jax.lax.map(lambda t: jnp.vdot(score(a + t * (b - a), None), b - a), ts)
     return float(jnp.sum((b - a) ** 2) / jnp.mean(slopes**2))
 
 
 def geodesic_rows(setting: Setting, chunk: int, names: list[str]) -> dict[str, Any]:
-    """A row a rule and solver: seconds without compilation, and what the network was asked."""
+    """One row for each rule and solver: seconds without compilation, and evaluations of the
+    network.
+    """
     unet, text = setting.unet, setting.text
     score = NoisePrediction(lambda x, t, args: unet(x, 1000 * t - 1, text), ScaledLinear()).at(T)
     a, b = setting.ends
@@ -281,7 +279,7 @@ def geodesic_rows(setting: Setting, chunk: int, names: list[str]) -> dict[str, A
 def torch_rows(
     setting: Setting, batches: list[int], compiled: bool = False
 ) -> list[dict[str, Any]] | None:
-    """The same of diffusers' U-Net, or None where it is not installed."""
+    """The same rows for diffusers' U-Net, or None if it is not installed."""
     try:
         import torch
         from diffusers import UNet2DConditionModel
@@ -308,7 +306,7 @@ def torch_rows(
 
 
 def peak_memory() -> dict[str, float]:
-    """GiB: of the device where it counts, and of the process."""
+    """Peak memory in GiB: of the device if it counts it, and of the process."""
     stats = jax.devices()[0].memory_stats() or {}
     found = {"process": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}
     if "peak_bytes_in_use" in stats:  # not on a CPU
@@ -339,7 +337,7 @@ def main(arguments: list[str] | None = None) -> None:
         "forward": forward_rows(setting, options.batches, peak),
         "cost_in_evaluations": derivative_cost(setting),
         "geodesic": geodesic_rows(setting, options.chunk, options.solvers),
-        "peak_gib": peak_memory(),  # before torch takes any
+        "peak_gib": peak_memory(),  # before torch uses memory
         "torch": None if options.no_torch else torch_rows(setting, options.batches),
     }
     out = ROOT / "benchmarks" / "results" / f"stable_diffusion_{options.model}.json"

@@ -1,28 +1,28 @@
-"""Why a geodesic of the bundled network does not follow a turning digit, and when one would.
+"""Why geodesics of the bundled network do not follow a turning digit, and when they would.
 
     python benchmarks/turning_digit.py              # about half an hour on two cores
     python benchmarks/turning_digit.py --digits 2   # fewer digits
 
-Test digits turned through 90 degrees from a random angle; the truth is the rotation. A metric makes
-the truth its geodesic only if the truth is the shorter way, so section ``lengths`` compares the two
-ways' lengths under each part that a metric can be made of, by noise level sigma / alpha, for points
-without noise and scores averaged over fixed probes:
+Test digits are turned by 90 degrees from a random angle; the truth is the rotation. The truth can
+be a geodesic only if it is shorter than the straight line. Section `lengths` compares the two
+lengths in each part of a metric, by noise level sigma / alpha, for points without noise and scores
+averaged over fixed probes:
 
-- ``chord``: the Euclidean length;
-- ``norm``: the mean of sigma |s|, which `ScoreNormMetric` multiplies lengths by;
-- ``stein``: the integral of sigma |<s, v>|, the length in s s^T alone;
-- ``jacobian``: the integral of sigma^2 |J v|, the length in J^T J alone;
+- `chord`: the Euclidean length;
+- `norm`: the mean of sigma |s|, the factor of lengths in `ScoreNormMetric`;
+- `stein`: the integral of sigma |<s, v>|, the length in s s^T alone;
+- `jacobian`: the integral of sigma^2 |J v|, the length in J^T J alone.
 
-each for the network and for the exact score of the digit's own turns (every 2 degrees), the test
-bed in which geodesics do follow it.
+Each is computed for the network, and for the exact score of the digit's own turns (every 2
+degrees), with which geodesics do follow the turn.
 
-Section ``starts`` solves for geodesics of (1 + lam |s|^2)^4 I + I + lam_s s s^T under the network
-from three starts: the straight line, the shortest path through training digits of its class turned
-by random angles (which knows nothing of this digit's turns), and the truth itself. It gives their
-finely priced energies, how near each stays to the truth, and what the middle looks like (the
-network's residual there relative to that at the ends: below 1 it is fainter than data).
+Section `starts` solves for geodesics of (1 + lam |s|^2)^4 I + I + lam_s s s^T with the network from
+three starts: the straight line, the shortest path through training digits of its class turned by
+random angles (without this digit), and the truth. It reports fine energies, the distance from the
+truth, and the residual of the network in the middle relative to that at the ends; below 1 the
+middle is fainter than data.
 
-A section keeps the other one's rows in the result file; each has its own origin.
+A section keeps the rows of the other one in the result file. Each has its own origin.
 """
 
 import argparse
@@ -61,13 +61,13 @@ def digits(count: int) -> list[tuple[np.ndarray, int, float]]:
 
 
 def turned(image: np.ndarray, degrees: np.ndarray) -> Float[Array, "n 1 28 28"]:
-    """The image at angles."""
+    """The image at several angles."""
     copies = jnp.broadcast_to(jnp.asarray(image), (len(degrees), 28, 28))
     return rotated_batch(copies, jnp.deg2rad(jnp.asarray(degrees, jnp.float32)))
 
 
 def level(schedule: Any, ratio: float) -> float:
-    """The time at which sigma / alpha is ``ratio``."""
+    """The time at which sigma / alpha is `ratio`."""
     low, high = 0.0, 1.0
     for _ in range(40):
         middle = (low + high) / 2
@@ -78,7 +78,7 @@ def level(schedule: Any, ratio: float) -> float:
 
 @eqx.filter_jit
 def lengths(score: Any, path: Float[Array, "nodes *shape"], label: Any) -> dict[str, Array]:
-    """Lengths of a path in the parts of metrics; ``score`` is free of units."""
+    """Lengths of a path in the parts of metrics; `score` has no unit."""
     middles, steps = (path[1:] + path[:-1]) / 2, jnp.diff(path, axis=0)
 
     def of(x, v):
@@ -141,7 +141,7 @@ def _standard_error(values: np.ndarray) -> float | None:
 
 @eqx.filter_jit
 def solve(metric, start, label):
-    """From a start, by L-BFGS: a geodesic near it."""
+    """A geodesic by L-BFGS from a start."""
     return geojax.geodesic(
         metric,
         start[0],
@@ -157,13 +157,13 @@ def solve(metric, start, label):
 
 
 def psnr(path, truth) -> float:
-    """Of the points between the ends, at the same times; pixels in [-1, 1]; decibels."""
+    """The PSNR in decibels of the points between the ends, at the same times; pixels in [-1, 1]."""
     errors = jnp.mean((jnp.clip(path, -1, 1) - truth)[1:-1] ** 2, axis=(1, 2, 3))
     return float(jnp.mean(10 * jnp.log10(4 / errors)))
 
 
 def starts_rows(chosen: list) -> list[dict[str, Any]]:
-    """Where the solver ends, by start."""
+    """The solutions by start."""
     network, n = load("rotated_mnist"), STARTS["segments"]
     t = level(network.schedule, STARTS["ratio"])
     score = probe_averaged(network, t, (1, 28, 28), 1, key=jax.random.key(0), unit_free=True)
@@ -218,7 +218,7 @@ def starts_rows(chosen: list) -> list[dict[str, Any]]:
 
 
 def figure(rows: list[dict[str, Any]]) -> matplotlib.figure.Figure:
-    """Which way is the shorter one, by noise level and part of the metric."""
+    """The ratio of the two lengths, by noise level and part of the metric."""
     drawing = matplotlib.figure.Figure(figsize=(9, 3.8), layout="constrained")
     panels = drawing.subplots(1, 2, sharey=True)
     words = {

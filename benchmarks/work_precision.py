@@ -1,18 +1,18 @@
-"""Work against precision: what a user would pick instead of `GaussNewton()`, on the same problems.
+"""Work against precision: `GaussNewton()` and its alternatives on the same problems.
 
     python benchmarks/peers/install.py          # once: the peers, each in its own environment
     python benchmarks/work_precision.py         # everything; about ten minutes on two cores
     python benchmarks/work_precision.py --dimensions 2 50 --contenders gauss-newton scipy
 
-A ring density in D = 2 to 16,384 dimensions, placed there by a rotation, between two points whose
-geodesic is known; every solver starts from the straight line with as many nodes, in float64. What
-is compared is the true energy of the path, priced with five Gauss-Legendre points a segment,
-against time and against evaluations of the score. Compilation and imports are not counted; it is
-given apart. A run past the time limit is recorded as such, with where it stood.
+The problems are a ring density in D = 2 to 16,384 dimensions, embedded by a rotation, and two
+points with a known geodesic. Every solver starts from the straight line with the same number of
+nodes, in float64. The figure shows the true energy of the path, by five Gauss-Legendre points a
+segment, against time and against evaluations of the score. Compilation and imports are not counted
+but reported separately. A run past the time limit is recorded as such, with its last path.
 
-Our solvers run with growing budgets of steps, each run from the start. Peers record their path as
-they go (see `peers/recording.py`); their metric counts its calls. Times are of a machine that may
-be shared: read ratios within one run.
+Our solvers run with growing budgets of steps, each run from the start. Peers record their path
+during the run (see `peers/recording.py`), and their metric counts its calls. The machine may be
+shared: only ratios of times within one run can be compared.
 """
 
 import argparse
@@ -44,7 +44,7 @@ RESULTS = ROOT / "benchmarks" / "results" / "work_precision.json"
 DIMENSIONS = (2, 10, 50, 200, 1000, 16384)
 MEMORY = 8e9  # bytes that a dense metric may take
 PEERS = ("geomstats", "stochman")
-_GRACE = 60.0  # seconds that a peer may need beyond its limit, to start and to come back
+_GRACE = 60.0  # seconds beyond its limit that a peer may need to start and to end
 
 
 class Case(NamedTuple):
@@ -79,7 +79,7 @@ class Problem(NamedTuple):
 
 
 class Trace(NamedTuple):
-    """Paths by the work that they took."""
+    """Paths, with the work that each needed."""
 
     seconds: list[float]
     evaluations: list[int]
@@ -90,7 +90,7 @@ class Trace(NamedTuple):
 
 
 def place(case: Case, dimension: int, num_segments: int) -> Problem:
-    """The case, rotated into ``dimension`` dimensions."""
+    """The case, rotated into `dimension` dimensions."""
     embedding = geojax.scores.random_embedding(2, dimension, key=jax.random.key(dimension))
     ring = geojax.Shell(2.0, 0.25, embedding=embedding)
     metric = geojax.SteinScoreMetric(ring, jnp.asarray(case.lam))
@@ -101,7 +101,7 @@ def place(case: Case, dimension: int, num_segments: int) -> Problem:
 
 @eqx.filter_jit
 def true_energy(metric, xs):
-    """The energy of the spline through the nodes, finely priced: of every solver's."""
+    """The fine energy of the spline through the nodes, for all solvers."""
     solution = geojax.geodesic(
         metric, xs[0], xs[-1], solver=geojax.PathEnergy(), init=xs, num_segments=len(xs) - 1,
         max_steps=0, throw=False, diagnostics="price",
@@ -114,7 +114,7 @@ def true_energy(metric, xs):
 
 @eqx.filter_jit
 def _run(solver, metric, xs, budget):
-    """The loop of an iterative solver with a budget of steps that is a number, not a constant."""
+    """The loop of an iterative solver, whose budget of steps is a number, not a constant."""
     rule = geojax.Midpoint() if isinstance(solver, geojax.Georce) else geojax.SplineGauss()
     problem = TwoPointProblem(metric, rule, None, xs[0], xs[-1])
 
@@ -129,7 +129,7 @@ def _run(solver, metric, xs, budget):
 
 
 def ours(solver, dense: bool = False) -> Callable[[Problem, float], Trace]:
-    """A solver of the library, by budgets of 1, 2, 3, 4, 6, 8, 12, ... steps."""
+    """A solver of the library, with budgets of 1, 2, 3, 4, 6, 8, 12, ... steps."""
 
     def trace(problem: Problem, limit: float) -> Trace:
         needed = 4 * 8 * problem.num_segments * problem.x0.size**2 if dense else 0
@@ -207,7 +207,7 @@ def scipy_lbfgs(problem: Problem, limit: float) -> Trace:
 
 
 def peer(name: str, cache: Path) -> Callable[[Problem, float], Trace]:
-    """A library in its own environment, started as a process of its own."""
+    """A library in its own environment, started as a separate process."""
 
     def trace(problem: Problem, limit: float) -> Trace:
         needed = 2 * 8 * problem.num_segments * problem.x0.size**2
@@ -246,7 +246,7 @@ def _priced(problem: Problem, seconds, evaluations, paths, status: str, **rest) 
 
 
 def contenders(cache: Path) -> dict[str, tuple[str, Callable[[Problem, float], Trace]]]:
-    """By short name: what it is called in the figure, and how it is run."""
+    """By short name: the name in the figure, and the function that runs it."""
     published = geojax.Georce(dense=True, left_end=True)
     return {
         "gauss-newton": ("geojax GaussNewton()", ours(geojax.GaussNewton())),

@@ -38,7 +38,7 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
                         "markersize": 4,
                         "linewidth": 1.2,
                     }
-                    # The straight line costs nothing, which a logarithm can't show.
+                    # The straight line has no cost, which a logarithmic axis cannot show.
                     work = np.maximum(one[0][axis], 1e-4 if axis == "seconds" else 50)
                     axes.plot(work, np.maximum(best, 1e-5), **style)
             axes.set(xscale="log", yscale="log", ylim=(1e-4, 2e3))
@@ -55,13 +55,13 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
 
 
 def reached(row: dict[str, Any], excess: float) -> int | None:
-    """The first snapshot within ``excess`` of the exact energy, relatively."""
+    """The first snapshot within the relative `excess` of the exact energy."""
     good = [i for i, e in enumerate(row["energies"]) if e / row["exact"] - 1 <= excess]
     return good[0] if good else None
 
 
 def comparison(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """`GaussNewton` against each other solver: to thresholds, and to the best that that one got."""
+    """`GaussNewton` against each other solver: to thresholds, and to that solver's best energy."""
     table = []
     for row in rows:
         same = [r for r in rows if all(r[k] == row[k] for k in ("problem", "dimension"))]
@@ -72,7 +72,7 @@ def comparison(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         entry = {"problem": row["problem"], "dimension": row["dimension"], "solver": row["solver"]}
         entry |= {"status": row["status"], "best_excess": best, "to": []}
         for excess in (*_THRESHOLDS, best):
-            # Minima of the same discrete energy differ in their last digits.
+            # Minima of the same discrete energy differ only in their last digits.
             theirs, ours_ = reached(row, excess), reached(mine, max(1.001 * excess, 0.0))
             entry["to"].append(
                 {

@@ -1,6 +1,6 @@
-"""What the cards of the latent models have in common: the frames of both paths, and their fields.
+"""The common part of the cards of the latent models: the frames of both paths, and the fields.
 
-For the ``measure.py`` of a model, which puts this folder on the path of modules.
+The `measure.py` of a model puts this folder on the path of modules.
 """
 
 import argparse
@@ -19,19 +19,18 @@ from geojax.models.latent import LatentModel
 
 
 def asked_folder(about: str, default: Path) -> Path:
-    """The ``--out`` of the command line of a ``measure.py``, whose docstring is ``about``."""
+    """The `--out` of the command line of a `measure.py`, whose docstring is `about`."""
     parser = argparse.ArgumentParser(description=about.splitlines()[0])
     parser.add_argument("--out", type=Path, default=default, help="default: this folder")
     return parser.parse_args().out
 
 
 def decoded_frames(model: LatentModel, truth: np.ndarray, times: np.ndarray) -> dict:
-    """Decoded frames of the straight line, of the geodesic and of the true pictures themselves, by
-    "LERP", "geodesic" and "decoder"; and under "solved" whether the geodesic was found, 1 or 0.
+    """Decoded frames of the straight line, the geodesic and the true pictures.
 
-    - ``truth``: the pictures at ``times``, in [-1, 1], shape (times, channels, side, side).
-
-    The geodesic is that of I + λ s s^T with the λ of `score_contrast` for these two ends, from the
+    They are under "LERP", "geodesic" and "decoder"; "solved" is 1 if the geodesic was found, else
+    0. `truth` are the pictures at `times`, in [-1, 1], shape `(times, channels, side, side)`. The
+    geodesic is that of I + λ s s^T with the λ of `score_contrast` for these two ends, from the
     straight line.
     """
     encoded = _encoded(model, jnp.asarray(truth, jnp.float32))
@@ -71,8 +70,10 @@ def mean_of(rows: list[dict[str, float]]) -> dict[str, float]:
 
 
 def write_card(folder: Path, template: str, model: LatentModel, **own) -> None:
-    """``README.md`` in ``folder``: the template with what its config and weights say, the commit
-    that is run, and the model's ``own`` fields. Prints it, too.
+    """Write `README.md` in `folder`, and print it.
+
+    It is the template with fields from config and weights, the current commit, and the model's
+    `own` fields.
     """
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     training = config["training"]

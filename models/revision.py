@@ -1,4 +1,4 @@
-"""Which commit the figures of a card are of; scripts put this folder on the path of modules."""
+"""The commit that the figures of a card are of; scripts put this folder on the path of modules."""
 
 import subprocess
 from pathlib import Path

@@ -17,7 +17,7 @@ from recording import Recorder, main, ring_score
 
 
 class SteinMetric(RiemannianMetric):
-    """I + lam s s^T, as the D x D matrices that geomstats asks for."""
+    """I + lam s s^T, as the D x D matrices that geomstats needs."""
 
     def __init__(self, space, problem, recorder: Recorder):
         super().__init__(space)
@@ -32,7 +32,7 @@ class SteinMetric(RiemannianMetric):
 
 
 def solve(problem, recorder: Recorder) -> str:
-    """The library's own solver; nothing but the tolerances and the limits of L-BFGS is set."""
+    """The library's own solver; only the tolerances and the limits of L-BFGS are set."""
     d, n = len(problem["x0"]), int(problem["num_segments"])
     space = Euclidean(dim=d, equip=False)
     space.equip_with_metric(SteinMetric, problem=problem, recorder=recorder)

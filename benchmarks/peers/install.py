@@ -1,9 +1,9 @@
-"""Sets up the environments of the peers that `work_precision.py` compares with.
+"""Set up the environments of the peers that `work_precision.py` compares with.
 
     python benchmarks/peers/install.py [--cache FOLDER]
 
-Each peer gets a virtual environment of its own, outside the repository (by default in the user's
-cache), as their requirements exclude one another's. Run again, it leaves what is complete.
+Each peer gets its own virtual environment outside the repository (by default in the user's cache),
+because their requirements exclude each other. A second call leaves complete ones as they are.
 """
 
 import argparse
@@ -22,12 +22,12 @@ CACHE = Path(pooch.os_cache("geojax")) / "peers"
 
 
 def python_of(peer: str, cache: Path = CACHE) -> Path:
-    """The interpreter of a peer's environment, there or not."""
+    """The interpreter of a peer's environment, which may not exist yet."""
     return cache / peer / "bin" / "python"
 
 
 def is_complete(peer: str, cache: Path = CACHE) -> bool:
-    """Whether the environment was set up to its end, with these requirements."""
+    """Whether the environment is complete, with these requirements."""
     mark = cache / peer / "complete"
     return mark.is_file() and mark.read_text() == repr(PEERS[peer])
 

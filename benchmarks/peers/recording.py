@@ -1,6 +1,6 @@
-"""What a run of a peer is: snapshots of the path against time and score evaluations.
+"""The run of a peer: snapshots of the path against time and score evaluations.
 
-Imports numpy only: it runs in the peers' environments.
+This imports only numpy, because it runs in the peers' environments.
 """
 
 import json
@@ -15,11 +15,11 @@ _SPACING = 1.25  # between snapshots, in time
 
 
 class OutOfTime(Exception):
-    """The run has reached its limit; what was recorded stands."""
+    """The run has reached its limit; the recorded snapshots stay."""
 
 
 class Recorder:
-    """Keeps paths at growing intervals. Its own time is not counted."""
+    """Stores paths at growing intervals. Its own time is not counted."""
 
     def __init__(self, limit: float):
         self.limit, self.evaluations, self.rows = limit, 0, []
@@ -29,7 +29,7 @@ class Recorder:
         return time.perf_counter() - self._start - self._paused
 
     def record(self, path: Callable[[], np.ndarray], last: bool = False) -> None:
-        """Take a snapshot of ``path()`` if one is due."""
+        """Take a snapshot of `path()` if one is due."""
         elapsed = self.elapsed()
         if last or elapsed >= self._next:
             entered = time.perf_counter()
@@ -49,7 +49,7 @@ class Recorder:
 
 
 def ring_score(x, problem, np):
-    """The score of the ring at points (n, D), in the array module ``np``."""
+    """The score of the ring at points (n, D), in the array module `np`."""
     inside = x @ problem["embedding"].T
     r = np.sqrt((inside**2).sum(-1))[:, None]
     nearest = (problem["radius"] / r * inside) @ problem["embedding"]
@@ -57,9 +57,9 @@ def ring_score(x, problem, np):
 
 
 def main(solve: Callable[[dict, Recorder], str], versions: dict[str, str]) -> None:
-    """Solve the problem in the file named first, write what was recorded to the second.
+    """Solve the problem in the first file, and write the record to the second.
 
-    ``solve(problem, recorder)`` returns how it ended.
+    `solve(problem, recorder)` returns how it ended.
     """
     with np.load(sys.argv[1]) as file:
         problem = {name: file[name] for name in file.files}

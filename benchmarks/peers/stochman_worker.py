@@ -1,4 +1,4 @@
-"""stochman: a cubic spline whose left-end energy Adam lowers, with a dense metric."""
+"""stochman: a cubic spline whose left-end energy Adam minimises, with a dense metric."""
 
 from importlib.metadata import version
 
@@ -13,7 +13,7 @@ _NODES = 20  # of the spline; the library's default of 5 can't bend around the r
 
 
 class SteinManifold(Manifold):
-    """I + lam s s^T, as the D x D matrices that stochman asks for."""
+    """I + lam s s^T, as the D x D matrices that stochman needs."""
 
     def __init__(self, problem, recorder: Recorder):
         self.recorder = recorder

@@ -1,4 +1,4 @@
-"""Cartoon faces by their parameters, drawn by ``draw.mjs`` (README.md says what that needs)."""
+"""Cartoon faces by their parameters, drawn by `draw.mjs` (README.md lists its requirements)."""
 
 import json
 import subprocess
@@ -31,6 +31,8 @@ def draw(face, parameters) -> np.ndarray:
 
 
 def training_parameters(number: int) -> np.ndarray:
-    """Evenly scattered over the whole range: a scrambled Sobol sequence, shape (number, 2)."""
+    """Parameters that cover the whole range evenly: a scrambled Sobol sequence, shape
+    `(number, 2)`.
+    """
     points = qmc.Sobol(2, seed=0).random_base2(int(np.ceil(np.log2(number))))[:number]
     return LOW + points * (HIGH - LOW)

@@ -1,9 +1,9 @@
-"""Measure a model of cartoon faces on parameters that it has not seen, and write its card.
+"""Measure a model of cartoon faces on unseen parameters, and write its card.
 
     python models/cartoon_faces/measure.py [--out DIR]
 
-Needs the weights, ``config.json`` and what draws faces (README.md). ``train.py`` does this at its
-end. Also writes ``demo.npz``, the drawings that the demo shows.
+It needs the weights, `config.json` and the programs that draw faces (README.md). `train.py` runs it
+at its end. It also writes `demo.npz`, the drawings that the demo shows.
 """
 
 import sys
@@ -22,18 +22,18 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 from latent_card import asked_folder, decibels, decoded_frames, mean_of, write_card
 
 TURNS, PAIRS, FRAMES = (60.0, 90.0, 120.0, 180.0), 12, 13
-UNIT = np.array([60.0, 1.0])  # of turn and look, in which the drawing's metric is computed
+UNIT = np.array([60.0, 1.0])  # units of turn and look for the drawing's metric
 STEP = np.array([2.0, 0.05])  # of finite differences: about a pixel
 HERE = Path(__file__).resolve().parent
 CARD = (HERE / "card.template.md").read_text(encoding="utf-8")
-# The demo: a face, (turn, look) at A and at B, and how finely and how far beyond B it is drawn; the
-# look stays in the range of training there.
+# The demo: a face, (turn, look) at A and at B, and the steps and range of the drawings beyond B.
+# The look stays in the range of training there.
 DEMO = 0, (20.75, -0.8), (140.75, 0.4)
 TIMES = np.arange(49) / 32
 
 
 def measure(folder: Path) -> None:
-    """Writes the card and the drawings of the demo."""
+    """Write the card and the drawings of the demo."""
     model = load_latent_model(folder)
     write_demo(folder)
     rng = np.random.default_rng(0)
@@ -51,7 +51,7 @@ def measure(folder: Path) -> None:
 
 
 def write_demo(folder: Path) -> None:
-    """``demo.npz``: times, and the drawings there; A is at time 0, B at time 1."""
+    """Write `demo.npz`: times, and the drawings there; A is at time 0, B at time 1."""
     face, a, b = DEMO
     pictures = draw(face, _between(np.array(a), np.array(b), TIMES))
     with (folder / "demo.npz").open("wb") as file:
@@ -59,8 +59,10 @@ def write_demo(folder: Path) -> None:
 
 
 class _Drawing(eqx.Module):
-    """The metric of pictures, pulled back to (turn, look): J^T J as polynomials of the look, up to
-    a factor. Turning a head changes no length, so J^T J is the mean over some turns.
+    """The metric of pictures, pulled back to (turn, look).
+
+    It is J^T J as polynomials of the look, up to a factor. To turn a head changes no length, so J^T
+    J is the mean over some turns.
     """
 
     coefficients: Float[Array, "degree 2 2"]
@@ -81,7 +83,7 @@ class _Drawing(eqx.Module):
 
 
 def _measured(model, metrics, turn: float, rng) -> dict[str, float]:
-    """Between a face and itself turned, with any looks: means over `PAIRS`."""
+    """The figures between a face and itself turned, with any looks: means over `PAIRS`."""
     times = np.linspace(0, 1, FRAMES)
     rows = []
     for number in range(PAIRS):
@@ -114,7 +116,7 @@ def _between(a: np.ndarray, b: np.ndarray, times: np.ndarray) -> np.ndarray:
 
 
 def _detour(frames: np.ndarray) -> float:
-    """Arc over chord in pixels. Few frames: a lower bound."""
+    """Arc over chord in pixels; with few frames it is a lower bound."""
     flat = frames.reshape(len(frames), -1)
     arc = np.sum(np.linalg.norm(np.diff(flat, axis=0), axis=1))
     return float(arc / np.linalg.norm(flat[-1] - flat[0]))

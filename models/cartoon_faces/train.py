@@ -2,8 +2,8 @@
 
     python models/cartoon_faces/train.py [--autoencoder-steps N] [--steps N] [--out DIR]
 
-Draws its pictures (README.md says what that needs). Some twenty minutes on two CPU cores; run
-again, it goes on from the last save.
+It draws its pictures (README.md lists the requirements), and takes some twenty minutes on two CPU
+cores. A second call resumes from the last save.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from measure import measure
 from geojax.cli._train_images import draw_training
 from geojax.models.latent import LATENT_CONFIG, train_latent_model
 
-NUMBER = 512  # of pictures a face
+NUMBER = 512  # pictures of each face
 HERE = Path(__file__).resolve().parent
 
 
@@ -71,8 +71,10 @@ def main() -> None:
 
 
 def begin_round(folder: Path, steps: int) -> bool:
-    """Whether the folder stands before the end of this round. What earlier rounds left is taken
-    up: the autoencoder with its optimiser; the denoiser learns anew, for the latents differ.
+    """Whether this round has steps left in the folder.
+
+    A round continues from the autoencoder of earlier rounds and its optimiser. The denoiser starts
+    again, because the latents differ.
     """
     path = folder / "config.json"
     if not path.is_file():

@@ -2,7 +2,7 @@
 
     python models/characters/measure.py [--out DIR]
 
-Needs the weights and ``config.json`` alone. ``train.py`` does this at its end.
+It needs only the weights and `config.json`. `train.py` runs it at its end.
 """
 
 import sys
@@ -23,7 +23,7 @@ CARD = (HERE / "card.template.md").read_text(encoding="utf-8")
 
 
 def measure(folder: Path) -> None:
-    """Writes the card."""
+    """Write the card."""
     model = load_latent_model(folder)
     table = []
     for turn in TURNS:
@@ -36,8 +36,9 @@ def measure(folder: Path) -> None:
 
 
 def _measured(model: LatentModel, turn: float) -> dict[str, float]:
-    """Between a character and itself turned, at angles between those of training: decibels of the
-    decoded frames, means over `PAIRS`.
+    """Decibels of the decoded frames between a character and itself turned: means over `PAIRS`.
+
+    The angles are between the training angles.
     """
     rng = np.random.default_rng(0)
     spacing = 360 / ANGLES

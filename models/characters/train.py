@@ -2,8 +2,8 @@
 
     python models/characters/train.py [--autoencoder-steps N] [--steps N] [--out DIR]
 
-Needs no data: the characters are drawn. Some twenty minutes on two CPU cores; run again, it goes on
-from the last save. The weights are bundled in float16.
+It needs no data, because it draws the characters, and takes some twenty minutes on two CPU cores. A
+second call resumes from the last save. The weights are bundled in float16.
 """
 
 import argparse
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def halved(model):
-    """The weights in float16, which is what is bundled and measured."""
+    """The weights in float16, as bundled and measured."""
     floats, rest = eqx.partition(model, eqx.is_inexact_array)
     return eqx.combine(jax.tree.map(lambda a: a.astype(jnp.float16), floats), rest)
 

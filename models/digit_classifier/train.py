@@ -2,9 +2,9 @@
 
     python models/digit_classifier/train.py [--steps N] [--out DIR]
 
-Needs MNIST (``GEOJAX_DATA_DIR``, or it is downloaded) and some ten minutes on one CPU core.
-Half of every batch stays (nearly) upright; the other half is turned by uniform angles, where a 6
-and a 9 count as one class, because upside down they are each other.
+It needs MNIST (`GEOJAX_DATA_DIR`, or it is downloaded) and some ten minutes on one CPU core. Half
+of every batch stays (nearly) upright. The other half is turned by uniform angles, where a 6 and a 9
+count as one class, because a turned 6 is a 9.
 """
 
 import argparse

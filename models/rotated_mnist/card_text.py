@@ -22,7 +22,7 @@ GEOMETRY = {
 
 
 def card(data: dict[str, Any]) -> str:
-    """README.md from the contents of ``card.json``."""
+    """README.md from the contents of `card.json`."""
     config, machine, training = data["config"], data["machine"], data["training"]
     settings = dict(config["training"])
     held_out = training.get("held_out_loss")
@@ -52,7 +52,7 @@ def card(data: dict[str, Any]) -> str:
 
 
 def table(levels: list[dict[str, float]], columns: dict[str, str]) -> str:
-    """A Markdown table, a row a noise level that has any of the figures."""
+    """A Markdown table with one row for each noise level that has any of the figures."""
     lines = ["| t | sigma / alpha | " + " | ".join(columns.values()) + " |"]
     lines.append("|" + "---|" * (len(columns) + 2))
     for row in levels:
@@ -62,7 +62,7 @@ def table(levels: list[dict[str, float]], columns: dict[str, str]) -> str:
 
 
 def figure(value: float | None) -> str:
-    """Three digits; what is below 1e-6 is rounding."""
+    """Three digits; values below 1e-6 are rounding."""
     if value is None:
         return ""
     return "< 1e-6" if value < 1e-6 else f"{value:.3g}"

@@ -1,4 +1,4 @@
-"""What the card's figures are measured on: the digits and the noise levels."""
+"""The digits and the noise levels of the card's figures."""
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ NULL = 10  # the label of none
 
 
 class Digits:
-    """The digits that everything is measured on: turned by fixed random angles, in [-1, 1]."""
+    """The digits of all measurements: turned by fixed random angles, in [-1, 1]."""
 
     def __init__(self):
         train, self.train_labels = load_mnist("train")
@@ -33,7 +33,7 @@ class Digits:
 
 
 def turned(images, angles, chunk: int = 5000) -> np.ndarray:
-    """Digits turned, shape (n, 1, 28, 28), in parts so that memory stays small."""
+    """Turned digits, shape `(n, 1, 28, 28)`, computed in parts to save memory."""
     turn = jax.jit(rotated_batch)
     parts = [
         np.asarray(turn(jnp.asarray(images[i : i + chunk]), angles[i : i + chunk]))

@@ -2,8 +2,8 @@
 
     python models/rotated_mnist/make_card.py [--checkpoint DIR] [--out DIR]
 
-Needs MNIST (``GEOJAX_DATA_DIR``, or it is downloaded) and a few minutes on two CPU cores. All keys
-are fixed; the figures repeat to the digits shown on one kind of machine.
+It needs MNIST (`GEOJAX_DATA_DIR`, or it is downloaded) and a few minutes on two CPU cores. All keys
+are fixed, so that the figures repeat to the digits shown on one kind of machine.
 """
 
 import argparse
@@ -84,7 +84,7 @@ def report(what: str, started: float) -> None:
 def asymmetry(score, digits: Digits) -> list[dict[str, float]]:
     """The median of |(J - J^T) v| / |J v|, J the Jacobian of the score at noised digits.
 
-    ``v`` is random, or the difference of two (clean) digits.
+    `v` is random, or the difference of two (clean) digits.
     """
     keys = jax.random.split(jax.random.key(22))
     clean = jnp.asarray(digits.test[:NUM_PROBES])
@@ -116,12 +116,12 @@ def _asymmetries(score, xs, vs, t, labels):
 
 
 def contrast(score, digits: Digits) -> list[dict[str, float]]:
-    """How much further from its denoised self the middle of LERP is than a real digit.
+    """The residual of the denoiser in the middle of LERP, relative to that of a real digit.
 
-    For a digit at some angle and the same digit 90 degrees further: the residual |x - D(x)| in the
-    middle of the straight line, relative to that at the digit turned by 45 degrees, which is what
-    should be there. D is the denoised point averaged over fixed antithetic noises (``probed``), or
-    evaluated at the clean point alpha x itself (``clean``). The median over digits.
+    LERP is between a digit at some angle and the same digit 90 degrees further. The residual is
+    |x - D(x)|, and the real digit is the one turned by 45 degrees, which is the true middle. D is
+    the denoised point averaged over fixed antithetic noises (`probed`), or evaluated at the clean
+    point alpha x itself (`clean`). The figure is the median over digits.
     """
     angles = digits.angles[:NUM_PROBES]
     upright = digits.upright[:NUM_PROBES]
@@ -157,7 +157,7 @@ def _residuals(score, xs, probes, t, labels):
 
 
 def detour(digits: Digits) -> float:
-    """How many times longer turning a digit by 90 degrees is than the straight line: the median."""
+    """The length of a digit's turn by 90 degrees over that of the straight line: the median."""
     upright, angles = digits.upright[:NUM_PROBES], digits.angles[:NUM_PROBES]
     path = jnp.stack([rotated_batch(upright, angles + np.pi / 2 * k / 45) for k in range(46)])
     path = path.reshape(46, NUM_PROBES, -1)
@@ -166,9 +166,9 @@ def detour(digits: Digits) -> float:
 
 
 def draw_samples(score, digits: Digits) -> tuple[Figure, dict[str, float]]:
-    """A row a class: test digits, samples of the conditional score, samples with guidance.
+    """A row for each class: test digits, samples of the conditional score, samples with guidance.
 
-    And how often a nearest-neighbour classifier gives them the class they should have.
+    Also the share of each that a nearest-neighbour classifier assigns to the right class.
     """
     labels = jnp.repeat(jnp.arange(10), DRAWN_A_CLASS)
     keys = jax.random.split(jax.random.key(24), len(labels))

@@ -1,4 +1,4 @@
-"""How well the noise is predicted: by the network, and by the exact scores of the training set."""
+"""The error of the predicted noise, by the network and by the exact scores of the training set."""
 
 import equinox as eqx
 import jax
@@ -49,8 +49,8 @@ def _network_noise(score, xs, t, labels):
 def exact_noise(data: np.ndarray, xs: np.ndarray, alpha: float, sigma: float) -> np.ndarray:
     """The noise predicted by the exact score of a data set, for many points by matrix products.
 
-    `geojax.scores.Empirical` takes differences instead, which keeps more digits and allows
-    derivatives, at a hundred times the time; `check_exact_noise` compares the two.
+    `geojax.scores.Empirical` takes differences instead. It keeps more digits and has derivatives,
+    but takes a hundred times as long. `check_exact_noise` compares the two.
     """
     x = xs.reshape(len(xs), -1)
     logits = (alpha * (x @ data.T) - alpha**2 / 2 * np.sum(data**2, axis=1)) / sigma**2

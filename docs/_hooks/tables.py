@@ -55,7 +55,7 @@ def solvers(content: Mapping[str, Any]) -> str:
         good = sum(row["verdict"] == "successful" for row in of_it)
         cells = [_median_and_range([row[column] for row in of_it]) for column in columns]
         rows.append([shown, f"{good} of {len(of_it)}", *cells])
-    head = "solver|successful|steps|score evaluations|and products|energy|finely priced"
+    head = "solver|successful|steps|score evaluations|and products|energy|fine energy"
     return markdown(head.split("|"), rows)
 
 

@@ -156,9 +156,9 @@ def race(problem: Problem, contender: Contender) -> dict[str, Any]:
 
 def _is_of(row, problem: Problem, contender: Contender) -> bool:
     """Whether a row of the result file is of this contender on this problem."""
-    told = [row[k] for k in ("problem", "dimension", "num_segments", "dtype", "solver")]
+    values = [row[k] for k in ("problem", "dimension", "num_segments", "dtype", "solver")]
     asked = [problem.name, problem.x0.size, problem.num_segments, str(problem.x0.dtype)]
-    return told == [*asked, contender.name]
+    return values == [*asked, contender.name]
 
 
 def exact_problems() -> list[Problem]:

@@ -27,7 +27,7 @@ def test_numbers_keep_their_values():
     assert np.isnan(bad[0]) and np.isposinf(bad[1])
 
 
-def test_the_dtype_asked_for():
+def test_arrays_have_the_requested_dtype():
     assert as_floating("ts", [0, 1], dtype=jnp.float32).dtype == jnp.float32
     assert as_floating("ts", np.zeros(2), dtype=np.float16).dtype == jnp.float32
 

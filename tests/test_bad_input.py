@@ -1,4 +1,4 @@
-"""What bad input is told: the argument, the value and the remedy."""
+"""Errors of bad input name the argument, the value and the remedy."""
 
 import jax
 import jax.numpy as jnp
@@ -41,7 +41,7 @@ def minus(x, args):
         ),
     ],
 )
-def test_is_told(call, message):
+def test_bad_input_has_a_message(call, message):
     with pytest.raises(ValueError, match=message):
         call()
 
@@ -51,8 +51,8 @@ def test_traced_numbers_are_taken_as_they_are():
     length = jax.jit(
         lambda t, lam: geojax.SteinScoreMetric(MIXTURE.at(t), lam).norm(jnp.ones(2), jnp.ones(2))
     )
-    told = geojax.SteinScoreMetric(MIXTURE.at(0.2), 2.0).norm(jnp.ones(2), jnp.ones(2))
-    np.testing.assert_allclose(length(0.2, 2.0), told, rtol=1e-12)
+    given = geojax.SteinScoreMetric(MIXTURE.at(0.2), 2.0).norm(jnp.ones(2), jnp.ones(2))
+    np.testing.assert_allclose(length(0.2, 2.0), given, rtol=1e-12)
 
 
 def test_integers_are_not_cut_off():
@@ -71,7 +71,7 @@ def test_a_traced_label_below_zero_is_none_of_the_classes():
     assert jnp.all(jnp.isnan(jax.jit(lambda label: score(x, 0.4, label))(-1)))
 
 
-def test_a_config_that_describes_no_score_is_told(tmp_path):
+def test_a_config_without_a_score_has_a_message(tmp_path):
     config = {k: v for k, v in models.describe("rotated_mnist").items() if k != "shape"}
     digits = np.zeros((4, 28, 28), np.uint8)
     with pytest.raises(ValueError, match="config does not describe a known score: KeyError"):

@@ -70,8 +70,8 @@ def test_interpolate_is_its_parts():
     np.testing.assert_allclose(again.images, found.images, rtol=1e-9)
     options["throw"] = False  # with four segments a steep metric is under-resolved
     own = geojax.interpolate(route, A, B, **options)
-    told = geojax.interpolate(route, A, B, lam=float(contrast.lam), **options)
-    np.testing.assert_allclose(own.points, told.points, rtol=1e-6)
+    given = geojax.interpolate(route, A, B, lam=float(contrast.lam), **options)
+    np.testing.assert_allclose(own.points, given.points, rtol=1e-6)
 
 
 @pytest.mark.slow

@@ -104,7 +104,7 @@ def test_each_name_is_exported_by_one_subpackage():
     assert sorted(names) == sorted(set(names))
 
 
-def test_every_public_class_and_function_says_what_it_is():
+def test_every_public_class_and_function_has_a_docstring():
     things = {
         f"geojax.{folder}.{name}": getattr(importlib.import_module(f"geojax.{folder}"), name)
         for folder, name in IN_SUBPACKAGES

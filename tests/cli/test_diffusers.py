@@ -47,7 +47,7 @@ def good(result):
 
 
 @pytest.mark.slow
-def test_between_two_pictures_by_pixels_and_what_evaluate_says(geojax_command, colours, tmp_path):
+def test_between_two_pictures_by_pixels_and_their_evaluation(geojax_command, colours, tmp_path):
     folder, out = write_flat(tmp_path / "ddpm-cat-256", **SMALL), tmp_path / "out"
     command = ["interpolate", *colours, "--model", folder, *QUICK, "--methods", "nao"]
     result = good(geojax_command(*command, "--out", out))
@@ -118,7 +118,7 @@ def test_demo_draws_two_pictures_of_the_model(geojax_command, options, size, tmp
 
 
 @pytest.mark.slow
-def test_inspect_asks_every_kind_of_folder(geojax_command, colours, tmp_path):
+def test_inspect_takes_every_kind_of_folder(geojax_command, colours, tmp_path):
     levels = ["--t", "0.2", "--t", "0.5"]
     for folder, given in (
         (write_latent(tmp_path / "ldm", **SMALL), []),

@@ -201,7 +201,7 @@ def test_a_users_own_pictures_named_a_and_b_are_frames(geojax_command, tmp_path,
 
 
 @pytest.mark.slow
-def test_between_and_beyond_are_told_apart(geojax_command, tmp_path, monkeypatch):
+def test_figures_between_and_beyond_are_separate(geojax_command, tmp_path, monkeypatch):
     monkeypatch.setattr(LPIPS, "load", lambda *_: LPIPS(root_mean_square, "squeeze"))
     levels = np.asarray([0, 10, 20, 60, 100])[:, None, None] * np.ones((5, 20, 20))
     frames = write_path(tmp_path / "geodesic", levels, (0, 0.5, 1, 1.25, 1.5))

@@ -160,7 +160,7 @@ def test_pixels_of_few_bits_and_palettes_reach_from_black_to_white(tmp_path):
         (np.full((8, 8), np.nan, np.float32), r"must lie in \[0, 1\], got nan"),
     ],
 )
-def test_pixels_whose_scale_nobody_knows_are_refused(tmp_path, pixels, message):
+def test_pixels_of_unknown_scale_are_refused(tmp_path, pixels, message):
     with pytest.raises(ValueError, match=message):
         read_image(save(tmp_path, Image.fromarray(pixels), "a.tiff"), SHAPE)
 

@@ -91,8 +91,8 @@ def test_bad_images(geojax_command, checkpoint, pictures, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_latent_model_is_asked_whether_it_knows_the_chords(geojax_command, tmp_path):
-    """The bundled one, about pictures of its own."""
+def test_inspect_measures_the_contrast_of_a_latent_model(geojax_command, tmp_path):
+    """With the bundled model, and pictures that it ships with."""
     glyphs = turned_characters("G", [20.75, 80.75, 140.75])[0]
     paths = [tmp_path / f"{k}.png" for k in range(3)]
     for path, picture in zip(paths, glyphs, strict=True):

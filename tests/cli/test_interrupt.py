@@ -23,7 +23,7 @@ def interrupt():
     time.sleep(0.05)
 
 
-def test_the_first_one_asks_and_the_second_one_leaves():
+def test_the_first_ctrl_c_requests_an_end_and_the_second_one_exits():
     said = []
     before = signal.getsignal(signal.SIGINT)
     interruption = Interruption(lambda: said.append("asked"), lambda: said.append("ended"))

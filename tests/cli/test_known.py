@@ -40,7 +40,7 @@ def judge(surprises, *, contrast=1.5, typical=1.0, force=False):
     )
 
 
-def test_what_is_refused_and_what_is_said():
+def test_errors_and_notices_about_unusual_pictures():
     assert judge((1.0, 1.7)) == []
     with pytest.raises(ValueError, match=r"does not know such pictures: .* b\.png is 3\.1 times"):
         judge((1.0, 3.1))
@@ -54,7 +54,7 @@ def test_what_is_refused_and_what_is_said():
 
 
 @pytest.mark.slow
-def test_a_model_is_asked_about_its_own_pictures():
+def test_the_ratio_is_relative_to_that_of_the_models_own_pictures():
     score = geojax.GaussianMixture(jnp.zeros((1, 100)), scales=0.5)
     draw = lambda count: 0.5 * jax.random.normal(jax.random.key(0), (count, 100))  # noqa: E731
     assert typical_surprise(score, draw, None) == pytest.approx(1.0, abs=0.3)

@@ -19,7 +19,7 @@ def _closed_forms_only(monkeypatch):
 
 
 @pytest.mark.slow
-def test_it_writes_its_tables_and_says_where():
+def test_it_writes_its_tables_and_prints_their_folder():
     done = CliRunner().invoke(app, ["reproduce", "synthetic", "--quick", "--out", "results"])
     assert done.exit_code == 0, done.output
     assert "Written to results" in done.output
@@ -49,7 +49,7 @@ def test_an_unknown_experiment():
     assert CliRunner().invoke(app, ["reproduce", "everything"]).exit_code == 2
 
 
-def test_rotated_mnist_writes_its_tables_and_says_how_to_go_on(monkeypatch):
+def test_rotated_mnist_writes_its_tables_and_prints_how_to_resume(monkeypatch):
     given = {}
 
     def run(plan, folder, **options):

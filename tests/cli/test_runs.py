@@ -53,7 +53,7 @@ def metrics_of(folder):
 
 @pytest.mark.slow
 def test_demo_writes_everything_and_the_same_again(geojax_command, checkpoint, tmp_path):
-    """One run is dear to compile, so that all that can be said of it is said here."""
+    """A run takes long to compile, so this test checks everything about it."""
     options = ["demo", "--model", checkpoint, *QUICK]
     result = geojax_command(*options, "--out", tmp_path / "one")
     out = tmp_path / "one"

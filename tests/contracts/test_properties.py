@@ -210,11 +210,11 @@ def test_a_multiple_of_a_metric_has_its_geodesics():
 
 @FEW
 @given(seeds, directions, directions, st.floats(-2, 2), st.floats(0, 1))
-def test_a_dearer_metric_has_longer_distances(seed, a, b, power, more):
-    """Started from the dearer geodesic, the cheaper metric's is below it."""
-    cheap, dear = stein(seed, 10**power), stein(seed, 10 ** (power + more))
+def test_a_larger_metric_has_longer_distances(seed, a, b, power, more):
+    """A solve in the smaller metric, started from the geodesic of the larger one, ends below it."""
+    cheap, high = stein(seed, 10**power), stein(seed, 10 ** (power + more))
     a, b = jnp.asarray(a), jnp.asarray(b)
-    above = solved(dear, a, b)
+    above = solved(high, a, b)
     below = _from(cheap, a, b, above.curve.xs)
     assert float(below.energy) <= float(above.energy) * (1 + 1e-9)
 

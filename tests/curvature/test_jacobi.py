@@ -28,7 +28,7 @@ def jacobi(x, v, field, derivative):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("curvature", [1.0, -1.0, 0.0])
-def test_across_a_geodesic_they_grow_as_the_curvature_says(curvature):
+def test_across_a_geodesic_their_growth_follows_the_curvature(curvature):
     """With J(0) = 0 and DJ(0) = w orthogonal to x' the length of J is that of w times
     ``sin(sqrt(K) |x'| t) / (sqrt(K) |x'|)``; along x' it is linear in t.
     """

@@ -49,7 +49,7 @@ def test_every_verdict_has_a_section_with_its_text(kind, verdicts):
         assert re.search(section, text_of("when_to_trust.md"), re.M), name
 
 
-def test_a_verdict_is_what_the_code_says(hook):
+def test_the_text_of_a_verdict_is_that_of_the_code(hook):
     text = hook("generated").filled("<!-- verdict: under_resolved -->")
     what, _, remedy = RESULTS[RESULTS.under_resolved].partition(": ")
     assert what in text and "- In Python: Raise num_segments" in text
@@ -90,13 +90,13 @@ def test_commands_are_those_of_the_command_line(hook):
 # ------------------------------------------------------------------------------------- tables
 
 
-def test_every_table_is_on_a_page_and_every_page_asks_for_tables_that_there_are(hook):
+def test_every_table_is_on_a_page_and_every_table_of_a_page_exists(hook):
     pages = [path.read_text(encoding="utf-8") for path in DOCS.rglob("*.md")]
     asked = re.findall(r"^<!-- table: ([\w. ]+) -->$", "\n".join(pages), re.M)
     assert sorted(asked) == sorted(hook("tables").TABLES)
 
 
-def test_a_table_has_the_figures_of_its_file_and_says_where_they_are_from(hook):
+def test_a_table_has_the_figures_and_the_origin_of_its_file(hook):
     tables = hook("tables")
     for name, (file, _) in tables.TABLES.items():
         text = tables.table(name)

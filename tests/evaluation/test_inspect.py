@@ -97,7 +97,7 @@ def test_by_default_the_points_are_those_of_the_default_route(ring, found):
     np.testing.assert_array_equal(by_inversion.dimension.dimension, found.dimension.dimension)
 
 
-def test_the_contrast_knows_the_middle_of_a_chord_from_the_ring(found):
+def test_the_contrast_is_larger_at_the_middle_of_a_chord_than_on_the_ring(found):
     """At low noise the denoiser leaves the ring's points and moves the chord's middle outwards."""
     assert found.contrast[0, 0] > 1.5
     assert found.contrast[0, 1] < 1  # these two are near: the chord is within the noise of the arc
@@ -196,7 +196,7 @@ def test_a_level_that_cannot_be_used_is_never_recommended():
         )
 
 
-def test_when_nothing_can_be_recommended_it_says_why():
+def test_without_a_recommendation_there_is_a_reason():
     _, best = advised(deviation=np.full((2, 2, 1), 0.02))
     assert best.lam is None and "LERP to within 2 % of |B - A|" in best.reason
     failed = np.full((2, 2, 1), "The solver stalled. In float32 ...", dtype=object)

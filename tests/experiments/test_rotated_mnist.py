@@ -190,7 +190,7 @@ def test_half_a_turn_counts_whichever_way_round_it_goes(tmp_path):
         assert (found[1] > 40) == alike
 
 
-def test_pairs_are_the_same_whatever_else_is_asked_for():
+def test_a_pair_does_not_depend_on_other_pairs():
     digits = blots()
     pair = digits.pair("two classes", None, 3, 0)
     again = digits.pair("two classes", None, 3, 0)
@@ -243,8 +243,8 @@ def test_the_errors_of_distances_are_those_of_repetition():
         found.append(set_distances(list(rows), digits.tolist(), reference))
     for name in ("frechet", "kernel"):
         spread = np.std([each[name] for each in found], ddof=1)
-        told = np.mean([each[f"{name}_se"] for each in found])
-        assert 0.6 < told / spread < 1.6, name
+        reported = np.mean([each[f"{name}_se"] for each in found])
+        assert 0.6 < reported / spread < 1.6, name
 
 
 @pytest.mark.parametrize(
@@ -310,7 +310,7 @@ def test_rows_belong_to_the_digits(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_what_is_measured_so_far(tmp_path, monkeypatch):
-    """Tables of a part of the plan say so; gains are those of the same pairs."""
+    """Tables of a part of the plan have a note; gains are those of the same pairs."""
     part = dataclasses.replace(PLAN, num_pairs=2)
     given = {"digits": blots(), "score": Gaussian()}
     with pytest.raises(ValueError, match="no row of this plan is measured yet"):

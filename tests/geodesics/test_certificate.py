@@ -64,7 +64,7 @@ def test_noise_has_the_covariance_of_the_preconditioner():
         assert np.allclose(whitened, np.eye(4), atol=0.05)
 
 
-def test_what_could_not_be_told_is_not_called_successful(monkeypatch):
+def test_a_saddle_check_without_conclusion_is_not_successful(monkeypatch):
     monkeypatch.setattr(_gauss_newton, "_CHECK", 1)
     options = {"num_segments": 8, "throw": False}
     few = geojax.geodesic(SHELL, A, B, solver=geojax.GaussNewton(curvature_steps=1), **options)

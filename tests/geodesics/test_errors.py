@@ -130,12 +130,12 @@ def test_messages_have_figures():
     off = 100 * float(rough.stats["discretisation_error"])
     assert f"by {off:.2g} %, allowed 1e-07 %" in rough.message
     assert "Raise num_segments to 16" in rough.message and "--" not in rough.message
-    told = rough.notice().text("command line")
-    assert "Raise --segments to 16, or lower --lam." in told and "num_segments" not in told
+    message = rough.notice().text("command line")
+    assert "Raise --segments to 16, or lower --lam." in message and "num_segments" not in message
 
 
 @pytest.mark.slow
-def test_a_batch_says_which_lanes_failed_and_why():
+def test_the_error_of_a_batch_names_its_failed_lanes_with_reasons():
     batch = FAILING["geodesic_batch"](False)
     np.testing.assert_array_equal(batch.successful, [True, False])
     assert batch.messages[0] == "successful" and "not finite" in batch.messages[1]
@@ -206,7 +206,7 @@ def test_notices():
 
 
 @pytest.mark.slow
-def test_interpolated_paths_and_continued_geodesics_say_how_they_ended():
+def test_interpolated_paths_and_continued_geodesics_have_verdicts():
     route = geojax.GeodesicInterpolator(FLAT, throw=False, **TWO)
     for end, good in ((B, True), (NAN, False)):
         path = route.solve(A, end, until=1.5, throw=False)

@@ -60,7 +60,7 @@ def test_speed_and_angular_momentum_stay_constant():
     np.testing.assert_allclose(increment, slope, rtol=1e-2)
 
 
-def test_the_end_lies_where_clairaut_says():
+def test_the_end_agrees_with_clairauts_relation():
     """Its distance from the start is the length of the initial velocity."""
     end = shoot(metric(2, 0.25, 1), v0=VELOCITY / 2).curve.xs[-1]
     angle = float(np.arctan2(end[1], end[0]))
@@ -106,7 +106,7 @@ def test_a_score_that_is_no_gradient_must_not_be_called_one():
 
 
 @pytest.mark.slow
-def test_a_careless_integration_drifts_and_says_so():
+def test_a_loose_integration_reports_its_drift():
     loose = {"rtol": 0.3, "atol": 0.3, "drift_tolerance": 1e-4}
     assert shoot(metric(2, 0.25, 1), throw=False, **loose).result == RESULTS.energy_drift
     with pytest.raises(RuntimeError, match="Lower rtol and atol"):

@@ -164,7 +164,7 @@ def test_hyperbolic_space():
     np.testing.assert_allclose(found.length, ball.distance(a, b), rtol=5e-4)
 
 
-def test_nothing_of_size_d_squared_is_made_unasked():
+def test_no_array_of_size_d_squared_is_made_by_default():
     size = 4096
 
     def program(a, b):
@@ -205,7 +205,7 @@ def test_coincident_points():
 
 
 @pytest.mark.slow
-def test_it_makes_no_matrices_unasked():
+def test_it_makes_no_matrices_by_default():
     jacobian = geojax.JacobianMetric(lambda x, args: -x, 3.0)  # it is 4 I everywhere
     with pytest.raises(ValueError, match=r"Georce\(dense=True\)"):
         solve(Georce(), of=jacobian)

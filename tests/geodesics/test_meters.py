@@ -1,4 +1,4 @@
-"""A progress meter is heard by every solver, in `geodesic` and in `geodesic_batch`; one segment
+"""Every solver drives a progress meter, in `geodesic` and in `geodesic_batch`; one segment
 and no steps mean the same for all of them.
 """
 
@@ -89,7 +89,7 @@ def test_every_solver_steps_the_meter(name, seen):
     assert len(shown) >= int(found.stats["num_steps"]) >= 1
     assert all(0 <= value <= 1 + 1e-6 for value in shown) and max(shown) > 0
     assert {what for what, _ in seen} == {"init", "step", "close"}
-    # Where a solver cannot count all of its evaluations its figures say so.
+    # If a solver cannot count all of its evaluations, its figures show that.
     inexact = name.startswith("Shooting") or name == "NonlinearCG"
     assert ("counts_are_lower_bounds" in found.stats) == inexact
 

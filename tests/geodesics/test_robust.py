@@ -62,7 +62,7 @@ def test_a_sum_of_squares_leaves_its_saddle_too():
 
 
 @pytest.mark.slow
-def test_of_several_starts_the_lowest_finely_priced_energy_wins():
+def test_of_several_starts_the_lowest_fine_energy_wins():
     angles = np.linspace(0, 2 * np.pi - 2.0, 9)
     long_way = jnp.asarray(2 * np.stack([np.cos(angles), -np.sin(angles)], axis=1))
     target = on_circle(2, 2.0)

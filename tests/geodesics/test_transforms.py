@@ -202,7 +202,7 @@ def test_what_does_not_fit_together_is_refused():
         geojax.geodesic(bare, A, B, rule=geojax.LogDensityChord())
 
 
-def test_the_results_say_what_to_do():
+def test_the_results_name_a_remedy():
     messages = [RESULTS[getattr(RESULTS, name)] for name in RESULTS._name_to_item]
     assert messages.count("") == 1 and len(set(messages)) == len(messages)
 

@@ -88,8 +88,8 @@ def test_points_very_near_to_each_other_keep_their_digits(size):
 
 @pytest.mark.parametrize("order", [2, 3, 4])
 @pytest.mark.parametrize("kind", [geojax.Midpoint, geojax.SplineGauss, geojax.Quadrature])
-def test_a_path_is_priced_where_its_rule_has_not_looked(kind, order):
-    """By a rule of its own: exact for polynomials to degree 5, at points that are others."""
+def test_the_fine_energy_uses_points_outside_the_rule(kind, order):
+    """Its own rule is exact for polynomials to degree 5, at points outside the solver's rule."""
     has_order = kind is not geojax.Midpoint
     rule = (
         kind(order=max(order, 3) if kind is geojax.Quadrature else order) if has_order else kind()

@@ -131,7 +131,7 @@ def test_extrapolations_of_a_straight_line_without_a_score_are_straight():
         np.testing.assert_allclose(path, line, atol=1e-12)
 
 
-def test_the_walk_stays_on_a_circle_and_goes_as_far_as_asked():
+def test_the_walk_stays_on_a_circle_and_has_the_requested_length():
     ring = geojax.Shell(radius=1.0, width=0.1)
     x0, x1 = (np.asarray([np.cos(a), np.sin(a)]) for a in (0.0, 0.2))
     walk = eqx.filter_jit(ScoreWalk(ring, 0.01, num_steps=200).__call__)

@@ -134,13 +134,13 @@ def test_a_geodesic_that_is_lerp_is_said_to_be():
     assert not any("indistinguishable" in str(note) for note in run().notes)
 
 
-def test_a_score_that_is_no_gradient_and_a_path_that_is_too_dear_are_noted():
+def test_a_score_that_is_no_gradient_and_a_path_of_high_energy_have_notes():
     result = run()
     stats = result.solution.stats | {"path_dependence": jnp.asarray(0.4)}
     solution = eqx.tree_at(lambda s: s.stats, result.solution, stats)
     records = dict(result.records)
-    dear = records["geodesic"].figures | {"energy_fine": 1e9}
-    records["geodesic"] = records["geodesic"]._replace(figures=dear)
+    expensive = records["geodesic"].figures | {"energy_fine": 1e9}
+    records["geodesic"] = records["geodesic"]._replace(figures=expensive)
     problems, notes = verdict(records, solution, result.extension, result.contrast)
     assert not problems
     assert any("not exactly a gradient" in str(note) and "40%" in str(note) for note in notes)
@@ -212,10 +212,10 @@ def test_a_pipeline_of_ones_own_and_a_truth():
     spent = sum(int(stats["score_evaluations"]) for stats in both) + choice
     beyond = result.extension_figures["score_evaluations"]
     assert path["score_evaluations"] == spent + beyond
-    told = f"I + {weight:.4g} J^T J (10 sigma^4), from the geodesic of I + {result.lam:.4g} s s^T"
-    assert result.metric == told
+    named = f"I + {weight:.4g} J^T J (10 sigma^4), from the geodesic of I + {result.lam:.4g} s s^T"
+    assert result.metric == named
     images = geojax.interpolate(Scaled(ring), a, b, frames=5, num_segments=SEGMENTS, throw=False)
-    assert images.metric == told and told in str(images)
+    assert images.metric == named and named in str(images)
     np.testing.assert_allclose(images.points, result.records["geodesic"].points[:5], atol=1e-6)
     assert images.solution.stats["score_evaluations"] == spent
     assert not any("cannot follow" in str(note) for note in result.notes)
@@ -251,7 +251,7 @@ def test_which_metric_leads_to_which():
     assert own.description == "Euclidean" and own.start_metric is None
 
 
-def test_a_path_that_is_dearer_than_the_straight_line_is_no_start():
+def test_a_path_of_more_energy_than_the_straight_line_is_no_start():
     line = np.linspace([0.0, 0.0], [1.0, 0.0], 5)
     flat = geojax.Euclidean(), geojax.Midpoint(), None
     problem = geojax.geodesics.TwoPointProblem(*flat, *jnp.asarray(line[[0, -1]]))

@@ -143,8 +143,8 @@ def test_the_counts_are_the_calls_that_are_made():
 def test_inversion_tells_what_it_loses():
     one = CONDITIONS[:1] * 2
     note, *_ = run(noising="inversion", conditions=one, num_steps=20).notes
-    told = "DDIM backwards and forwards again changes A and B by"
-    assert str(note).startswith(told)
+    message = "DDIM backwards and forwards again changes A and B by"
+    assert str(note).startswith(message)
 
 
 @pytest.mark.slow

@@ -51,7 +51,7 @@ def test_a_score_alone_gives_the_same_by_line_integrals():
 
 
 def test_the_geodesic_equation_is_that_of_the_factor_as_it_is_computed():
-    """A score that is no gradient bends geodesics as the integral does, unless told otherwise."""
+    """By default a score that is no gradient bends geodesics as the integral does."""
     metric = DensityMetric(whirl, 0.2, reference=W)
     trusted = DensityMetric(whirl, 0.2, reference=W, conservative=True)
 

@@ -39,7 +39,7 @@ def texts(axes):
     return " ".join([axes.get_title(), *(text.get_text() for text in axes.texts), *entries])
 
 
-def test_each_panel_asks_a_question_and_the_last_answers():
+def test_each_panel_has_a_question_and_the_last_one_the_answer():
     found = made_up()
     figure = inspection_figure(found, title="geojax inspect")
     *panels, advice = figure.axes

@@ -37,7 +37,7 @@ def test_the_page_has_its_tables_its_pictures_and_its_settings():
     assert page.count('<th scope="col" class="number">') == 1  # two columns are names
 
 
-def test_a_table_shows_the_rows_that_are_asked_for():
+def test_a_table_shows_the_selected_rows():
     texts = {"names": ["method"], "tables": [TEXTS | {"where": {"t": "*"}}]}
     (known,) = page_tables(texts, {"means": MEANS})
     assert [row[0] for row in known.rows] == ["LERP"]

@@ -192,12 +192,12 @@ def test_evaluations_are_counted_as_they_are_made(t_from, t_to, rtol, schedule):
 
     score = DataPrediction(network, schedule)
     x = jnp.asarray([1.6, -0.4, 0.3])
-    _, told = counted_probability_flow(score, x, t_from, t_to, rtol=rtol, atol=rtol)
-    told = int(told)
+    _, reported = counted_probability_flow(score, x, t_from, t_to, rtol=rtol, atol=rtol)
+    reported = int(reported)
     jax.effects_barrier()
-    assert told == len(calls)
+    assert reported == len(calls)
     if (t_from, t_to) == (0.0, 0.4):  # steeper than its first step, which is tried again
-        assert (told - 1) % 6 > 1
+        assert (reported - 1) % 6 > 1
 
 
 def broken(x, t, args):

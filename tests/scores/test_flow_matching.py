@@ -167,7 +167,7 @@ def test_traced_times_and_single_precision():
 
 @pytest.mark.parametrize("schedule", [RectifiedFlow(), VPCosine()], ids=["flow", "cosine"])
 def test_pure_noise_is_finite_or_refused(schedule):
-    """Scores are defined at level 1; what would divide by alpha says so."""
+    """Scores are defined at level 1; functions that divide by alpha raise an error."""
     embedded = NoisedSphere(1.0, width=0.2, schedule=schedule)
     for score in (MIXTURE, Empirical(jnp.ones((3, 2)), schedule), embedded):
         np.testing.assert_allclose(score(X, 1.0), -X, rtol=1e-9, atol=1e-9)

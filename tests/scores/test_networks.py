@@ -161,7 +161,7 @@ def fails(network, *texts, x=X):
 
 
 @pytest.mark.slow
-def test_a_batched_network_given_one_point_says_what_to_do():
+def test_a_batched_network_with_one_point_raises_an_error_with_the_remedy():
     advice = "network takes batches, and was given one point: pass geojax.from_batched("
     fails(lambda x, t, args: ONE.of_batch(x, t), advice + "network)", "IndexError")
     images = lambda x, t, args: jnp.einsum("bhwc,cd->bhwd", x, jnp.eye(2)) * t[:, None, None, None]  # noqa: E731
@@ -173,7 +173,7 @@ def test_a_batched_network_given_one_point_says_what_to_do():
     np.testing.assert_allclose(score.denoised(IMAGE, 0.4), 0.4 * IMAGE, atol=1e-5)
 
 
-def test_a_batched_nnx_network_says_what_to_do():
+def test_a_batched_nnx_network_raises_an_error_with_the_remedy():
     fails(nnx_linear(), "pass geojax.from_batched(network)")
 
 

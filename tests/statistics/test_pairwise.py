@@ -68,7 +68,7 @@ def test_in_flat_space_inside_a_jit_of_the_user():
     assert single.num_geodesics == 0
 
 
-def test_a_pair_that_fails_is_nan_and_says_why():
+def test_a_failed_pair_is_nan_with_a_message():
     found = find(POINTS.at[1].set(1e200))
     lost = np.asarray(found.result == RESULTS.non_finite)
     expected = np.zeros((5, 5), bool)

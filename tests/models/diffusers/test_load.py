@@ -123,7 +123,7 @@ def test_the_script_of_the_readme(tmp_path):
         assert last.size == (SIDE, SIDE)
 
 
-def test_other_classes_say_what_reads_them(tmp_path):
+def test_errors_of_other_classes_name_their_reader(tmp_path):
     for name in ("ScoreSdeVePipeline", "DiTPipeline", "StableDiffusionXLPipeline"):
         write(tmp_path / "model_index.json", {"_class_name": name})
         refused(tmp_path, "model_index.json", repr(name), "geojax.models.from_torch")

@@ -209,7 +209,7 @@ def test_what_cannot_be_converted_is_refused_by_name(case):
         from_torch(module, X, T)
 
 
-def test_wrong_calls_say_what_is_wanted(network):
+def test_errors_of_wrong_calls_name_the_expected_input(network):
     x, t = in_jax(X[0]), in_jax(T[0])
     with pytest.raises(ValueError, match=r"shape \(4,\), but the module was converted for"):
         network(jnp.ones(4), t)
@@ -301,7 +301,7 @@ def test_torch_is_not_needed_to_load_and_call(network, tmp_path):
         ({"nodes": [1]}, "damaged|not the graph"),
     ],
 )
-def test_a_damaged_folder_says_so(part, message, network, tmp_path):
+def test_a_damaged_folder_raises_an_error(part, message, network, tmp_path):
     save_torch(tmp_path, network)
     content = json.loads((tmp_path / "graph.json").read_text())
     content["graph"] |= part

@@ -74,8 +74,8 @@ NUMBERS += [("scheduler", "beta_start"), ("scheduler", "beta_end")]
 def test_numbers_are_numbers(tmp_path, part, field, value):
     for name, config in configs("sd1").items():
         write_config(tmp_path, name, config | ({field: value} if name == part else {}))
-    told = re.escape(f"{field} = {value!r} is not supported, only a positive number.")
-    load_error(tmp_path, rf"^{part}/(scheduler_)?config\.json: {told}")
+    message = re.escape(f"{field} = {value!r} is not supported, only a positive number.")
+    load_error(tmp_path, rf"^{part}/(scheduler_)?config\.json: {message}")
 
 
 SD = configs("sd1")["scheduler"]

@@ -11,7 +11,7 @@ from tests.processes import end_all
 
 @pytest.fixture
 def data_file():
-    """The path of a file below ``$GEOJAX_DATA_DIR``; the test is skipped where it is absent."""
+    """The path of a file below `$GEOJAX_DATA_DIR`; the test is skipped where it is absent."""
 
     def find(name: str) -> Path:
         folder = os.environ.get("GEOJAX_DATA_DIR")

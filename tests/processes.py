@@ -18,7 +18,7 @@ _started: list[subprocess.Popen] = []
 def start(
     module: str, *arguments, devices: int = 1, variables: Mapping[str, str] | None = None
 ) -> subprocess.Popen:
-    """``python -m module``: how many devices there are is settled when a process starts."""
+    """`python -m module`: how many devices there are is settled when a process starts."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
     environment |= variables or {}
     if devices > 1:
@@ -82,9 +82,9 @@ def _free_port(wanted: Iterable[int]) -> int:
 
 
 def at_file(what: str, folder: str, number: int) -> None:
-    """For a program: when the ``number``-th file directly in a folder of that name is to get its
-    name, this process kills itself as a power cut would (``what`` is kill), or waits for the file
-    ``go`` in the folder where it runs (wait). Number 0: never.
+    """For a program: when the `number`-th file directly in a folder of that name is to get its
+    name, this process kills itself as a power cut would (`what` is kill), or waits for the file
+    `go` in the folder where it runs (wait). Number 0: never.
     """
     replace, files = os.replace, []
 

@@ -41,7 +41,7 @@ LONGER = {"benchmarks/gpu.py"}  # a list of measurements
 def absolute_imports(name: str) -> list[str]:
     """Every module that a file imports, by absolute dotted name; relative ones resolved.
 
-    ``from ..scores import VPLinear`` in ``models/_x.py`` is ``geojax.scores.VPLinear``.
+    `from ..scores import VPLinear` in `models/_x.py` is `geojax.scores.VPLinear`.
     """
     package = ["geojax", *name.split("/")[:-1]]
     found = []
@@ -56,8 +56,8 @@ def absolute_imports(name: str) -> list[str]:
 
 
 def names_used(name: str) -> set[str]:
-    """Every dotted name in a file, import aliases written out: ``eqx.Module`` is
-    ``equinox.Module``.
+    """Every dotted name in a file, import aliases written out: `eqx.Module` is
+    `equinox.Module`.
     """
     tree = tree_of(MODULES[name])
     aliases = {

@@ -89,7 +89,7 @@ def cells_of(path, kind):
 
 
 def smaller(tree, values):
-    """Replaces what a cell assigns to the names of ``values``. **Returns:** the names it met."""
+    """Replaces what a cell assigns to the names of `values`. **Returns:** the names it met."""
     met = set()
 
     def value_of(target, value):

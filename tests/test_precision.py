@@ -28,7 +28,7 @@ OPTIONS = {"num_segments": 4, "max_steps": 3, "throw": False}
 
 
 def default_products(tree: ast.Module) -> list[int]:
-    """The lines that multiply matrices by JAX, or by ``@``, at the default precision."""
+    """The lines that multiply matrices by JAX, or by `@`, at the default precision."""
     lines = []
     for node in ast.walk(tree):
         if isinstance(node, ast.BinOp | ast.AugAssign) and isinstance(node.op, ast.MatMult):

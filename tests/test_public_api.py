@@ -27,7 +27,7 @@ PROMISED = [
 
 
 def exported(folder: str) -> dict[str, str]:
-    """The names that a package's ``__init__.py`` re-exports, with the module each comes from."""
+    """The names that a package's `__init__.py` re-exports, with the module each comes from."""
     tree = tree_of(PACKAGE / folder / "__init__.py")
     imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
     return {

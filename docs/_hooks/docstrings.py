@@ -1,4 +1,4 @@
-"""Docstrings as Markdown, and signatures of classes whose constructor is made of their fields."""
+"""Docstrings as Markdown, and signatures of classes whose constructor follows from their fields."""
 
 import importlib
 import inspect
@@ -14,8 +14,8 @@ _CODE = re.compile(r"(`+.*?`+)", flags=re.DOTALL)
 def as_markdown(text: str) -> str:
     """The text of a docstring with its examples as fenced blocks.
 
-    In the source a list follows its heading without an empty line and is continued by two spaces,
-    and a bracket as in <u, v> needs no escape. Markdown wants an empty line, four spaces and one.
+    In the source a list follows its heading without an empty line, is continued by two spaces, and
+    a bracket as in <u, v> has no escape. Markdown needs an empty line, four spaces and an escape.
     """
     parts, end = [], 0
     for example in _EXAMPLE.finditer(text):
@@ -39,7 +39,7 @@ def _empty_line(match: re.Match[str]) -> str:
 
 
 class Docstrings(griffe.Extension):
-    """Every docstring of the package, before it is rendered."""
+    """Converts every docstring of the package before it is rendered."""
 
     def on_instance(self, *, obj: griffe.Object, **options: Any) -> None:
         if obj.docstring is not None:
@@ -47,7 +47,7 @@ class Docstrings(griffe.Extension):
 
     def on_package(self, *, pkg: griffe.Module, **options: Any) -> None:
         bare = [cls for cls in _classes(pkg) if "__init__" not in cls.all_members]
-        for cls in bare:  # found before the first one is given, as subclasses inherit it
+        for cls in bare:  # all are found before the first gets one, because subclasses inherit it
             found = getattr(importlib.import_module(cls.module.path), cls.name)
             if hasattr(found, "__dataclass_fields__"):
                 cls.set_member("__init__", _constructor(cls, inspect.signature(found)))
@@ -62,7 +62,7 @@ def _classes(module: griffe.Module) -> list[griffe.Class]:
 
 
 def _constructor(cls: griffe.Class, signature: inspect.Signature) -> griffe.Function:
-    """Names, order and defaults as Python has them, annotations as the source has them."""
+    """A signature with names, order and defaults of Python, and annotations of the source."""
     parameters = [griffe.Parameter("self", kind=griffe.ParameterKind.positional_or_keyword)]
     for name, parameter in signature.parameters.items():
         field = cls.all_members.get(name)

@@ -27,7 +27,7 @@ _CHARACTERS = {
     "neighbour graph": "the path through the training pictures' neighbour graph",
 }
 
-_UNSOLVED = {"LERP", "SLERP", "NoiseDiffusion", "neighbour graph"}  # there is nothing to solve
+_UNSOLVED = {"LERP", "SLERP", "NoiseDiffusion", "neighbour graph"}  # methods without a solve
 
 
 def characters(content: Content) -> str:
@@ -80,7 +80,7 @@ def rotated_mnist(content: Content) -> str:
 
 
 def controls(content: Content) -> str:
-    """From a digit to itself: what each protocol loses before there is a path."""
+    """From a digit to itself: the error of each protocol without any path."""
     rows = [
         [row["protocol"], row["count"], with_error(row["psnr"], row["psnr_se"])]
         for row in content["means"]

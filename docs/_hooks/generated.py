@@ -1,8 +1,8 @@
-"""What the pages take from the code and the result files when the site is built.
+"""Parts of pages from the code and the result files, made when the site is built.
 
-A line ``<!-- verdict: stalled -->`` becomes the text of that verdict, ``<!-- command: demo -->``
-the usage and options of a command, ``<!-- table: solvers -->`` a table of a result file with its
-machine, versions and commit, ``<!-- contributing -->`` and ``<!-- changelog -->`` these files.
+A line `<!-- verdict: stalled -->` becomes the text of that verdict, `<!-- command: demo -->` the
+usage and options of a command, `<!-- table: solvers -->` a table of a result file with its machine,
+versions and commit, `<!-- contributing -->` and `<!-- changelog -->` these files.
 """
 
 import re
@@ -24,12 +24,12 @@ _LINE = re.compile(r"^<!-- (\w[\w ]*)(?:: ([\w. -]+))? -->$", flags=re.MULTILINE
 
 
 def verdict(name: str) -> str:
-    """What a verdict says, in Python and on the command line."""
+    """The text of a verdict, in Python and on the command line."""
     return _notice(VERDICTS, name)
 
 
 def fit_verdict(name: str) -> str:
-    """What a verdict on a fit says."""
+    """The text of a verdict on a fit."""
     return _notice(FIT_VERDICTS, name)
 
 
@@ -51,7 +51,7 @@ def command(name: str) -> str:
             if record is not None:
                 panel = getattr(parameter, "rich_help_panel", None) or "Options"
                 panels.setdefault(panel, []).append(record)
-    # A help text is laid out for a terminal: its blank lines part paragraphs, its lines do not.
+    # A help text has the line breaks of a terminal; only its blank lines separate paragraphs.
     text = "\n\n".join(" ".join(part.split()) for part in (found.help or "").split("\n\n"))
     blocks = [f"```text\n{usage}\n```", re.sub(r"Example: (.*)", r"Example: `\1`", text)]
     for panel, rows in panels.items():
@@ -72,7 +72,7 @@ def changelog() -> str:
 
 
 def contributing() -> str:
-    """The notes for contributors, a heading deeper."""
+    """The notes for contributors, one heading level deeper."""
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     return text.partition("\n")[2].strip()
 
@@ -92,7 +92,7 @@ GENERATORS: dict[str, Callable[..., str]] = {
 
 
 def filled(markdown: str) -> str:
-    """The text of a page with what it asks for."""
+    """The text of a page with its generated parts."""
 
     def generated(match: re.Match[str]) -> str:
         if match[1] not in GENERATORS:

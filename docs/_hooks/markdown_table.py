@@ -6,9 +6,9 @@ from typing import Any
 
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Head and rows; every row has a cell a column.
+    """Head and rows; every row has one cell for each column.
 
-    **Raises:** `ValueError` where there is no row, or one of another length.
+    `ValueError` without a row, or with a row of another length.
     """
     lines = [list(head), ["---"] * len(head)]
     for row in rows:
@@ -21,5 +21,7 @@ def markdown(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def _cell(value: Any) -> str:
-    """A bar does not end the cell, and a negative exponent is not broken off its number."""
+    """The text of a cell: a bar does not end it, and a negative exponent is not separated from its
+    number.
+    """
     return re.sub(r"(?<=\de)-(?=\d)", "\N{NON-BREAKING HYPHEN}", str(value)).replace("|", r"\|")

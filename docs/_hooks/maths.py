@@ -1,8 +1,8 @@
-r"""Formulas as MathML, written when the site is built.
+r"""Formulas as MathML, made when the site is built.
 
-Browsers draw it themselves: no script, no font and no server is needed to read a formula, in
-the dark scheme and on a phone too. ``$$ ... \label{energy} $$`` numbers a formula; its anchor is
-``eq-energy``, and ``[(3)](#eq-energy)`` or, from a docstring, ``[(3)][eq-energy]`` is a link to it.
+Browsers render it themselves: a formula needs no script, font or server, in the dark scheme and on
+a phone too. `$$ ... \label{energy} $$` numbers a formula; its anchor is `eq-energy`, and
+`[(3)](#eq-energy)` or, from a docstring, `[(3)][eq-energy]` is a link to it.
 """
 
 import html
@@ -28,7 +28,7 @@ def with_anchors(markdown: str) -> str:
 
 
 def with_mathml(content: str) -> str:
-    """The HTML of a page with its formulas as MathML, numbered in order where they have labels."""
+    """The HTML of a page with its formulas as MathML; those with labels are numbered in order."""
     number = 0
 
     def block(match: re.Match[str]) -> str:
@@ -47,7 +47,7 @@ def with_mathml(content: str) -> str:
 
 
 def _mathml(formula: str, display: str = "inline") -> str:
-    """One formula. Bars close up to what they enclose, and log stands off what follows."""
+    """One formula, with no space inside bars and some space after log."""
     formula = re.sub(r"\\log (?=[a-z\\])", r"\\log\\, ", formula.strip())
     formula = convert(formula, display=display)
     return _BAR.sub('<mo stretchy="false" lspace="0" rspace="0">|</mo>', formula)

@@ -1,6 +1,6 @@
-"""The notebooks of `notebooks/` as pages of `examples/`, with the outputs that they hold.
+"""The notebooks of `notebooks/` as pages of `examples/`, with their stored outputs.
 
-Nothing is executed: what a page shows is what the file holds.
+Nothing is executed: a page shows the content of the file.
 """
 
 import base64
@@ -13,7 +13,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
-SECTION = "Examples"  # of the navigation, which lists them in their order
+SECTION = "Examples"  # the section of the navigation that lists them in order
 _BEHIND_PAGES = "---\nsearch:\n  boost: 0.5\n---\n\n"  # among the results of a search
 _TERMINAL_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _PICTURES = {"image/png": "png", "image/jpeg": "jpg"}
@@ -35,7 +35,7 @@ def as_markdown(notebook: dict[str, Any], stem: str) -> tuple[str, dict[str, byt
 
 
 def _output(output: dict[str, Any], name: str, pictures: dict[str, bytes]) -> list[str]:
-    """One output of a cell: its picture, else its text."""
+    """One output of a cell: its picture, otherwise its text."""
     data = output.get("data", {})
     for kind, ending in _PICTURES.items():
         if kind in data:
@@ -53,12 +53,12 @@ def _fenced(text: str, language: str) -> str:
 
 
 def _links(text: str) -> str:
-    """Links from the folder of the notebooks, as they are from that of their pages."""
-    # Pictures of another server are words: a page loads nothing from elsewhere.
+    """Links relative to the pages instead of the folder of the notebooks."""
+    # Pictures of other servers become text, because a page loads nothing from elsewhere.
     text = re.sub(r"\[!\[([^\]]*)\]\(https:[^)]*\)\]", r"[\1]", text)
     text = re.sub(r"\]\((\w+)\.ipynb", r"](\1.md", text)
     text = text.replace("](../docs/", "](../")
-    # What is no page of the site is named there, and not linked.
+    # Targets that are not pages of the site become text without a link.
     return re.sub(r"\[([^\]]*)\]\(\.\./(?:geojax|models|benchmarks|README)[^)]*\)", r"\1", text)
 
 
@@ -77,7 +77,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """The table of the folder's README, where ``<!-- notebooks -->`` asks for it."""
+    """The page with the table of the folder's README instead of `<!-- notebooks -->`."""
     rows = (FOLDER / "README.md").read_text(encoding="utf-8").splitlines()
     table = "\n".join(_links(row) for row in rows if row[:1] == "|")
     return markdown.replace("<!-- notebooks -->", table)

@@ -1,11 +1,11 @@
-"""Tables of the cost model in `scale.md`: what was measured, and what follows from it."""
+"""Tables of the cost model in `scale.md`: measurements, and their consequences."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from markdown_table import markdown
 
-# Assumed of one device, not measured: half of the peak of an H100 in bfloat16, its memory.
+# Assumptions about one device, not measured: half of the peak of an H100 in bfloat16, its memory.
 _SPEED, _MEMORY = 400e12, 80e9
 _STEPS, _SEGMENTS = 10, 16  # of a solve
 _DAY = 86_400
@@ -55,7 +55,7 @@ def times(content: Mapping[str, Any]) -> str:
 
 
 def plan(content: Mapping[str, Any]) -> str:
-    """A million geodesics a day: what each of three scores asks for."""
+    """A million geodesics a day: the requirements of each of three scores."""
     rows = []
     for row in _rows(content, "flops"):
         linearisations = 2 * _SEGMENTS * (_STEPS + 1)

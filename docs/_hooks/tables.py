@@ -1,4 +1,4 @@
-"""Tables of the result files of `benchmarks/results`, each with where it comes from."""
+"""Tables of the result files of `benchmarks/results`, each with its origin."""
 
 import json
 import statistics
@@ -21,7 +21,7 @@ def table(name: str) -> str:
 
 
 def origin(content: Mapping[str, Any], file: str) -> str:
-    """One line: where and with what the rows of a result file were measured."""
+    """One line: the machine and versions of the rows of a result file."""
     about = content.get("about") or content.get("origin") or next(_origins(content))
     machine, versions = about["machine"], dict(about["versions"])
     commits = {row["commit"] for row in content.get("rows", []) if "commit" in row}
@@ -36,7 +36,7 @@ def origin(content: Mapping[str, Any], file: str) -> str:
 
 
 def _origins(content: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
-    """Of a file that has one a section."""
+    """The origins of a file, of which each section may have one."""
     sections = content.get("origins", content)
     return iter([section.get("origin", section) for section in sections.values()])
 
@@ -69,7 +69,7 @@ def _three(value: float) -> str:
 
 
 def curves(content: Mapping[str, Any]) -> str:
-    """What the same nodes are worth as a polyline and as a spline: relative errors."""
+    """Energies of the same nodes as a polyline and as a spline: relative errors."""
     columns = ("midpoint", "polyline", "spline", "galerkin", "galerkin_fine", "length")
     names = {
         "ring": "ring, D = 50, uneven radii, λ = 1",
@@ -81,11 +81,11 @@ def curves(content: Mapping[str, Any]) -> str:
         for row in content["rows"]
     ]
     head = "problem|segments|midpoint rule|its polyline|spline through its nodes|`SplineGauss`"
-    return markdown([*head.split("|"), "its fine price", "its length"], rows)
+    return markdown([*head.split("|"), "its fine energy", "its length"], rows)
 
 
 def peers(content: Mapping[str, Any]) -> str:
-    """Time to the best energy that a peer reaches, over that of `GaussNewton` to the same one."""
+    """Time to the best energy of a peer, over that of `GaussNewton` to the same energy."""
     dimensions = sorted({row["dimension"] for row in content["rows"]})
     solvers = sorted({row["solver"] for row in content["comparison"]})
     cells: dict[tuple[str, int], str] = {}
@@ -105,7 +105,7 @@ def _ratio(value: float) -> str:
 
 
 def fails_safely(content: Mapping[str, Any]) -> str:
-    """By solver: how many answers were called good, and how many of these were wrong."""
+    """By solver: the answers reported as successful, and how many of these were wrong."""
     solvers = list(dict.fromkeys(row["solver"] for row in content["rows"]))
     rows = []
     for solver in solvers:
@@ -139,7 +139,7 @@ def manifolds(content: Mapping[str, Any]) -> str:
 
 
 def mixtures(content: Mapping[str, Any]) -> str:
-    """Hard cases between modes far apart."""
+    """Hard cases between distant modes."""
     rows = []
     for row in content["rows"]:
         plain, default, robust = (row[k] for k in ("without_curvature", "default", "robust"))
@@ -160,7 +160,7 @@ def _ending(found: Mapping[str, Any]) -> str:
 
 
 def batches(content: Mapping[str, Any]) -> str:
-    """Score evaluations that run over those that are needed, by how a batch is run."""
+    """Score evaluations that run over those that are needed, by strategy."""
     strategies = list(dict.fromkeys(row["strategy"] for row in content["rows"]))
     found = {(row["strategy"], row["mix"]): row for row in content["rows"]}
     names = {"queue, 16": "`geodesic_batch`, 16 at once", "vmap": "one `jax.vmap`"}

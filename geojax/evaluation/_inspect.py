@@ -24,7 +24,7 @@ from ._advice import SUCCESSFUL, Recommendation, recommend
 
 DIRECTIONS = ("another image", "nearest images", "random directions")
 NEIGHBOURS = 3  # images that count as nearest
-_LINE_POINTS = 32  # points that price the straight line
+_LINE_POINTS = 32  # points for the energy of the straight line
 _PROBES = 8  # for the Ricci curvature; also antithetic noises for the contrast
 _INVERSION_STEPS = 20
 _PURE_NOISE = 1e7  # sigma / alpha above which rounding destroys the images

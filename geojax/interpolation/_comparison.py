@@ -1,7 +1,7 @@
 """The geodesic beside other paths, from image to image: paths, images and figures.
 
 Everything here is for one pair of images and runs on the host. The command line and the notebooks
-show it. Paths are found and priced at the level of the pipeline; the pipeline turns them into
+show it. Paths and their energies are computed at the level of the pipeline; it turns them into
 images, a block at a time.
 """
 
@@ -156,7 +156,7 @@ def compare(
       metric of J^T J of weight 10 sigma^4, started from the geodesic of "Stein".
     - `lam`: the weight of the metric, or "auto" ([`geojax.score_contrast`][]).
     - `solver`, `num_segments`, `max_steps`, `diagnostics`: as for [`geojax.geodesic`][].
-    - `rule`: how a segment is priced. Its `batch_size` and `devices` hold for everything, so also
+    - `rule`: of the energy of a segment. Its `batch_size` and `devices` hold for everything, also
       for denoising and decoding. Default: `SplineGauss()`, all points at once.
     - `methods`: names of `INTERPOLATORS` and, if `until` is above 1, of `EXTRAPOLATORS`. LERP is
       always included. The notes report how each solve ended.

@@ -57,7 +57,7 @@ def checkpoint(tmp_path):
 
 @pytest.fixture
 def geojax_command():
-    """Runs a command; **returns** typer's result with ``stdout``, ``stderr`` and ``exit_code``."""
+    """Runs a command; **returns** typer's result with `stdout`, `stderr` and `exit_code`."""
 
     def run(*arguments):
         result = CliRunner().invoke(app, [str(a) for a in arguments])

@@ -36,7 +36,7 @@ def table(path):
 
 
 def kill_and_go_on(*arguments, folder):
-    """Two processes write files in ``folder``: one is killed and started again beside the other.
+    """Two processes write files in `folder`: one is killed and started again beside the other.
 
     **Returns:** what process 0 says.
     """

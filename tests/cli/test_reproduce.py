@@ -1,4 +1,4 @@
-"""``geojax reproduce`` in process, with a plan of closed forms."""
+"""`geojax reproduce` in process, with a plan of closed forms."""
 
 import json
 

@@ -17,9 +17,9 @@ KEY = jax.random.key(0)
 class Case(NamedTuple):
     """A call, the arrays that it is given, and what is refused beyond the rule.
 
-    - ``call``: of the arrays by their names, which are those of its own arguments.
-    - ``arrays``: whole numbers, which every dtype holds exactly.
-    - ``images``: those of them that are images in [-1, 1], and so never integers.
+    - `call`: of the arrays by their names, which are those of its own arguments.
+    - `arrays`: whole numbers, which every dtype holds exactly.
+    - `images`: those of them that are images in [-1, 1], and so never integers.
     """
 
     call: Callable[..., Any]

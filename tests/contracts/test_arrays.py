@@ -31,7 +31,7 @@ QUICK = {"Shell", "Euclidean", "CubicSpline", "Lerp", "psnr", "LPIPS", "frechet_
 
 
 def tiers(slow):
-    """Every name, those in ``slow`` for the slow tier."""
+    """Every name, those in `slow` for the slow tier."""
     marks = {True: pytest.mark.slow, False: ()}
     names = [pytest.param(name, marks=marks[name in slow]) for name in EVERY]
     return pytest.mark.parametrize("name", names)

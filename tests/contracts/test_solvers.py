@@ -101,7 +101,7 @@ def agrees(name, metric, points):
 
 
 def tiers(names, *quick):
-    """Those in ``quick`` for the quick tier, the others for the slow one."""
+    """Those in `quick` for the quick tier, the others for the slow one."""
     marks = {True: (), False: pytest.mark.slow}
     return pytest.mark.parametrize(
         "name", [pytest.param(name, marks=marks[name in quick]) for name in names]

@@ -8,7 +8,7 @@ import geojax
 
 
 class Stereographic(eqx.Module):
-    """The matrix ``4 / (1 + K |x|^2)^2 I``: a sphere, a plane or a hyperbolic space by K's sign.
+    """The matrix `4 / (1 + K |x|^2)^2 I`: a sphere, a plane or a hyperbolic space by K's sign.
 
     K is an array, so that one compiled function serves all.
     """

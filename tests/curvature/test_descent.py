@@ -28,8 +28,8 @@ def off(xs):
 @pytest.mark.parametrize("dim", [2, 3], ids=["circle", "sphere"])
 def test_it_goes_along_the_manifold_where_euclidean_descent_leaves_it(dim):
     """The minimum at distance 3 pulls outwards with force >= 2 at the nearest point. Along s the
-    step is divided by ``1 + lam d^2 / w^4`` at the distance d, so that d grows by
-    ``d^3 lam / (3 w^4) = 2 t`` only, while the nearest point is reached exponentially.
+    step is divided by `1 + lam d^2 / w^4` at the distance d, so that d grows by
+    `d^3 lam / (3 w^4) = 2 t` only, while the nearest point is reached exponentially.
     """
     aim = jnp.zeros(dim).at[0].set(3.0)
     start = jnp.zeros(dim).at[-1].set(1.0)

@@ -30,7 +30,7 @@ def jacobi(x, v, field, derivative):
 @pytest.mark.parametrize("curvature", [1.0, -1.0, 0.0])
 def test_across_a_geodesic_their_growth_follows_the_curvature(curvature):
     """With J(0) = 0 and DJ(0) = w orthogonal to x' the length of J is that of w times
-    ``sin(sqrt(K) |x'| t) / (sqrt(K) |x'|)``; along x' it is linear in t.
+    `sin(sqrt(K) |x'| t) / (sqrt(K) |x'|)`; along x' it is linear in t.
     """
     metric, (x, u, w) = constant(curvature), points((3,), jnp.float64)
     v = u / metric.norm(x, u)
@@ -82,7 +82,7 @@ def test_it_is_the_derivative_of_the_geodesic():
 
 @pytest.mark.slow
 def test_the_jacobi_equation_holds():
-    """``D^2 J / dt^2 = -R(J, x') x'``: the second derivative at the start by differences."""
+    """`D^2 J / dt^2 = -R(J, x') x'`: the second derivative at the start by differences."""
     x, v, j, dj = map(np.asarray, points((1, 2, 2), jnp.float64, 4))
 
     def derivative_at(h):

@@ -31,7 +31,7 @@ def two_scores(*, conservative):
 
 @pytest.mark.parametrize("curvature", [1.0, -0.4, 0.0])
 def test_constant_curvature(curvature):
-    """There ``R(u, v) w = K (<v, w> u - <u, w> v)``."""
+    """There `R(u, v) w = K (<v, w> u - <u, w> v)`."""
     metric, (x, u, v, w) = constant(curvature), points((3,), jnp.float64, 4)
     expected = curvature * (metric.inner(x, v, w) * u - metric.inner(x, u, w) * v)
     np.testing.assert_allclose(riemann(metric, x, u, v, w), expected, atol=1e-12)
@@ -45,7 +45,7 @@ def test_constant_curvature(curvature):
 @pytest.mark.parametrize("conservative", [True, False])
 @pytest.mark.parametrize("radius", [0.0, 0.7])
 def test_the_paraboloid_of_a_gaussian(conservative, radius):
-    """``K = c^2 / (1 + c^2 r^2)^2``, by Gauss' equation and by the Christoffel symbols."""
+    """`K = c^2 / (1 + c^2 r^2)^2`, by Gauss' equation and by the Christoffel symbols."""
     lam, sigma = 1.7, 0.8
     c2 = lam / sigma**4
     exact = c2 / (1 + c2 * radius**2) ** 2

@@ -84,7 +84,7 @@ def test_it_is_linear_and_undone_backwards(curved):
 @pytest.mark.parametrize("curvature", [1.0, -1.0])
 @each_method
 def test_around_a_loop_a_vector_turns_by_the_area_times_the_curvature(curvature, method):
-    """The circle of radius r in the chart encloses ``4 pi r^2 / (1 + K r^2)``."""
+    """The circle of radius r in the chart encloses `4 pi r^2 / (1 + K r^2)`."""
     radius, v = 0.5, jnp.array([1.0, 0.3])
     ladder = isinstance(method, PoleLadder)
     ts = jnp.linspace(0, 1, 17) if ladder else None
@@ -156,7 +156,7 @@ def test_the_ladder_is_exact_in_symmetric_spaces():
 
 @pytest.mark.slow
 def test_reverse_mode():
-    """Transport is an isometry: the transpose of ``g(y) P`` is ``g(x) P^-1``."""
+    """Transport is an isometry: the transpose of `g(y) P` is `g(x) P^-1`."""
     metric, w = STEIN, jnp.array([[[-0.2, 1.0], [0.4, 0.3]]])
     xs = jnp.stack(points((1, 2, 2), jnp.float64))
     curve = Polyline(jnp.array([0.0, 0.4, 1.0]), xs)

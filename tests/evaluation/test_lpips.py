@@ -29,7 +29,7 @@ def squeeze(data_file):
 
 
 def of_uniform_noise(lpips):
-    """For ``torch.manual_seed(123)`` and two uniform batches, as torchmetrics has it."""
+    """For `torch.manual_seed(123)` and two uniform batches, as torchmetrics has it."""
     bits = np.random.RandomState(123).randint(0, 2**32, size=600_000, dtype=np.uint32)
     uniform = (bits & 0xFFFFFF).astype(np.float32) * np.float32(2**-24)
     x, y = (2 * uniform - 1).reshape(2, 10, 3, 100, 100)

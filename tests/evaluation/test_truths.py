@@ -19,7 +19,7 @@ def test_neither_speed_nor_the_number_of_nodes_matters():
 
 def test_the_chord_of_a_half_circle():
     """At the fraction s the chord is at (1 - 2 s, 0): the mean square distance is
-    ``1 + 1/3 - 2 integral (1 - 2 s) cos(pi s) ds = 4/3 - 8 / pi^2``.
+    `1 + 1/3 - 2 integral (1 - 2 s) cos(pi s) ds = 4/3 - 8 / pi^2`.
     """
     chord = np.array([[1.0, 0.0], [-1.0, 0.0]])
     found = gamma_rmse(chord, ARC, num_points=2001)

@@ -14,7 +14,7 @@ import geojax
 
 
 def shell(radius, width, embedding=None):
-    """A ring, or a Gaussian where ``radius`` is 0."""
+    """A ring, or a Gaussian where `radius` is 0."""
     return geojax.Shell(radius, width, embedding=embedding)
 
 
@@ -32,7 +32,7 @@ def angular_momentum(x, v):
 
 
 class Blobs(eqx.Module):
-    """The log-density ``logsumexp_k -(|x - c_k| - R_k)^2 / (2 w_k^2)``: Gaussians and rings."""
+    """The log-density `logsumexp_k -(|x - c_k| - R_k)^2 / (2 w_k^2)`: Gaussians and rings."""
 
     centres: Float[Array, "k *shape"]
     radii: Float[Array, " k"]
@@ -81,12 +81,12 @@ def clairaut_velocities(radius, width, lam, start, end, angle):
 
 def clairaut(radius, width, lam, start, end, angle):
     """The length, c, and whether r falls and rises again, of the geodesic around a density that
-    depends on r alone, between points at the radii ``start`` and ``end`` whose directions differ by
-    ``angle``.
+    depends on r alone, between points at the radii `start` and `end` whose directions differ by
+    `angle`.
 
-    On the surface of revolution of height ``sqrt(lam) f(r)`` Clairaut's relation makes
-    ``c = r^2 theta'`` constant (at unit speed). Either r changes all the way, or it falls to c and
-    rises again. With ``r^2 = c^2 + u^2`` no integral is singular at c.
+    On the surface of revolution of height `sqrt(lam) f(r)` Clairaut's relation makes
+    `c = r^2 theta'` constant (at unit speed). Either r changes all the way, or it falls to c and
+    rises again. With `r^2 = c^2 + u^2` no integral is singular at c.
     """
     near, far = min(start, end), max(start, end)
 
@@ -110,7 +110,7 @@ def _integral(function, low, high):
 
 
 def climb(radius, width, lam, start, end):
-    """The length of a radial path: ``integral sqrt(1 + lam f'(r)^2) dr``, in closed form."""
+    """The length of a radial path: `integral sqrt(1 + lam f'(r)^2) dr`, in closed form."""
     k = np.sqrt(lam) / width**2
 
     def primitive(r):

@@ -23,7 +23,7 @@ RING = shell(2, 0.5)
 
 
 def score(x, width_factor):
-    """The lanes differ in their ``args``."""
+    """The lanes differ in their `args`."""
     return RING(x) / width_factor
 
 
@@ -91,7 +91,7 @@ def test_the_answers_do_not_depend_on_the_batch_size(batch_size):
 
 
 class Patient(AbstractIterativeSolver):
-    """Takes as many steps as ``args`` says, and leaves the path as it is."""
+    """Takes as many steps as `args` says, and leaves the path as it is."""
 
     rtol: float | None = 0.5
 

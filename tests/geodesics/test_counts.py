@@ -1,4 +1,4 @@
-"""The figures in ``stats`` are the calls that were made, counted at run time."""
+"""The figures in `stats` are the calls that were made, counted at run time."""
 
 import collections
 

@@ -66,7 +66,7 @@ def derivatives(rule, ts):
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("ts", [None, UNEVEN], ids=["even", "uneven"])
 def test_the_steps_are_those_of_the_dense_system(rule, ts):
-    """``(b (1 + mu) K + A^T C A) d`` against matrices, for any mesh."""
+    """`(b (1 + mu) K + A^T C A) d` against matrices, for any mesh."""
     right = jax.random.normal(jax.random.key(5), (N - 1, D))
     h, velocities, a, v, gradient, by_start, by_end = map(np.asarray, derivatives(rule, ts))
     stiffness, gradient = v.T @ v, gradient[1:-1].reshape(-1)

@@ -138,7 +138,7 @@ def gradient_of_distance(metric, a, b):
 
 
 def test_the_gradient_of_the_distance_is_the_final_covector():
-    """First variation: ``d distance / d x1 = g(x1) x'(1) / length``, and it takes no solve."""
+    """First variation: `d distance / d x1 = g(x1) x'(1) / length`, and it takes no solve."""
     metric = stein(geojax.Shell(2.0, 0.5), 1.0)
     a, b = INPUTS[3:5], INPUTS[5:7]
 

@@ -168,7 +168,7 @@ def test_distances_are_of_the_fourth_order(name):
 
 
 class Through(DenseMetric):
-    """``I + s s^T`` with s the score of a ring of radius 1."""
+    """`I + s s^T` with s the score of a ring of radius 1."""
 
     def __init__(self):
         super().__init__(self._matrix)

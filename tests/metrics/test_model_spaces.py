@@ -231,7 +231,7 @@ def test_the_ball_is_never_left(dtype):
 @pytest.mark.slow
 @each
 def test_second_derivatives_where_nothing_moves(space):
-    """``exp`` at v = 0 bends by the Christoffel symbols, and ``log`` the other way."""
+    """`exp` at v = 0 bends by the Christoffel symbols, and `log` the other way."""
     bend = np.asarray(eqx.filter_jit(space.christoffel)(X, V, V))
     for curve, expected in (
         (lambda t: space.exponential_map(X, t * V), -bend),

@@ -34,7 +34,7 @@ def blobs(n: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def random_weights(build, *args, **kwargs):
-    """What ``build`` returns, with weights drawn by NumPy: JAX would compile a draw per shape."""
+    """What `build` returns, with weights drawn by NumPy: JAX would compile a draw per shape."""
     like = eqx.filter_eval_shape(build, *args, key=jax.random.key(0), **kwargs)
     rng = np.random.default_rng(0)
 

@@ -72,7 +72,7 @@ def test_every_bundled_model_is_small_and_loads(name):
 @needs_weights
 @pytest.mark.parametrize("name", available())
 def test_the_card_is_of_the_bundled_weights(name):
-    """Its figures were measured on these weights: after training, run ``make_card.py`` again."""
+    """Its figures were measured on these weights: after training, run `make_card.py` again."""
     folder = zoo_folder() / name
     sha = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
     assert sha[:16] in (folder / "README.md").read_text(encoding="utf-8")

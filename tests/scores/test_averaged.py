@@ -52,7 +52,7 @@ def test_it_is_the_gradient_of_its_log_density(unit_free):
 
 @pytest.mark.slow
 def test_many_probes_smooth_the_log_density():
-    """``alpha s`` is the gradient of ``E log p_t(alpha x + sigma eps)``: here by another draw."""
+    """`alpha s` is the gradient of `E log p_t(alpha x + sigma eps)`: here by another draw."""
     t = 0.4
     averaged = probe_averaged(MIXTURE, t, (3,), 5_000, key=KEY)
     alpha, sigma = VPLinear().alpha(t), VPLinear().sigma(t)

@@ -22,7 +22,7 @@ MEAN, SCALE = 0.7, 0.5
 
 
 class Linear(AbstractScore):
-    """``gain * exact + shift`` for the data N(MEAN, SCALE^2), noised."""
+    """`gain * exact + shift` for the data N(MEAN, SCALE^2), noised."""
 
     schedule: AbstractSchedule
     gain: jax.Array

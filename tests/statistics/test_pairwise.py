@@ -25,7 +25,7 @@ def find(points=POINTS, others=None, stein=STEIN, chunk_size=4, **options):
 
 @pytest.fixture
 def solved(monkeypatch):
-    """The number of chunks solved so far; the process 'dies' before chunk ``die_before``."""
+    """The number of chunks solved so far; the process 'dies' before chunk `die_before`."""
     real, log = _pairwise._solve, {"chunks": 0, "die_before": None}
 
     def solve(*arguments):

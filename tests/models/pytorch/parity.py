@@ -27,7 +27,7 @@ def first(output):
 
 
 def relative(a, b) -> float:
-    """The distance of ``a`` from ``b`` over the norm of ``b``."""
+    """The distance of `a` from `b` over the norm of `b`."""
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     return float(np.linalg.norm(a - b) / np.linalg.norm(b))
 

@@ -105,7 +105,7 @@ def _tensors(style: str) -> dict[str, dict[str, np.ndarray]]:
 
 
 def write_checkpoint(folder: Path, style: str = "sd1", *, weights=None) -> Path:
-    """A checkpoint folder; ``weights`` are `tensors(style)`, or altered ones."""
+    """A checkpoint folder; `weights` are `tensors(style)`, or altered ones."""
     for part, config in configs(style).items():
         write_config(folder, part, config)
     for part, arrays in (weights or tensors(style)).items():
@@ -150,7 +150,7 @@ def write_tokenizer(folder: Path) -> None:
 
 
 def load_error(folder, pattern):
-    """The one line that refuses ``folder``."""
+    """The one line that refuses `folder`."""
     with pytest.raises(ValueError, match=pattern) as error:
         load(folder)
     line = str(error.value)

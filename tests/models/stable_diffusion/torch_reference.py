@@ -101,7 +101,7 @@ class TorchReference:
         return torch.stack(states)
 
     def picture(self, tokenizer, prompt, negative_prompt, latents, guidance):
-        """The pixels in [0, 1] that diffusers' pipeline draws; ``tokenizer`` is a folder."""
+        """The pixels in [0, 1] that diffusers' pipeline draws; `tokenizer` is a folder."""
         import torch
         from diffusers import DDIMScheduler, StableDiffusionPipeline
         from transformers import CLIPTokenizer

@@ -12,10 +12,10 @@ from ._settings import MACHINE, option
 Distributed = Annotated[
     str | None,
     option(
-        "Many processes run this command, and share its work. auto: as jax finds them in the "
-        "variables of Slurm, Kubernetes, Open MPI or a Cloud TPU; or HOST:PORT,COUNT,INDEX: the "
-        "address of process 0, how many there are, and which one this is, from 0. All must see "
-        "the same folders. Process 0 writes to the terminal.",
+        "Many processes run this command, and share its work. auto reads the variables of Slurm, "
+        "Kubernetes, Open MPI or a Cloud TPU. HOST:PORT,COUNT,INDEX has the address of process 0, "
+        "the number of processes, and the index of this one, from 0. All must see the same "
+        "folders. Process 0 writes to the terminal.",
         panel=MACHINE,
     ),
 ]

@@ -30,14 +30,14 @@ def evaluate(
         ),
     ],
     truth: Annotated[
-        Path | None, typer.Option(help="A folder of as many images: what the frames should be.")
+        Path | None, typer.Option(help="A folder with the true image of each frame.")
     ] = None,
     out: Annotated[str, OUT] = "geojax-evaluate",
     lpips: Annotated[
         Network,
         typer.Option(
             case_sensitive=False,
-            help="The network of LPIPS to the truth. PPL and PDV are always of alex.",
+            help="The network of LPIPS to the truth. PPL and PDV always use alex.",
             rich_help_panel=_OF_LPIPS,
         ),
     ] = Network.ALEX,
@@ -45,7 +45,7 @@ def evaluate(
         Path | None,
         typer.Option(
             "--lpips-weights",
-            help="Folder of its files. Default: bundled (alex) or GEOJAX_DATA_DIR.",
+            help="Folder of its weights. Default: bundled (alex) or GEOJAX_DATA_DIR.",
             rich_help_panel=_OF_LPIPS,
         ),
     ] = None,
@@ -58,20 +58,20 @@ def evaluate(
     inception: Annotated[
         Path | None,
         typer.Option(
-            help="Inception's weight file: --reference then gives FID and KID.",
+            help="Inception's weight file, for FID and KID by --reference.",
             rich_help_panel=_OF_SETS,
         ),
     ] = None,
     efficientnet: Annotated[
         Path | None,
         typer.Option(
-            help="EfficientNet-Lite0's weight file. Default: of the installed package.",
+            help="EfficientNet-Lite0's weight file. Default: that of the installed package.",
             rich_help_panel=_OF_SETS,
         ),
     ] = None,
     seed: Annotated[
         int,
-        typer.Option(help="Draws the subsets of the kernel distance.", rich_help_panel=_OF_SETS),
+        typer.Option(help="Seed of the subsets of the kernel distance.", rich_help_panel=_OF_SETS),
     ] = 0,
 ) -> None:
     """How good a path of images is: against the truth, from frame to frame,

@@ -222,7 +222,7 @@ def summary(result: Comparison, t: float, *, noised: bool) -> list[str]:
         (
             f"images noised to level t = {t:g}, each point of which was then denoised in the same "
             "way",
-            "noised and denoised; the higher t, the more they differ from what was given",
+            "noised and denoised; with a higher t they differ more from the originals",
         )
         if noised
         else (
@@ -262,8 +262,8 @@ def summary(result: Comparison, t: float, *, noised: bool) -> list[str]:
         )
     if beyond > 0:
         texts.append(
-            f"Beyond B, in orange, the paths go on by {beyond:.0%} of the way: the straight line "
-            f"{'and the arc as they were' if arc else 'as it was'}, the geodesic by the "
+            f"Beyond B, in orange, the paths go on by {beyond:.0%} of the way. The straight line "
+            f"{'and the arc continue' if arc else 'continues'}. The geodesic follows the "
             "exponential map: it keeps the velocity that it has at B, and has no further target."
         )
     return texts

@@ -16,8 +16,8 @@ def inspect(
     images: Annotated[
         list[Path] | None,
         typer.Argument(
-            help="Image files, or a folder of them. Default: drawn from the model; of a latent "
-            "model that was trained here the two that it keeps."
+            help="Image files, or a folder of them. Default: drawn from the model; for a latent "
+            "model the two that are stored with it."
         ),
     ] = None,
     model: Annotated[
@@ -45,7 +45,7 @@ def inspect(
     ] = None,
     count: Annotated[
         int,
-        option("Images at most; those drawn are of one class after the other.", panel=PICTURES),
+        option("Most images; drawn images are of one class after the other.", panel=PICTURES),
     ] = defaults.INSPECT_COUNT,
     noising: Annotated[
         Noising,
@@ -57,7 +57,7 @@ def inspect(
     guidance: Annotated[
         float, option("Guidance scale with which images are drawn.", panel=PICTURES)
     ] = defaults.GUIDANCE,
-    prompt: Annotated[str | None, option("What the photographs show.", panel=DIFFUSION)] = None,
+    prompt: Annotated[str | None, option("Text of what they show.", panel=DIFFUSION)] = None,
     seed: Annotated[int, option("Seed of everything random.", panel=MACHINE)] = defaults.SEED,
     x64: Annotated[bool, option("Compute in float64.", "--x64/--no-x64", panel=MACHINE)] = False,
 ) -> None:

@@ -11,7 +11,7 @@ from ._console import fail, input_checked, tell
 from ._distributed import Distributed, join
 from ._settings import FORCE, OUT, PICTURES, PromptSettings, Settings, option, with_settings
 
-ImageFile = Annotated[Path, typer.Argument(help="An image file; converted if need be.")]
+ImageFile = Annotated[Path, typer.Argument(help="An image file; it is converted if necessary.")]
 Label = Annotated[int | None, option("Class of both images. Default: none.")]
 LabelA = Annotated[int | None, option("Class of A, with --label-b: the class changes on the way.")]
 LabelB = Annotated[int | None, option("Class of B.")]
@@ -21,13 +21,13 @@ Invert = Annotated[
 ]
 Force = Annotated[bool, FORCE]
 OptionalA = Annotated[Path | None, typer.Argument(help="An image file.", metavar="A")]
-OptionalB = Annotated[Path | None, typer.Argument(help="Another one.", metavar="B")]
+OptionalB = Annotated[Path | None, typer.Argument(help="Another image file.", metavar="B")]
 Pairs = Annotated[
     Path | None,
     option(
         "Many pairs instead of A and B: a CSV file with columns a and b (files, relative to it), "
-        "and label_a, label_b and name if wanted. --out gets a folder a pair and the table "
-        "pairs.csv; the same command goes on where it stopped.",
+        "and optionally label_a, label_b and name. --out gets a folder for each pair and the table "
+        "pairs.csv. The same command resumes.",
     ),
 ]
 

@@ -31,16 +31,16 @@ def reproduce(
         str | None,
         typer.Option(
             metavar="FOLDER",
-            help="For the results. A run of the same plan in it goes on; if it holds other files, "
-            "the next number. Default: geojax-EXPERIMENT.",
+            help="Folder of the results. A run of the same plan in it is resumed; if it has other "
+            "files, the next number. Default: geojax-EXPERIMENT.",
         ),
     ] = None,
-    quick: Annotated[bool, option("Minutes on two cores.", "--quick/--full")] = False,
+    quick: Annotated[bool, option("A plan of minutes on two cores.", "--quick/--full")] = False,
     pairs: Annotated[
         int | None,
         option(
             "Pairs of points or digits of each kind, every method on all of them. "
-            "Default: the plan's, fewer for costly methods."
+            "Default: the plan's, fewer for expensive methods."
         ),
     ] = None,
     chunk: Annotated[
@@ -49,7 +49,7 @@ def reproduce(
     ] = None,
     so_far: Annotated[
         bool,
-        typer.Option("--so-far", help="Measure nothing; the tables of a run that was stopped."),
+        typer.Option("--so-far", help="Measure nothing; write the tables of a stopped run."),
     ] = False,
     distributed: Distributed = None,
 ) -> None:

@@ -65,7 +65,7 @@ def option(text: str, *names: str, panel: str | None = None) -> Any:
 
 OUT = typer.Option(
     metavar="FOLDER",
-    help="For the results; if it holds other files, the next number: FOLDER-2, FOLDER-3.",
+    help="Folder of the results; if it has other files, the next number: FOLDER-2, FOLDER-3.",
 )
 FORCE = option(
     "Compute also if the model does not know the pictures.",
@@ -93,16 +93,15 @@ class Settings:
     t: Annotated[
         float | None,
         option(
-            "Noise level in (0, 1] at which the geometry is taken. Default: the model's own, "
-            f"or {defaults.T:g}.",
+            f"Noise level of the geometry, in (0, 1]. Default: the model's own, or {defaults.T:g}.",
             panel=GEOMETRY,
         ),
     ] = None
     lam: Annotated[
         str,
         option(
-            "Weight of the score in the metric I + lam s s^T, or auto: by |s|^2 at the middle "
-            "of the chord; with a latent model that path leads to the geodesic of "
+            "Weight of the score in the metric I + lam s s^T, or auto: from |s|^2 at the middle "
+            "of the chord; with a latent model the solve goes on to the geodesic of "
             "I + 10 sigma^4 J^T J.",
             panel=GEOMETRY,
         ),
@@ -118,14 +117,12 @@ class Settings:
     )
     max_steps: Annotated[
         int | None,
-        option(
-            "Iterations at most. Default: 200; adam 2000, lbfgs 500.", "--max-steps", panel=SEARCH
-        ),
+        option("Most iterations. Default: 200; adam 2000, lbfgs 500.", "--max-steps", panel=SEARCH),
     ] = None
     rtol: Annotated[
         float | None,
         option(
-            "Relative energy that may still be gained at the end. Default: the solver's; for a "
+            "Tolerance of the energy, relative. Default: the solver's; for a "
             "photograph by --rule quadrature 1e-3.",
             panel=SEARCH,
         ),
@@ -226,13 +223,13 @@ class PromptSettings:
     """Further settings of a run with a folder of diffusers."""
 
     prompt: Annotated[
-        str | None, option("What A (and B) shows. Default: no words.", panel=DIFFUSION)
+        str | None, option("Text of what A (and B) shows. Default: none.", panel=DIFFUSION)
     ] = None
     prompt_b: Annotated[
-        str | None, option("What B shows, where that is not what A shows.", panel=DIFFUSION)
+        str | None, option("Text of what B shows, if it differs.", panel=DIFFUSION)
     ] = None
     negative_prompt: Annotated[
-        str | None, option("With --guidance: what not to show.", panel=DIFFUSION)
+        str | None, option("Text of what not to show; needs --guidance.", panel=DIFFUSION)
     ] = None
     guidance: Annotated[
         float | None,
@@ -254,7 +251,7 @@ class PromptSettings:
     methods: Annotated[
         str | None,
         option(
-            "What to set beside LERP and the geodesic, with commas: "
+            "Methods beside LERP and the geodesic, with commas: "
             f"{', '.join(name for name in INTERPOLATORS if name != 'LERP')}; with extrapolate "
             f"{', '.join(name for name in EXTRAPOLATORS if name not in INTERPOLATORS)}, and not "
             f"those that end at B, {', '.join(ENDING_AT_B)}. Default: SLERP.",
@@ -263,22 +260,22 @@ class PromptSettings:
     ] = None
     chunk: Annotated[
         int | None,
-        option("Points that the networks see at once: less memory. Default: 4.", panel=FOLDERS),
+        option("Points in a network at once; fewer save memory. Default: 4.", panel=FOLDERS),
     ] = None
     dtype: Annotated[
-        Precision | None, option("Of the networks. Default: float32.", panel=FOLDERS)
+        Precision | None, option("Precision of the networks. Default: float32.", panel=FOLDERS)
     ] = None
     attention: Annotated[
         Attention | None,
         option(
-            "cudnn: flash attention of NVIDIA cards, for --rule quadrature. Default: xla.",
+            "cudnn: flash attention of NVIDIA GPUs, for --rule quadrature. Default: xla.",
             panel=DIFFUSION,
         ),
     ] = None
     remat: Annotated[
         bool | None,
         option(
-            "Derivatives compute the network's inside again: less memory.",
+            "Derivatives compute the inside of the network again, which saves memory.",
             "--remat/--no-remat",
             panel=FOLDERS,
         ),

@@ -26,7 +26,7 @@ from ._interrupt import GOES_ON, resumable
 from ._settings import option
 
 _SAMPLES = 8  # images of each class in the sheet
-_CHANGES, _PICTURES = "Instead of the config's", "Your own pictures"
+_CHANGES, _PICTURES = "Changes of the config", "Your own pictures"
 _LATENT = LATENT_CONFIG["training"]
 
 
@@ -55,7 +55,7 @@ def train(
         str,
         typer.Option(
             metavar="FOLDER",
-            help="For the checkpoint. A run in it goes on; else as for other commands.",
+            help="Folder of the checkpoint. A run in it is resumed; else as for other commands.",
         ),
     ] = defaults.TRAIN_OUT,
     steps: Annotated[
@@ -67,36 +67,36 @@ def train(
     ] = None,
     autoencoder_steps: Annotated[
         int | None,
-        option(f"Of the autoencoder. Default: {_LATENT['autoencoder_steps']}.", panel=_PICTURES),
+        option(f"Its training steps. Default: {_LATENT['autoencoder_steps']}.", panel=_PICTURES),
     ] = None,
     components: Annotated[
         int | None,
         option(
-            "Numbers that a picture becomes: few, for the score must know every direction. "
+            "Numbers of a picture in the latent space; few, as the score must learn all. "
             f"Default: {LATENT_CONFIG['components']}.",
             panel=_PICTURES,
         ),
     ] = None,
     side: Annotated[
-        int | None, option("Of the pictures, in pixels. Default: theirs.", panel=_PICTURES)
+        int | None, option("Side of a picture in pixels. Default: its own.", panel=_PICTURES)
     ] = None,
     colour: Annotated[
         bool | None,
-        option("Default: whether the pictures have any.", "--colour/--grey", panel=_PICTURES),
+        option("Colour or grey. Default: as the pictures.", "--colour/--grey", panel=_PICTURES),
     ] = None,
     config: Annotated[
         Path | None,
         option("A config.json of network and training. Default: the bundled model's."),
     ] = None,
-    batch_size: Annotated[int | None, option("Digits a step.", panel=_CHANGES)] = None,
+    batch_size: Annotated[int | None, option("Digits in a step.", panel=_CHANGES)] = None,
     learning_rate: Annotated[
-        float | None, option("Of Adam, after the warm-up.", panel=_CHANGES)
+        float | None, option("The rate of Adam after the warm-up.", panel=_CHANGES)
     ] = None,
     seed: Annotated[int | None, option("Seed of everything random.", panel=_CHANGES)] = None,
     dtype: Annotated[
         Dtype | None,
         option(
-            "In which the convolutions are computed; weights and sums are float32. bfloat16 is for "
+            "Precision of the convolutions; weights and sums are float32. bfloat16 is for "
             "GPUs and TPUs. Default: float32.",
             panel=_CHANGES,
         ),
@@ -104,7 +104,7 @@ def train(
     gpu: Annotated[
         bool,
         option(
-            "The recipe for about ten minutes of a GPU: a larger network, larger batches, more "
+            "Settings for about ten minutes on a GPU: a larger network, larger batches, more "
             "steps, bfloat16.",
             "--gpu",
             panel=_CHANGES,

@@ -157,8 +157,8 @@ def race(problem: Problem, contender: Contender) -> dict[str, Any]:
 def _is_of(row, problem: Problem, contender: Contender) -> bool:
     """Whether a row of the result file is of this contender on this problem."""
     values = [row[k] for k in ("problem", "dimension", "num_segments", "dtype", "solver")]
-    asked = [problem.name, problem.x0.size, problem.num_segments, str(problem.x0.dtype)]
-    return values == [*asked, contender.name]
+    wanted = [problem.name, problem.x0.size, problem.num_segments, str(problem.x0.dtype)]
+    return values == [*wanted, contender.name]
 
 
 def exact_problems() -> list[Problem]:

@@ -81,7 +81,7 @@ def test_work_precision(benchmark, tmp_path):
     assert {entry["solver"].split()[0] for entry in result["comparison"]} == {"GEORCE", "SciPy"}
 
 
-def test_what_a_dense_solver_cannot_hold_is_recorded(benchmark):
+def test_a_problem_too_large_for_a_dense_solver_is_recorded(benchmark):
     """Nothing is computed: the row says what it would take."""
     work = benchmark("work_precision")
     problem = work.place(work.CASES[0], 16384, 100)
@@ -186,7 +186,7 @@ def test_a_measurement_that_fails_is_a_row(benchmark, monkeypatch, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_cost_model_counts_what_is_counted(tmp_path):
+def test_the_cost_model_agrees_with_the_counts(tmp_path):
     out = tmp_path / "scale.json"
     command = [sys.executable, ROOT / "benchmarks" / "scale.py", "--toy", "--out", out]
     subprocess.run(command, check=True, capture_output=True)

@@ -75,7 +75,7 @@ def test_interpolate_is_its_parts():
 
 
 @pytest.mark.slow
-def test_interpolate_refuses_what_it_cannot_take():
+def test_interpolate_refuses_bad_input():
     image = jnp.zeros((1, 4, 4))
     pixels = np.full((1, 4, 4), 200, np.uint8)
     for arguments, options, text in (

@@ -36,7 +36,7 @@ def one_array(path):
         (lambda path: np.savez(path, z=np.zeros(3)), "lacks x, y."),
     ],
 )
-def test_what_is_no_file_of_these_arrays(write, message, tmp_path):
+def test_files_without_these_arrays_are_refused(write, message, tmp_path):
     path = tmp_path / "some.npz"
     write(path)
     with pytest.raises(ValueError, match=rf"some\.npz {message}"):

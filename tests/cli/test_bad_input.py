@@ -96,7 +96,7 @@ def test_folders_that_cannot_be_written(
     assert_refused(run(tmp_path / "out"), f"error: {tmp_path / 'out'}: Permission denied.")
 
 
-def test_what_typer_refuses(geojax_command):
+def test_unknown_options_and_commands_exit_with_2(geojax_command):
     for arguments in (["demo", "--solver", "magic"], ["interpolate", "a.png"], ["nonesuch"]):
         result = geojax_command(*arguments)
         assert result.exit_code == 2

@@ -163,7 +163,7 @@ def test_processes_take_one_folder(monkeypatch):
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_every_piece_is_some_process_own_and_all_do_what_is_left(monkeypatch, count):
+def test_every_piece_belongs_to_one_process_and_all_do_the_rest(monkeypatch, count):
     monkeypatch.setattr("jax.process_count", lambda: count)
     owned = []
     for index in range(count):

@@ -231,7 +231,7 @@ def test_frames_that_are_the_truth_and_small(geojax_command, tmp_path):
     assert len(content["notes"]) == 2
 
 
-def test_what_it_refuses(geojax_command, tmp_path, monkeypatch):
+def test_bad_input_is_refused(geojax_command, tmp_path, monkeypatch):
     frames = write(tmp_path / "frames", fade(3, 12))
     one = write(tmp_path / "one", fade(1))
     empty = write(tmp_path / "empty", [])
@@ -264,7 +264,7 @@ def test_what_it_refuses(geojax_command, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_files_that_are_not_what_they_should_be(geojax_command, tmp_path, monkeypatch):
+def test_files_with_wrong_content_are_refused(geojax_command, tmp_path, monkeypatch):
     frames = write(tmp_path / "frames", fade(3))
     one = write(tmp_path / "one", fade(1))
 

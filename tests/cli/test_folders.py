@@ -8,7 +8,7 @@ import pytest
 from geojax.cli._folders import removed_if_empty, reserve_folder, write_json
 
 
-def test_a_folder_that_holds_anything_is_left_alone(tmp_path, capsys):
+def test_a_folder_with_any_content_is_unchanged(tmp_path, capsys):
     wanted = tmp_path / "deep" / "out"
     assert reserve_folder(str(wanted)) == wanted
     assert reserve_folder(str(wanted)) == wanted  # it is empty

@@ -14,7 +14,7 @@ def save(tmp_path, image, name="a.png", **options):
     return tmp_path / name
 
 
-def test_what_fits_is_left_alone(tmp_path):
+def test_an_image_that_fits_is_unchanged(tmp_path):
     pixels = np.arange(64, dtype=np.uint8).reshape(8, 8)
     array, notices = read_image(save(tmp_path, Image.fromarray(pixels)), SHAPE)
     np.testing.assert_allclose(array[0], pixels / 127.5 - 1)
@@ -44,7 +44,7 @@ def test_sixteen_bits(tmp_path):
 
 
 @pytest.mark.parametrize("shade, ground", [(0, "white"), (120, "white"), (255, "black")])
-def test_transparency_is_laid_on_what_shows_it(tmp_path, shade, ground):
+def test_transparency_gets_a_background_that_shows_the_drawing(tmp_path, shade, ground):
     """White ink on nothing would vanish on white."""
     pixels = np.zeros((8, 8, 4), np.uint8)
     pixels[2:6, 2:6] = [shade, shade, shade, 255]

@@ -47,7 +47,7 @@ def test_the_first_ctrl_c_requests_an_end_and_the_second_one_exits():
         (ValueError("steps must be positive."), 2, "error: steps must be positive."),
     ],
 )
-def test_what_ends_resumable_work_is_a_line_and_a_code(error, code, line, capsys):
+def test_resumable_work_ends_with_a_line_and_an_exit_code(error, code, line, capsys):
     stopped = []
     with pytest.raises(typer.Exit) as ended, resumable(lambda: stopped.append(1), "go on with it."):
         raise error

@@ -173,7 +173,7 @@ def test_an_interruption_before_there_is_a_path(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_failed_solve_writes_what_it_has_and_exits_with_1(
+def test_a_failed_solve_writes_its_files_and_exits_with_1(
     geojax_command, checkpoint, pictures, tmp_path
 ):
     """Seen on `interpolate`, whose pictures are converted on the way."""

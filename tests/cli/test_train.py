@@ -61,7 +61,7 @@ def test_train_writes_resumes_and_shows(geojax_command, digits, config, tmp_path
 
 
 @pytest.mark.slow
-def test_files_that_are_no_run_are_left_alone(geojax_command, digits, config, tmp_path):
+def test_files_that_are_no_run_are_unchanged(geojax_command, digits, config, tmp_path):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "loss.png").write_text("mine")
     options = ["--out", tmp_path / "model", "--config", config, "--batch-size", "2"]

@@ -107,7 +107,7 @@ def test_pictures_from_a_folder_and_from_a_file(tmp_path, file):
         assert found.labels.shape == found.groups.shape == (48,)
 
 
-def test_what_is_refused(geojax_command, tmp_path, file):
+def test_bad_input_is_refused(geojax_command, tmp_path, file):
     def refused(message, *options):
         result = geojax_command("train", "--out", tmp_path / "out", *options)
         assert result.exit_code == 2 and message in " ".join(result.stderr.split()), result.output

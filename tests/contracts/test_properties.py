@@ -130,7 +130,7 @@ def is_good(solution) -> bool:
     return bool(solution.result == RESULTS.successful)
 
 
-def test_what_every_solution_promises():
+def test_the_contract_of_every_solution():
     """Found or not: its ends, its energy below the straight line's, the order of its figures."""
     good = []
 

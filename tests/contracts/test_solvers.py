@@ -152,7 +152,7 @@ def test_the_quadrature_rule_agrees_with_the_graph_rule(problem):
 
 @pytest.mark.parametrize("problem", PROBLEMS)
 @tiers(["LBFGS", "Adam", "Georce", "Newton"], "LBFGS")
-def test_a_dense_metric_gives_what_its_low_rank_form_gives(name, problem):
+def test_a_dense_metric_agrees_with_its_low_rank_form(name, problem):
     score, lam, points = PROBLEMS[problem]
     metric = geojax.SteinScoreMetric(score, lam)
     dense = geojax.DenseMetric(Matrix(metric))

@@ -52,7 +52,7 @@ def test_it_goes_along_the_manifold_where_euclidean_descent_leaves_it(dim):
     ), rtol=1e-6)  # fmt: skip
 
 
-def test_it_converges_to_the_minimum_whatever_the_metric():
+def test_it_converges_to_the_minimum_for_every_metric():
     aim = jnp.array([0.3, -0.2])
     flat = SteinScoreMetric(lambda x, args: -x, 1.0)
     options = {"learning_rate": 1.0, "max_steps": 100, "gtol": 1e-9}
@@ -85,7 +85,7 @@ def test_along_geodesics():
     np.testing.assert_allclose(path.xs[1], exp(start, -size * first), atol=1e-8)
 
 
-def test_failures_are_results_and_what_is_refused():
+def test_failures_are_results_and_bad_input_is_refused():
     metric, start = Euclidean(), jnp.ones(2)
     run = lambda objective, **options: riemannian_gradient_descent(  # noqa: E731
         metric, objective, start, **{"learning_rate": 0.1, "max_steps": 5, **options}

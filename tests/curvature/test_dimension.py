@@ -60,7 +60,7 @@ def test_the_spectrum_is_that_of_the_dense_jacobian():
 
 
 @pytest.mark.slow
-def test_what_has_no_gap():
+def test_spectra_without_a_gap():
     """Data as thick as the noise in every direction, or of more dimensions than are looked at; a
     complete spectrum of ones is a full dimension.
     """
@@ -77,7 +77,7 @@ def test_what_has_no_gap():
     assert not lost.clear.any() and np.isnan(lost.dimension).all()
 
 
-def test_what_is_refused():
+def test_bad_input_is_refused():
     score, x0 = sphere(1, 12)
     for ts, options, text in (
         (jnp.zeros(()), {}, r"shape \(levels,\), got \(\)"),

@@ -127,7 +127,7 @@ def test_curvature_is_differentiable():
     np.testing.assert_allclose(difference, slope, rtol=1e-6)
 
 
-def test_what_has_no_curvature_and_what_is_refused():
+def test_planes_without_curvature_and_bad_input():
     x, u, v = points((3,), jnp.float64, 3)
     metric = gaussian(1.0, 1.0, conservative=True)
     assert np.isnan(sectional(metric, x, u, -2 * u))

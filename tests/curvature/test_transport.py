@@ -194,7 +194,7 @@ def test_failures_of_short_methods_are_results(curved):
     assert missed.result == RESULTS.rungs_too_far
 
 
-def test_what_is_refused(curved):
+def test_bad_input_is_refused(curved):
     metric, solution, w = curved
     with pytest.raises(ValueError, match="curve must be a GeodesicSolution or a diffrax path"):
         parallel_transport(metric, solution.curve.xs, w)

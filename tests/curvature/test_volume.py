@@ -60,7 +60,7 @@ def test_lanczos_quadrature(metric, steps):
     assert abs(got.value - exact) < 4 * got.standard_error
 
 
-def test_what_is_refused():
+def test_bad_input_is_refused():
     metric, x = SteinScoreMetric(whirl, 2.0), jnp.ones(3)
     with pytest.raises(ValueError, match="probes must have shape"):
         estimate_log_volume_element(metric, x, jnp.ones((2, 4)))

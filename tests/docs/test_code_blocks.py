@@ -102,11 +102,11 @@ def check_extras(packages: list[str]) -> None:
 @pytest.mark.parametrize(
     "command", ["geojax nosuch", "geojax demo --nosuch 1", "python nosuch.py", "nosuch"]
 )
-def test_what_does_not_exist_is_found_out(command):
+def test_the_check_finds_commands_that_do_not_exist(command):
     with pytest.raises(BaseException, match=r"(?i)nosuch"):
         check_command(shlex.split(command))
 
 
-def test_an_extra_that_does_not_exist_is_found_out():
+def test_the_check_finds_extras_that_do_not_exist():
     with pytest.raises(AssertionError):
         check_command(shlex.split('python -m pip install "geojax-diffusion[nosuch]"'))

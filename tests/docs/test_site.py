@@ -176,7 +176,7 @@ def check_search(report: Report) -> None:
         assert f"{report.origin}/{page}" in first, (words, first)
 
 
-def test_a_link_to_nothing_is_found(tmp_path):
+def test_a_broken_link_is_found(tmp_path):
     (tmp_path / "a.png").touch()
     good = ["http://x/b/#here", "http://x/a.png", "https://elsewhere.org/"]
     bad = ["http://x/b/#there", "http://x/c/", "http://x/b.png"]

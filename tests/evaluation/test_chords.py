@@ -34,7 +34,7 @@ def test_a_score_that_does_not_know_the_chords():
     assert "below 10 at every level" in str(found) and "cannot follow the data" in str(found)
 
 
-def test_what_is_refused():
+def test_bad_input_is_refused():
     with pytest.raises(ValueError, match="images must hold at least two, got 1"):
         inspect_chords(ROUTE, IMAGES[:1])
     with pytest.raises(ValueError, match=r"ts must be levels in \(0, 1\], got 0.0"):

@@ -53,7 +53,7 @@ def test_unbiased_discrepancy_is_the_mean_over_pairs():
 
 
 @pytest.mark.slow
-def test_the_standard_error_is_what_repetition_finds():
+def test_the_standard_error_agrees_with_repetitions():
     """Many pairs of sets from one distribution: z-scores of about unit spread about 0."""
 
     def one(key):

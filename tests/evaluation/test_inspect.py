@@ -42,7 +42,7 @@ def found(ring):
 
 
 @pytest.mark.slow
-def test_the_figures_are_what_they_are_called(ring, found):
+def test_the_figures_agree_with_their_definitions(ring, found):
     np.testing.assert_array_equal(found.ts, sorted(TS))
     score = ring.at(jnp.asarray(0.1))
     noise_key, probe_key, _ = jax.random.split(KEY, 3)
@@ -123,7 +123,7 @@ def test_a_score_that_is_no_gradient_is_ruled_out(ring):
     assert "not a gradient" in found.findings[0]
 
 
-def test_what_is_refused(ring):
+def test_bad_input_is_refused(ring):
     def run(images: Any = IMAGES, ts=TS, **options):
         return inspect_score(ring, images, ts, key=KEY, **options)
 
@@ -159,7 +159,7 @@ def advised(**changes):
     return recommend(**{**GOOD, **changes})
 
 
-def test_of_what_strays_nearly_as_far_the_contrast_decides_then_the_lambda():
+def test_of_similar_deviations_the_contrast_decides_then_the_lambda():
     findings, best = advised()
     assert (best.t, best.lam) == (0.1, 2.0)
     assert findings[0] == "t = 0.1: geodesics stray from LERP by 21 % of |B - A| (contrast 1.8)."

@@ -22,7 +22,7 @@ def test_frames_are_resized_between_their_pixels_in_8_bits():
     np.testing.assert_allclose(found.pdv, np.std(steps), rtol=1e-6)
 
 
-def test_what_it_refuses():
+def test_bad_input_is_refused():
     with pytest.raises(ValueError, match="one or three channels, got 2"):
         morphing_figures(jnp.zeros((3, 2, 4, 4)), PROBE)
     with pytest.raises(ValueError, match="at least two"):

@@ -82,7 +82,7 @@ def test_large_frames_are_made_smaller():
     assert motion_share(large).share > 0.9
 
 
-def test_what_it_refuses_and_what_stands_still():
+def test_bad_input_is_refused_and_constant_frames_are_nan():
     still = motion_share(np.zeros((7, 1, SIDE, SIDE)))
     assert all(np.isnan(value) for value in still)
     with pytest.raises(ValueError, match="at least three frames, got 2"):

@@ -47,7 +47,7 @@ def test_it_can_be_differentiated_and_mapped():
     assert np.all(np.isfinite(slopes(np.stack([ARC, np.zeros_like(ARC)]))))
 
 
-def test_what_they_refuse(as_users_run):
+def test_bad_input_is_refused(as_users_run):
     with pytest.raises(ValueError, match=r"truth must hold at least two nodes.*got \(1, 2\)"):
         gamma_rmse(ARC, ARC[:1])
     with pytest.raises(ValueError, match=r"truth must hold points of the shape .* \(2,\), got"):

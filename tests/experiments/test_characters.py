@@ -91,7 +91,7 @@ def test_angles_lie_halfway_between_those_of_training():
         run_characters(uneven, "never")
 
 
-def test_what_matters_most_comes_first():
+def test_the_most_important_models_come_first():
     models = CharactersPlan().models()
     first = [(m["components"], m["shaping"], m["seed"]) for m in models[:4]]
     expected = [(8, "neighbours", 0), (8, "neighbours", 1), (8, "neighbours", 2), (8, "labels", 0)]

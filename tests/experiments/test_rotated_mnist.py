@@ -309,7 +309,7 @@ def test_rows_belong_to_the_digits(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_what_is_measured_so_far(tmp_path, monkeypatch):
+def test_tables_of_the_rows_measured_so_far(tmp_path, monkeypatch):
     """Tables of a part of the plan have a note; gains are those of the same pairs."""
     part = dataclasses.replace(PLAN, num_pairs=2)
     given = {"digits": blots(), "score": Gaussian()}

@@ -19,7 +19,7 @@ A, B = jnp.asarray([1.0, 0.0, 0.0]), jnp.asarray([-0.8, 0.6, 0.0])
 
 
 @pytest.mark.parametrize("lowest", [-0.5, -1e-3, 0.0])
-def test_what_was_missed_is_no_larger_than_the_residual(lowest):
+def test_the_missed_part_is_at_most_the_residual(lowest):
     """The bound itself, for 500 right-hand sides at three tolerances: exact, not on average."""
     size = 300
     eigenvalues = jnp.asarray(np.r_[lowest, np.linspace(0.5, 3.0, size - 1)])

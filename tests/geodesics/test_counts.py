@@ -201,7 +201,7 @@ def test_the_exponential_map(conservative, solver):
     ],
     ids=["GaussNewton", "L-BFGS", "exponential_map"],
 )
-def test_the_score_stands_in_the_program_a_few_times_only(solve, most):
+def test_a_program_contains_the_score_a_few_times_only(solve, most):
     """However many steps and segments: a network's compilation is what a user waits for."""
     traced = []
 

@@ -74,7 +74,7 @@ def test_the_default_is_right(name):
 
 
 @pytest.mark.slow
-def test_what_is_not_resolved_is_not_successful():
+def test_an_unresolved_path_is_not_successful():
     x, y = jnp.array([0.0, 1.0]), jnp.array([300.0, 1.0])
     options = {"num_segments": 16, "diagnostics": "price", "throw": False}
     solution = geojax.geodesic(PLANE, x, y, args=ONE, **options)

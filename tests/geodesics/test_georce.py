@@ -120,7 +120,7 @@ def test_the_decrement_is_the_slope_of_the_energy(left_end):
 
 
 @pytest.mark.slow
-def test_at_the_middle_it_minimises_what_gauss_newton_does():
+def test_with_the_midpoint_rule_it_has_the_minimum_of_gauss_newton():
     plain = geojax.GaussNewton(curvature_steps=0)
     found, expected = solve(Georce()), solve(plain, rule=geojax.Midpoint())
     assert found.result == RESULTS.successful

@@ -148,7 +148,7 @@ def test_one_segment_is_the_chord_for_every_solver_and_rule(metric):
 @pytest.mark.parametrize(
     "name", ["GaussNewton", "Adam", "LBFGS", pytest.param("Shooting", marks=pytest.mark.slow)]
 )
-def test_no_steps_price_the_initial_path(name):
+def test_zero_steps_give_the_energy_of_the_initial_path(name):
     """max_steps=0 means the path that was given, for a solver of shots too."""
     init = jnp.stack([A, jnp.array([0.2, 0.5]), B])
     options = {**OPTIONS, "solver": SOLVERS[name], "max_steps": 0, "num_segments": 2}

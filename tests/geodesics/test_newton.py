@@ -262,7 +262,7 @@ def test_single_precision_converges_to_its_own():
     np.testing.assert_allclose(solution.length, closed_form(x, y), rtol=1e-5)
 
 
-def test_what_it_is_not_made_for_is_refused():
+def test_unsuitable_options_are_refused():
     ends = jnp.array([0.0, 1.0]), jnp.array([2.0, 1.0])
     options = {"solver": Newton(), "rule": geojax.Quadrature()}
     with pytest.raises(ValueError, match=r"Newton needs a rule .* got rule=Quadrature"):

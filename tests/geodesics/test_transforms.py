@@ -191,7 +191,7 @@ def test_solvers_and_rules_refuse_bad_settings(make, message):
         make()
 
 
-def test_what_does_not_fit_together_is_refused():
+def test_inputs_that_do_not_fit_together_are_refused():
     dense = geojax.DenseMetric(lambda x, args: jnp.eye(2))
     with pytest.raises(ValueError, match=r"Use solver=Newton"):
         geojax.geodesic(dense, A, B, solver=geojax.GaussNewton())

@@ -35,7 +35,7 @@ def test_too_few_steps():
 
 
 @pytest.mark.slow
-def test_zero_steps_price_a_path():
+def test_zero_steps_give_the_energy_of_a_path():
     line = solve(num_segments=100, max_steps=0)
     assert float(line.energy) == pytest.approx(117.77, rel=1e-3)  # the straight line's, section 6
 

@@ -24,7 +24,7 @@ TS = jnp.linspace(0, 1, 9)
 nao = jax.jit(lambda x0, x1: Nao(num_segments=16)(x0, x1, TS))
 
 
-def test_nao_prices_a_point_by_the_likelihood_of_its_norm():
+def test_the_cost_of_nao_is_the_likelihood_of_the_norm():
     x = np.asarray([2.0, -1.0, 0.5])
     for dim in (3, 50):
         expected = -scipy.stats.chi.logpdf(np.linalg.norm(x), dim)

@@ -140,7 +140,7 @@ def test_the_counts_are_the_calls_that_are_made():
 
 
 @pytest.mark.slow
-def test_inversion_tells_what_it_loses():
+def test_inversion_reports_its_error():
     one = CONDITIONS[:1] * 2
     note, *_ = run(noising="inversion", conditions=one, num_steps=20).notes
     message = "DDIM backwards and forwards again changes A and B by"
@@ -248,7 +248,7 @@ def test_programs_are_compiled_once_for_all_pairs():
     assert len(TRACED) == first
 
 
-def test_the_points_make_room_for_what_they_become():
+def test_the_memory_of_the_points_is_freed_while_they_are_denoised():
     """Their buffer is given up where a block is denoised, and what the caller holds is not."""
     rule = Midpoint(batch_size=2)
     route = route_of(num_steps=2)

@@ -76,7 +76,7 @@ def test_the_geodesic_equation_outlives_the_factor():
     assert np.all(np.isfinite(eqx.filter_jit(metric.acceleration)(far, np.ones(50))))
 
 
-def test_the_score_norm_prices_every_direction():
+def test_the_score_norm_makes_every_direction_expensive():
     s = np.asarray(gradient(X))
     metric = ScoreNormMetric(gradient, 0.4, power=1.5)
     expected = (1 + 0.4 * np.sum(s**2)) ** 1.5 * V

@@ -96,7 +96,7 @@ EVERY = {
 
 
 @pytest.mark.parametrize("metric", EVERY.values(), ids=EVERY.keys())
-def test_the_norm_of_nothing_has_a_gradient_of_zero(metric):
+def test_the_norm_of_zero_has_a_gradient_of_zero(metric):
     norm = lambda v: metric.norm(X, v)  # noqa: E731
     both = jax.jit(lambda v: (jax.grad(norm)(v), jax.jvp(norm, (v,), (U,))[1]))
     for slope in both(np.zeros(3)):

@@ -68,7 +68,7 @@ def test_a_known_density_moves_with_the_score():
         (lambda g: (0.5 * g).roots(sampled(jnp.stack([X, V, W]))), 1),
     ],
 )
-def test_the_score_stands_in_the_program_once(use, evaluations):
+def test_a_program_contains_the_score_once(use, evaluations):
     """As often as for one probe, not K times."""
     calls = []
 

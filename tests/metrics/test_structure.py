@@ -18,7 +18,7 @@ from geojax.metrics import (
 from tests.metrics.fields import gradient, matrix, points, whirl
 
 
-def test_what_is_low_rank_stays_low_rank():
+def test_low_rank_metrics_stay_low_rank():
     stein = SteinScoreMetric(gradient, 0.5, conservative=True)
     total = 2.0 * stein + 0.5 * (Euclidean() + SteinScoreMetric(whirl, 3.0))
     assert isinstance(total, LowRankSum) and isinstance(2 * stein, LowRankScaled)
@@ -66,7 +66,7 @@ class Rough(AbstractMetric):
         return lx.DiagonalLinearOperator(values)
 
 
-def test_the_default_inverse_never_raises_and_never_lies():
+def test_the_default_inverse_is_right_or_nan_and_never_raises():
     """By conjugate gradients: right where they converge, NaN where they do not."""
     x, w, _ = points((6,), jnp.float64)
     sharp = Rough().sharp(x, w)

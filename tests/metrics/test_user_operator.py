@@ -47,6 +47,6 @@ def test_a_diagonal_is_inverted_entry_by_entry():
         (lambda x, args: lx.DiagonalLinearOperator(x.astype(jnp.float32)), "dtype float64"),
     ],
 )
-def test_what_is_no_metric_is_refused(function, message):
+def test_other_objects_than_metrics_are_refused(function, message):
     with pytest.raises(ValueError, match=message):
         OperatorMetric(function).flat(X, V)

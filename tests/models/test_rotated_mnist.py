@@ -24,11 +24,11 @@ def test_odd_sizes_turn_about_their_centre():
     np.testing.assert_allclose(rotate(image, math.pi / 2), jnp.rot90(image), atol=1e-12)
 
 
-def test_nothing_turned_by_nothing():
+def test_a_turn_by_zero_changes_nothing():
     np.testing.assert_array_equal(rotate(IMAGE, 0.0), IMAGE)
 
 
-def test_what_comes_from_outside_is_fill():
+def test_pixels_from_outside_have_the_fill_value():
     turned = rotate(jnp.ones((28, 28)), math.pi / 4, fill=-1.0)
     np.testing.assert_allclose(turned[0, 0], -1.0)
     np.testing.assert_allclose(turned[14, 14], 1.0)

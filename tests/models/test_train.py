@@ -50,7 +50,7 @@ def test_it_learns(whole):
 
 
 @pytest.mark.slow
-def test_what_it_leaves(whole):
+def test_the_files_of_a_training(whole):
     folder, score, losses = whole
     loaded, config = load_checkpoint(folder)
     assert same(loaded, score)
@@ -63,7 +63,7 @@ def test_what_it_leaves(whole):
 
 
 @pytest.mark.slow
-def test_an_interrupted_run_goes_on_as_if_nothing_had_been(whole, tmp_path):
+def test_a_resumed_run_gives_the_result_of_an_uninterrupted_one(whole, tmp_path):
     folder, score, losses = whole
     with pytest.raises(Stopped):
         train(CONFIG, IMAGES, LABELS, tmp_path, callback=stop_after(35), **OPTIONS)

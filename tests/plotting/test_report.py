@@ -61,7 +61,7 @@ def constant(page, name):
     return json.loads(re.search(rf"^const {name} = (.*);$", page, flags=re.MULTILINE)[1])
 
 
-def test_it_needs_nothing_from_elsewhere():
+def test_the_page_loads_nothing_from_elsewhere():
     page = html_report(**OPTIONS)
     sources = [
         value
@@ -138,7 +138,7 @@ def test_for_those_who_do_not_see_the_pictures():
     assert names.index("details") < names.index("summary")
 
 
-def test_the_verdict_stands_before_the_pictures():
+def test_the_verdict_is_above_the_pictures():
     page = html_report(**OPTIONS, problems=["It is under-resolved."], notes=["Mind the score."])
     assert page.index("It is under-resolved.") < page.index("<img")
     assert page.index("Mind the score.") < page.index("<img")

@@ -184,7 +184,7 @@ BAD_OUTPUTS = {
 
 
 @pytest.mark.parametrize("name", BAD_OUTPUTS)
-def test_what_a_network_returns_is_judged_in_words(name):
+def test_wrong_results_of_a_network_have_messages(name):
     function, message = BAD_OUTPUTS[name]
     for kind in PREDICTIONS.values():
         score = kind(lambda x, t, args: function(x), VE(0.5, 2.0))
@@ -247,7 +247,7 @@ def test_no_noise_where_a_prediction_is_divided_by_it():
                     call(s)
 
 
-def test_a_guided_network_stands_in_the_program_once():
+def test_a_program_contains_a_guided_network_once():
     """Conditions that are arrays are one batch of two: the same values and as many evaluations."""
     traced, ran = [], []
 

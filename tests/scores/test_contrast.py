@@ -48,7 +48,7 @@ def test_a_clean_ring_is_known_and_a_blurred_one_is_not():
     assert much < 10 < few
 
 
-def test_what_it_refuses():
+def test_bad_input_is_refused():
     with pytest.raises(ValueError, match=r"score must be a callable \(x, args\) -> s"):
         geojax.score_contrast(3.0, A, B)
     with pytest.raises(ValueError, match="For a score that depends on time pass"):

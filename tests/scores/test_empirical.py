@@ -128,7 +128,7 @@ COUNT, SIZE, CHUNK = 4096, 64, 64
     ],
     ids=["score", "jvp", "vjp", "forward-over-reverse", "reverse-over-forward"],
 )
-def test_an_evaluation_holds_a_few_chunks_beside_the_data(derivative):
+def test_an_evaluation_needs_memory_for_a_few_chunks(derivative):
     def evaluate(data, x):
         return derivative(Empirical(data, VE(), CHUNK).at(0.4), x, x)
 

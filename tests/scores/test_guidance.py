@@ -34,7 +34,7 @@ def test_without_a_condition_it_is_the_unconditional_score():
     np.testing.assert_array_equal(guided(X, 0.4), SCORE(X, 0.4))
 
 
-def test_what_stands_for_no_condition_can_be_chosen():
+def test_the_null_condition_can_be_chosen():
     null = {"centre": jnp.ones(3)}
     guided = ClassifierFreeGuidance(SCORE, 2.0, null)
     np.testing.assert_array_equal(guided(X, 0.4), SCORE(X, 0.4, null))

@@ -218,7 +218,7 @@ def test_steps_and_other_dtypes():
         FlowPrediction(ONE)(X, 999)
 
 
-def test_an_error_of_the_network_itself_is_left_alone():
+def test_an_error_of_the_network_itself_is_unchanged():
     with pytest.raises(TypeError, match="contracting dim"):
         FlowPrediction(lambda x, t, args: x @ jnp.ones((5, 3)))(X, 0.4)
     with pytest.raises(ZeroDivisionError):
@@ -244,7 +244,7 @@ def test_dropout_in_training_mode():
 
 
 @pytest.mark.usefixtures("as_users_run")
-def test_what_from_batched_refuses():
+def test_from_batched_refuses_bad_input():
     for network, message in (
         (lambda x: x, r"network must be a callable \(x, t, args\).*Wrap a function f\(x\)"),
         (lambda t, x: x, "the point first"),

@@ -58,7 +58,7 @@ def test_without_swaps_it_is_not_called_converged():
     assert int(end.num_swaps) > 0 and float(end.cost) < float(start.cost)
 
 
-def test_what_makes_no_sense_is_refused():
+def test_bad_input_is_refused():
     for bad in (jnp.nan, jnp.inf, -1.0):
         with pytest.raises(RuntimeError, match="distances must be finite and at least 0"):
             k_medoids(DISTANCES.at[2, 3].set(bad), 2, key=KEY)

@@ -140,7 +140,7 @@ def test_bad_arguments_are_named(change, message):
         inspect.unwrap(frechet_mean)(**arguments)
 
 
-def test_weights_that_weigh_nothing_are_refused():
+def test_negative_weights_and_weights_of_sum_zero_are_refused():
     for weights in (jnp.zeros(5), jnp.asarray([1.0, 1.0, -1.0, 1.0, 1.0])):
         with pytest.raises(RuntimeError, match="weights must be finite, at least 0"):
             frechet_mean(geojax.Euclidean(), ARC, weights)

@@ -151,7 +151,7 @@ def test_bad_arguments_are_named():
             plain(**{"metric": geojax.Euclidean(), "points": POINTS, **change})
 
 
-def test_a_fingerprint_sees_what_matters():
+def test_a_fingerprint_depends_on_functions_and_their_values():
     def scaled(factor):
         return lambda x, args: factor * x
 

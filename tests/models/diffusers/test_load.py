@@ -136,7 +136,7 @@ def test_errors_of_other_classes_name_their_reader(tmp_path):
     assert describe(folder)["shape"] == [3, 32, 32]
 
 
-def test_what_is_no_folder(tmp_path):
+def test_other_paths_than_folders_are_refused(tmp_path):
     refused("google/ddpm-cat-256", "hf download google/ddpm-cat-256 --local-dir FOLDER")
     convert = "from_single_file(FILE).save_pretrained(FOLDER)"
     (tmp_path / "weights.ckpt").write_bytes(b"x")

@@ -101,7 +101,7 @@ def test_bfloat16_and_unused_inputs():
     assert jax.grad(lambda t: jnp.sum(called(XS[0], t).astype(float)))(0.5) == 0
 
 
-def test_what_is_refused():
+def test_bad_input_is_refused():
     examples = torch.zeros(1, 3).double(), torch.zeros(1).double()
     with pytest.raises(ValueError, match=r"call module\.eval"):
         torch_callback(Net(), *examples)

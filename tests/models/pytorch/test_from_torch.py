@@ -120,7 +120,7 @@ def test_timesteps_are_those_of_the_module():
     np.testing.assert_allclose(parts(x, 0.4014)[0], 400.4, rtol=1e-6)
 
 
-def test_modes_and_weights_of_the_module_are_left_alone(net):
+def test_modes_and_weights_of_the_module_are_unchanged(net):
     net.train()
     before = {name: value.clone() for name, value in net.state_dict().items()}
     converted = from_torch(net, X, T)
@@ -203,7 +203,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_cannot_be_converted_is_refused_by_name(case):
+def test_modules_that_cannot_be_converted_raise_errors(case):
     module, kind, message = REFUSED[case]
     with pytest.raises(kind, match=message):
         from_torch(module, X, T)

@@ -112,7 +112,7 @@ def test_flax_msgpack(folder):
         load(folder)
 
 
-def test_what_is_there_twice_is_named(folder):
+def test_a_weight_that_occurs_twice_is_named(folder):
     weights = tensors("sd1")
     final = {name: a for name, a in weights["text_encoder"].items() if "final" in name}
     weights["text_encoder"] |= {f"text_model.{name}": array for name, array in final.items()}
@@ -218,7 +218,7 @@ def test_arguments(folder):
         load(folder, dtype=jnp.int32)
 
 
-def test_what_is_no_folder(tmp_path):
+def test_other_paths_than_folders_are_refused(tmp_path):
     """A remedy that works for each: a file is converted, an address is downloaded."""
     convert = r"from_single_file\(FILE\).save_pretrained\(FOLDER\)"
     for name in ("v1-5-pruned.safetensors", "model.ckpt", "weights"):

@@ -74,7 +74,7 @@ def test_golden_outputs_are_small():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", [jnp.float16, pytest.param(jnp.bfloat16, marks=pytest.mark.slow)])
-def test_half_precision_networks_keep_the_dtype_of_what_comes_in(dtype):
+def test_half_precision_networks_keep_the_dtype_of_their_input(dtype):
     model = tiny_model("sd1")
     half = jax.tree.map(lambda a: a.astype(dtype) if isinstance(a, jax.Array) else a, model.unet)
     x, text = (jnp.asarray(inputs("sd1")[name]) for name in ("latents", "text"))

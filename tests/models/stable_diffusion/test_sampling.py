@@ -43,7 +43,7 @@ def test_arguments():
 
 @pytest.mark.usefixtures("_bytes_for_words")
 @pytest.mark.slow
-def test_the_probability_flow_draws_what_many_steps_of_ddim_draw():
+def test_the_probability_flow_agrees_with_many_steps_of_ddim():
     def draw(**options):
         size = {"height": 4, "width": 8, "guidance": 2.0, "key": jax.random.key(3)}
         return text_to_image(tiny_model("small"), "a bag", **size, **options)

@@ -95,9 +95,11 @@ def test_energy_length_and_velocities_are_of_fourth_order(problem, solver):
     sizes = 16, 32, 64
     found = [errors(problem, solver, n) for n in sizes]
     assert np.all(slopes(sizes, found)[:2] < -3.8), found
-    # L-BFGS ends with an error of its own in the velocities, which grows with the mesh.
-    few = 2 if (solver, problem) == ("L-BFGS", "half-plane") else 3
-    assert slopes(sizes[:few], found[:few])[2] < ORDER_OF_VELOCITIES, found
+    # L-BFGS ends with an error of its own in the velocities. It grows with the mesh and depends on
+    # the machine's rounding, so two meshes give the order less exactly.
+    own_error = (solver, problem) == ("L-BFGS", "half-plane")
+    few, order = (2, -3.2) if own_error else (3, ORDER_OF_VELOCITIES)
+    assert slopes(sizes[:few], found[:few])[2] < order, found
 
 
 @pytest.mark.slow

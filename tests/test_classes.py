@@ -17,6 +17,7 @@ _PRICE = "the price of a step, which depends on the solver"
 _SHOWN = "what a result prints; every result has more"
 DEFAULTS = {
     "AbstractConformalMetric.log_factor_gradient": "by differentiation; known for densities",
+    "AbstractExperiment.piece": "a group; of characters, all that needs one model",
     "AbstractIterativeSolver.cost": _PRICE,
     "AbstractIterativeSolver.extra_cost": _PRICE,
     "AbstractIterativeSolver.output": "what a step leaves behind; a certificate adds to it",

@@ -95,11 +95,12 @@ def test_energy_length_and_velocities_are_of_fourth_order(problem, solver):
     sizes = 16, 32, 64
     found = [errors(problem, solver, n) for n in sizes]
     assert np.all(slopes(sizes, found)[:2] < -3.8), found
-    # L-BFGS ends with an error of its own in the velocities. It grows with the mesh and depends on
-    # the machine's rounding, so two meshes give the order less exactly.
-    own_error = (solver, problem) == ("L-BFGS", "half-plane")
-    few, order = (2, -3.2) if own_error else (3, ORDER_OF_VELOCITIES)
-    assert slopes(sizes[:few], found[:few])[2] < order, found
+    # L-BFGS ends with an error of its own in the velocities, which depends on rounding. Coarser
+    # meshes have larger errors than that.
+    if (solver, problem) == ("L-BFGS", "half-plane"):
+        sizes = 8, 16, 32
+        found = [errors(problem, solver, n) for n in sizes]
+    assert slopes(sizes, found)[2] < ORDER_OF_VELOCITIES, found
 
 
 @pytest.mark.slow

@@ -17,10 +17,8 @@ import argparse
 import math
 import os
 import re
-import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -109,17 +107,6 @@ def messages(segments: int, dimension: int) -> dict[str, Any]:
     }
 
 
-def seconds(function: Callable[[], Any], repeats: int = 5) -> float:
-    """The median time of some runs, after one that is not counted."""
-    jax.block_until_ready(function())
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        jax.block_until_ready(function())
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
-
-
 def outside(dimension: int, segments: int) -> dict[str, Any]:
     """Seconds of a step with a score that costs nothing, in passes over N D numbers.
 
@@ -136,12 +123,12 @@ def outside(dimension: int, segments: int) -> dict[str, Any]:
     steps = int(solve(a, b)[1])
     path = jnp.ones((segments, dimension), jnp.float32)
     move = jax.jit(lambda x: 1.5 * x)
-    each = seconds(lambda: solve(a, b)) / (steps + 1)
+    each = sd.seconds(lambda: solve(a, b), 5) / (steps + 1)
     return {
         "segments": segments,
         "dimension": dimension,
         "seconds_a_step": each,
-        "passes": each / seconds(lambda: move(path)),
+        "passes": each / sd.seconds(lambda: move(path), 5),
     }
 
 
@@ -170,8 +157,8 @@ def network(segments: int, toy: bool) -> dict[str, Any]:
         return found.energy, found.stats["num_steps"]
 
     steps = int(solve(a, b)[1])
-    predicted = (steps + 1) * seconds(lambda: linearise(points), 3)
-    took = seconds(lambda: solve(a, b), 3)
+    predicted = (steps + 1) * sd.seconds(lambda: linearise(points), 3)
+    took = sd.seconds(lambda: solve(a, b), 3)
     return {
         "segments": segments,
         "dimension": a.size,

@@ -10,8 +10,8 @@ import optax
 from jaxtyping import Array, Float, Key, PyTree
 
 _Module = TypeVar("_Module", bound=PyTree)
-# Steps in one call. On a CPU XLA's convolutions are many times slower within a loop. Elsewhere a
-# call must be long enough to hide the work of the host.
+# Steps of a network with convolutions in one call. On a CPU XLA's are many times slower within a
+# loop. Elsewhere a call must be long enough to hide the work of the host.
 _CPU, _ACCELERATOR = 1, 50
 _DTYPES = ("float32", "bfloat16")  # float16 would need a scaled loss
 
@@ -25,9 +25,9 @@ class TrainingState(NamedTuple):
     step: Array
 
 
-def steps_per_call(convolves: bool) -> int:
+def steps_per_call() -> int:
     """The number of steps in one call of `run_steps`, on JAX's default device."""
-    return _CPU if convolves and jax.default_backend() == "cpu" else _ACCELERATOR
+    return _CPU if jax.default_backend() == "cpu" else _ACCELERATOR
 
 
 def check_dtype(settings: dict[str, Any]) -> None:
@@ -36,6 +36,11 @@ def check_dtype(settings: dict[str, Any]) -> None:
     if dtype not in _DTYPES:
         known = " or ".join(map(repr, _DTYPES))
         raise ValueError(f"the config's training.dtype must be {known}, got {dtype!r}.")
+
+
+def constants(settings: dict[str, Any], *names: str) -> tuple[tuple[str, Any], ...]:
+    """The named settings that exist, hashable, as constants of a compiled step."""
+    return tuple((name, settings[name]) for name in names if name in settings)
 
 
 def first_state(module: PyTree, optimiser: optax.GradientTransformation) -> TrainingState:

@@ -21,7 +21,15 @@ from ..scores import AbstractScore, batch_loss
 from ._checkpoint import build_score, described, load_arrays, save_arrays, save_checkpoint
 from ._data_parallel import here, on_all, shared_out
 from ._rotated_mnist import rotated_batch
-from ._steps import TrainingState, check_dtype, first_state, in_dtype, run_steps, steps_per_call
+from ._steps import (
+    TrainingState,
+    check_dtype,
+    constants,
+    first_state,
+    in_dtype,
+    run_steps,
+    steps_per_call,
+)
 
 ROTATED_MNIST_CONFIG: dict[str, Any] = {
     "network": {
@@ -49,6 +57,8 @@ ROTATED_MNIST_CONFIG: dict[str, Any] = {
         "seed": 0,
     },
 }
+
+_USED = "label_drop", "weighting", "time_power", "dtype", "classes"  # by a step
 
 
 def train(
@@ -109,10 +119,11 @@ def train(
     optimiser = _optimiser(settings, num_steps)
     state = on_all(_start(config, optimiser, folder, key=root), devices)
     data = on_all((jnp.asarray(images), jnp.asarray(labels, dtype=jnp.int32)), devices)
-    loss = jax.tree_util.Partial(_loss, *data, _hashable(config), devices)
+    options = settings | {"classes": config["network"]["num_classes"]}
+    loss = jax.tree_util.Partial(_loss, *data, constants(options, *_USED), devices)
     history = [row for row in loss_history(folder) if row[0] <= int(state.step)]
     recent: list[float] = []
-    step, chunk = int(state.step), steps_per_call(convolves=True)
+    step, chunk = int(state.step), steps_per_call()
     while step < num_steps:
         # Saves are at multiples of `save_every`, for any number of steps in a call.
         count = min(chunk, num_steps - step, save_every - step % save_every)
@@ -185,13 +196,6 @@ def _batch(settings, total: int, step: int) -> np.ndarray:
 @functools.lru_cache(maxsize=2)
 def _permutation(seed: int, epoch: int, total: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(total)
-
-
-def _hashable(config) -> tuple:
-    """The part of the config that a step uses, as a constant of its program."""
-    settings = config["training"] | {"classes": config["network"]["num_classes"]}
-    names = ("label_drop", "weighting", "time_power", "dtype", "classes")
-    return tuple((name, settings[name]) for name in names if name in settings)
 
 
 def _loss(images, labels, settings: tuple, devices: Mesh | None, score, row, key):

@@ -23,7 +23,7 @@ from ..._shares import writes_files
 from ...scores import batch_loss
 from .._checkpoint import load_arrays, save_arrays
 from .._data_parallel import here, on_all, shared_out
-from .._steps import check_dtype, first_state, run_steps
+from .._steps import check_dtype, constants, first_state, run_steps
 from ._autoencoder import Autoencoder, from_bytes
 from ._components import principal_components
 from ._distances import REACH, label_distances, picture_distances
@@ -58,6 +58,7 @@ LATENT_CONFIG: dict[str, Any] = {
 PHASES = ("autoencoder", "denoiser")
 _CHUNK = 25  # steps in one call of a compiled program, whose convolutions are matrix products
 _ROW = 100  # the most steps in the mean of a row of `loss.csv`
+_USED = "autoencoder_batch", "denoiser_batch", "shaping", "dtype"  # by a step
 _EMA = 0.999
 _NEAREST = 24  # pictures that count as near
 _UNJOINED = 0.75  # distance of pictures that no path joins, as a share of `REACH`
@@ -119,7 +120,7 @@ def train_latent_model(
     show = callback or (lambda *_: None)
     fit = functools.partial(_fit, folder, settings, save_every, show, devices)
     anchors, distances = _distances(settings, pixels, labels, period, groups)
-    options = (*_options(settings), ("devices", devices))
+    options = (*constants(settings, *_USED), ("devices", devices))
     data = jnp.asarray(pixels), jnp.asarray(anchors), jnp.asarray(distances, jnp.float32)
     loss = Partial(_autoencoder_loss, *data, jnp.asarray(_nearest(distances)), options)
     autoencoder = fit("autoencoder", model.autoencoder, loss)
@@ -188,12 +189,6 @@ def _distances(settings, pixels, labels, period, groups) -> tuple[np.ndarray, np
         return anchors, label_distances(labels, anchors, period=period, groups=groups)
     neighbours = min(settings["neighbours"], len(pixels) - 1)
     return anchors, picture_distances(pixels, anchors, neighbours=neighbours)
-
-
-def _options(settings) -> tuple:
-    """The part of the settings that the losses use, as a constant of their programs."""
-    names = ("autoencoder_batch", "denoiser_batch", "shaping", "dtype")
-    return tuple((name, settings[name]) for name in names if name in settings)
 
 
 def _autoencoder_loss(pixels, anchors, distances, nearest, options, autoencoder, row, key):
